@@ -1,0 +1,153 @@
+/* Log lines. One write(2) per line, so lines of one process never mix. */
+#define _GNU_SOURCE
+#include "core/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/json_writer.h"
+#include "core/base/xalloc.h"
+
+#define LOG_LINE_MAX       16384
+#define LOG_TEXT_MAX       8192
+#define LOG_SECRET_MIN     4 /* shorter texts would blank half of every line */
+#define LOG_SECRET_MAX     256
+
+/* The one module (with main) that may hold process-wide state: a log has to be reachable. */
+static struct {
+    enum log_level level;
+    enum log_format format;
+    size_t secret_count;
+    char *secrets[LOG_SECRET_MAX];
+} g_log = {LOG_INFO, LOG_FORMAT_AUTO, 0, {NULL}};
+
+static const char *const LEVEL_NAMES[] = {"debug", "info", "warn", "error"};
+
+void log_configure(enum log_level level, enum log_format format)
+{
+    g_log.level = level;
+    g_log.format = format;
+}
+
+void log_redact(const char *secret_text)
+{
+    if (strlen(secret_text) < LOG_SECRET_MIN || g_log.secret_count == LOG_SECRET_MAX) {
+        return;
+    }
+    for (size_t i = 0; i < g_log.secret_count; i++) {
+        if (strcmp(g_log.secrets[i], secret_text) == 0) {
+            return;
+        }
+    }
+    g_log.secrets[g_log.secret_count++] = xstrdup(secret_text);
+}
+
+void log_shutdown(void)
+{
+    for (size_t i = 0; i < g_log.secret_count; i++) {
+        free(g_log.secrets[i]);
+    }
+    g_log.secret_count = 0;
+}
+
+static void redact_line(struct buf *line)
+{
+    for (size_t i = 0; i < g_log.secret_count && line->data != NULL; i++) {
+        size_t size = strlen(g_log.secrets[i]);
+        char *at = memmem(line->data, line->size, g_log.secrets[i], size);
+        while (at != NULL) {
+            memset(at, '*', size);
+            at = memmem(line->data, line->size, g_log.secrets[i], size);
+        }
+    }
+}
+
+static void format_json(struct buf *line, enum log_level level, const char *area,
+                        const char *fields_json, const char *text)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    char instant[32];
+    json_format_instant((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, instant);
+    struct json_writer w;
+    json_writer_init(&w, line);
+    json_object_begin(&w);
+    json_member_str(&w, "at", instant);
+    json_member_str(&w, "level", LEVEL_NAMES[level]);
+    json_member_str(&w, "area", area);
+    json_member_str(&w, "text", text);
+    if (fields_json != NULL && fields_json[0] != '\0') {
+        buf_add_char(line, ',');
+        buf_add_str(line, fields_json);
+    }
+    json_object_end(&w);
+}
+
+static void format_human(struct buf *line, enum log_level level, const char *area,
+                         const char *fields_json, const char *text)
+{
+    static const char *const COLOURS[] = {"\x1b[2m", "", "\x1b[33m", "\x1b[31m"};
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct tm parts;
+    localtime_r(&now.tv_sec, &parts);
+    char clock_text[16];
+    strftime(clock_text, sizeof(clock_text), "%H:%M:%S", &parts);
+    buf_addf(line, "%s %s%-5s\x1b[0m %-14s ", clock_text, COLOURS[level], LEVEL_NAMES[level], area);
+    for (const char *c = text; *c != '\0'; c++) {
+        buf_add_char(line, *c == '\n' || *c == '\r' ? ' ' : *c);
+    }
+    if (fields_json != NULL && fields_json[0] != '\0') {
+        buf_addf(line, "  \x1b[2m%s\x1b[0m", fields_json);
+    }
+}
+
+static void write_line(enum log_level level, const char *area, const char *fields_json,
+                       const char *text)
+{
+    struct buf line;
+    buf_init(&line, LOG_LINE_MAX);
+    bool is_human = g_log.format == LOG_FORMAT_HUMAN ||
+                    (g_log.format == LOG_FORMAT_AUTO && isatty(STDERR_FILENO) != 0);
+    if (is_human) {
+        format_human(&line, level, area, fields_json, text);
+    } else {
+        format_json(&line, level, area, fields_json, text);
+    }
+    redact_line(&line);
+    buf_add_char(&line, '\n');
+    if (write(STDERR_FILENO, buf_text(&line), line.size) < 0) {
+        /* stderr is gone: there is nowhere left to say so */
+    }
+    buf_free(&line);
+}
+
+void log_msg(enum log_level level, const char *area, const char *fmt, ...)
+{
+    if (level < g_log.level) {
+        return;
+    }
+    char text[LOG_TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    write_line(level, area, NULL, text);
+}
+
+void log_fields(enum log_level level, const char *area, const char *fields_json, const char *fmt,
+                ...)
+{
+    if (level < g_log.level) {
+        return;
+    }
+    char text[LOG_TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    write_line(level, area, fields_json, text);
+}

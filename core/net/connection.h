@@ -1,0 +1,64 @@
+/*
+ * A named outside endpoint of a client: base URL, credentials, rate, concurrency, timeouts, breaker.
+ * Requests queue here in order until rate and concurrency let them through.
+ *
+ * breaker  closed (normal) -> open (after `breaker_failures` transport failures or 502/503/504 in a
+ *          row) -> half open (one probe after `breaker_cool_ms`) -> closed or open again
+ */
+#ifndef NEAP_CORE_NET_CONNECTION_H
+#define NEAP_CORE_NET_CONNECTION_H
+
+#include "core/loop/loop.h"
+#include "core/net/transport.h"
+
+struct connection;
+struct connection_call; /* one request, queued or under way */
+
+struct connection_options {
+    const char *name;
+    const char *base_url;     /* requests give a path, or an absolute URL that starts with this */
+    struct http_headers headers; /* added to every request (tokens); never logged */
+    const char *basic_user;   /* NULL: no basic authentication */
+    const char *basic_password;
+    struct transport_policy policy;
+    int64_t timeout_ms;       /* whole request; default 30,000 */
+    unsigned max_concurrent;  /* default 8 */
+    double rate_per_s;        /* token bucket; 0 = no limit of our own */
+    unsigned rate_burst;      /* default 1 */
+    unsigned breaker_failures;/* default 5 */
+    int64_t breaker_cool_ms;  /* default 10,000 */
+    int64_t settle_ms;        /* soonest look-up after a send whose outcome is unknown; default 0 */
+};
+
+enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
+
+/* Told on each change; must not call back into the connection. */
+typedef void (*connection_breaker_fn)(void *arg, struct connection *c, enum breaker_state state);
+
+/* Copies the options. transport is borrowed. */
+struct connection *connection_new(struct loop *loop, struct transport *transport,
+                                  const struct connection_options *options,
+                                  connection_breaker_fn on_breaker, void *arg);
+/* Cancels every call silently (their done cannot fire). Accepts NULL. */
+void connection_free(struct connection *c);
+const struct connection_options *connection_options(const struct connection *c);
+enum breaker_state connection_breaker(const struct connection *c);
+
+/*
+ * Queues a request (members taken over: *request is emptied). `url` may be a path ("/orders") or a
+ * URL below base_url; anything else, and a request while the breaker is open, ends in done with
+ * ERROR_INVALID or ERROR_NETWORK (maybe_sent false, is_retryable true for the latter).
+ * X-RateLimit-Remaining/Reset and Retry-After of answers delay later calls. Never calls done at once.
+ */
+struct connection_call *connection_send(struct connection *c, struct http_request *request,
+                                        transport_done_cb done, void *arg);
+void connection_cancel(struct connection *c, struct connection_call *call);
+
+struct connection_stats {
+    uint64_t sent, answered, failed, rate_waits;
+    uint64_t by_class[6]; /* answers by status / 100 */
+    unsigned queued, under_way;
+};
+void connection_stats(const struct connection *c, struct connection_stats *out);
+
+#endif

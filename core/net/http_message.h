@@ -1,0 +1,45 @@
+/* Plain values of HTTP: header lists, requests, answers. Owned by whoever holds the struct. */
+#ifndef NEAP_CORE_NET_HTTP_MESSAGE_H
+#define NEAP_CORE_NET_HTTP_MESSAGE_H
+
+#include "core/base/buf.h"
+
+struct http_header {
+    char *name; /* as given; compared without case */
+    char *value;
+};
+
+struct http_headers {
+    struct http_header *list;
+    size_t count;
+    size_t capacity;
+};
+
+/* ERROR_INVALID when a name or value holds CR, LF, NUL or the name is not a token (RFC 9110 5.1). */
+int http_headers_add(struct http_headers *headers, const char *name, const char *value)
+    NEAP_MUST_USE;
+const char *http_headers_get(const struct http_headers *headers, const char *name); /* or NULL */
+void http_headers_copy(struct http_headers *to, const struct http_headers *from);
+void http_headers_free(struct http_headers *headers);
+
+struct http_request {
+    char *method;
+    char *url; /* absolute */
+    struct http_headers headers;
+    char *body; /* may be NULL */
+    size_t body_size;
+    int64_t timeout_ms;
+    bool is_fresh; /* a connection of its own, closed afterwards (design section 3: no silent re-send) */
+};
+
+struct http_answer {
+    int status;
+    struct http_headers headers;
+    struct buf body;
+    int64_t elapsed_ms;
+};
+
+void http_request_free(struct http_request *request); /* frees the members */
+void http_answer_free(struct http_answer *answer);    /* frees the members */
+
+#endif

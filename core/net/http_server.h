@@ -1,0 +1,72 @@
+/*
+ * HTTP server: listeners (libevent), limits, and exchanges that are answered now or later.
+ * One handler sees every request; routing by path is the host's matter. The loopback transport feeds
+ * the same handler without a socket.
+ */
+#ifndef NEAP_CORE_NET_HTTP_SERVER_H
+#define NEAP_CORE_NET_HTTP_SERVER_H
+
+#include "core/loop/loop.h"
+#include "core/net/http_message.h"
+#include "core/net/transport.h"
+
+struct http_server;
+struct http_exchange; /* one request and the duty to answer it */
+
+struct http_server_options {
+    size_t max_header_bytes;  /* default 32 KiB */
+    size_t max_body_bytes;    /* default 8 MiB; above: 413 without calling the handler */
+    int64_t idle_timeout_ms;  /* default 60,000 */
+    unsigned max_connections; /* default 4,096 */
+};
+
+/* Must answer the exchange exactly once, now or later, by http_exchange_answer or _abort. */
+typedef void (*http_handler_fn)(void *arg, struct http_exchange *x);
+
+struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options,
+                                    http_handler_fn handler, void *arg);
+/* Exchanges still open are dropped. Accepts NULL. */
+void http_server_free(struct http_server *server);
+
+/* address "127.0.0.1:8080", "[::1]:0", "unix:/path". TLS when both files are given. */
+int http_server_listen(struct http_server *server, const char *address, const char *cert_file,
+                       const char *key_file, struct error *err) NEAP_MUST_USE;
+unsigned http_server_port(const struct http_server *server); /* of the first TCP listener; 0 = none */
+void http_server_stop_accepting(struct http_server *server); /* open exchanges go on */
+size_t http_server_open_exchanges(const struct http_server *server);
+
+/* Views, valid until the exchange is answered. */
+const char *http_exchange_method(const struct http_exchange *x);
+const char *http_exchange_path(const struct http_exchange *x);  /* decoded? no: as sent, no query */
+const char *http_exchange_query(const struct http_exchange *x); /* as sent, "" when none */
+const struct http_headers *http_exchange_headers(const struct http_exchange *x);
+struct bytes http_exchange_body(const struct http_exchange *x);
+const char *http_exchange_peer(const struct http_exchange *x);
+int64_t http_exchange_started_ms(const struct http_exchange *x); /* monotonic */
+
+/* Sends and ends the exchange (x is gone). headers may be NULL; Content-Length is set here. A peer that
+ * has gone away is not an error. delay_ms holds the answer back (sandboxes). */
+void http_exchange_answer(struct http_exchange *x, int status, const struct http_headers *headers,
+                          struct bytes body);
+void http_exchange_answer_late(struct http_exchange *x, int status,
+                               const struct http_headers *headers, struct bytes body,
+                               int64_t delay_ms);
+
+/* Ends the exchange rudely: what a sandbox may be told to do. */
+enum http_rudeness {
+    HTTP_RUDE_RESET,    /* reset the connection, no answer */
+    HTTP_RUDE_CLOSE,    /* close without an answer */
+    HTTP_RUDE_TRUNCATE, /* declare the whole body, send half, close */
+};
+void http_exchange_abort(struct http_exchange *x, enum http_rudeness how, int status,
+                         const struct http_headers *headers, struct bytes body, int64_t delay_ms);
+
+/* True when the Authorization header carries exactly this user and password; constant time. */
+bool http_exchange_has_basic(const struct http_exchange *x, const char *user, const char *password);
+
+/* Transport that delivers to this server in the same process; latency from the loop's timers. */
+struct transport *transport_loopback_new(struct loop *loop, struct http_server *server);
+/* Transport over libcurl. NULL when it cannot start. */
+struct transport *transport_curl_new(struct loop *loop);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Carries one HTTP request to an answer. Two kinds: real (libcurl) and loopback (in this process, in
+ * virtual time). TLS policy belongs to the endpoint, not to the request.
+ */
+#ifndef NEAP_CORE_NET_TRANSPORT_H
+#define NEAP_CORE_NET_TRANSPORT_H
+
+#include "core/net/http_message.h"
+
+struct transport;
+struct transfer; /* one request under way */
+
+/* Endpoint policy; borrowed strings that outlive the transfer. */
+struct transport_policy {
+    const char *ca_file;         /* custom CA bundle or NULL */
+    const char *pinned_key;      /* "sha256//BASE64[;sha256//...]" of the public key, or NULL */
+    const char *pinned_cert_file;/* PEM of the one certificate accepted (self-signed servers), or NULL */
+    int64_t connect_timeout_ms;
+    size_t max_answer_bytes;
+};
+
+/* Exactly one of answer and err is given; both are borrowed during the call. err->maybe_sent tells
+ * whether any byte of the request may have reached the other side. Never called from within start. */
+typedef void (*transport_done_cb)(void *arg, struct http_answer *answer, const struct error *err);
+
+struct transport_ops {
+    /* request and policy are borrowed until done or cancel. Never fails at once: errors come by done. */
+    struct transfer *(*start)(struct transport *t, const struct http_request *request,
+                              const struct transport_policy *policy, transport_done_cb done,
+                              void *arg);
+    void (*cancel)(struct transport *t, struct transfer *transfer); /* done can no longer fire */
+    void (*free)(struct transport *t);
+};
+
+struct transport {
+    const struct transport_ops *ops; /* first member of every kind */
+};
+
+#endif
