@@ -1,0 +1,95 @@
+---@meta flow
+error("this file describes flows and manifests to editors; a flow file returns such a table")
+
+--- A flow: one business process between connectors. No work at file level.
+---@class neap.Flow
+---@field name string
+---@field version integer
+---@field schema table|nil of its settings, see lib.schema
+---@field triggers neap.Trigger[]|nil
+---@field stages table<string, function>|nil named parts a client may replace one at a time
+---@field run fun(job: neap.Job)|nil called for every event of this flow, schedule ticks too
+---@field selftest fun(settings: table)|nil raises when the settings cannot work; run at load
+
+---@alias neap.Trigger neap.Route|neap.ScheduleTrigger
+
+---@class neap.Route
+---@field kind "route"
+---@field name string
+---@field method string
+---@field path string below "/<client>": "/scayle/delegation"; "{id}" matches one segment
+---@field auth string|nil name in the manifest's `auth`; nil: open
+---@field max_body_bytes integer|nil default 1 MiB; above: 413
+---@field answer_within_ms integer|nil the job may answer (job:answer) until then, else the reply below is sent
+---@field handle fun(ctx: neap.Context, request: neap.ServerRequest): neap.Reply runs as one atomic slice: it
+---   may use neap.store, it cannot wait. When it raises: 500, nothing is kept
+
+---@class neap.ScheduleTrigger
+---@field kind "schedule"
+---@field name string ticks arrive in run as event "schedule.<name>", key "schedule:<flow>.<name>"
+---@field every_ms integer|nil
+---@field cron string|nil "*/5 8-18 * * 1-5"
+---@field zone string|nil IANA name for cron, default "UTC"
+
+---@class neap.Context
+---@field client string
+---@field flow string
+---@field settings table
+
+---@class neap.ServerRequest
+---@field method string
+---@field path string below "/<client>", percent-decoded
+---@field params table<string, string>
+---@field query table<string, string>
+---@field headers table<string, string> names in lower case
+---@field body string
+---@field peer string
+
+---@class neap.Reply
+---@field status integer
+---@field headers table<string, string>|nil
+---@field body string|nil
+---@field events neap.NewEvent[]|nil accepted durably before the answer leaves. When the first was accepted
+---   before, nothing is kept and the answer is the one given then, to the byte
+---@field delay_ms integer|nil hold the answer back
+---@field rude "reset"|"close"|"truncate"|nil end the connection instead (clients with `sandbox = true` only)
+
+--- A client's manifest: the table that client.lua returns. While it loads, two functions are there:
+--- secret("NAME") (environment or secrets folder; never readable by scripts) and var("NAME", default)
+--- (from --set NAME=VALUE or the environment variable NEAP_NAME).
+---@class neap.Manifest
+---@field name string letters, digits, "-" and "_"; also the first path segment of its routes
+---@field live_from string ISO 8601 instant with zone; nothing older is ever posted
+---@field zone string|nil IANA name for times shown, default "UTC"
+---@field sandbox boolean|nil may answer rudely; never set it on a real client
+---@field connections table<string, neap.ConnectionOptions>|nil
+---@field auth table<string, {user: string, password: any}>|nil for routes: HTTP Basic
+---@field owners table<string, string>|nil cause -> owner; "default" for the rest
+---@field retry neap.RetryPolicy|nil default for all flows
+---@field flows table<string, {use: string, settings: table|nil, retry: neap.RetryPolicy|nil}> use = module name
+
+---@class neap.RetryPolicy
+---@field initial_ms integer|nil default 1,000
+---@field factor number|nil default 2
+---@field max_ms integer|nil default 300,000
+---@field give_up_ms integer|nil default 172,800,000 (48 h), not counting time while a connection is down
+
+---@class neap.ConnectionOptions
+---@field base_url string
+---@field headers table<string, any>|nil values may be secret(...)
+---@field basic {user: string, password: any}|nil
+---@field ca_file string|nil
+---@field pinned_key string|nil
+---@field pinned_cert_file string|nil for self-signed servers
+---@field timeout_ms integer|nil default 30,000
+---@field connect_timeout_ms integer|nil default 5,000
+---@field max_concurrent integer|nil default 8
+---@field rate_per_s number|nil
+---@field rate_burst integer|nil
+---@field breaker_failures integer|nil default 5
+---@field breaker_cool_ms integer|nil default 10,000
+---@field settle_ms integer|nil default 0
+---@field max_answer_bytes integer|nil default 16 MiB
+
+local flow = {}
+return flow

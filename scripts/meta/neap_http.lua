@@ -1,0 +1,58 @@
+---@meta neap.http
+error("this file describes neap.http to editors; require(\"neap.http\") gives the module itself")
+
+--- HTTP to declared connections. Requests leave only after everything written so far is durable.
+---@class neap.http
+local http = {}
+
+---@class neap.http.Request
+---@field connection string name in the manifest's `connections`
+---@field method string|nil default "GET"
+---@field path string below the connection's base URL, beginning with "/"; reserved characters encoded
+---@field query table<string, string|integer>|nil appended, sorted by name, encoded
+---@field headers table<string, string>|nil
+---@field body string|nil
+---@field timeout_ms integer|nil at most the connection's own
+
+---@class neap.http.Answer
+---@field status integer
+---@field headers table<string, string> names in lower case; repeated ones joined by ", "
+---@field body string
+---@field elapsed_ms integer
+
+--- Sends one request and waits. Any HTTP answer is an answer, whatever its status.
+--- Errors: network, timeout, limit, cancelled (err.maybe_sent tells whether it may have arrived).
+---@async
+---@param request neap.http.Request
+---@return neap.http.Answer|nil
+---@return neap.Error|nil
+--- Example: `local answer, err = http.request{connection = "khaos", path = "/"}`
+function http.request(request) end
+
+--- Sends many and waits for all; result i belongs to request i.
+---@async
+---@param requests neap.http.Request[]
+---@param options {limit: integer|nil}|nil how many run at once, default 4
+---@return {answer: neap.http.Answer|nil, error: neap.Error|nil}[]
+--- Example: `for _, r in ipairs(http.all(requests, {limit = 8})) do ... end`
+function http.all(requests, options) end
+
+--- Percent-encodes everything but unreserved characters (RFC 3986 2.3).
+---@param text string
+---@return string
+--- Example: `http.url_encode("key=A/B") == "key%3DA%2FB"`
+function http.url_encode(text) end
+
+--- "a=1&b=x%20y", names sorted.
+---@param query table<string, string|integer|boolean>
+---@return string
+--- Example: `http.encode_query{limit = 100} == "limit=100"`
+function http.encode_query(query) end
+
+--- Parses a query string or form body; of repeated names the last one counts.
+---@param text string
+---@return table<string, string>
+--- Example: `http.decode_query("a=1&b=2").a == "1"`
+function http.decode_query(text) end
+
+return http
