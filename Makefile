@@ -33,12 +33,12 @@ UNIT     ?= $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT:%=$(OUT)/unit/%)
 FUZZ     := $(patsubst tests/fuzz/%_fuzzer.c,%,$(wildcard tests/fuzz/*_fuzzer.c))
 
-.PHONY: all help deps deps-list demo check lint format unit test lua-test integration fuzz \
+.PHONY: all help deps deps-check deps-list demo check lint format unit test lua-test integration fuzz \
         fuzz-regression bench asan clean install examples compile-db container
 all: $(BUILD)/neap
 
 help:
-	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
+	@sed -n "s/^## //p" Makefile tests/tests.mk
 
 ## make            build build/neap (MODE=debug|release|asan|cov)
 $(BUILD)/neap: $(OUT)/neap

@@ -1,7 +1,73 @@
-# Targets that check; included by the Makefile.
+# Targets that install, check and measure; included by the Makefile.
 
-## make deps       install what is missing (Debian); make deps-list prints the packages
+## make deps       install what is missing to build (Debian); make deps-check adds what make check needs
 deps:
 	@tests/support/deps.sh install
+deps-check:
+	@tests/support/deps.sh install all
+## make deps-list  print the packages
 deps-list:
 	@tests/support/deps.sh list
+
+## make demo       install, build, run host, demo client and sandboxes (ONCE=1 ends after the summary)
+demo: deps
+	@$(MAKE) --no-print-directory -s -j2 MODE=release
+	@exec $(BUILD)/neap demo $(if $(ONCE),--once)
+
+C_FILES   := $(shell git ls-files -co --exclude-standard 'core/*.c' 'core/*.h' 'include/*.h' 'tests/*.c' 'tests/*.h')
+LUA_FILES := $(shell git ls-files -co --exclude-standard '*.lua')
+
+## make format     clang-format everything in place
+format:
+	@clang-format -i $(C_FILES)
+
+## make lint       format, includes, sizes, names, clang-tidy (TIDY=0 skips it), luacheck
+lint:
+	@tests/support/lint.sh
+
+## make lua-test   tests/lua, run by the host binary
+lua-test: $(BUILD)/neap
+	@$(BUILD)/neap test --lua tests/lua/*_test.lua
+
+## make integration  hosts and sandboxes as processes (TESTS="01 02" for some)
+integration: $(BUILD)/neap
+	@tests/integration/run.sh $(TESTS)
+
+## make fuzz       each fuzzer for SECONDS=20; make fuzz-regression replays the corpora (in make check)
+fuzz:
+	@tests/support/fuzz.sh campaign $(or $(SECONDS),20) $(FUZZ)
+fuzz-regression:
+	@tests/support/fuzz.sh regression 0 $(FUZZ)
+
+## make check      everything CI runs: lint, build, all tests, sanitizers; ends "N passed, N failed"
+check:
+	@tests/support/check.sh
+
+## make asan       unit and Lua tests under address and undefined-behaviour sanitizers
+asan:
+	@$(MAKE) --no-print-directory -s -j2 MODE=asan ERR=1 unit
+
+## make bench      a table of ratios to the bare floor; asserts nothing
+bench:
+	@tests/bench/run.sh
+
+## make container  build the image with podman or buildah
+container:
+	@podman build -t neap -f Containerfile . 2>/dev/null || buildah build -t neap -f Containerfile .
+
+## make examples   start each example against the sandboxes
+examples: $(BUILD)/neap
+	@tests/support/examples.sh
+
+PREFIX ?= /usr/local
+## make install    binary and scripts under PREFIX=/usr/local (DESTDIR honoured)
+install: all
+	@install -D -m 0755 $(OUT)/neap $(DESTDIR)$(PREFIX)/bin/neap
+	@mkdir -p $(DESTDIR)$(PREFIX)/share/neap
+	@cp -R scripts examples $(DESTDIR)$(PREFIX)/share/neap/
+	@mkdir -p $(DESTDIR)$(PREFIX)/include
+	@cp -R include/neap $(DESTDIR)$(PREFIX)/include/
+
+## make clean      remove build/
+clean:
+	@rm -rf $(BUILD)
