@@ -60,7 +60,7 @@ FORCE:
 
 $(OUT)/version.c: FORCE
 	$(Q)mkdir -p $(OUT)
-	$(Q)echo 'const char *neap_version(void);const char *neap_version(void){return "$(VERSION)";}' \
+	$(Q)echo 'const char *neap_version(void); const char *neap_version(void) { return "$(VERSION)"; }' \
 	    > $@.new && (cmp -s $@.new $@ || mv $@.new $@); rm -f $@.new
 
 $(OUT)/version.o: $(OUT)/version.c

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Runs the integration tests named ("01 07") or all, and prints their TAP as one.
+set -u
+cd "$(dirname "$0")"
+count=0
+failed=0
+for test in [0-9][0-9]_*/test.py; do
+    number=${test%%_*}
+    [ $# -gt 0 ] && [[ " $* " != *" $number "* ]] && continue
+    while IFS= read -r line; do
+        case "$line" in
+        "ok "*) count=$((count + 1)); echo "ok $count ${line#ok * }" ;;
+        "not ok "*) count=$((count + 1)); failed=$((failed + 1)); echo "not ok $count ${line#not ok * }" ;;
+        "1.."*) ;;
+        *) echo "$line" ;;
+        esac
+    done < <(echo "# $test"; PYTHONDONTWRITEBYTECODE=1 timeout 900 python3 "$test" 2>&1 || echo "not ok 0 - $test ended with status $?")
+done
+echo "1..$count"
+[ "$failed" -eq 0 ]
