@@ -1,0 +1,45 @@
+/* The tables of neap.store: JSON values by (table, key), in key order. Writes belong to the slice. */
+#ifndef NEAP_CORE_WORK_SCRIPT_TABLE_H
+#define NEAP_CORE_WORK_SCRIPT_TABLE_H
+
+#include "core/work/work.h"
+
+#define SCRIPT_TABLE_NAME_MAX 64 /* lower case letters, digits, "_" */
+#define SCRIPT_TABLE_KEY_MAX 400
+
+/* ERROR_INVALID: bad table name; ERROR_LIMIT: key too long. */
+int script_table_check(struct bytes table, struct bytes key, struct error *err) NEAP_MUST_USE;
+
+/* Borrowed until the next write. ERROR_NOT_FOUND. */
+int script_table_get(struct work *work, struct bytes table, struct bytes key,
+                     struct bytes *json_out) NEAP_MUST_USE;
+int script_table_put(struct work *work, struct bytes table, struct bytes key,
+                     struct bytes json) NEAP_MUST_USE;
+int script_table_delete(struct work *work, struct bytes table,
+                        struct bytes key) NEAP_MUST_USE; /* ERROR_NOT_FOUND */
+
+struct script_pair {
+    struct bytes key;
+    struct bytes json;
+};
+/* Sorts pairs in place, then writes them all. */
+int script_table_put_many(struct work *work, struct bytes table, struct script_pair *pairs,
+                          size_t count) NEAP_MUST_USE;
+
+struct script_range {
+    struct bytes prefix; /* size 0 = all */
+    struct bytes from;   /* first key, included; size 0 = none */
+    struct bytes after;  /* first key, excluded; size 0 = none */
+    bool is_reverse;     /* then from/after are the upper ends */
+    size_t limit;        /* 0 = 100 */
+};
+/* Until limit, or fn returns non-zero (which is returned). fn must not write. */
+typedef int (*script_table_fn)(void *arg, struct bytes key, struct bytes json);
+int script_table_range(struct work *work, struct bytes table, const struct script_range *range,
+                       script_table_fn fn, void *arg);
+
+/* The stored value must be a JSON integer or absent: else ERROR_INVALID. ERROR_LIMIT: overflow. */
+int script_table_increment(struct work *work, struct bytes table, struct bytes key, int64_t delta,
+                           int64_t *value_out) NEAP_MUST_USE;
+
+#endif
