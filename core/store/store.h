@@ -6,7 +6,8 @@
  * commit             ends the turn transaction; `done` is told when it is durable
  *
  * Reads see the writes of the open transaction. Every pointer handed out is borrowed until the next
- * write, begin, end or commit on the same store.
+ * write, begin, end or commit on the same store, and must not be an argument of that write: copy first.
+ * Reads outside a turn keep one snapshot until the next write, commit or abort.
  * Callers know no driver; LMDB is the one there is (store_lmdb.c).
  */
 #ifndef NEAP_CORE_STORE_STORE_H
@@ -28,20 +29,26 @@ struct store_options {
     bool is_volatile;           /* never syncs: tests in virtual time only */
 };
 
-/* ERROR_IO, ERROR_CORRUPT, ERROR_NOT_FOUND (read only and absent) with a message. */
+/* ERROR_IO, ERROR_CORRUPT, ERROR_NOT_FOUND (read only and absent), ERROR_INVALID (a network file system)
+ * with a message. A process opens a folder once at a time. */
 int store_open(struct store **store_out, const struct store_options *options, struct error *err)
     NEAP_MUST_USE;
 void store_close(struct store *store); /* drops an open transaction; accepts NULL */
 
 /* ERROR_NOT_FOUND when absent. */
 int store_get(struct store *store, struct bytes key, struct bytes *value_out) NEAP_MUST_USE;
-/* ERROR_FULL: the map is full. The whole turn must be dropped (store_abort) and store_grow called. */
+/*
+ * ERROR_FULL: the map is full. The whole turn must be dropped (store_abort) and store_grow called.
+ * ERROR_LIMIT: one turn changed more pages than can be tracked (500 MB). ERROR_INVALID: an empty or too
+ * long key, or a store opened for reading.
+ */
 int store_put(struct store *store, struct bytes key, struct bytes value) NEAP_MUST_USE;
 int store_delete(struct store *store, struct bytes key) NEAP_MUST_USE; /* ERROR_NOT_FOUND */
 
 /*
  * Calls fn for each key in [from, to) in order (descending when is_reverse) until it returns non-zero,
  * and returns that value, 0 at the end, or a negative error. fn must not write to the store.
+ * An empty `from` begins at the first key, an empty `to` ends after the last.
  */
 typedef int (*store_range_fn)(void *arg, struct bytes key, struct bytes value);
 int store_range(struct store *store, struct bytes from, struct bytes to, bool is_reverse,
