@@ -1,0 +1,69 @@
+/* What the files of the VM share: the struct, and who installs what. Nobody else includes this. */
+#ifndef NEAP_CORE_SCRIPT_VM_PRIVATE_H
+#define NEAP_CORE_SCRIPT_VM_PRIVATE_H
+
+#include "core/script/vm.h"
+
+/* How long the Lua that runs now may go on; one at a time, saved and restored when nested. */
+struct vm_budget {
+    bool may_preempt;
+    int64_t slice_us;  /* used when may_preempt */
+    int64_t burst_us;
+    int64_t started_us;
+    const char *what;  /* for the message: "a script without waiting", "store.atomic" */
+};
+
+struct vm_file {
+    char *path;
+    uint64_t hash;
+};
+
+struct vm {
+    lua_State *L;
+    struct lx_env env; /* what neap modules reach: clock, randomness, this vm */
+    struct random_source random;
+    struct vm_limits limits;
+    struct watchdog *watchdog;
+    void *owner;
+    char *client_name;
+    char *client_root;  /* real paths, NULL when there is none */
+    char *scripts_root;
+
+    size_t memory_used;
+    unsigned stress_every; /* NEAP_GC_STRESS: each n-th allocation first collects everything */
+    unsigned stress_count;
+    bool is_retrying;
+
+    struct vm_budget budget;
+    int64_t job_left_us;  /* INT64_MAX outside of jobs */
+    int64_t ticks_us;     /* the time base with a virtual clock */
+    bool is_raising;      /* a budget is spent: every instruction raises until the door closes */
+    bool was_preempted;
+    unsigned depth;       /* of doors */
+    struct vm_failure *failure; /* of the innermost vm_call; its message handler fills it */
+
+    struct vm_file *files;
+    size_t file_count;
+    size_t file_capacity;
+    uint64_t files_hash;
+    unsigned coroutines; /* alive */
+};
+
+int64_t vm_now_us(struct vm *vm);
+void vm_hook_start(struct vm *vm, lua_State *L); /* the normal count hook on this thread */
+
+/* Copies what was raised (at idx on the stack of L) into failure. [-0, +0]; may raise. */
+void vm_read_raised(lua_State *L, int idx, struct vm_failure *failure);
+/* One line "file:line in name, ..."; owned. Never raises. */
+char *vm_traceback(lua_State *L);
+
+/* A thread is gone: resets what needs resetting, runs its <close> variables. Not a budget victim. */
+void vm_reset_thread(lua_State *co);
+
+/* Each adds its part to the table of globals at the top. [-0, +0], may raise. */
+void vm_globals_install(lua_State *L);
+void vm_pairs_install(lua_State *L);
+void vm_strings_install(lua_State *L);
+void vm_require_install(lua_State *L, const struct vm_module *modules);
+
+#endif
