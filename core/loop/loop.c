@@ -1,7 +1,7 @@
 /*
- * Timers live in our own binary heap, ordered by due time, then by order of start; the event library
- * sees a single timeout whose only use is to bound a wait. So timers behave the same with both
- * clocks, and a virtual clock needs no event library at all.
+ * Timers live in our own binary heap, ordered by due time, then by order of start; the event
+ * library sees a single timeout whose only use is to bound a wait. So timers behave the same with
+ * both clocks, and a virtual clock needs no event library at all.
  *
  * Order inside a round: I/O callbacks, due timers, deferred calls that were there when it began.
  */
@@ -16,7 +16,7 @@
 #include "core/base/xalloc.h"
 
 #define HEAP_NONE SIZE_MAX
-/* A wait with no timer ends after this anyway: the library must never see an empty loop and return. */
+/* A wait with no timer ends after this: an empty event base would return at once, and we would spin. */
 #define LOOP_WAIT_MAX_MS (60 * 60 * 1000)
 /* A due time further away is as good as never, and adding to it must not overflow. */
 #define LOOP_DELAY_MAX_MS (INT64_MAX / 4)
@@ -136,7 +136,7 @@ static bool start_event_library(struct loop *loop)
     if (cfg == NULL) {
         return false;
     }
-    /* Coalesces libcurl's many small socket changes into fewer system calls (design, section 11). */
+    /* Coalesces libcurl's many small socket changes into fewer system calls (design 11). */
     event_config_set_flag(cfg, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
     loop->base = event_base_new_with_config(cfg);
     event_config_free(cfg);

@@ -18,7 +18,8 @@ void record_i64(struct buf *out, int64_t value);
 void record_bytes(struct buf *out, struct bytes value);
 void record_str(struct buf *out, const char *value); /* NULL is stored as empty */
 
-/* Reading: any short or oversized field sets is_bad and yields zero or empty; check once at the end. */
+/* Reading: any short or oversized field sets is_bad and yields zero or empty; check once at the
+ * end. */
 struct record_reader {
     struct bytes rest;
     uint8_t version;

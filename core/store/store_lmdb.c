@@ -3,8 +3,8 @@
  *
  * levels[0] is the turn's write transaction, levels[1..] the nested ones; a parent is never used
  * while it has a child (LMDB's rule), so every call goes to the last level. Without a turn, reads
- * use one read transaction that keeps its reader slot and its snapshot until the turn ends or begins,
- * so that borrowed values stay valid as long as store.h says.
+ * use one read transaction that keeps its reader slot and its snapshot until the turn ends or
+ * begins, so that borrowed values stay valid as long as store.h says.
  *
  * No MDB_WRITEMAP: it forbids nested transactions, and a stray pointer could write into the data.
  */
@@ -119,7 +119,7 @@ static int begin_read(struct store_lmdb *s)
     int rc = s->read_txn == NULL ? mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->read_txn)
                                  : mdb_txn_renew(s->read_txn);
     if (rc == MDB_MAP_RESIZED) {
-        /* Another process (the host, when we are a reading verb) has grown the map: take its size. */
+        /* Another process (the host, when we are a reading verb) has grown the map. */
         mdb_txn_abort(s->read_txn);
         s->read_txn = NULL;
         rc = mdb_env_set_mapsize(s->env, 0);
