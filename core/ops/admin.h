@@ -1,0 +1,49 @@
+/*
+ * What people ask of a host and do to it: orders, exceptions, status. The same code answers in a running
+ * host (control.h) and, for reading, over the data of a stopped one.
+ */
+#ifndef NEAP_CORE_OPS_ADMIN_H
+#define NEAP_CORE_OPS_ADMIN_H
+
+#include "core/net/connection.h"
+#include "core/work/work.h"
+
+struct ops_client {
+    const char *name;
+    struct work *work;
+    uint64_t generation;
+    int64_t loaded_ms;      /* when the generation was loaded; 0 for a stopped host */
+    const char *load_error; /* why the newest scripts do not serve; NULL or "" when they do */
+    struct connection *const *connections;
+    size_t connection_count;
+};
+
+/* Borrowed during a call. */
+struct ops_view {
+    const struct ops_client *clients;
+    size_t count;
+    bool is_live;       /* a running host: acts are possible */
+    bool is_draining;
+    int64_t started_ms; /* wall clock */
+    int64_t now_ms;
+};
+
+struct admin_request {
+    size_t count;
+    const char *const *words; /* "exceptions", "release", CAUSE, SUBJECT */
+    const char *client;       /* NULL: all, or the only one */
+    const char *who;
+    const char *reason;       /* NULL when none was given */
+    bool wants_json;
+    bool is_dry_run;
+};
+
+/* Appends the answer to out and returns the exit code of the verb (cli.h). */
+int admin_run(const struct ops_view *view, const struct admin_request *request, struct buf *out);
+
+/* "in 31 h", "4 min ago". */
+void admin_format_distance(int64_t delta_ms, char *out, size_t size);
+/* "164.92" with two digits, "500" with none. */
+void admin_format_minor(int64_t minor, const char *currency, char *out, size_t size);
+
+#endif

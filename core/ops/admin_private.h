@@ -1,0 +1,30 @@
+/* Shared by the admin_*.c files. */
+#ifndef NEAP_CORE_OPS_ADMIN_PRIVATE_H
+#define NEAP_CORE_OPS_ADMIN_PRIVATE_H
+
+#include "core/base/json_writer.h"
+#include "core/ops/admin.h"
+
+enum { ADMIN_OK = 0, ADMIN_WRONG = 1, ADMIN_USAGE = 2, ADMIN_NOT_FOUND = 3, ADMIN_UNREACHABLE = 4 };
+
+/* One question being answered. */
+struct admin_context {
+    const struct ops_view *view;
+    const struct admin_request *request;
+    const struct ops_client *client; /* the one at hand */
+    struct buf *out;
+    struct json_writer json;
+    size_t rows;
+};
+
+int admin_order(struct admin_context *c);
+int admin_exceptions(struct admin_context *c);
+int admin_status(struct admin_context *c);
+int admin_pause(struct admin_context *c);
+
+/* Appends a message (as {"error": ...} when JSON is wanted) and returns code. */
+int admin_fail(struct admin_context *c, int code, const char *fmt, ...) NEAP_PRINTF(3, 4);
+const char *admin_word(const struct admin_context *c, size_t i); /* NULL past the end */
+bool admin_wants_client(const struct admin_context *c, const struct ops_client *client);
+
+#endif

@@ -1,0 +1,153 @@
+/* status (health at a glance), pause and resume. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/ops/admin_private.h"
+#include "core/work/exception.h"
+#include "core/work/job.h"
+#include "core/work/pause.h"
+
+static int count_one(void *arg, const struct exception *e)
+{
+    (void)e;
+    (*(uint64_t *)arg)++;
+    return 0;
+}
+
+static int json_pause(void *arg, const struct pause *pause)
+{
+    struct json_writer *w = arg;
+    json_object_begin(w);
+    json_member_str(w, "kind", pause->kind == PAUSE_FLOW ? "flow" : "connection");
+    json_member_str(w, "name", pause->name);
+    json_member_str(w, "who", pause->who);
+    json_member_str(w, "reason", pause->reason);
+    json_object_end(w);
+    return 0;
+}
+
+static int text_pause(void *arg, const struct pause *pause)
+{
+    struct admin_context *c = arg;
+    buf_addf(c->out, "  paused: %s %s by %s: %s\n",
+             pause->kind == PAUSE_FLOW ? "flow" : "connection", pause->name, pause->who,
+             pause->reason);
+    return 0;
+}
+
+static void status_json(struct admin_context *c, const struct job_counts *counts, uint64_t open)
+{
+    struct json_writer *w = &c->json;
+    json_object_begin(w);
+    json_member_str(w, "client", c->client->name);
+    json_member_int(w, "generation", (int64_t)c->client->generation);
+    json_member_bool(w, "full", work_is_full(c->client->work));
+    json_member_int(w, "exceptions", (int64_t)open);
+    json_key(w, "jobs");
+    json_object_begin(w);
+    for (int s = 0; s < JOB_STATE_COUNT; s++) {
+        json_member_int(w, job_state_name((enum job_state)s), (int64_t)counts->by_state[s]);
+    }
+    json_object_end(w);
+    json_member_int(w, "oldest_ready_ms", counts->oldest_ready_ms);
+    if (c->client->load_error != NULL && c->client->load_error[0] != '\0') {
+        json_member_str(w, "load_error", c->client->load_error);
+    }
+    json_key(w, "paused");
+    json_array_begin(w);
+    pause_each(c->client->work, json_pause, w);
+    json_array_end(w);
+    json_object_end(w);
+}
+
+static void status_text(struct admin_context *c, const struct job_counts *counts, uint64_t open)
+{
+    buf_addf(c->out, "%s: %" PRIu64 " open exceptions; jobs:", c->client->name, open);
+    for (int s = 0; s < JOB_STATE_COUNT; s++) {
+        buf_addf(c->out, " %" PRIu64 " %s%s", counts->by_state[s],
+                 job_state_name((enum job_state)s), s + 1 < JOB_STATE_COUNT ? "," : "\n");
+    }
+    if (counts->oldest_ready_ms != 0) {
+        char age[32];
+        admin_format_distance(counts->oldest_ready_ms - c->view->now_ms, age, sizeof(age));
+        buf_addf(c->out, "  oldest open job: %s\n", age);
+    }
+    if (c->client->load_error != NULL && c->client->load_error[0] != '\0') {
+        buf_addf(c->out, "  the newest scripts do not serve: %s\n", c->client->load_error);
+    }
+    pause_each(c->client->work, text_pause, c);
+}
+
+int admin_status(struct admin_context *c)
+{
+    uint64_t open_all = 0;
+    if (c->request->wants_json) {
+        json_array_begin(&c->json);
+    }
+    for (size_t i = 0; i < c->view->count; i++) {
+        c->client = &c->view->clients[i];
+        if (!admin_wants_client(c, c->client)) {
+            continue;
+        }
+        struct job_counts counts;
+        memset(&counts, 0, sizeof(counts));
+        uint64_t open = 0;
+        if (job_count(c->client->work, &counts) != 0) {
+            return admin_fail(c, ADMIN_WRONG, "%s: its jobs cannot be counted", c->client->name);
+        }
+        exception_each(c->client->work, NULL, count_one, &open);
+        open_all += open;
+        if (c->request->wants_json) {
+            status_json(c, &counts, open);
+        } else {
+            status_text(c, &counts, open);
+        }
+    }
+    if (c->request->wants_json) {
+        json_array_end(&c->json);
+        buf_add_char(c->out, '\n');
+    }
+    return open_all == 0 ? ADMIN_OK : ADMIN_WRONG;
+}
+
+int admin_pause(struct admin_context *c)
+{
+    bool is_pause = strcmp(admin_word(c, 0), "pause") == 0;
+    const char *kind = admin_word(c, 1);
+    const char *name = admin_word(c, 2);
+    bool is_flow = kind != NULL && strcmp(kind, "flow") == 0;
+    if (name == NULL || (!is_flow && strcmp(kind, "connection") != 0)) {
+        return admin_fail(c, ADMIN_USAGE, "say what: flow NAME or connection NAME");
+    }
+    if (!c->view->is_live) {
+        return admin_fail(c, ADMIN_UNREACHABLE, "this needs the running host");
+    }
+    size_t at = 0;
+    while (at < c->view->count && !admin_wants_client(c, &c->view->clients[at])) {
+        at++;
+    }
+    if (at == c->view->count || (c->request->client == NULL && c->view->count > 1)) {
+        return admin_fail(c, ADMIN_USAGE, "say which client: --client NAME");
+    }
+    c->client = &c->view->clients[at];
+    enum pause_kind what = is_flow ? PAUSE_FLOW : PAUSE_CONNECTION;
+    struct pause pause = {what, name, c->request->who,
+                          c->request->reason == NULL ? "" : c->request->reason, c->view->now_ms};
+    if (c->request->is_dry_run) {
+        buf_addf(c->out, "would %s %s %s of %s\n", admin_word(c, 0), kind, name, c->client->name);
+        return ADMIN_OK;
+    }
+    int rc = is_pause ? pause_set(c->client->work, &pause)
+                      : pause_clear(c->client->work, what, name, c->request->who);
+    if (rc == ERROR_NOT_FOUND) {
+        return admin_fail(c, ADMIN_NOT_FOUND, "%s %s of %s is not paused", kind, name,
+                          c->client->name);
+    }
+    if (rc != 0) {
+        return admin_fail(c, ADMIN_WRONG, "%s: %s", name, error_code_name(rc));
+    }
+    buf_addf(c->out, "%s %s of %s is %s\n", kind, name, c->client->name,
+             is_pause ? "paused" : "running again");
+    return ADMIN_OK;
+}

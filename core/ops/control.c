@@ -1,0 +1,324 @@
+/* The control socket. Questions are small and trusted to be local, but parsed as if they were not. */
+#define _GNU_SOURCE
+#include "core/ops/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+
+#include "core/base/xalloc.h"
+
+#define CONTROL_MAGIC        "NEAP1\n"
+#define CONTROL_QUESTION_MAX 65536
+#define CONTROL_ANSWER_MAX   (64u << 20)
+#define CONTROL_FIELDS_MAX   64
+#define CONTROL_FIXED        4 /* who, client, reason, flags */
+#define CONTROL_TIMEOUT_S    30
+
+struct control {
+    struct evconnlistener *listener;
+    char *path;
+    control_answer_fn answer;
+    control_hold_fn hold;
+    void *arg;
+    struct control_ticket *tickets;
+};
+
+struct control_ticket {
+    struct control *control;
+    struct bufferevent *peer; /* NULL when it has gone away */
+    struct buf out;
+    int exit_code;
+    bool is_answered;
+    bool is_held; /* the host has it */
+    struct control_ticket *next;
+};
+
+static void ticket_free(struct control_ticket *ticket)
+{
+    for (struct control_ticket **at = &ticket->control->tickets; *at != NULL; at = &(*at)->next) {
+        if (*at == ticket) {
+            *at = ticket->next;
+            break;
+        }
+    }
+    if (ticket->peer != NULL) {
+        bufferevent_free(ticket->peer);
+    }
+    buf_free(&ticket->out);
+    free(ticket);
+}
+
+/* Splits "3:abc0:..." into NUL-terminated fields in place (the ':' after a field's length is its start, the
+ * terminator overwrites the next length's first digit after that was read). Returns the count or -1. */
+static int split_fields(char *text, size_t size, char *fields[CONTROL_FIELDS_MAX])
+{
+    int count = 0;
+    size_t at = 0;
+    while (at < size && count < CONTROL_FIELDS_MAX) {
+        size_t length = 0;
+        size_t digits = 0;
+        while (at < size && text[at] >= '0' && text[at] <= '9' && digits++ < 6) {
+            length = length * 10 + (size_t)(text[at++] - '0');
+        }
+        if (digits == 0 || at >= size || text[at] != ':' || length > size - at - 1) {
+            return -1;
+        }
+        /* Moved one to the left, over the ':', so that there is room for the NUL. */
+        memmove(text + at, text + at + 1, length);
+        fields[count++] = text + at;
+        text[at + length] = '\0';
+        at += length + 1;
+    }
+    return at == size ? count : -1;
+}
+
+static int answer_question(struct control_ticket *ticket, char *text, size_t size)
+{
+    char *fields[CONTROL_FIELDS_MAX];
+    int count = split_fields(text, size, fields);
+    if (count < CONTROL_FIXED + 1) {
+        buf_add_str(&ticket->out, "the question could not be read\n");
+        return 2;
+    }
+    struct admin_request request = {
+        .count = (size_t)(count - CONTROL_FIXED),
+        .words = (const char *const *)(fields + CONTROL_FIXED),
+        .client = fields[1][0] == '\0' ? NULL : fields[1],
+        .who = fields[0],
+        .reason = fields[2][0] == '\0' ? NULL : fields[2],
+        .wants_json = strchr(fields[3], 'j') != NULL,
+        .is_dry_run = strchr(fields[3], 'd') != NULL,
+    };
+    return ticket->control->answer(ticket->control->arg, &request, &ticket->out);
+}
+
+static void on_read(struct bufferevent *peer, void *arg)
+{
+    struct control_ticket *ticket = arg;
+    struct evbuffer *in = bufferevent_get_input(peer);
+    size_t size = evbuffer_get_length(in);
+    char *text = (char *)evbuffer_pullup(in, -1);
+    size_t magic = strlen(CONTROL_MAGIC);
+    if (ticket->is_answered || text == NULL) {
+        return;
+    }
+    bool is_ours = size < magic || memcmp(text, CONTROL_MAGIC, magic) == 0;
+    if (!is_ours || size > CONTROL_QUESTION_MAX) {
+        ticket_free(ticket);
+        return;
+    }
+    if (size < magic + 2 || memcmp(text + size - 2, "\n\n", 2) != 0) {
+        return;
+    }
+    ticket->is_answered = true;
+    ticket->is_held = true;
+    ticket->exit_code = answer_question(ticket, text + magic, size - magic - 2);
+    ticket->control->hold(ticket->control->arg, ticket);
+}
+
+static void on_event(struct bufferevent *peer, short what, void *arg)
+{
+    (void)what;
+    struct control_ticket *ticket = arg;
+    if (ticket->is_held) {
+        bufferevent_free(peer);
+        ticket->peer = NULL;
+    } else {
+        ticket_free(ticket);
+    }
+}
+
+static void on_written(struct bufferevent *peer, void *arg)
+{
+    (void)peer;
+    ticket_free(arg);
+}
+
+void control_release(struct control_ticket *ticket)
+{
+    ticket->is_held = false;
+    if (ticket->peer == NULL) {
+        ticket_free(ticket);
+        return;
+    }
+    char head[8];
+    snprintf(head, sizeof(head), "%03d\n", ticket->exit_code);
+    bufferevent_write(ticket->peer, head, 4);
+    bufferevent_write(ticket->peer, buf_text(&ticket->out), ticket->out.size);
+    bufferevent_setcb(ticket->peer, NULL, on_written, on_event, ticket);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
+                      int from_size, void *arg)
+{
+    (void)from;
+    (void)from_size;
+    struct control *control = arg;
+    struct bufferevent *peer = bufferevent_socket_new(evconnlistener_get_base(listener), fd,
+                                                      BEV_OPT_CLOSE_ON_FREE);
+    if (peer == NULL) {
+        close(fd);
+        return;
+    }
+    struct control_ticket *ticket = xcalloc(1, sizeof(*ticket));
+    ticket->control = control;
+    ticket->peer = peer;
+    ticket->next = control->tickets;
+    control->tickets = ticket;
+    buf_init(&ticket->out, CONTROL_ANSWER_MAX);
+    struct timeval timeout = {CONTROL_TIMEOUT_S, 0};
+    bufferevent_set_timeouts(peer, &timeout, &timeout);
+    bufferevent_setcb(peer, on_read, NULL, on_event, ticket);
+    bufferevent_enable(peer, EV_READ | EV_WRITE);
+}
+
+static int fill_address(struct sockaddr_un *address, const char *path, struct error *err)
+{
+    memset(address, 0, sizeof(*address));
+    address->sun_family = AF_UNIX;
+    if (strlen(path) >= sizeof(address->sun_path)) {
+        return error_set(err, ERROR_INVALID,
+                         "the data folder's path is too long for a socket: %s", path);
+    }
+    memcpy(address->sun_path, path, strlen(path));
+    return 0;
+}
+
+int control_listen(struct control **control_out, struct loop *loop, const char *path,
+                   control_answer_fn answer, control_hold_fn hold, void *arg, struct error *err)
+{
+    *control_out = NULL;
+    struct sockaddr_un address;
+    int rc = fill_address(&address, path, err);
+    if (rc != 0) {
+        return rc;
+    }
+    unlink(path);
+    mode_t mask = umask(0177);
+    struct control *control = xcalloc(1, sizeof(*control));
+    control->listener = evconnlistener_new_bind(
+        loop_event_base(loop), on_accept, control, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+        16, (struct sockaddr *)&address, sizeof(address));
+    umask(mask);
+    if (control->listener == NULL) {
+        free(control);
+        return error_set_errno(err, ERROR_IO, errno, "cannot listen on %s", path);
+    }
+    control->path = xstrdup(path);
+    control->answer = answer;
+    control->hold = hold;
+    control->arg = arg;
+    *control_out = control;
+    return 0;
+}
+
+void control_close(struct control *control)
+{
+    if (control == NULL) {
+        return;
+    }
+    while (control->tickets != NULL) {
+        ticket_free(control->tickets);
+    }
+    evconnlistener_free(control->listener);
+    unlink(control->path);
+    free(control->path);
+    free(control);
+}
+
+/* ---- The asking side --------------------------------------------------------------------------- */
+
+static void add_field(struct buf *question, const char *text)
+{
+    buf_addf(question, "%zu:%s", text == NULL ? 0 : strlen(text), text == NULL ? "" : text);
+}
+
+static int send_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            return ERROR_NETWORK;
+        }
+        data += sent;
+        size -= (size_t)sent;
+    }
+    return 0;
+}
+
+static int receive_all(int fd, struct buf *out)
+{
+    char chunk[16384];
+    for (;;) {
+        ssize_t got = recv(fd, chunk, sizeof(chunk), 0);
+        if (got <= 0) {
+            return got == 0 ? 0 : ERROR_NETWORK;
+        }
+        int rc = buf_add(out, chunk, (size_t)got);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+}
+
+static int exchange(int fd, const struct admin_request *request, struct buf *answer)
+{
+    struct buf question;
+    buf_init(&question, CONTROL_QUESTION_MAX);
+    buf_add_str(&question, CONTROL_MAGIC);
+    add_field(&question, request->who);
+    add_field(&question, request->client);
+    add_field(&question, request->reason);
+    char flags[3] = {request->wants_json ? 'j' : ' ', request->is_dry_run ? 'd' : ' ', '\0'};
+    add_field(&question, flags);
+    for (size_t i = 0; i < request->count; i++) {
+        add_field(&question, request->words[i]);
+    }
+    buf_add_str(&question, "\n\n");
+    int rc = question.has_failed ? ERROR_LIMIT : send_all(fd, question.data, question.size);
+    buf_free(&question);
+    return rc != 0 ? rc : receive_all(fd, answer);
+}
+
+int control_ask(const char *path, const struct admin_request *request, struct buf *out,
+                int *exit_code_out, struct error *err)
+{
+    struct sockaddr_un address;
+    int rc = fill_address(&address, path, err);
+    if (rc != 0) {
+        return rc;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        rc = error_set_errno(err, ERROR_NETWORK, errno, "no host answers on %s", path);
+        goto out;
+    }
+    struct timeval timeout = {CONTROL_TIMEOUT_S, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+    struct buf answer;
+    buf_init(&answer, CONTROL_ANSWER_MAX);
+    rc = exchange(fd, request, &answer);
+    if (rc == 0 && answer.size >= 4) {
+        *exit_code_out = (int)strtol(answer.data, NULL, 10);
+        rc = buf_add(out, answer.data + 4, answer.size - 4);
+    } else {
+        rc = error_set(err, ERROR_NETWORK, "the host on %s gave no answer", path);
+    }
+    buf_free(&answer);
+out:
+    if (fd >= 0) {
+        close(fd);
+    }
+    return rc;
+}

@@ -1,0 +1,159 @@
+/* Health and metrics. Each metric is one line of a table, so that names and help stay together. */
+#include "core/ops/metrics_page.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/base/json_writer.h"
+#include "core/work/exception.h"
+#include "core/work/job.h"
+#include "neap/version.h"
+
+int health_page(const struct ops_view *view, struct buf *out)
+{
+    int status = view->is_draining ? 503 : 200;
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_object_begin(&w);
+    json_member_str(&w, "version", neap_version());
+    json_member_bool(&w, "draining", view->is_draining);
+    json_key(&w, "clients");
+    json_object_begin(&w);
+    for (size_t i = 0; i < view->count; i++) {
+        const struct ops_client *c = &view->clients[i];
+        bool is_full = work_is_full(c->work);
+        bool has_error = c->load_error != NULL && c->load_error[0] != '\0';
+        json_member_str(&w, c->name, is_full ? "full" : has_error ? "old scripts" : "ok");
+        status = is_full ? 503 : status;
+    }
+    json_object_end(&w);
+    json_object_end(&w);
+    buf_add_char(out, '\n');
+    return status;
+}
+
+struct metric {
+    const char *name;
+    const char *type;
+    const char *help;
+    size_t offset; /* in struct work_stats */
+};
+
+#define WORK_METRIC(field, help)                                                                   \
+    {"neap_" #field "_total", "counter", help, offsetof(struct work_stats, field)}
+
+static const struct metric WORK_METRICS[] = {
+    WORK_METRIC(accepted, "Events accepted."),
+    WORK_METRIC(duplicates, "Events answered like the first time."),
+    WORK_METRIC(slices, "Slices run."),
+    WORK_METRIC(done, "Jobs done."),
+    WORK_METRIC(failed, "Slices that raised."),
+    WORK_METRIC(retried, "Retries planned."),
+    WORK_METRIC(held, "Holds."),
+    WORK_METRIC(dead, "Jobs given up."),
+    WORK_METRIC(released, "Jobs released."),
+    WORK_METRIC(commits, "Commits."),
+    WORK_METRIC(turns_dropped, "Turns dropped for want of space."),
+    WORK_METRIC(quarantined, "Broken records skipped."),
+    WORK_METRIC(ticks, "Schedule ticks."),
+    WORK_METRIC(ticks_skipped, "Schedule ticks skipped: overlapping or paused."),
+    WORK_METRIC(preempted, "Slices preempted."),
+};
+
+static void head(struct buf *out, const char *name, const char *type, const char *help)
+{
+    buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void work_metrics(const struct ops_view *view, struct buf *out)
+{
+    for (size_t m = 0; m < sizeof(WORK_METRICS) / sizeof(WORK_METRICS[0]); m++) {
+        const struct metric *metric = &WORK_METRICS[m];
+        head(out, metric->name, metric->type, metric->help);
+        for (size_t i = 0; i < view->count; i++) {
+            uint64_t value = 0;
+            memcpy(&value, (const char *)work_stats(view->clients[i].work) + metric->offset,
+                   sizeof(value));
+            buf_addf(out, "%s{client=\"%s\"} %" PRIu64 "\n", metric->name, view->clients[i].name,
+                     value);
+        }
+    }
+}
+
+static int count_exception(void *arg, const struct exception *e)
+{
+    (void)e;
+    (*(uint64_t *)arg)++;
+    return 0;
+}
+
+static void job_metrics(const struct ops_view *view, struct buf *out)
+{
+    head(out, "neap_jobs", "gauge", "Jobs by state.");
+    for (size_t i = 0; i < view->count; i++) {
+        struct job_counts counts;
+        memset(&counts, 0, sizeof(counts));
+        if (job_count(view->clients[i].work, &counts) != 0) {
+            continue;
+        }
+        for (int s = 0; s < JOB_STATE_COUNT; s++) {
+            buf_addf(out, "neap_jobs{client=\"%s\",state=\"%s\"} %" PRIu64 "\n",
+                     view->clients[i].name, job_state_name((enum job_state)s), counts.by_state[s]);
+        }
+        int64_t age = counts.oldest_ready_ms == 0 ? 0 : view->now_ms - counts.oldest_ready_ms;
+        buf_addf(out, "neap_oldest_job_seconds{client=\"%s\"} %" PRId64 "\n",
+                 view->clients[i].name, age / 1000);
+    }
+    head(out, "neap_exceptions", "gauge", "Open exceptions.");
+    for (size_t i = 0; i < view->count; i++) {
+        uint64_t open = 0;
+        exception_each(view->clients[i].work, NULL, count_exception, &open);
+        buf_addf(out, "neap_exceptions{client=\"%s\"} %" PRIu64 "\n", view->clients[i].name, open);
+    }
+}
+
+static void store_metrics(const struct ops_view *view, struct buf *out)
+{
+    head(out, "neap_store_bytes", "gauge", "Bytes used in the client's store.");
+    for (size_t i = 0; i < view->count; i++) {
+        struct store_stats stats;
+        store_stats(work_store(view->clients[i].work), &stats);
+        buf_addf(out, "neap_store_bytes{client=\"%s\"} %" PRIu64 "\n", view->clients[i].name,
+                 stats.used_bytes);
+    }
+}
+
+static void connection_metrics(const struct ops_view *view, struct buf *out)
+{
+    head(out, "neap_connection_answers_total", "counter", "Answers by status class.");
+    for (size_t i = 0; i < view->count; i++) {
+        const struct ops_client *c = &view->clients[i];
+        for (size_t n = 0; n < c->connection_count; n++) {
+            struct connection_stats stats;
+            connection_stats(c->connections[n], &stats);
+            const char *name = connection_options(c->connections[n])->name;
+            for (int class = 1; class < 6; class++) {
+                buf_addf(out,
+                         "neap_connection_answers_total{client=\"%s\",connection=\"%s\","
+                         "class=\"%dxx\"} %" PRIu64 "\n",
+                         c->name, name, class, stats.by_class[class]);
+            }
+            buf_addf(out, "neap_connection_failed_total{client=\"%s\",connection=\"%s\"} %" PRIu64
+                     "\n", c->name, name, stats.failed);
+            buf_addf(out, "neap_connection_queued{client=\"%s\",connection=\"%s\"} %u\n", c->name,
+                     name, stats.queued);
+            buf_addf(out, "neap_connection_up{client=\"%s\",connection=\"%s\"} %d\n", c->name,
+                     name, connection_breaker(c->connections[n]) == BREAKER_CLOSED ? 1 : 0);
+        }
+    }
+}
+
+void metrics_page(const struct ops_view *view, struct buf *out)
+{
+    head(out, "neap_start_time_seconds", "gauge", "When the host started, UTC.");
+    buf_addf(out, "neap_start_time_seconds %" PRId64 "\n", view->started_ms / 1000);
+    work_metrics(view, out);
+    job_metrics(view, out);
+    store_metrics(view, out);
+    connection_metrics(view, out);
+}
