@@ -327,3 +327,23 @@ void lx_new_type(lua_State *L, const char *name, const luaL_Reg *metamethods,
     assert(lua_gettop(L) == height);
     (void)height;
 }
+
+static int buf_gc(lua_State *L)
+{
+    buf_free(luaL_checkudata(L, 1, LX_BUF_MT));
+    return 0;
+}
+
+struct buf *lx_new_buf(lua_State *L, size_t max)
+{
+    static const luaL_Reg metamethods[] = {{"__gc", buf_gc}, {"__close", buf_gc}, {NULL, NULL}};
+    struct buf *b = lua_newuserdatauv(L, sizeof(*b), 0);
+    buf_init(b, max);
+    if (luaL_getmetatable(L, LX_BUF_MT) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lx_new_type(L, LX_BUF_MT, metamethods, NULL);
+        luaL_getmetatable(L, LX_BUF_MT);
+    }
+    lua_setmetatable(L, -2);
+    return b;
+}

@@ -10,10 +10,12 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/errors.h"
 
 #define LX_ERROR_MT   "neap.error"
+#define LX_BUF_MT     "neap.buf"
 #define LX_DECIMAL_MT "neap.decimal" /* a userdata holding one struct decimal */
 
 /* What the modules of one state reach beyond the state. Owned by whoever made the state. */
@@ -45,6 +47,12 @@ lua_Integer lx_opt_integer(lua_State *L, int idx, const char *key, lua_Integer o
 bool lx_opt_boolean(lua_State *L, int idx, const char *key, bool otherwise);
 const char *lx_opt_string(lua_State *L, int idx, const char *key, const char *otherwise);
 const char *lx_check_string_field(lua_State *L, int idx, const char *key);
+
+/*
+ * Pushes a userdata that owns an empty buffer and returns the buffer: bytes that grow across calls that
+ * may raise. Free it early with buf_free; the collector does so in any case. [-0, +1]
+ */
+struct buf *lx_new_buf(lua_State *L, size_t max);
 
 /* Pushes the error object of err alone. [-0, +1] */
 void lx_push_error_object(lua_State *L, const struct error *err);

@@ -5,8 +5,10 @@
  *
  * Built by hand, from the root of the tree:
  *   gcc -std=c11 -D_DEFAULT_SOURCE -O1 -g -I. -Iinclude -I/usr/include/lua5.4 -o /tmp/lua_runner \
- *       tests/support/lua_runner.c core/script/lx.c core/api/api_{errors,json,money}.c \
- *       core/base/{errors,buf,xalloc,clock,decimal,json_scan,utf8}.c -llua5.4-cjson -llua5.4 -lm
+ *       tests/support/lua_runner.c core/script/lx.c \
+ *       core/api/api_{errors,json,money,xml,time,crypto}.c \
+ *       core/base/{errors,buf,xalloc,clock,decimal,digest,instant,json_scan,utf8,xml_tree}.c \
+ *       -llua5.4-cjson -llua5.4 -lexpat -lcrypto -lm
  */
 #include <lauxlib.h>
 #include <lualib.h>
@@ -20,11 +22,9 @@ static const luaL_Reg modules[] = {
     {"neap.errors", luaopen_neap_errors},
     {"neap.json", luaopen_neap_json},
     {"neap.money", luaopen_neap_money},
-#ifndef RUNNER_EARLY
     {"neap.crypto", luaopen_neap_crypto},
     {"neap.time", luaopen_neap_time},
     {"neap.xml", luaopen_neap_xml},
-#endif
     {NULL, NULL},
 };
 
