@@ -9,11 +9,13 @@
 #define NEAP_CORE_NET_CONNECTION_H
 
 #include "core/loop/loop.h"
+#include "core/net/breaker.h"
 #include "core/net/transport.h"
 
 struct connection;
 struct connection_call; /* one request, queued or under way */
 
+/* 0 in a number means its default. */
 struct connection_options {
     const char *name;
     const char *base_url;     /* requests give a path, or an absolute URL that starts with this */
@@ -21,7 +23,7 @@ struct connection_options {
     const char *basic_user;   /* NULL: no basic authentication */
     const char *basic_password;
     struct transport_policy policy;
-    int64_t timeout_ms;       /* whole request; default 30,000 */
+    int64_t timeout_ms;       /* one request from its sending, queueing not counted; default 30,000 */
     unsigned max_concurrent;  /* default 8 */
     double rate_per_s;        /* token bucket; 0 = no limit of our own */
     unsigned rate_burst;      /* default 1 */
@@ -30,12 +32,15 @@ struct connection_options {
     int64_t settle_ms;        /* soonest look-up after a send whose outcome is unknown; default 0 */
 };
 
-enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
-
-/* Told on each change; must not call back into the connection. */
+/* Told on each change, also by a timer when the cool-down ends; must not call back into the
+ * connection. */
 typedef void (*connection_breaker_fn)(void *arg, struct connection *c, enum breaker_state state);
 
-/* Copies the options. transport is borrowed. */
+/* 0, or ERROR_INVALID with a message: http or https, a host, no user, query, fragment or blanks. */
+int connection_check_base_url(const char *base_url, struct error *err) NEAP_MUST_USE;
+
+/* Copies the options. transport is borrowed. With a base URL that connection_check_base_url refuses,
+ * every request ends in that error. */
 struct connection *connection_new(struct loop *loop, struct transport *transport,
                                   const struct connection_options *options,
                                   connection_breaker_fn on_breaker, void *arg);
@@ -43,15 +48,22 @@ struct connection *connection_new(struct loop *loop, struct transport *transport
 void connection_free(struct connection *c);
 const struct connection_options *connection_options(const struct connection *c);
 enum breaker_state connection_breaker(const struct connection *c);
+/* The newest failure that counted for the breaker; "" when there was none. Valid until the next. */
+const char *connection_last_error(const struct connection *c);
 
 /*
- * Queues a request (members taken over: *request is emptied). `url` may be a path ("/orders") or a
- * URL below base_url; anything else, and a request while the breaker is open, ends in done with
- * ERROR_INVALID or ERROR_NETWORK (maybe_sent false, is_retryable true for the latter).
- * X-RateLimit-Remaining/Reset and Retry-After of answers delay later calls. Never calls done at once.
+ * Queues a request (members taken over: *request is emptied). `url` may be empty (the base URL), a
+ * query ("?wsdl"), a path ("/orders") or a URL below base_url; anything else, dot segments, headers
+ * that frame the message (Host, Content-Length, Transfer-Encoding, Connection, ...) and a request
+ * while the breaker is open, end in done with ERROR_INVALID or ERROR_NETWORK (maybe_sent false,
+ * is_retryable true for the latter). Headers and credentials of the connection are added where the
+ * request does not name that header itself.
+ * X-RateLimit-Remaining/Reset and Retry-After of answers delay later calls. Never calls done at
+ * once; the call is gone when done runs. done may use or free the connection.
  */
 struct connection_call *connection_send(struct connection *c, struct http_request *request,
                                         transport_done_cb done, void *arg);
+/* done can no longer fire. Not after done, nor within it. */
 void connection_cancel(struct connection *c, struct connection_call *call);
 
 struct connection_stats {

@@ -1,0 +1,329 @@
+/* The server on real sockets, spoken to in raw bytes; both ends live in this process. */
+#include "core/net/http_server.h"
+
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "tests/support/net_world.h"
+
+static void send_text(int fd, const char *text)
+{
+    raw_send(fd, text, strlen(text));
+}
+
+static void test_answers_are_framed(void)
+{
+    struct net_world w;
+    net_open(&w, true, NULL);
+    int fd = raw_connect(&w);
+    send_text(fd, "PROPFIND /echo?q=%20 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n"
+                  "Connection: close\r\n\r\nabc");
+    char *answer = raw_receive(&w, fd, NULL);
+    CHECK(strncmp(answer, "HTTP/1.1 200 OK\r\nX-Twice: one\r\nX-Method: PROPFIND\r\n"
+                          "X-Twice: two\r\nContent-Length: 3\r\nDate: ", 87) == 0);
+    CHECK(strstr(answer, "Connection: close\r\n\r\nabc") != NULL);
+    CHECK_STR(w.last_query, "q=%20");
+    CHECK_STR(w.last_peer, "127.0.0.1");
+    free(answer);
+    close(fd);
+    net_close(&w);
+}
+
+static void test_keep_alive_and_pipelining(void)
+{
+    struct net_world w;
+    net_open(&w, true, NULL);
+    int fd = raw_connect(&w);
+    send_text(fd, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    char *answer = raw_receive(&w, fd, "\r\n\r\n");
+    CHECK(strstr(answer, "Connection:") == NULL);
+    free(answer);
+    send_text(fd, "GET /late HTTP/1.1\r\nHost: h\r\n\r\nHEAD /late HTTP/1.1\r\nHost: h\r\n\r\n"
+                  "POST /4 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  "2\r\nxy\r\n0\r\n\r\nGET /5 HTTP/1.0\r\n\r\n");
+    answer = raw_receive(&w, fd, NULL);
+    CHECK_INT(w.handled, 5);
+    CHECK_STR(w.last_path, "/5");
+    CHECK(strstr(answer, "\r\n\r\n0123456789HTTP/1.1 200 OK\r\nContent-Length: 10\r\n") != NULL);
+    CHECK(strstr(answer, "\r\n\r\nxyHTTP/1.1 200 OK\r\n") != NULL);
+    free(answer);
+    close(fd);
+    net_close(&w);
+}
+
+static void test_refusals(void)
+{
+    struct http_server_options options = {.max_header_bytes = 300, .max_body_bytes = 10};
+    struct net_world w;
+    net_open(&w, true, &options);
+    static const struct {
+        const char *text;
+        int status;
+    } cases[] = {
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n01234567890", 413},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n", 413},
+        {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n", 413},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1x\r\n\r\n1", 400},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+        {"\x16\x03\x01\x02\r\n\r\n", 400},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        CHECK_INT(raw_status(&w, cases[i].text, strlen(cases[i].text)), cases[i].status);
+    }
+    char text[2000];
+    memset(text, 'a', sizeof(text));
+    memcpy(text, "GET /", 5);
+    CHECK_INT(raw_status(&w, text, sizeof(text)), 431);
+    CHECK_INT(w.handled, 0);
+    net_close(&w);
+}
+
+/* The refusal can be read although the peer went on sending: no reset overtakes it. */
+static void test_refusal_survives_a_body_under_way(void)
+{
+    struct http_server_options options = {.max_body_bytes = 10};
+    struct net_world w;
+    net_open(&w, true, &options);
+    int fd = raw_connect(&w);
+    send_text(fd, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
+    char *body = xcalloc(1, 100000);
+    raw_send(fd, body, 100000);
+    free(body);
+    char *answer = raw_receive(&w, fd, NULL);
+    CHECK(strncmp(answer, "HTTP/1.1 413 ", 13) == 0);
+    free(answer);
+    close(fd);
+    net_close(&w);
+}
+
+static void test_expectation_is_met(void)
+{
+    struct net_world w;
+    net_open(&w, true, NULL);
+    int fd = raw_connect(&w);
+    send_text(fd, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    char *answer = raw_receive(&w, fd, "\r\n\r\n");
+    CHECK_STR(answer, "HTTP/1.1 100 Continue\r\n\r\n");
+    free(answer);
+    send_text(fd, "ab");
+    answer = raw_receive(&w, fd, "ab");
+    CHECK(strncmp(answer, "HTTP/1.1 200", 12) == 0);
+    free(answer);
+    close(fd);
+    net_close(&w);
+}
+
+static void test_slow_peers_are_closed(void)
+{
+    struct http_server_options options = {.idle_timeout_ms = 40};
+    struct net_world w;
+    net_open(&w, true, &options);
+    int idle = raw_connect(&w);
+    int slow = raw_connect(&w);
+    int stuck = raw_connect(&w);
+    send_text(slow, "GET / HTTP/1.1\r\nHo");
+    send_text(stuck, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\na");
+    char *answer = raw_receive(&w, idle, NULL);
+    CHECK_STR(answer, "");
+    free(answer);
+    answer = raw_receive(&w, slow, NULL);
+    CHECK(strncmp(answer, "HTTP/1.1 408 ", 13) == 0);
+    free(answer);
+    answer = raw_receive(&w, stuck, NULL);
+    CHECK(strncmp(answer, "HTTP/1.1 408 ", 13) == 0);
+    free(answer);
+    CHECK_INT(w.handled, 0);
+    close(idle);
+    close(slow);
+    close(stuck);
+    net_close(&w);
+}
+
+static void test_dripping_does_not_extend_the_head(void)
+{
+    struct http_server_options options = {.idle_timeout_ms = 40};
+    struct net_world w;
+    net_open(&w, true, &options);
+    int fd = raw_connect(&w);
+    send_text(fd, "GET / HTTP/1.1\r\nX: ");
+    char got[64] = "";
+    ssize_t size = -1;
+    for (int i = 0; i < 5000 && size < 0; i++) {
+        (void)!send(fd, "x", 1, MSG_NOSIGNAL);
+        net_pass(&w, 5);
+        size = recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT);
+    }
+    CHECK(strncmp(got, "HTTP/1.1 408 ", 13) == 0);
+    close(fd);
+    net_close(&w);
+}
+
+static void test_connections_are_bounded(void)
+{
+    struct http_server_options options = {.max_connections = 2};
+    struct net_world w;
+    net_open(&w, true, &options);
+    int a = raw_connect(&w);
+    int b = raw_connect(&w);
+    int c = raw_connect(&w);
+    char *answer = raw_receive(&w, c, NULL);
+    CHECK_STR(answer, "");
+    free(answer);
+    send_text(a, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    answer = raw_receive(&w, a, "\r\n\r\n");
+    CHECK(strncmp(answer, "HTTP/1.1 200", 12) == 0);
+    free(answer);
+    close(a);
+    close(b);
+    close(c);
+    net_close(&w);
+}
+
+static void test_peer_gone_before_the_answer(void)
+{
+    struct net_world w;
+    net_open(&w, true, NULL);
+    int fd = raw_connect(&w);
+    send_text(fd, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    net_run_handled(&w, 1);
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    close(fd);
+    net_pass(&w, 5);
+    CHECK_STR(http_exchange_path(w.held), "/hold");
+    CHECK_INT(http_server_open_exchanges(w.server), 1);
+    http_exchange_answer_late(w.held, 200, NULL, bytes_str("x"), 1);
+    net_pass(&w, 5);
+    CHECK_INT(http_server_open_exchanges(w.server), 0);
+    net_close(&w);
+}
+
+static void test_half_closed_peer_gets_its_answer(void)
+{
+    struct net_world w;
+    net_open(&w, true, NULL);
+    int fd = raw_connect(&w);
+    send_text(fd, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    shutdown(fd, SHUT_WR);
+    net_run_handled(&w, 1);
+    net_pass(&w, 5);
+    http_exchange_answer(w.held, 200, NULL, bytes_str("still here"));
+    char *answer = raw_receive(&w, fd, NULL);
+    CHECK(strstr(answer, "\r\n\r\nstill here") != NULL);
+    free(answer);
+    close(fd);
+    net_close(&w);
+}
+
+static void test_stop_accepting_lets_open_ones_end(void)
+{
+    struct net_world w;
+    net_open(&w, true, NULL);
+    int fd = raw_connect(&w);
+    send_text(fd, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    net_run_handled(&w, 1);
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    to.sin_port = htons((uint16_t)http_server_port(w.server));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    http_server_stop_accepting(w.server);
+    int other = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(connect(other, (struct sockaddr *)&to, sizeof(to)) != 0);
+    close(other);
+    http_exchange_answer(w.held, 200, NULL, bytes_str("last"));
+    char *answer = raw_receive(&w, fd, NULL);
+    CHECK(strstr(answer, "Connection: close\r\n\r\nlast") != NULL);
+    free(answer);
+    close(fd);
+    net_close(&w);
+}
+
+static void test_free_with_everything_open(void)
+{
+    struct net_world w;
+    net_open(&w, true, NULL);
+    int hold = raw_connect(&w);
+    int late = raw_connect(&w);
+    int half = raw_connect(&w);
+    send_text(hold, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    send_text(half, "GET /hol");
+    send_text(late, "GET /close HTTP/1.1\r\nHost: h\r\n\r\n");
+    net_run_handled(&w, 2);
+    net_close(&w);
+    close(hold);
+    close(late);
+    close(half);
+}
+
+static void test_addresses(void)
+{
+    static const char *const bad[] = {"",         "127.0.0.1",   "127.0.0.1:",      "127.0.0.1:x",
+                                      "host:80",  ":80",         "127.0.0.1:65536", "unix:",
+                                      "[::1:80",  "::1:80:x",    "127.0.0.1:-1"};
+    struct net_world w;
+    struct error err;
+    net_open(&w, true, NULL);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        CHECK_INT(http_server_listen(w.server, bad[i], NULL, NULL, &err), ERROR_INVALID);
+    }
+    CHECK_INT(http_server_listen(w.server, "127.0.0.1:0", "/nowhere.pem", NULL, &err),
+              ERROR_INVALID);
+    CHECK_INT(http_server_listen(w.server, "127.0.0.1:0", "/nowhere.pem", "/nowhere.key", &err),
+              ERROR_INVALID);
+    char taken[64];
+    snprintf(taken, sizeof(taken), "127.0.0.1:%u", http_server_port(w.server));
+    CHECK_INT(http_server_listen(w.server, taken, NULL, NULL, &err), ERROR_IO);
+    CHECK(strstr(err.message, taken) != NULL);
+    net_close(&w);
+}
+
+static void test_unix_socket(void)
+{
+    char folder[] = "/tmp/neap_net_XXXXXX";
+    CHECK(mkdtemp(folder) != NULL);
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    snprintf(to.sun_path, sizeof(to.sun_path), "%s/s", folder);
+    char address[128];
+    snprintf(address, sizeof(address), "unix:%s", to.sun_path);
+    /* A file left over by a killed process is replaced. */
+    int stale = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK_INT(bind(stale, (struct sockaddr *)&to, sizeof(to)), 0);
+    close(stale);
+    struct net_world w;
+    struct error err;
+    struct stat info;
+    net_open(&w, true, NULL);
+    CHECK_INT(http_server_listen(w.server, address, NULL, NULL, &err), 0);
+    CHECK(stat(to.sun_path, &info) == 0 && (info.st_mode & 0777) == 0600);
+    CHECK_INT(http_server_listen(w.server, address, NULL, NULL, &err), ERROR_IO); /* in use */
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK_INT(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    send_text(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    char *answer = raw_receive(&w, fd, "\r\n\r\n");
+    CHECK(strncmp(answer, "HTTP/1.1 200", 12) == 0);
+    CHECK_STR(w.last_peer, "unix");
+    free(answer);
+    close(fd);
+    net_close(&w);
+    CHECK(stat(to.sun_path, &info) != 0);
+    CHECK_INT(rmdir(folder), 0);
+}
+
+int main(void)
+{
+    tap_case("answers are framed and hold nothing else", test_answers_are_framed);
+    tap_case("connections are kept, pipelined requests answered in order",
+             test_keep_alive_and_pipelining);
+    tap_case("limits and malformed requests are answered without the handler", test_refusals);
+    tap_case("a refusal survives a body under way", test_refusal_survives_a_body_under_way);
+    tap_case("100-continue is answered", test_expectation_is_met);
+    tap_case("slow peers are closed", test_slow_peers_are_closed);
+    tap_case("dripping bytes do not extend the head", test_dripping_does_not_extend_the_head);
+    tap_case("connections are bounded", test_connections_are_bounded);
+    tap_case("an exchange outlives its peer", test_peer_gone_before_the_answer);
+    tap_case("a half-closed peer gets its answer", test_half_closed_peer_gets_its_answer);
+    tap_case("after stop_accepting open exchanges end", test_stop_accepting_lets_open_ones_end);
+    tap_case("the server can go away with everything open", test_free_with_everything_open);
+    tap_case("addresses are checked", test_addresses);
+    tap_case("unix sockets are private and cleaned up", test_unix_socket);
+    return tap_done();
+}
