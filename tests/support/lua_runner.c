@@ -1,7 +1,7 @@
 /*
  * Runs one Lua file with the value modules, without a host: for libraries and mappers under
  * development. NEAP_LUA_PATH is a list of folders separated by ';' (default "."); each is searched as
- * <folder>/?.lua. Globals `arg` and `print` exist. Exit code 1 and a traceback when the file raises.
+ * <folder>/?.lua. Globals `arg`, `print` and `read_file(path)` exist. Exit code 1 and a traceback when the file raises.
  *
  * Built by hand, from the root of the tree:
  *   gcc -std=c11 -D_DEFAULT_SOURCE -O1 -g -I. -Iinclude -I/usr/include/lua5.4 -o /tmp/lua_runner \
@@ -27,6 +27,20 @@ static const luaL_Reg modules[] = {
     {"neap.xml", luaopen_neap_xml},
     {NULL, NULL},
 };
+
+/* read_file(path): a whole small file, for test data; nil when it cannot be read. */
+static int read_file(lua_State *L)
+{
+    static char bytes[1 << 20];
+    FILE *file = fopen(luaL_checkstring(L, 1), "rb");
+    if (file == NULL) {
+        return 0;
+    }
+    size_t size = fread(bytes, 1, sizeof(bytes), file);
+    fclose(file);
+    lua_pushlstring(L, bytes, size);
+    return 1;
+}
 
 static int add_traceback(lua_State *L)
 {
@@ -82,6 +96,7 @@ static int run(lua_State *L)
         lua_rawseti(L, -2, i - 1);
     }
     lua_setglobal(L, "arg");
+    lua_register(L, "read_file", read_file);
     if (luaL_loadfilex(L, argv[1], "t") != LUA_OK) {
         return lua_error(L);
     }
