@@ -16,7 +16,7 @@
 #include "core/base/xalloc.h"
 
 #define HEAP_NONE SIZE_MAX
-/* A wait with no timer ends after this: an empty event base would return at once, and we would spin. */
+/* A wait with no timer ends after this: an empty event base would return at once and we'd spin. */
 #define LOOP_WAIT_MAX_MS (60 * 60 * 1000)
 /* A due time further away is as good as never, and adding to it must not overflow. */
 #define LOOP_DELAY_MAX_MS (INT64_MAX / 4)
