@@ -7,21 +7,52 @@
  *
  * Clocks come from lx_env: a virtual clock makes scripts repeatable.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/api/api_values.h"
 #include "core/base/instant.h"
+#include "core/base/zone.h"
 #include "core/script/lx.h"
 
-/* Whether the zone is UTC, which is also the default; others are not known here. */
-static bool is_utc(const char *zone)
+#define TIME_ZONE_MT "neap.time.zone"
+
+struct time_zone {
+    struct zone *zone; /* NULL until opened */
+};
+
+static int time_zone_close(lua_State *L)
 {
-    return zone == NULL || strcmp(zone, "UTC") == 0 || strcmp(zone, "Z") == 0;
+    struct time_zone *box = luaL_checkudata(L, 1, TIME_ZONE_MT);
+    zone_close(box->zone);
+    box->zone = NULL;
+    return 0;
 }
 
-static int fail_zone(lua_State *L, const char *zone)
+/*
+ * The zone of this name, opened once per state and kept in the table that is upvalue 1.
+ * NULL after pushing nil, err. [-0, +0|2]
+ */
+static const struct zone *find_zone(lua_State *L, const char *name)
 {
-    return lx_fail(L, ERROR_NOT_FOUND, "unknown time zone \"%.60s\"", zone);
+    if (lua_getfield(L, lua_upvalueindex(1), name) == LUA_TUSERDATA) {
+        const struct time_zone *known = lua_touserdata(L, -1);
+        lua_pop(L, 1);
+        return known->zone;
+    }
+    lua_pop(L, 1);
+    struct time_zone *box = lua_newuserdatauv(L, sizeof(*box), 0);
+    box->zone = NULL;
+    luaL_setmetatable(L, TIME_ZONE_MT);
+    struct error err;
+    box->zone = zone_open(name, &err);
+    if (box->zone == NULL) {
+        lx_push_error(L, &err);
+        return NULL;
+    }
+    lua_setfield(L, lua_upvalueindex(1), name);
+    return box->zone;
 }
 
 /* time.now_ms() -> wall clock */
@@ -53,11 +84,17 @@ static int time_parse_iso(lua_State *L)
     if (!read.has_offset && zone == NULL) {
         return lx_fail(L, ERROR_INVALID, "no offset in \"%.40s\" and no zone given", text);
     }
-    if (!read.has_offset && !is_utc(zone)) {
-        return fail_zone(L, zone);
+    if (read.has_offset) {
+        lua_pushinteger(L, instant_from_parts(&read.parts) - (int64_t)read.offset_minutes * 60000);
+        return 1;
     }
-    int64_t ms = instant_from_parts(&read.parts) - (int64_t)read.offset_minutes * 60000;
-    lua_pushinteger(L, ms);
+    const struct zone *in = find_zone(L, zone);
+    if (in == NULL) {
+        return 2;
+    }
+    const struct instant_parts *p = &read.parts;
+    struct zone_parts parts = {p->year, p->month, p->day, p->hour, p->minute, p->second, 0, 0};
+    lua_pushinteger(L, zone_to_wall_ms(in, &parts) + p->millisecond);
     return 1;
 }
 
@@ -65,12 +102,17 @@ static int time_parse_iso(lua_State *L)
 static int read_parts(lua_State *L, struct instant_parts *parts, int *offset_minutes_out)
 {
     lua_Integer ms = luaL_checkinteger(L, 1);
-    const char *zone = lx_opt_string(L, 2, "zone", NULL);
-    if (!is_utc(zone)) {
-        return fail_zone(L, zone);
+    const char *name = lx_opt_string(L, 2, "zone", "UTC");
+    const struct zone *zone = find_zone(L, name);
+    if (zone == NULL) {
+        return 2;
     }
-    *offset_minutes_out = 0;
-    if (instant_to_parts(ms, parts) != 0) {
+    /* ISO 8601 has no seconds in an offset: the local mean times of long ago lose theirs. */
+    int64_t seconds = ms / 1000 - (ms % 1000 < 0 ? 1 : 0);
+    *offset_minutes_out = zone_offset_s(zone, seconds) / 60;
+    int64_t shift_ms = (int64_t)*offset_minutes_out * 60000;
+    int64_t local_ms = 0;
+    if (__builtin_add_overflow(ms, shift_ms, &local_ms) || instant_to_parts(local_ms, parts) != 0) {
         return lx_fail(L, ERROR_INVALID, "the instant %lld is outside the years 0 to 9999",
                        (long long)ms);
     }
@@ -90,7 +132,13 @@ static int time_format_iso(lua_State *L)
     }
     char text[INSTANT_TEXT_SIZE];
     instant_format(&parts, has_millis, text);
-    lua_pushfstring(L, "%sZ", text);
+    char suffix[16] = "Z";
+    if (offset != 0) {
+        int minutes = abs(offset);
+        snprintf(suffix, sizeof(suffix), "%c%02d:%02d", offset < 0 ? '-' : '+', minutes / 60,
+                 minutes % 60);
+    }
+    lua_pushfstring(L, "%s%s", text, suffix);
     return 1;
 }
 
@@ -112,11 +160,16 @@ static int time_format_date(lua_State *L)
 
 int luaopen_neap_time(lua_State *L)
 {
+    static const luaL_Reg zone_metamethods[] = {
+        {"__gc", time_zone_close}, {"__close", time_zone_close}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"now_ms", time_now_ms},         {"mono_ms", time_mono_ms},
-        {"parse_iso", time_parse_iso},   {"format_iso", time_format_iso},
+        {"now_ms", time_now_ms},           {"mono_ms", time_mono_ms},
+        {"parse_iso", time_parse_iso},     {"format_iso", time_format_iso},
         {"format_date", time_format_date}, {NULL, NULL},
     };
-    luaL_newlib(L, functions);
+    lx_new_type(L, TIME_ZONE_MT, zone_metamethods, NULL);
+    luaL_newlibtable(L, functions);
+    lua_newtable(L); /* the zones opened so far */
+    luaL_setfuncs(L, functions, 1);
     return 1;
 }

@@ -7,7 +7,8 @@
  *   gcc -std=c11 -D_DEFAULT_SOURCE -O1 -g -I. -Iinclude -I/usr/include/lua5.4 -o /tmp/lua_runner \
  *       tests/support/lua_runner.c core/script/lx.c \
  *       core/api/api_{errors,json,money,xml,time,crypto}.c \
- *       core/base/{errors,buf,xalloc,clock,decimal,digest,instant,json_scan,utf8,xml_tree}.c \
+ *       core/base/{errors,buf,xalloc,clock,decimal,digest,instant}.c \
+ *       core/base/{json_scan,utf8,xml_tree,zone,zone_rule}.c \
  *       -llua5.4-cjson -llua5.4 -lexpat -lcrypto -lm
  */
 #include <lauxlib.h>
