@@ -1,0 +1,270 @@
+--- Units become order lines; lines remember their units.
+local amounts = require("flows.orders.amounts")
+local json = require("neap.json")
+local represent = require("flows.orders.represent")
+
+local lines = {}
+
+local text = amounts.text
+
+local EXTENDED_MAX = 150 -- characters of one line of EXTENDED_DESC
+local DESCRIPTION_MAX = 250
+
+local function signature(unit)
+    local parts = {unit.sku, unit.rate or "", unit.final, unit.base, unit.listed,
+        unit.free_reason or "", unit.wants_percent and "%" or "", unit.group or "",
+        unit.texts and table.concat(unit.texts, "\1") or ""}
+    for _, reduction in ipairs(unit.reductions) do
+        parts[#parts + 1] = reduction.category
+        parts[#parts + 1] = reduction.id or reduction.code or ""
+        parts[#parts + 1] = reduction.amount
+    end
+    return table.concat(parts, "\0")
+end
+
+-- Units that agree in everything that shows on a line, in the order of their first unit.
+local function group_units(units)
+    local groups, by_signature = {}, {}
+    for _, unit in ipairs(units) do
+        local key = signature(unit)
+        local group = by_signature[key]
+        if not group then
+            group = {first = unit, ids = {}}
+            by_signature[key] = group
+            groups[#groups + 1] = group
+        end
+        group.ids[#group.ids + 1] = unit.id
+    end
+    return groups
+end
+
+local function cut(value, limit)
+    local length = utf8.len(value)
+    if (length or #value) <= limit then
+        return value
+    end
+    local stop = length and utf8.offset(value, limit + 1) or limit + 1
+    return value:sub(1, stop - 1)
+end
+
+local function extended(texts)
+    if not texts then
+        return nil
+    end
+    local list = {}
+    for _, value in ipairs(texts) do
+        for row in value:gmatch("[^\r\n]+") do
+            while #row > 0 do
+                local head = cut(row, EXTENDED_MAX)
+                list[#list + 1] = head
+                row = row:sub(#head + 1)
+            end
+        end
+    end
+    return list
+end
+
+local function method_of(work, rate)
+    local profile = work.profile
+    if profile.calc == "gross"
+        and (rate == work.standard_rate or profile.non_standard_lines == "gross") then
+        return "gross"
+    end
+    return "net"
+end
+
+-- The standard rate of a gross class is the stock item's own; anything else says its code.
+local function tax_code(work, rate, tax)
+    local profile = work.profile
+    if profile.calc == "gross" and rate == work.standard_rate
+        and not profile.send_standard_code then
+        return nil
+    end
+    return tax.code
+end
+
+local function written_line(work, line, about)
+    local price = amounts.price_text(line.price, line.decimals)
+    return {
+        stock_code = about.sku,
+        description = about.name and cut(about.name, DESCRIPTION_MAX) or nil,
+        extended = extended(about.texts),
+        quantity = line.quantity,
+        price_gross = line.method == "gross" and price or nil,
+        price_net = line.method == "net" and price or nil,
+        tax_code = tax_code(work, line.rate, about.tax),
+        discount_percent = line.discount and text(line.discount) or nil,
+        free_reason = about.free_reason,
+        import_ref = about.import_ref,
+        unit_ids = about.ids or json.array({}),
+        kind = about.kind,
+        predicted = line.predicted,
+    }
+end
+
+local function add_line(work, line, about)
+    local entry = written_line(work, line, about)
+    work.lines[#work.lines + 1] = {entry = entry, rate = line.rate, line = line, about = about}
+    return entry
+end
+
+local function reductions_text(unit)
+    local words = {}
+    for _, reduction in ipairs(unit.reductions) do
+        words[#words + 1] = string.format("%s%s -%s", reduction.category,
+            reduction.code and " " .. reduction.code or "", text(reduction.amount))
+    end
+    return #words > 0 and string.format(" (listed %s, %s)", text(unit.listed),
+        table.concat(words, ", ")) or ""
+end
+
+local function khaos_text(line)
+    local p = line.predicted
+    local price = amounts.price_text(line.price, line.decimals)
+    local off = line.discount and string.format(" less %s%% = %s", text(line.discount),
+        text(p.discount_minor)) or ""
+    if line.method == "net" then
+        return string.format("Khaos: net R(%d x %s%s) = %s, VAT R(%s x %s) = %s, gross %s",
+            line.quantity, price, off, text(p.net_minor), text(p.net_minor),
+            amounts.rate_text(line.rate), text(p.tax_minor), text(p.gross_minor))
+    end
+    return string.format("Khaos: base R(%d x %s / %s)%s, net %s, VAT %s, gross %s", line.quantity,
+        price, amounts.rate_text(amounts.MILLION + line.rate), off,
+        text(p.net_minor), text(p.tax_minor), text(p.gross_minor))
+end
+
+local function say_group(work, group, pieces, open)
+    local unit = group.first
+    local count = #group.ids
+    local last = #work.lines
+    work.trail:say("line %s %s: %d unit%s (%s) x %s%s = %s gross%s",
+        #pieces > 1 and string.format("%d and %d", last - 1, last) or tostring(last), unit.sku,
+        count, count > 1 and "s" or "", table.concat(group.ids, ", "), text(unit.final),
+        reductions_text(unit), text(count * unit.final),
+        unit.free_reason and ", free: " .. unit.free_reason or "")
+    for _, line in ipairs(pieces) do
+        work.trail:say("  %s", khaos_text(line))
+    end
+    if #pieces > 1 then
+        work.trail:say("  in two lines, because one net price does not come to %s",
+            text(count * unit.final))
+    end
+    if open > 0 then
+        work.trail:say("  %s cannot be reached as a net price at %s; %s open for rounding",
+            text(count * unit.final), amounts.percent_text(unit.rate), text(open))
+    end
+end
+
+local function want_of(work, unit, quantity)
+    return {
+        method = method_of(work, unit.rate),
+        quantity = quantity,
+        paid = unit.final,
+        base = unit.base,
+        percent = unit.wants_percent,
+        relative = unit.relative,
+        rate = unit.rate,
+        decimals = work.profile.net_price_decimals or 2,
+        gross_rounding = work.profile.gross_rounding,
+    }
+end
+
+local function slice(list, first, count)
+    local part = {}
+    for i = first, first + count - 1 do
+        part[#part + 1] = list[i]
+    end
+    return part
+end
+
+local function unreachable(work, unit, count)
+    work.causes:add("totals_do_not_tie", work.order_id, string.format(
+        "No Khaos line of %d x %s comes near %s at %s", count, unit.sku,
+        text(count * unit.final), amounts.percent_text(unit.rate)))
+end
+
+local function add_group(work, group)
+    local unit, count = group.first, #group.ids
+    local pieces, open = represent.lines(want_of(work, unit, count))
+    if not pieces then
+        return unreachable(work, unit, count)
+    end
+    local at = 1
+    for _, line in ipairs(pieces) do
+        local ids = slice(group.ids, at, line.quantity)
+        at = at + line.quantity
+        add_line(work, line, {
+            sku = unit.sku, name = unit.name, texts = unit.texts, tax = unit.tax, ids = ids,
+            free_reason = unit.free_reason, import_ref = "SC-" .. ids[1], kind = "item",
+        })
+    end
+    say_group(work, group, pieces, open)
+    work.open = work.open + open
+end
+
+local function add_fee(work, entry, index)
+    local fee = entry.fee
+    local unit = {sku = entry.rule.stock_code, final = fee.gross, base = fee.gross, rate = fee.rate}
+    local pieces, open = represent.lines(want_of(work, unit, 1))
+    if not pieces then
+        return unreachable(work, unit, 1)
+    end
+    add_line(work, pieces[1], {
+        sku = unit.sku, name = entry.rule.description, tax = entry.tax, kind = "fee",
+        import_ref = string.format("SC%s-F%d", work.order_id, index),
+    })
+    work.trail:say("line %d %s: fee %s, %s gross", #work.lines, unit.sku, entry.name,
+        text(fee.gross))
+    work.trail:say("  %s", khaos_text(pieces[1]))
+    work.open = work.open + open
+end
+
+-- What lines left open is a positive amount: it becomes one zero-rated line of the rounding item.
+local function add_rounding(work)
+    local open, profile = work.open, work.profile
+    if open == 0 then
+        return
+    end
+    local limit = profile.rounding_item and profile.max_rounding_minor or 0
+    if open > limit then
+        work.causes:add("totals_do_not_tie", work.order_id, string.format(
+            "Khaos would come to %s less than order %s: net prices cannot reach it, and the "
+                .. "profile allows %s of rounding", text(open), work.order_id, text(limit)))
+        return
+    elseif not work.input.has_stock_code(profile.rounding_item) then
+        work.causes:add("unknown_stock_code", profile.rounding_item, string.format(
+            "Stock code %s (the rounding item) does not exist in Khaos", profile.rounding_item))
+        return
+    end
+    local tax = work.tax["0"]
+    if not tax then
+        work.causes:add("unmapped_tax", profile.tax .. " 0",
+            "The rounding item needs a tax code for rate 0")
+        return
+    end
+    local unit = {sku = profile.rounding_item, final = open, base = open, rate = 0}
+    local pieces = represent.lines(want_of(work, unit, 1))
+    add_line(work, pieces[1], {
+        sku = unit.sku, name = "Rounding", tax = tax, kind = "rounding",
+        import_ref = "SC" .. work.order_id .. "-R",
+    })
+    work.trail.data.rounding_minor = open
+    work.trail:note("line %d %s: rounding of %s, zero-rated (limit %s per order)", #work.lines,
+        profile.rounding_item, text(open), text(limit))
+end
+
+--- Sets work.lines {entry, rate, ...}, or adds causes. Needs every unit mapped.
+---@param work table
+function lines.build(work)
+    work.lines = {}
+    work.open = 0
+    for _, group in ipairs(group_units(work.units)) do
+        add_group(work, group)
+    end
+    for i, entry in ipairs(work.fees) do
+        add_fee(work, entry, i)
+    end
+    add_rounding(work)
+end
+
+return lines

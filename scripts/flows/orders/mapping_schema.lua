@@ -1,0 +1,261 @@
+--- What a client's mappings/*.lua and the mapper's settings may hold, and the checks across them.
+---
+---     mapping_schema.schema            -- {companies, tax, shipping, payments, promotions}
+---     mapping_schema.settings_fields   -- the flow settings that the mapper reads
+---     mapping_schema.check(mappings, "settings.mappings")
+local amounts = require("flows.orders.amounts")
+local clock = require("flows.orders.clock")
+local money = require("neap.money")
+local schema = require("lib.schema")
+
+local mapping_schema = {}
+
+local RATE = {type = "string", pattern = "^0%.?%d*$", hint = "a rate as a fraction: \"0.2\", \"0\"",
+    check = function(value)
+        local millionths = amounts.rate(tonumber(value) or -1)
+        if not millionths or amounts.rate_text(millionths) ~= value then
+            return string.format("write the rate without needless zeros: %s",
+                millionths and amounts.rate_text(millionths) or "\"0.2\"")
+        end
+    end}
+
+local function text(max_length, required)
+    return {type = "string", min_length = 1, max_length = max_length, required = required}
+end
+
+local function required_rate()
+    local node = {}
+    for key, value in pairs(RATE) do
+        node[key] = value
+    end
+    node.required = true
+    return node
+end
+
+local COMPANY = {type = "record", help = "posting profile of one shop country", fields = {
+    market = {type = "string", required = true, help = "a short name for people"},
+    currency = {type = "string", required = true, pattern = "^%u%u%u$",
+        hint = "an ISO 4217 code such as \"GBP\""},
+    company_class = text(nil, true),
+    calc = {type = "string", required = true, enum = {"gross", "net"},
+        help = "how Khaos calculates this company class"},
+    tax = {type = "string", required = true, help = "name of a table in mappings/tax.lua"},
+    standard_rate = required_rate(),
+    non_standard_lines = {type = "string", enum = {"net", "gross"}, default = "net",
+        help = "how lines at other rates are priced in a gross class"},
+    net_price_decimals = {type = "integer", min = 2, max = 6, default = 2,
+        help = "decimals of PRICE_NET that this Khaos keeps"},
+    gross_rounding = {type = "string", enum = {"stepwise", "end"}, default = "stepwise",
+        help = "whether Khaos rounds the base of a gross line on the way"},
+    reduced_amounts = {type = "string", enum = {"percent", "price"}, default = "percent",
+        help = "percent: full price and percentage where that is exact; price: never"},
+    send_standard_code = {type = "boolean", default = false,
+        help = "say the tax code on standard lines of a gross class too"},
+    rounding_item = text(50),
+    max_rounding_minor = {type = "integer", min = 0, max = 100, default = 0},
+    brand = text(), sales_source = text(nil, true), site = text(), website_name = text(),
+    zone = {type = "string", required = true, help = "of the Khaos server: \"Europe/London\"",
+        check = function(zone)
+            return not clock.knows(zone) and "is no zone of Europe known here" or nil
+        end},
+    default_carrier = {type = "string", help = "when the delegation names none"},
+    delivery_countries = {type = "list", items = {type = "string", pattern = "^%u%u$",
+        hint = "a two-letter country code"}},
+    channels = {type = "map", values = {type = "record", fields = {
+        sales_source = text(nil, true)}}},
+    missing_postcode = text(10),
+    line_texts = {type = "list", items = text(),
+        help = "keys of an item's custom data printed under its line"},
+    invoice_note = text(2000), order_note = text(2000), po_number = text(30),
+}}
+
+local COURIER = {
+    courier_code = text(), courier_desc = text(),
+}
+
+local SHIPPING = {type = "record", required = true, fields = {
+    carriers = {type = "map", required = true, min = 1, values = {type = "record", fields = {
+        courier_code = COURIER.courier_code,
+        courier_desc = COURIER.courier_desc,
+        policies = {type = "map", values = {type = "record", fields = COURIER}},
+    }}},
+    fees = {type = "list", required = true, items = {type = "record", fields = {
+        match = {type = "record", required = true, fields = {
+            category = {type = "string"}, key = {type = "string"}, option = {type = "string"}}},
+        becomes = {type = "string", required = true, enum = {"delivery", "line"}},
+        stock_code = text(50),
+        description = text(250),
+    }}},
+}}
+
+local PAYMENT = {type = "record", fields = {
+    type = {type = "integer", required = true, enum = {0, 1, 2, 3, 4},
+        help = "0 cash, 1 cheque, 2 card, 3 account, 4 voucher"},
+    status = {type = "string", required = true, enum = {"paid", "preauthorised", "account"}},
+    account_name = {type = "string", help = "bank account in Khaos"},
+    account_number = {type = "integer"},
+    card_type = text(), card_number = text(), auth_code = text(),
+}}
+
+local PAYMENTS = {type = "record", required = true, fields = {
+    methods = {type = "map", required = true, values = PAYMENT},
+    gift_card = PAYMENT,
+}}
+
+local BECOMES = {"price", "percent", "free_line", "delivery", "keycode+price", "keycode+percent",
+    "keycode+free_line", "keycode+delivery"}
+
+local PROMOTIONS = {type = "list", required = true, items = {type = "record", fields = {
+    match = {type = "record", required = true, fields = {
+        category = {type = "string", enum = {"sale", "campaign", "voucher", "promotion",
+            "promotionCode", "membership", "free_shipping", "bundle", "unexplained"}},
+        type = {type = "string", enum = {"relative", "absolute"}},
+        code = text(), id = text(), campaign = text(),
+    }},
+    becomes = {type = "string", required = true, enum = BECOMES},
+    keycode = text(30),
+    free_reason = {type = "string", help = "an existing free-item reason in Khaos"},
+    split = {type = "string", enum = {"applicable", "all"},
+        help = "how an amount off the whole order is spread when no unit shows it"},
+    note = {type = "string"},
+}}}
+
+mapping_schema.schema = {type = "record", required = true, fields = {
+    companies = {type = "map", required = true, min = 1, values = COMPANY,
+        keys = {type = "string", pattern = "^%d+$", hint = "a shop country id such as \"1412\""}},
+    tax = {type = "map", required = true, min = 1, values = {type = "map", keys = RATE,
+        values = {type = "record", fields = {
+            code = {type = "integer", required = true, min = 1, max = 999,
+                help = "a Khaos tax code, never a percentage"},
+            note = {type = "string"},
+        }}}},
+    shipping = SHIPPING,
+    payments = PAYMENTS,
+    promotions = PROMOTIONS,
+}}
+
+mapping_schema.settings_fields = {
+    merchant_key = {type = "string", required = true, min_length = 1,
+        help = "reference key of our merchant in SCAYLE"},
+    merchant_code = {type = "string", pattern = "^%w+$",
+        help = "short form of it in references of shared orders"},
+    reference = {type = "string", default = "SC{order_id}", pattern = "{order_id}",
+        hint = "a template with {order_id}"},
+    shared_reference = {type = "string", pattern = "{merchant}",
+        hint = "a template with {merchant}",
+        help = "reference of orders on which other merchants sell too"},
+    shared_payments = {type = "string", enum = {"share"},
+        help = "on shared orders our part of each payment is its proportional share"},
+    customer_ref = {type = "string", default = "S{customer_id}-{currency}", pattern = "{currency}",
+        hint = "a template with {currency}: a Khaos customer has one currency"},
+    despatch_promise_hours = {type = "integer", min = 1},
+    mappings = mapping_schema.schema,
+}
+
+-- ---- checks across tables --------------------------------------------------------------------
+
+local function known_names(t)
+    local names = {}
+    for name in pairs(t) do
+        names[#names + 1] = name
+    end
+    table.sort(names)
+    return names
+end
+
+local function check_company(company, mappings, say)
+    local rates = mappings.tax[company.tax]
+    if not rates then
+        say("tax: there is no table %q in mappings/tax.lua (it has %s)", company.tax,
+            table.concat(known_names(mappings.tax), ", "))
+        return
+    end
+    if company.rounding_item and not rates["0"] then
+        say("rounding_item: tax table %q has no rate \"0\" for it", company.tax)
+    end
+    if (company.max_rounding_minor or 0) > 0 and not company.rounding_item then
+        say("max_rounding_minor: needs a rounding_item to put it on")
+    end
+    local carrier = company.default_carrier
+    if carrier and not mappings.shipping.carriers[carrier] then
+        local near = schema.nearest(carrier, known_names(mappings.shipping.carriers))
+        say("default_carrier: %q is not in mappings/shipping.lua%s", carrier,
+            near and string.format(" (did you mean %q?)", near) or "")
+    end
+    if money.digits(company.currency) ~= 2 then
+        say("currency: %s has no hundredths; Khaos rounds to two decimals", company.currency)
+    end
+end
+
+local function check_couriers(carriers, say)
+    for _, key in ipairs(known_names(carriers)) do
+        local carrier = carriers[key]
+        if not carrier.courier_code and not carrier.courier_desc and not carrier.policies then
+            say("shipping.carriers.%s: needs courier_code, courier_desc or policies", key)
+        end
+    end
+end
+
+local function check_payment(path, rule, say)
+    if rule.status == "preauthorised" and rule.type ~= 2 then
+        say("%s: only a card (type 2) can be preauthorised", path)
+    elseif (rule.status == "account") ~= (rule.type == 3) then
+        say("%s: type 3 and status \"account\" belong together", path)
+    end
+end
+
+local function check_promotion(index, rule, say)
+    local path = string.format("promotions[%d]", index)
+    if rule.becomes:find("free_line", 1, true) and not rule.free_reason then
+        say("%s: becomes %q needs a free_reason that exists in Khaos", path, rule.becomes)
+    end
+    if next(rule.match) == nil then
+        say("%s.match: matches every reduction; name at least a category", path)
+    end
+end
+
+local function cross_check(mappings, say)
+    for _, id in ipairs(known_names(mappings.companies)) do
+        check_company(mappings.companies[id], mappings, function(message, ...)
+            say("companies." .. id .. "." .. message, ...)
+        end)
+    end
+    check_couriers(mappings.shipping.carriers, say)
+    for i, rule in ipairs(mappings.shipping.fees) do
+        if rule.becomes == "line" and not rule.stock_code then
+            say("shipping.fees[%d]: becomes \"line\" needs a stock_code", i)
+        end
+    end
+    for _, key in ipairs(known_names(mappings.payments.methods)) do
+        check_payment("payments.methods." .. key, mappings.payments.methods[key], say)
+    end
+    if mappings.payments.gift_card then
+        check_payment("payments.gift_card", mappings.payments.gift_card, say)
+    end
+    for i, rule in ipairs(mappings.promotions) do
+        check_promotion(i, rule, say)
+    end
+end
+
+--- Checks a client's mappings: each table, then what they say about each other.
+---@param mappings any
+---@param path string|nil
+---@return boolean|nil
+---@return string[]|nil messages
+function mapping_schema.check(mappings, path)
+    path = path or "mappings"
+    local ok, messages = schema.check(mapping_schema.schema, mappings, path)
+    if not ok then
+        return nil, messages
+    end
+    messages = {}
+    cross_check(mappings, function(message, ...)
+        messages[#messages + 1] = path .. "." .. string.format(message, ...)
+    end)
+    if #messages > 0 then
+        return nil, messages
+    end
+    return true
+end
+
+return mapping_schema

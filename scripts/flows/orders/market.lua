@@ -1,0 +1,109 @@
+--- Which Khaos posting profile an order belongs to: by shop country id, never by guess.
+local amounts = require("flows.orders.amounts")
+local countries = require("lib.countries")
+local read = require("flows.orders.read")
+
+local market = {}
+
+local function shop_of(input)
+    local shop = read.table(input.order, "shopCountry")
+    local id = read.text(shop, "id") or read.text(input.delegation, "shopId")
+    local country = read.text(shop, "countryCode") or read.text(input.delegation, "countryCode")
+    return id, country or "?"
+end
+
+local function check_currency(work, id)
+    local expected = work.profile.currency
+    if work.currency ~= expected then
+        work.causes:add("unmapped_market", id .. "/" .. (work.currency or "?"), string.format(
+            "The order is in %s, but the profile of shop country %s posts in %s",
+            work.currency or "no currency", id, expected))
+        return
+    end
+    for _, item in ipairs(read.table(work.order, "items")) do
+        local currency = read.text(item, "currency")
+        if currency and currency ~= expected then
+            work.causes:add("unmapped_market", id .. "/" .. currency, string.format(
+                "Item %s is in %s on an order in %s", read.text(item, "id") or "?", currency,
+                expected))
+        end
+    end
+end
+
+local function check_delivery_country(work, id)
+    local allowed = work.profile.delivery_countries
+    local code = countries.alpha2(read.text(read.table(work.order, "address", "shipping"),
+        "countryCode"))
+    if not allowed or not code then
+        return
+    end
+    for _, country in ipairs(allowed) do
+        if country == code then
+            return
+        end
+    end
+    work.causes:add("unmapped_market", id .. " to " .. code, string.format(
+        "The profile of shop country %s does not deliver to %s; its VAT treatment is not declared",
+        id, code))
+end
+
+-- Orders of a marketplace may need a sales source of their own.
+local function apply_channel(work, id)
+    local key = read.text(read.table(work.order, "channel"), "key")
+    local channels = work.profile.channels
+    work.sales_source = work.profile.sales_source
+    if not key or not channels then
+        return
+    end
+    local channel = channels[key]
+    if not channel then
+        work.causes:add("unmapped_market", id .. " channel " .. key, string.format(
+            "Channel %s is not among the channels of shop country %s", key, id))
+        return
+    end
+    work.sales_source = channel.sales_source
+    work.trail:say("Channel %s: sales source %s", key, channel.sales_source)
+end
+
+--- Sets work.profile, work.tax, work.currency and work.sales_source, or adds the causes.
+---@param work table
+function market.resolve(work)
+    local id, country = shop_of(work.input)
+    work.currency = read.text(work.order, "currencyCode")
+    work.shop_id = id or "?"
+    local profile = id and read.table(work.mappings, "companies")[id]
+    if type(profile) ~= "table" then
+        work.causes:add("unmapped_market", work.shop_id, string.format(
+            "Shop country %s (%s) has no posting profile", work.shop_id, country))
+        return
+    end
+    work.profile = profile
+    work.tax = read.table(work.mappings, "tax", profile.tax)
+    work.trail:say("Market: shop country %s (%s), class %s, %s calculation, %s", id, country,
+        profile.company_class, profile.calc, profile.currency)
+    check_currency(work, id)
+    check_delivery_country(work, id)
+    apply_channel(work, id)
+end
+
+--- The Khaos tax entry of a rate; adds the cause when there is none.
+---@param work table with profile
+---@param rate integer|nil millionths
+---@param what string "item 7300101"
+---@return table|nil entry
+function market.tax_entry(work, rate, what)
+    if not rate then
+        work.causes:add("unmapped_tax", what, string.format("%s has no readable tax rate", what))
+        return nil
+    end
+    local key = amounts.rate_text(rate)
+    local entry = work.tax[key]
+    if not entry then
+        work.causes:add("unmapped_tax", work.profile.tax .. " " .. key, string.format(
+            "Tax rate %s (%s) has no Khaos tax code in table %q", amounts.percent_text(rate),
+            what, work.profile.tax))
+    end
+    return entry
+end
+
+return market

@@ -1,0 +1,264 @@
+--- Which total the order has, whether its own figures tie, and where order-level reductions go.
+---
+--- With A the sum of unit prices, F the fees, V the absolute order-level reductions and M the
+--- membership discount, the total is A+F, A+F-V or A+F-V-M; which one held is recorded.
+local amounts = require("flows.orders.amounts")
+local money = require("neap.money")
+local promotions = require("flows.orders.promotions")
+local read = require("flows.orders.read")
+
+local totals = {}
+
+local text = amounts.text
+
+-- The cost this posting ties to: the order's, or with several merchants the delegation's own.
+local function choose_cost(work)
+    local delegated = read.table(work.input.delegation, "cost")
+    local own = read.integer(delegated, "withTax")
+    if work.is_shared then
+        if not own then
+            work.causes:add("totals_do_not_tie", work.order_id, string.format(
+                "Other merchants sell on order %s, and no delegation with our own cost is at hand",
+                work.order_id))
+            return nil
+        end
+        work.trail:say("Other merchants sell on this order: the total is our delegation's cost")
+        return delegated
+    end
+    local cost = read.table(work.order, "cost")
+    local whole = read.integer(cost, "withTax")
+    if not whole then
+        work.causes:add("totals_do_not_tie", work.order_id, string.format(
+            "Order %s has no readable total (cost.withTax)", work.order_id))
+        return nil
+    elseif own and own ~= whole then
+        work.causes:add("totals_do_not_tie", work.order_id, string.format(
+            "Order %s is %s, but it was delegated to us with %s", work.order_id, text(whole),
+            text(own)))
+        return nil
+    end
+    return cost
+end
+
+local function order_reduction(reduction)
+    return {
+        category = read.text(reduction, "category") or "unknown",
+        type = read.text(reduction, "type"),
+        code = read.text(reduction, "code"),
+        id = read.text(reduction, "id"),
+        name = read.text(reduction, "displayName"),
+        amount = read.integer(read.table(reduction, "amount"), "absoluteWithTax") or 0,
+    }
+end
+
+-- Absolute reductions of the whole order, each with its rule; relative ones are the items' summary.
+local function order_level(work, cost)
+    local list, sum = {}, 0
+    for _, entry in ipairs(read.table(cost, "appliedReductions")) do
+        local reduction = order_reduction(entry)
+        reduction.rule = promotions.rule(work, reduction)
+        if reduction.type == "absolute" then
+            list[#list + 1] = reduction
+            sum = sum + reduction.amount
+        end
+    end
+    return list, sum
+end
+
+local function membership(work)
+    local amount = read.integer(read.table(work.order, "membershipDiscount"), "reductionValue") or 0
+    if amount == 0 or work.is_shared then
+        return nil, 0
+    end
+    local reduction = {category = "membership", type = "absolute", amount = amount}
+    reduction.rule = promotions.rule(work, reduction)
+    return reduction, amount
+end
+
+local function sum_units(work)
+    local sum = 0
+    for _, unit in ipairs(work.units) do
+        sum = sum + unit.paid
+    end
+    return sum
+end
+
+local function sum_fees(cost)
+    local sum = 0
+    for _, fee in ipairs(read.table(cost, "appliedFees")) do
+        sum = sum + (read.integer(read.table(fee, "amount"), "withTax") or 0)
+    end
+    return sum
+end
+
+local function take_off(unit, reduction, amount)
+    if amount == 0 then
+        return
+    end
+    unit.taken_off = unit.taken_off or {}
+    unit.taken_off[#unit.taken_off + 1] = {
+        category = reduction.category, type = reduction.type, code = reduction.code,
+        id = reduction.id, name = reduction.name, rule = reduction.rule, amount = amount,
+    }
+end
+
+local function left_of(unit)
+    local left = unit.paid
+    for _, taken in ipairs(unit.taken_off or {}) do
+        left = left - taken.amount
+    end
+    return left
+end
+
+-- The units a voucher says it applies to; all when it does not say.
+local function applicable_units(work, code)
+    for _, voucher in ipairs(read.table(work.order, "vouchers")) do
+        local applied = {}
+        for _, item in ipairs(read.table(voucher, "applicableItems")) do
+            if item.isApplied == true and read.text(item, "key") then
+                applied[item.key] = true
+            end
+        end
+        if next(applied) and (not code or read.text(voucher, "code") == code) then
+            local chosen = {}
+            for _, unit in ipairs(work.units) do
+                if unit.key and applied[unit.key] then
+                    chosen[#chosen + 1] = unit
+                end
+            end
+            return chosen
+        end
+    end
+    return work.units
+end
+
+-- Spreads an order-level reduction over units in proportion to their prices (largest remainder).
+local function spread(work, reduction)
+    local split = reduction.rule.split
+    if not split then
+        work.causes:add("unmapped_promotion", reduction.category .. " without unit", string.format(
+            "%s is taken off the whole order and no item says which unit it was taken off; its "
+                .. "rule declares no split", promotions.describe(reduction)))
+        return
+    end
+    local chosen = split == "applicable" and applicable_units(work, reduction.code) or work.units
+    local weights, sum = {}, 0
+    for i, unit in ipairs(chosen) do
+        weights[i] = left_of(unit)
+        sum = sum + weights[i]
+    end
+    if sum < reduction.amount then
+        work.causes:add("totals_do_not_tie", work.order_id, string.format(
+            "%s is more than the %s of the units it applies to", promotions.describe(reduction),
+            text(sum)))
+        return
+    end
+    for i, share in ipairs(money.split(reduction.amount, weights)) do
+        take_off(chosen[i], reduction, share)
+    end
+    work.trail:say("%s spread over %d units in proportion to their prices",
+        promotions.describe(reduction), #chosen)
+end
+
+local function take_voucher_prices(work, reduction)
+    for _, unit in ipairs(work.units) do
+        if unit.voucher_price then
+            take_off(unit, reduction, unit.paid - unit.voucher_price)
+            work.trail:say("%s: unit %s goes from %s to %s (its price after the voucher)",
+                promotions.describe(reduction), unit.id, text(unit.paid),
+                text(unit.voucher_price))
+        end
+    end
+end
+
+-- An absolute voucher sits on one unit, which shows its price after it; what no unit shows is
+-- spread if the rule says so.
+local function place(work, list, sum)
+    local shown = 0
+    for _, unit in ipairs(work.units) do
+        shown = shown + (unit.voucher_price and unit.paid - unit.voucher_price or 0)
+    end
+    local vouchers, first = 0, nil
+    for _, reduction in ipairs(list) do
+        if reduction.category == "voucher" then
+            vouchers = vouchers + reduction.amount
+            first = first or reduction
+        end
+    end
+    if shown ~= 0 and shown ~= sum and shown ~= vouchers then
+        work.causes:add("totals_do_not_tie", work.order_id, string.format(
+            "The order has reductions of %s on the whole order, but its items show %s taken off",
+            text(sum), text(shown)))
+        return
+    end
+    first = first or list[1]
+    if shown ~= 0 and first.rule then
+        take_voucher_prices(work, first)
+    end
+    for _, reduction in ipairs(list) do
+        local is_placed = shown ~= 0 and (shown == sum or reduction.category == "voucher")
+        if not is_placed and reduction.rule then
+            spread(work, reduction)
+        end
+    end
+end
+
+local function find_form(work, sums)
+    local forms = {
+        {name = "A+F", total = sums.units + sums.fees},
+        {name = "A+F-V", total = sums.units + sums.fees - sums.level},
+        {name = "A+F-V-M", total = sums.units + sums.fees - sums.level - sums.member},
+    }
+    for _, form in ipairs(forms) do
+        if form.total == work.total then
+            return form.name
+        end
+    end
+    work.causes:add("totals_do_not_tie", work.order_id, string.format(
+        "Order %s: units %s + fees %s = %s%s%s, but the order's total is %s", work.order_id,
+        text(sums.units), text(sums.fees), text(forms[1].total),
+        sums.level ~= 0 and ", less " .. text(sums.level) .. " off the order" or "",
+        sums.member ~= 0 and ", less membership " .. text(sums.member) or "", text(work.total)))
+    return nil
+end
+
+local function record(work, sums)
+    work.trail.data.total_check = {
+        form = work.total_form, units_minor = sums.units, fees_minor = sums.fees,
+        order_level_minor = sums.level, membership_minor = sums.member, total_minor = work.total,
+    }
+    work.trail:say("Order total %s %s: units %s + fees %s%s%s (check %s)", text(work.total),
+        work.currency or "?", text(sums.units), text(sums.fees),
+        work.total_form ~= "A+F" and " - order reductions " .. text(sums.level) or "",
+        work.total_form == "A+F-V-M" and " - membership " .. text(sums.member) or "",
+        work.total_form)
+end
+
+--- Sets work.cost, work.total, work.total_form and each unit's share of order-level reductions, or
+--- adds the causes.
+---@param work table
+function totals.check(work)
+    local cost = choose_cost(work)
+    work.cost = cost
+    if not cost then
+        return
+    end
+    work.total = read.integer(cost, "withTax")
+    local list, level = order_level(work, cost)
+    local member, member_sum = membership(work)
+    local sums = {units = sum_units(work), fees = sum_fees(cost), level = level,
+        member = member_sum}
+    work.total_form = find_form(work, sums)
+    if not work.total_form then
+        return
+    end
+    record(work, sums)
+    if work.total_form ~= "A+F" and #list > 0 then
+        place(work, list, level)
+    end
+    if work.total_form == "A+F-V-M" and member and member.rule then
+        spread(work, member)
+    end
+end
+
+return totals
