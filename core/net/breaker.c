@@ -1,5 +1,5 @@
-/* Breaker. While open, late results of calls begun before are ignored: they neither extend the pause
- * nor end it, so that exactly the probe decides. */
+/* Breaker. While open, late results of calls begun before are ignored: they neither extend the
+ * pause nor end it, so that exactly the probe decides. */
 #include "core/net/breaker.h"
 
 #include <string.h>

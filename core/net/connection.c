@@ -81,14 +81,16 @@ int connection_check_base_url(const char *base_url, struct error *err)
 {
     size_t end = base_url == NULL ? 0 : authority_end(base_url);
     if (end == 0) {
-        return error_set(err, ERROR_INVALID, "base URL must begin with http:// or https:// and a host");
+        return error_set(err, ERROR_INVALID,
+                         "base URL must begin with http:// or https:// and a host");
     }
     if (memchr(base_url, '@', end) != NULL) {
         return error_set(err, ERROR_INVALID, "base URL must not hold a user or password");
     }
     if (!has_only_url_bytes(base_url) || strchr(base_url, '?') != NULL) {
-        return error_set(err, ERROR_INVALID,
-                         "base URL must not hold a query, a fragment, blanks or unencoded characters");
+        return error_set(
+            err, ERROR_INVALID,
+            "base URL must not hold a query, a fragment, blanks or unencoded characters");
     }
     return 0;
 }
@@ -166,9 +168,15 @@ static int check_request(const struct connection *c, const struct http_request *
                          struct error *err)
 {
     /* These frame the message or route it: they belong to the transport. */
-    static const char *const ours[] = {"Host",       "Content-Length",   "Transfer-Encoding",
-                                       "Connection", "Proxy-Connection", "Keep-Alive",
-                                       "Upgrade",    "TE",               "Trailer",
+    static const char *const ours[] = {"Host",
+                                       "Content-Length",
+                                       "Transfer-Encoding",
+                                       "Connection",
+                                       "Proxy-Connection",
+                                       "Keep-Alive",
+                                       "Upgrade",
+                                       "TE",
+                                       "Trailer",
                                        "Expect"};
     if (request->method == NULL || !http_is_token(bytes_str(request->method))) {
         return error_set(err, ERROR_INVALID, "connection %s: not a method", c->options.name);
@@ -342,8 +350,7 @@ static void note_answer(struct connection *c, const struct http_answer *answer)
     unsigned class = (unsigned)answer->status / 100;
     c->stats.answered++;
     c->stats.by_class[class < 6 ? class : 0]++;
-    int64_t delay =
-        http_told_delay_ms(answer->status, &answer->headers, clock_wall_ms(clock));
+    int64_t delay = http_told_delay_ms(answer->status, &answer->headers, clock_wall_ms(clock));
     if (delay > 0) {
         rate_delay(&c->rate, clock_mono_ms(clock), delay);
     }
@@ -433,9 +440,9 @@ static void copy_options(struct connection_options *to, const struct connection_
     to->policy.ca_file = copy_or_null(from->policy.ca_file);
     to->policy.pinned_key = copy_or_null(from->policy.pinned_key);
     to->policy.pinned_cert_file = copy_or_null(from->policy.pinned_cert_file);
-    to->policy.connect_timeout_ms =
-        from->policy.connect_timeout_ms > 0 ? from->policy.connect_timeout_ms
-                                            : TRANSPORT_CONNECT_TIMEOUT_MS;
+    to->policy.connect_timeout_ms = from->policy.connect_timeout_ms > 0
+                                        ? from->policy.connect_timeout_ms
+                                        : TRANSPORT_CONNECT_TIMEOUT_MS;
     to->policy.max_answer_bytes = from->policy.max_answer_bytes > 0 ? from->policy.max_answer_bytes
                                                                     : TRANSPORT_MAX_ANSWER_BYTES;
     to->timeout_ms = from->timeout_ms > 0 ? from->timeout_ms : TRANSPORT_TIMEOUT_MS;

@@ -1,6 +1,6 @@
 /*
- * A named outside endpoint of a client: base URL, credentials, rate, concurrency, timeouts, breaker.
- * Requests queue here in order until rate and concurrency let them through.
+ * A named outside endpoint of a client: base URL, credentials, rate, concurrency, timeouts,
+ * breaker. Requests queue here in order until rate and concurrency let them through.
  *
  * breaker  closed (normal) -> open (after `breaker_failures` transport failures or 502/503/504 in a
  *          row) -> half open (one probe after `breaker_cool_ms`) -> closed or open again
@@ -18,18 +18,18 @@ struct connection_call; /* one request, queued or under way */
 /* 0 in a number means its default. */
 struct connection_options {
     const char *name;
-    const char *base_url;     /* requests give a path, or an absolute URL that starts with this */
+    const char *base_url; /* requests give a path, or an absolute URL that starts with this */
     struct http_headers headers; /* added to every request (tokens); never logged */
-    const char *basic_user;   /* NULL: no basic authentication */
+    const char *basic_user;      /* NULL: no basic authentication */
     const char *basic_password;
     struct transport_policy policy;
-    int64_t timeout_ms;       /* one request from its sending, queueing not counted; default 30,000 */
-    unsigned max_concurrent;  /* default 8 */
-    double rate_per_s;        /* token bucket; 0 = no limit of our own */
-    unsigned rate_burst;      /* default 1 */
-    unsigned breaker_failures;/* default 5 */
-    int64_t breaker_cool_ms;  /* default 10,000 */
-    int64_t settle_ms;        /* soonest look-up after a send whose outcome is unknown; default 0 */
+    int64_t timeout_ms; /* one request from its sending, queueing not counted; default 30,000 */
+    unsigned max_concurrent;   /* default 8 */
+    double rate_per_s;         /* token bucket; 0 = no limit of our own */
+    unsigned rate_burst;       /* default 1 */
+    unsigned breaker_failures; /* default 5 */
+    int64_t breaker_cool_ms;   /* default 10,000 */
+    int64_t settle_ms; /* soonest look-up after a send whose outcome is unknown; default 0 */
 };
 
 /* Told on each change, also by a timer when the cool-down ends; must not call back into the
@@ -39,8 +39,8 @@ typedef void (*connection_breaker_fn)(void *arg, struct connection *c, enum brea
 /* 0, or ERROR_INVALID with a message: http or https, a host, no user, query, fragment or blanks. */
 int connection_check_base_url(const char *base_url, struct error *err) NEAP_MUST_USE;
 
-/* Copies the options. transport is borrowed. With a base URL that connection_check_base_url refuses,
- * every request ends in that error. */
+/* Copies the options. transport is borrowed. With a base URL that connection_check_base_url
+ * refuses, every request ends in that error. */
 struct connection *connection_new(struct loop *loop, struct transport *transport,
                                   const struct connection_options *options,
                                   connection_breaker_fn on_breaker, void *arg);

@@ -52,6 +52,10 @@ const struct http_server_options *http_server_limits(const struct http_server *s
 struct loop *http_server_loop(const struct http_server *server);
 bool http_server_is_accepting(const struct http_server *server);
 
+/* A peer that hangs up must not kill the process: libevent and OpenSSL write without MSG_NOSIGNAL.
+ * Process-wide, only where the program has not chosen otherwise. */
+void net_ignore_broken_pipes(void);
+
 /* Reason phrase; "" for statuses nobody named. */
 const char *http_status_reason(int status);
 

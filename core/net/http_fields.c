@@ -12,11 +12,11 @@
 
 #include "core/base/xalloc.h"
 
-#define MS_PER_DAY   INT64_C(86400000)
-#define LAST_DAY     INT64_C(2932896) /* 9999-12-31 */
-#define S_PER_YEAR   INT64_C(31536000)
-#define SECONDS_MAX  INT64_C(99999999999)
-#define FIRST_DAY    INT64_C(-719528) /* 0000-01-01 */
+#define MS_PER_DAY  INT64_C(86400000)
+#define LAST_DAY    INT64_C(2932896) /* 9999-12-31 */
+#define S_PER_YEAR  INT64_C(31536000)
+#define SECONDS_MAX INT64_C(99999999999)
+#define FIRST_DAY   INT64_C(-719528) /* 0000-01-01 */
 
 static const char day_names[] = "SunMonTueWedThuFriSat";
 static const char month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -146,9 +146,8 @@ static int64_t quota_reset_ms(const struct http_headers *headers, int64_t wall_m
     const char *reset = http_headers_get(headers, "X-RateLimit-Reset");
     int64_t left;
     int64_t seconds;
-    if (remaining == NULL || reset == NULL ||
-        !http_decimal_parse(remaining, SECONDS_MAX, &left) || left > 0 ||
-        !http_decimal_parse(reset, SECONDS_MAX, &seconds)) {
+    if (remaining == NULL || reset == NULL || !http_decimal_parse(remaining, SECONDS_MAX, &left) ||
+        left > 0 || !http_decimal_parse(reset, SECONDS_MAX, &seconds)) {
         return 0;
     }
     return seconds > S_PER_YEAR ? seconds * 1000 - wall_ms : seconds * 1000;
@@ -203,8 +202,8 @@ bool http_basic_matches(const char *field, const char *user, const char *passwor
     const char *given = field + 6 + strspn(field + 6, " ");
     unsigned char a[EVP_MAX_MD_SIZE];
     unsigned char b[EVP_MAX_MD_SIZE];
-    bool is_match = digest_of(given, a) && digest_of(expected + 6, b) &&
-                    CRYPTO_memcmp(a, b, sizeof(a)) == 0;
+    bool is_match =
+        digest_of(given, a) && digest_of(expected + 6, b) && CRYPTO_memcmp(a, b, sizeof(a)) == 0;
     OPENSSL_cleanse(expected, strlen(expected));
     free(expected);
     return is_match;

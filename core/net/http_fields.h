@@ -6,7 +6,8 @@
 
 #define HTTP_DATE_SIZE 30 /* "Sun, 06 Nov 1994 08:49:37 GMT" and its NUL */
 
-/* IMF-fixdate (RFC 9110 5.6.7) of a wall instant; seconds are cut, years outside 0..9999 clamped. */
+/* IMF-fixdate (RFC 9110 5.6.7) of a wall instant; seconds are cut, years outside 0..9999 clamped.
+ */
 void http_date_format(int64_t wall_ms, char out[HTTP_DATE_SIZE]);
 /* Reads an IMF-fixdate; the obsolete forms are refused. False leaves *wall_ms_out alone. */
 bool http_date_parse(const char *text, int64_t *wall_ms_out);
@@ -26,8 +27,8 @@ int64_t http_told_delay_ms(int status, const struct http_headers *headers, int64
 /* "Basic BASE64"; the caller frees it. NULL when user holds a colon (RFC 7617 2). */
 char *http_basic_make(const char *user, const char *password);
 /*
- * True when the field value is exactly these credentials. The time taken does not depend on how much
- * agrees: digests are compared. Nothing is decoded, so malformed base64 is merely unequal.
+ * True when the field value is exactly these credentials. The time taken does not depend on how
+ * much agrees: digests are compared. Nothing is decoded, so malformed base64 is merely unequal.
  */
 bool http_basic_matches(const char *field, const char *user, const char *password);
 

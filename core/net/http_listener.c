@@ -7,8 +7,8 @@
  * and goes on with what the peer has sent meanwhile.
  *
  * state    READING -> SERVING -> READING ...   or, when it must end:
- *          -> FLUSHING (closes when written) -> LINGERING (our side is shut, the rest is thrown away
- *          so that the peer can read the reply instead of a reset) -> closed
+ *          -> FLUSHING (closes when written) -> LINGERING (our side is shut, the rest is thrown
+ *          away so that the peer can read the reply instead of a reset) -> closed
  *
  * Time: the head must be whole within idle_timeout_ms of its first byte, a body must move
  * BODY_STEP_BYTES in each idle_timeout_ms; a reply must be taken within it per libevent write.
@@ -42,20 +42,20 @@
 #include "core/net/http_fields.h"
 #include "core/net/http_reader.h"
 
-#define BACKLOG          1024
-#define LINGER_MS        2000              /* a polite peer closes at once; others get no more */
-#define ACCEPT_PAUSE_MS  100               /* out of descriptors: trying at once again would spin */
-#define BODY_STEP_BYTES  ((size_t)64 << 10) /* a slower body is an attack or a dead line */
-#define INPUT_BYTES      ((size_t)64 << 10) /* read ahead per connection */
-#define OUTPUT_BYTES     ((size_t)256 << 10) /* unsent replies above this: no next request */
-#define PEER_SIZE        64
+#define BACKLOG         1024
+#define LINGER_MS       2000               /* a polite peer closes at once; others get no more */
+#define ACCEPT_PAUSE_MS 100                /* out of descriptors: trying at once again would spin */
+#define BODY_STEP_BYTES ((size_t)64 << 10) /* a slower body is an attack or a dead line */
+#define INPUT_BYTES     ((size_t)64 << 10) /* read ahead per connection */
+#define OUTPUT_BYTES    ((size_t)256 << 10) /* unsent replies above this: no next request */
+#define PEER_SIZE       64
 
 struct http_listener {
     TAILQ_ENTRY(http_listener) entry;
     struct http_listeners *all;
     struct evconnlistener *accepting; /* NULL once stopped */
     struct loop_timer *pause;
-    SSL_CTX *tls; /* NULL: plain */
+    SSL_CTX *tls;    /* NULL: plain */
     unsigned port;   /* 0: unix socket */
     char *unix_path; /* removed when stopped */
 };
@@ -68,11 +68,11 @@ struct conn {
     enum conn_state state;
     struct bufferevent *bev;
     bool is_tls;
-    bool has_eof;       /* the peer sends no more */
+    bool has_eof; /* the peer sends no more */
     bool ends_with_reply;
     bool is_resume_due; /* conn_on_resume is deferred */
     struct http_reader reader;
-    size_t body_step; /* body bytes since the deadline was set */
+    size_t body_step;               /* body bytes since the deadline was set */
     struct http_exchange *exchange; /* while SERVING */
     bool reply_is_old;              /* the request was HTTP/1.0 */
     struct loop_timer *deadline;
@@ -95,17 +95,41 @@ const char *http_status_reason(int status)
         int status;
         const char *reason;
     } names[] = {
-        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
-        {206, "Partial Content"}, {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"},
-        {304, "Not Modified"}, {307, "Temporary Redirect"}, {308, "Permanent Redirect"},
-        {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-        {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"},
-        {409, "Conflict"}, {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"},
-        {413, "Content Too Large"}, {415, "Unsupported Media Type"}, {417, "Expectation Failed"},
-        {422, "Unprocessable Content"}, {424, "Failed Dependency"}, {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
-        {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
-        {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
+        {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {206, "Partial Content"},
+        {301, "Moved Permanently"},
+        {302, "Found"},
+        {303, "See Other"},
+        {304, "Not Modified"},
+        {307, "Temporary Redirect"},
+        {308, "Permanent Redirect"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
+        {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
+        {424, "Failed Dependency"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (names[i].status == status) {
@@ -359,7 +383,8 @@ static void conn_on_event(struct bufferevent *bev, short what, void *arg)
     if ((what & BEV_EVENT_CONNECTED) != 0) {
         return; /* TLS is up */
     }
-    bool is_end = (what & BEV_EVENT_EOF) != 0 && (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) == 0;
+    bool is_end =
+        (what & BEV_EVENT_EOF) != 0 && (what & (BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) == 0;
     c->has_eof = true;
     ERR_clear_error();
     if (!is_end || c->state == CONN_LINGERING) {
@@ -408,11 +433,11 @@ static struct bufferevent *make_bufferevent(struct http_listener *l, evutil_sock
     if (ssl == NULL) {
         return NULL;
     }
-    struct bufferevent *bev = bufferevent_openssl_socket_new(base, fd, ssl,
-                                                             BUFFEREVENT_SSL_ACCEPTING,
-                                                             BEV_OPT_CLOSE_ON_FREE);
-    if (bev != NULL) { /* else the library has freed ssl */
-        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1); /* lengths say where things end */
+    struct bufferevent *bev = bufferevent_openssl_socket_new(
+        base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    /* On failure the library has freed ssl. A dirty end is fine: lengths say where things end. */
+    if (bev != NULL) {
+        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
     }
     return bev;
 }
@@ -528,9 +553,9 @@ static int bind_unix(struct http_listener *l, const char *path, struct error *er
     }
     l->unix_path = xstrdup(path);
     if (chmod(path, S_IRUSR | S_IWUSR) == 0) {
-        l->accepting = evconnlistener_new(loop_event_base(l->all->loop), listener_on_accept, l,
-                                          LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG,
-                                          fd);
+        l->accepting =
+            evconnlistener_new(loop_event_base(l->all->loop), listener_on_accept, l,
+                               LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
     }
     if (l->accepting == NULL) {
         int rc = error_set_errno(err, ERROR_IO, errno, "cannot listen on unix:%s", path);
@@ -580,10 +605,10 @@ static int bind_tcp(struct http_listener *l, const char *text, struct error *err
                          "not an address to listen on: %s (127.0.0.1:8080, [::1]:8080, unix:/path)",
                          text);
     }
-    l->accepting = evconnlistener_new_bind(
-        loop_event_base(l->all->loop), listener_on_accept, l,
-        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
-        (struct sockaddr *)&address, size);
+    l->accepting =
+        evconnlistener_new_bind(loop_event_base(l->all->loop), listener_on_accept, l,
+                                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+                                BACKLOG, (struct sockaddr *)&address, size);
     if (l->accepting == NULL) {
         return error_set_errno(err, ERROR_IO, errno, "cannot listen on %s", text);
     }

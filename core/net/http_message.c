@@ -1,4 +1,5 @@
-/* Header lists keep the order and the spelling they were given; look-up is linear and without case. */
+/* Header lists keep the order and the spelling they were given; look-up is linear and without case.
+ */
 #include "core/net/http_message.h"
 
 #include <stdlib.h>
@@ -61,8 +62,7 @@ int http_headers_add_bytes(struct http_headers *headers, struct bytes name, stru
         return ERROR_INVALID;
     }
     if (headers->count == headers->capacity) {
-        headers->capacity =
-            headers->capacity == 0 ? HEADERS_FIRST_CAPACITY : headers->capacity * 2;
+        headers->capacity = headers->capacity == 0 ? HEADERS_FIRST_CAPACITY : headers->capacity * 2;
         headers->list = xrealloc(headers->list, headers->capacity * sizeof(*headers->list));
     }
     value = without_blanks(value);

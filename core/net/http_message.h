@@ -18,12 +18,13 @@ struct http_headers {
 /* A token of RFC 9110 5.6.2: what methods and header names are made of. */
 bool http_is_token(struct bytes text);
 
-/* ERROR_INVALID when a name or value holds CR, LF, NUL or the name is not a token (RFC 9110 5.1). */
-int http_headers_add(struct http_headers *headers, const char *name, const char *value)
-    NEAP_MUST_USE;
+/* ERROR_INVALID when a name or value holds CR, LF, NUL or the name is not a token (RFC 9110 5.1).
+ */
+int http_headers_add(struct http_headers *headers, const char *name,
+                     const char *value) NEAP_MUST_USE;
 /* As http_headers_add, from ranges; blanks around the value are cut. */
-int http_headers_add_bytes(struct http_headers *headers, struct bytes name, struct bytes value)
-    NEAP_MUST_USE;
+int http_headers_add_bytes(struct http_headers *headers, struct bytes name,
+                           struct bytes value) NEAP_MUST_USE;
 const char *http_headers_get(const struct http_headers *headers, const char *name); /* or NULL */
 size_t http_headers_count(const struct http_headers *headers, const char *name);
 /* Appends to what `to` holds already. */
@@ -37,7 +38,8 @@ struct http_request {
     char *body; /* may be NULL */
     size_t body_size;
     int64_t timeout_ms;
-    bool is_fresh; /* a connection of its own, closed afterwards (design section 3: no silent re-send) */
+    bool is_fresh; /* a connection of its own, closed afterwards (design section 3: no silent
+                      re-send) */
 };
 
 struct http_answer {

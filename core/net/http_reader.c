@@ -1,4 +1,5 @@
-/* Request reader. The head is collected whole, then parsed in place; a body is copied as it comes. */
+/* Request reader. The head is collected whole, then parsed in place; a body is copied as it comes.
+ */
 #include "core/net/http_reader.h"
 
 #include <stdlib.h>
@@ -58,7 +59,8 @@ static bool fail(struct http_reader *r, int status, const char *reason)
 
 /* ---- the head ---- */
 
-/* Cuts the next line off *rest; a line ends in CRLF and holds no other control character but tab. */
+/* Cuts the next line off *rest; a line ends in CRLF and holds no other control character but tab.
+ */
 static bool next_line(struct bytes *rest, struct bytes *line_out)
 {
     const char *end = memchr(rest->data, '\r', rest->size);
@@ -106,7 +108,8 @@ static bool parse_target(struct http_reader *r, struct bytes target)
             at++;
         }
         target = bytes_of(target.data + at, target.size - at);
-    } else if (target.size == 0 || (target.data[0] != '/' && !(target.size == 1 && *target.data == '*'))) {
+    } else if (target.size == 0 ||
+               (target.data[0] != '/' && !(target.size == 1 && *target.data == '*'))) {
         return fail(r, 400, "malformed request target");
     }
     const char *mark = target.size == 0 ? NULL : memchr(target.data, '?', target.size);
@@ -208,8 +211,7 @@ static bool choose_body(struct http_reader *r)
         r->state = HTTP_READER_CHUNK_SIZE;
         return true;
     }
-    if (lengths > 0 &&
-        !parse_length(http_headers_get(&r->headers, "Content-Length"), &r->left)) {
+    if (lengths > 0 && !parse_length(http_headers_get(&r->headers, "Content-Length"), &r->left)) {
         return fail(r, 400, "malformed Content-Length");
     }
     if (r->left > r->body.max) {

@@ -1,6 +1,6 @@
 /*
- * Reads one HTTP/1 request from bytes as they come. Pure: no sockets, no time. Strict where leniency
- * lets two readers disagree about where a request ends (request smuggling).
+ * Reads one HTTP/1 request from bytes as they come. Pure: no sockets, no time. Strict where
+ * leniency lets two readers disagree about where a request ends (request smuggling).
  */
 #ifndef NEAP_CORE_NET_HTTP_READER_H
 #define NEAP_CORE_NET_HTTP_READER_H
@@ -23,9 +23,9 @@ struct http_reader {
     size_t max_header_bytes;
     struct buf line; /* head, or a chunk line, until it is whole */
     size_t trailer_bytes;
-    uint64_t left; /* bytes of body or chunk still to come */
-    int fail_status;          /* HTTP status to answer; 0 unless failed */
-    const char *fail_reason;  /* for a person */
+    uint64_t left;           /* bytes of body or chunk still to come */
+    int fail_status;         /* HTTP status to answer; 0 unless failed */
+    const char *fail_reason; /* for a person */
     /* Valid from the end of the head on. */
     char *method;
     char *path;  /* as sent, without the query */

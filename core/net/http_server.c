@@ -8,6 +8,7 @@
 #include "core/net/http_exchange.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -122,8 +123,8 @@ struct http_exchange *http_exchange_open(struct http_server *server, struct http
     return x;
 }
 
-/* Nobody waits any more. One the handler has not seen is still shown: it may have effects, as on any
- * server whose caller hung up. */
+/* Nobody waits any more. One the handler has not seen is still shown: it may have effects, as on
+ * any server whose caller hung up. */
 void http_exchange_detach(struct http_exchange *x)
 {
     x->on_reply = NULL;
@@ -170,8 +171,8 @@ static void exchange_finish(struct http_exchange *x, enum http_reply_kind kind, 
         return;
     }
     struct http_headers headers = {0};
-    bool has_body = strcmp(x->in.method, "HEAD") != 0 && status >= 200 && status != 204 &&
-                    status != 304;
+    bool has_body =
+        strcmp(x->in.method, "HEAD") != 0 && status >= 200 && status != 204 && status != 304;
     size_t declared_size = body.size;
     if (kind == HTTP_REPLY_TRUNCATE) {
         /* Half of what is declared; at least one byte must be missing. */
@@ -292,6 +293,15 @@ bool http_exchange_has_basic(const struct http_exchange *x, const char *user, co
 
 /* ---- the server ---- */
 
+void net_ignore_broken_pipes(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
+        now.sa_handler = SIG_IGN;
+        sigaction(SIGPIPE, &now, NULL);
+    }
+}
+
 const struct http_server_options *http_server_limits(const struct http_server *server)
 {
     return &server->options;
@@ -321,8 +331,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
         given->max_header_bytes > 0 ? given->max_header_bytes : HEADER_BYTES_DEFAULT;
     o->max_body_bytes = given->max_body_bytes > 0 ? given->max_body_bytes : BODY_BYTES_DEFAULT;
     o->idle_timeout_ms = given->idle_timeout_ms > 0 ? given->idle_timeout_ms : IDLE_DEFAULT_MS;
-    o->max_connections =
-        given->max_connections > 0 ? given->max_connections : CONNECTIONS_DEFAULT;
+    o->max_connections = given->max_connections > 0 ? given->max_connections : CONNECTIONS_DEFAULT;
     TAILQ_INIT(&server->ready);
     TAILQ_INIT(&server->open);
     return server;
@@ -356,6 +365,7 @@ int http_server_listen(struct http_server *server, const char *address, const ch
         return error_set(err, ERROR_INVALID, "in virtual time nothing listens on sockets");
     }
     if (server->listeners == NULL) {
+        net_ignore_broken_pipes();
         server->listeners = http_listeners_new(server);
     }
     return http_listeners_add(server->listeners, address, cert_file, key_file, err);

@@ -1,7 +1,7 @@
 /*
  * HTTP server: listeners (libevent), limits, and exchanges that are answered now or later.
- * One handler sees every request; routing by path is the host's matter. The loopback transport feeds
- * the same handler without a socket.
+ * One handler sees every request; routing by path is the host's matter. The loopback transport
+ * feeds the same handler without a socket.
  */
 #ifndef NEAP_CORE_NET_HTTP_SERVER_H
 #define NEAP_CORE_NET_HTTP_SERVER_H
@@ -20,19 +20,26 @@ struct http_server_options {
     unsigned max_connections; /* default 4,096 */
 };
 
-/* Must answer the exchange exactly once, now or later, by http_exchange_answer or _abort. */
+/*
+ * Must answer the exchange exactly once, now or later, by http_exchange_answer, _late or _abort.
+ * Runs in a deferred call of the loop, never inside a library's callback; must not free the server.
+ */
 typedef void (*http_handler_fn)(void *arg, struct http_exchange *x);
 
 struct http_server *http_server_new(struct loop *loop, const struct http_server_options *options,
                                     http_handler_fn handler, void *arg);
-/* Exchanges still open are dropped. Accepts NULL. */
+/* Exchanges still open are dropped. Accepts NULL. Loopback transports to it start nothing
+ * afterwards: free them first. With sockets, one loop_poll afterwards lets libevent close them. */
 void http_server_free(struct http_server *server);
 
-/* address "127.0.0.1:8080", "[::1]:0", "unix:/path". TLS when both files are given. */
+/* address "127.0.0.1:8080", "[::1]:0", "unix:/path" (mode 0600, removed when stopped). TLS when
+ * both files are given. ERROR_INVALID: address or certificate; ERROR_IO: the system refuses. */
 int http_server_listen(struct http_server *server, const char *address, const char *cert_file,
                        const char *key_file, struct error *err) NEAP_MUST_USE;
-unsigned http_server_port(const struct http_server *server); /* of the first TCP listener; 0 = none */
-void http_server_stop_accepting(struct http_server *server); /* open exchanges go on */
+unsigned
+http_server_port(const struct http_server *server); /* of the first TCP listener; 0 = none */
+/* Open exchanges go on; their connections close with the answer. Loopback requests are refused. */
+void http_server_stop_accepting(struct http_server *server);
 size_t http_server_open_exchanges(const struct http_server *server);
 
 /* Views, valid until the exchange is answered. */
@@ -44,8 +51,8 @@ struct bytes http_exchange_body(const struct http_exchange *x);
 const char *http_exchange_peer(const struct http_exchange *x);
 int64_t http_exchange_started_ms(const struct http_exchange *x); /* monotonic */
 
-/* Sends and ends the exchange (x is gone). headers may be NULL; Content-Length is set here. A peer that
- * has gone away is not an error. delay_ms holds the answer back (sandboxes). */
+/* Sends and ends the exchange (x is gone). headers may be NULL; Content-Length is set here. A peer
+ * that has gone away is not an error. delay_ms holds the answer back (sandboxes). */
 void http_exchange_answer(struct http_exchange *x, int status, const struct http_headers *headers,
                           struct bytes body);
 void http_exchange_answer_late(struct http_exchange *x, int status,

@@ -1,4 +1,5 @@
-/* The bucket in its virtual-scheduling form: one instant instead of a level that must be refilled. */
+/* The bucket in its virtual-scheduling form: one instant instead of a level that must be refilled.
+ */
 #include "core/net/rate.h"
 
 #include <math.h>

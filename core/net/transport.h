@@ -1,6 +1,6 @@
 /*
- * Carries one HTTP request to an answer. Two kinds: real (libcurl) and loopback (in this process, in
- * virtual time). TLS policy belongs to the endpoint, not to the request.
+ * Carries one HTTP request to an answer. Two kinds: real (libcurl) and loopback (in this process,
+ * in virtual time). TLS policy belongs to the endpoint, not to the request.
  */
 #ifndef NEAP_CORE_NET_TRANSPORT_H
 #define NEAP_CORE_NET_TRANSPORT_H
@@ -18,9 +18,10 @@ struct transfer; /* one request under way */
 
 /* Endpoint policy; borrowed strings that outlive the transfer. */
 struct transport_policy {
-    const char *ca_file;         /* custom CA bundle, used instead of the system's, or NULL */
-    const char *pinned_key;      /* "sha256//BASE64[;sha256//...]" of the public key, or NULL */
-    const char *pinned_cert_file;/* PEM of the one certificate accepted (self-signed servers), or NULL */
+    const char *ca_file;    /* custom CA bundle, used instead of the system's, or NULL */
+    const char *pinned_key; /* "sha256//BASE64[;sha256//...]" of the public key, or NULL */
+    const char
+        *pinned_cert_file; /* PEM of the one certificate accepted (self-signed servers), or NULL */
     int64_t connect_timeout_ms;
     size_t max_answer_bytes;
 };
@@ -31,7 +32,8 @@ struct transport_policy {
 typedef void (*transport_done_cb)(void *arg, struct http_answer *answer, const struct error *err);
 
 struct transport_ops {
-    /* request and policy are borrowed until done or cancel. Never fails at once: errors come by done. */
+    /* request and policy are borrowed until done or cancel. Never fails at once: errors come by
+     * done. */
     struct transfer *(*start)(struct transport *t, const struct http_request *request,
                               const struct transport_policy *policy, transport_done_cb done,
                               void *arg);

@@ -2,8 +2,8 @@
  * HTTP over libcurl's multi interface on the loop.
  *
  * Layers: socket and timer callbacks of libcurl only keep book; our events call
- * curl_multi_socket_action, then every finished transfer is moved to the done list; the done list is
- * delivered in a deferred call. So done never runs inside libcurl, nor inside start.
+ * curl_multi_socket_action, then every finished transfer is moved to the done list; the done list
+ * is delivered in a deferred call. So done never runs inside libcurl, nor inside start.
  *
  * A transfer is on exactly one list: running, or done, or (being delivered) none.
  */
@@ -21,7 +21,7 @@
 
 #include "core/base/xalloc.h"
 #include "core/loop/loop.h"
-#include "core/net/http_server.h"
+#include "core/net/http_exchange.h"
 #include "core/net/transport.h"
 
 #define MAX_KEPT_CONNECTIONS 256L
@@ -244,8 +244,8 @@ static CURLcode set_limits(struct transfer *x, const struct http_request *reques
 {
     CURLcode rc = CURLE_OK;
     int64_t timeout = request->timeout_ms > 0 ? request->timeout_ms : TRANSPORT_TIMEOUT_MS;
-    int64_t connect_timeout = policy->connect_timeout_ms > 0 ? policy->connect_timeout_ms
-                                                             : TRANSPORT_CONNECT_TIMEOUT_MS;
+    int64_t connect_timeout =
+        policy->connect_timeout_ms > 0 ? policy->connect_timeout_ms : TRANSPORT_CONNECT_TIMEOUT_MS;
     SET(CURLOPT_TIMEOUT_MS, (long)timeout);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)connect_timeout);
     SET(CURLOPT_FRESH_CONNECT, request->is_fresh ? 1L : 0L);
@@ -257,8 +257,8 @@ static CURLcode set_method_and_body(struct transfer *x, const struct http_reques
 {
     CURLcode rc = CURLE_OK;
     const char *method = request->method;
-    bool says_length = strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
-                       strcmp(method, "PATCH") == 0;
+    bool says_length =
+        strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
     if (strcmp(method, "HEAD") == 0) {
         SET(CURLOPT_NOBODY, 1L);
         return rc;
@@ -349,8 +349,8 @@ static void transfer_free(struct transfer *x)
 }
 
 /*
- * False only with evidence: no request byte was handed to the socket, and the transfer never got past
- * connecting and the TLS handshake.
+ * False only with evidence: no request byte was handed to the socket, and the transfer never got
+ * past connecting and the TLS handshake.
  */
 static bool transfer_maybe_sent(const struct transfer *x)
 {
@@ -502,8 +502,7 @@ static struct transfer *curl_transport_start(struct transport *base,
     buf_init(&x->answer.body, max > 0 ? max : TRANSPORT_MAX_ANSWER_BYTES);
     TAILQ_INSERT_TAIL(&t->running, x, entry);
     x->easy = curl_easy_init();
-    CURLcode code =
-        x->easy == NULL ? CURLE_OUT_OF_MEMORY : transfer_set_up(x, request, policy);
+    CURLcode code = x->easy == NULL ? CURLE_OUT_OF_MEMORY : transfer_set_up(x, request, policy);
     if (code == CURLE_OK && curl_multi_add_handle(t->multi, x->easy) != CURLM_OK) {
         code = CURLE_OUT_OF_MEMORY;
     }
@@ -551,6 +550,7 @@ struct transport *transport_curl_new(struct loop *loop)
     if (loop_event_base(loop) == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return NULL;
     }
+    net_ignore_broken_pipes();
     struct curl_transport *t = xcalloc(1, sizeof(*t));
     t->base.ops = &ops;
     t->loop = loop;
@@ -559,7 +559,8 @@ struct transport *transport_curl_new(struct loop *loop)
     t->timer = loop_timer_new(loop, curl_transport_on_time, t);
     t->multi = curl_multi_init();
     if (t->multi == NULL ||
-        curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, curl_transport_on_socket) != CURLM_OK ||
+        curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, curl_transport_on_socket) !=
+            CURLM_OK ||
         curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t) != CURLM_OK ||
         curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, curl_transport_on_timer) != CURLM_OK ||
         curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t) != CURLM_OK ||

@@ -21,7 +21,7 @@ struct transfer {
     TAILQ_ENTRY(transfer) entry;
     struct loopback *owner;
     enum phase phase;
-    struct http_incoming in; /* until it is handed to the server */
+    struct http_incoming in;        /* until it is handed to the server */
     struct http_exchange *exchange; /* while SERVED */
     struct loop_timer *latency;
     struct loop_timer *timeout;

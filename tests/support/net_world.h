@@ -1,4 +1,5 @@
-/* A loop, a server and a transport in one process, for tests of core/net: real sockets or loopback. */
+/* A loop, a server and a transport in one process, for tests of core/net: real sockets or loopback.
+ */
 #ifndef NEAP_TESTS_SUPPORT_NET_WORLD_H
 #define NEAP_TESTS_SUPPORT_NET_WORLD_H
 
@@ -24,9 +25,9 @@ struct net_world {
     struct transport *transport;
     struct loop_timer *guard;
     bool has_hung;
-    unsigned handled;             /* requests the handler saw */
-    struct http_exchange *held;   /* of the last request to /hold */
-    int next_status;              /* for /status */
+    unsigned handled;                 /* requests the handler saw */
+    struct http_exchange *held;       /* of the last request to /hold */
+    int next_status;                  /* for /status */
     struct http_headers next_headers; /* for /status */
     char last_path[256];
     char last_query[256];
@@ -186,11 +187,11 @@ static inline struct http_request net_request(struct net_world *w, const char *m
 {
     struct http_request r = {0};
     r.method = xstrdup(method);
-    r.url = strstr(path_or_url, "://") != NULL
-                ? xstrdup(path_or_url)
-                : xasprintf("http://127.0.0.1:%u%s",
-                            loop_event_base(w->loop) ? http_server_port(w->server) : 80,
-                            path_or_url);
+    r.url =
+        strstr(path_or_url, "://") != NULL
+            ? xstrdup(path_or_url)
+            : xasprintf("http://127.0.0.1:%u%s",
+                        loop_event_base(w->loop) ? http_server_port(w->server) : 80, path_or_url);
     r.body = body == NULL ? NULL : xstrdup(body);
     r.body_size = body == NULL ? 0 : strlen(body);
     return r;

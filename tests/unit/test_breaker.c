@@ -18,8 +18,8 @@ static void test_opens_after_failures_in_a_row(void)
 {
     struct breaker b;
     breaker_init(&b, 3, 1000);
-    static const enum breaker_outcome outcomes[] = {BREAKER_BAD,  BREAKER_BAD, BREAKER_GOOD,
-                                                    BREAKER_BAD,  BREAKER_BAD, BREAKER_UNKNOWN};
+    static const enum breaker_outcome outcomes[] = {BREAKER_BAD, BREAKER_BAD, BREAKER_GOOD,
+                                                    BREAKER_BAD, BREAKER_BAD, BREAKER_UNKNOWN};
     for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
         breaker_report(&b, false, outcomes[i], 0);
         CHECK_INT(b.state, BREAKER_CLOSED);

@@ -309,8 +309,10 @@ static void test_cancel(void)
 {
     struct net_world w;
     struct net_result r[3];
-    struct connection_options options = {
-        .base_url = "http://sim", .max_concurrent = 1, .breaker_failures = 1, .breaker_cool_ms = 10};
+    struct connection_options options = {.base_url = "http://sim",
+                                         .max_concurrent = 1,
+                                         .breaker_failures = 1,
+                                         .breaker_cool_ms = 10};
     struct connection_stats stats;
     net_open(&w, false, NULL);
     struct connection *c = open_connection(&w, &options, NULL);
@@ -392,8 +394,7 @@ static void test_timeout_of_the_connection(void)
 int main(void)
 {
     tap_case("URLs stay below the base URL", test_urls);
-    tap_case("headers and credentials are added, framing is refused",
-             test_headers_and_credentials);
+    tap_case("headers and credentials are added, framing is refused", test_headers_and_credentials);
     tap_case("the connection's own rate paces calls", test_own_rate_in_virtual_time);
     tap_case("a delay told by the server holds later calls", test_told_delay_holds_later_calls);
     tap_case("concurrency is bounded and order kept", test_concurrency_keeps_order);

@@ -1,4 +1,5 @@
-/* Headers, header fields and the request reader: everything in core/net that reads outside bytes. */
+/* Headers, header fields and the request reader: everything in core/net that reads outside bytes.
+ */
 #include "core/net/http_message.h"
 
 #include "core/net/http_fields.h"
@@ -29,7 +30,7 @@ static void test_headers_refuse_injection(void)
 {
     struct http_headers h = {0};
     static const char *const bad[][2] = {
-        {"", "v"},         {"a b", "v"},     {"a:", "v"},   {"a\r\nb", "v"}, {"\xc3\xa4", "v"},
+        {"", "v"},           {"a b", "v"},   {"a:", "v"},    {"a\r\nb", "v"}, {"\xc3\xa4", "v"},
         {"ok", "a\r\nb: c"}, {"ok", "a\nb"}, {"ok", "a\rb"}, {"(x)", "v"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -63,7 +64,9 @@ static void test_dates(void)
         http_date_format(at, text);
         CHECK(http_date_parse(text, &wall) && wall == whole);
     }
-    static const char *const bad[] = {"", "now", "Sunday, 06-Nov-94 08:49:37 GMT",
+    static const char *const bad[] = {"",
+                                      "now",
+                                      "Sunday, 06-Nov-94 08:49:37 GMT",
                                       "Sun, 00 Nov 1994 08:49:37 GMT",
                                       "Sun, 06 Nox 1994 08:49:37 GMT",
                                       "Sun, 06 Nov 1994 24:49:37 GMT",
@@ -133,7 +136,11 @@ static void test_basic_credentials(void)
     CHECK(!http_basic_matches(field, "aladdin", "open sesame"));
     CHECK(!http_basic_matches(field, NULL, "x"));
     CHECK(!http_basic_matches(field, "Aladdin:open", "sesame"));
-    static const char *const bad[] = {"", "Basic", "Basic ", "Basic ====", "Basic \x80\xff",
+    static const char *const bad[] = {"",
+                                      "Basic",
+                                      "Basic ",
+                                      "Basic ====",
+                                      "Basic \x80\xff",
                                       "Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
                                       "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ",
                                       "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ== x"};
@@ -163,9 +170,9 @@ static void read_all(struct http_reader *r, const char *data, size_t size, size_
 
 static void test_reader_reads_in_any_portions(void)
 {
-    static const char text[] = "\r\nPURGE /a/%2e?x=1&y HTTP/1.1\r\n" HOST
-                               "Transfer-Encoding: Chunked\r\nX-A:  b \r\n\r\n"
-                               "3\r\nabc\r\n0a;x=y\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\nGET";
+    static const char text[] =
+        "\r\nPURGE /a/%2e?x=1&y HTTP/1.1\r\n" HOST "Transfer-Encoding: Chunked\r\nX-A:  b \r\n\r\n"
+        "3\r\nabc\r\n0a;x=y\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\nGET";
     for (size_t step = 1; step < sizeof(text); step++) {
         struct http_reader r;
         http_reader_init(&r, 4096, 64);
@@ -186,9 +193,14 @@ static void test_reader_reads_in_any_portions(void)
 static void test_reader_targets(void)
 {
     static const char *const cases[][3] = {
-        {"http://h:1/p?q", "/p", "q"}, {"http://h", "/", ""},   {"HTTPS://h?q", "/", "q"},
-        {"*", "*", ""},                {"/", "/", ""},          {"/?", "/", ""},
-        {"//x/../y", "//x/../y", ""},  {"/\xc3\xa4", "/\xc3\xa4", ""},
+        {"http://h:1/p?q", "/p", "q"},
+        {"http://h", "/", ""},
+        {"HTTPS://h?q", "/", "q"},
+        {"*", "*", ""},
+        {"/", "/", ""},
+        {"/?", "/", ""},
+        {"//x/../y", "//x/../y", ""},
+        {"/\xc3\xa4", "/\xc3\xa4", ""},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct http_reader r;

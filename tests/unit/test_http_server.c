@@ -19,8 +19,10 @@ static void test_answers_are_framed(void)
     send_text(fd, "PROPFIND /echo?q=%20 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n"
                   "Connection: close\r\n\r\nabc");
     char *answer = raw_receive(&w, fd, NULL);
-    CHECK(strncmp(answer, "HTTP/1.1 200 OK\r\nX-Twice: one\r\nX-Method: PROPFIND\r\n"
-                          "X-Twice: two\r\nContent-Length: 3\r\nDate: ", 87) == 0);
+    CHECK(strncmp(answer,
+                  "HTTP/1.1 200 OK\r\nX-Twice: one\r\nX-Method: PROPFIND\r\n"
+                  "X-Twice: two\r\nContent-Length: 3\r\nDate: ",
+                  87) == 0);
     CHECK(strstr(answer, "Connection: close\r\n\r\nabc") != NULL);
     CHECK_STR(w.last_query, "q=%20");
     CHECK_STR(w.last_peer, "127.0.0.1");
@@ -64,7 +66,8 @@ static void test_refusals(void)
         {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n", 413},
         {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n", 413},
         {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1x\r\n\r\n1", 400},
-        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+         400},
         {"\x16\x03\x01\x02\r\n\r\n", 400},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -101,7 +104,8 @@ static void test_expectation_is_met(void)
     struct net_world w;
     net_open(&w, true, NULL);
     int fd = raw_connect(&w);
-    send_text(fd, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    send_text(fd,
+              "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
     char *answer = raw_receive(&w, fd, "\r\n\r\n");
     CHECK_STR(answer, "HTTP/1.1 100 Continue\r\n\r\n");
     free(answer);
@@ -256,9 +260,9 @@ static void test_free_with_everything_open(void)
 
 static void test_addresses(void)
 {
-    static const char *const bad[] = {"",         "127.0.0.1",   "127.0.0.1:",      "127.0.0.1:x",
-                                      "host:80",  ":80",         "127.0.0.1:65536", "unix:",
-                                      "[::1:80",  "::1:80:x",    "127.0.0.1:-1"};
+    static const char *const bad[] = {
+        "",      "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "host:80", ":80", "127.0.0.1:65536",
+        "unix:", "[::1:80",   "::1:80:x",   "127.0.0.1:-1"};
     struct net_world w;
     struct error err;
     net_open(&w, true, NULL);

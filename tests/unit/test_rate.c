@@ -21,8 +21,8 @@ static void test_paces(void)
         unsigned requests;
         int64_t expected_ms; /* when the last one leaves */
     } cases[] = {
-        {10, 1, 11, 1000}, {10, 5, 5, 0},     {10, 5, 6, 100},     {3, 1, 4, 1000},
-        {3, 1, 31, 10000}, {0.5, 1, 2, 2000}, {1000, 1, 11, 10},   {7, 3, 73, 10000},
+        {10, 1, 11, 1000}, {10, 5, 5, 0},     {10, 5, 6, 100},   {3, 1, 4, 1000},
+        {3, 1, 31, 10000}, {0.5, 1, 2, 2000}, {1000, 1, 11, 10}, {7, 3, 73, 10000},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct rate r;
