@@ -12,10 +12,9 @@
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 
-#define SECRET_MAX_BYTES   (64u << 10)
-#define SECRET_NAME_MAX    255
-#define SECRET_REDACT_MIN  4 /* as the log has it */
-#define SECRET_REPLACEMENT "***"
+#define SECRET_MAX_BYTES  (64u << 10)
+#define SECRET_NAME_MAX   255
+#define SECRET_REDACT_MIN 4 /* as the log has it */
 
 struct secret {
     struct secret *next; /* by falling length: a longer one may contain a shorter one */
@@ -179,7 +178,7 @@ const char *secrets_get(struct secrets *secrets, const char *name, struct error 
 /* In place: the replacement is shorter than what it replaces. */
 static bool redact_one(const struct secret *secret, struct buf *text)
 {
-    const size_t replaced_size = strlen(SECRET_REPLACEMENT);
+    static const char REPLACEMENT[] = {'*', '*', '*'};
     char *from = text->data;
     char *end = text->data + text->size;
     char *to = from;
@@ -190,8 +189,8 @@ static bool redact_one(const struct secret *secret, struct buf *text)
     while (hit != NULL) {
         memmove(to, from, (size_t)(hit - from));
         to += hit - from;
-        memcpy(to, SECRET_REPLACEMENT, replaced_size);
-        to += replaced_size;
+        memcpy(to, REPLACEMENT, sizeof(REPLACEMENT));
+        to += sizeof(REPLACEMENT);
         from = hit + secret->size;
         hit = memmem(from, (size_t)(end - from), secret->text, secret->size);
     }

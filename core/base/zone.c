@@ -25,7 +25,7 @@
 #define ZONE_TYPES_MAX       256
 #define ZONE_CHARS_MAX       4096
 #define ZONE_OFFSET_MAX_S    (26 * 3600)
-#define ZONE_NEAR_S          (24 * 3600) /* further from a clock time than any offset change */
+#define ZONE_NEAR_S          INT64_C(86400) /* further from a clock time than any offset change */
 
 /* Years 1 to 9998: offsets never carry an instant out of the calendar's 0 to 9999. */
 #define ZONE_MIN_S (-INT64_C(62135596800))

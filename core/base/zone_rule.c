@@ -3,7 +3,7 @@
 
 #include "core/base/instant.h"
 
-#define SECONDS_PER_DAY  86400
+#define SECONDS_PER_DAY  INT64_C(86400)
 #define OFFSET_MAX_HOURS 24
 #define CHANGE_MAX_HOURS 167
 

@@ -17,7 +17,7 @@
 
 #define HEAP_NONE SIZE_MAX
 /* A wait with no timer ends after this: an empty event base would return at once and we'd spin. */
-#define LOOP_WAIT_MAX_MS (60 * 60 * 1000)
+#define LOOP_WAIT_MAX_MS INT64_C(3600000)
 /* A due time further away is as good as never, and adding to it must not overflow. */
 #define LOOP_DELAY_MAX_MS (INT64_MAX / 4)
 
@@ -100,7 +100,7 @@ static void heap_add(struct loop *loop, struct loop_timer *timer)
 {
     if (loop->heap_size == loop->heap_capacity) {
         loop->heap_capacity = loop->heap_capacity == 0 ? 16 : loop->heap_capacity * 2;
-        loop->heap = xrealloc(loop->heap, loop->heap_capacity * sizeof(*loop->heap));
+        loop->heap = xrealloc(loop->heap, loop->heap_capacity * sizeof(struct loop_timer *));
     }
     loop->heap_size++;
     heap_rise(loop, loop->heap_size - 1, timer);
