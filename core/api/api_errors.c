@@ -7,8 +7,9 @@
  *         return nil, errors.wrap(err, "booking order %s", id)
  *     end
  *
- * Objects are tables with the fields kind, message, retryable, retry_after_ms, status, cause, details
- * and maybe_sent; tostring gives "kind: message". C code makes the same objects with lx_push_error.
+ * Objects are tables with the fields kind, message, retryable, retry_after_ms, status, cause,
+ * details and maybe_sent; tostring gives "kind: message". C code makes the same objects with
+ * lx_push_error.
  */
 #include <string.h>
 
@@ -153,8 +154,8 @@ static int errors_is(lua_State *L)
 int luaopen_neap_errors(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"new", errors_new}, {"wrap", errors_wrap}, {"check", errors_check}, {"is", errors_is},
-        {NULL, NULL},
+        {"new", errors_new}, {"wrap", errors_wrap}, {"check", errors_check},
+        {"is", errors_is},   {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

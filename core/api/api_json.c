@@ -149,7 +149,7 @@ static int json_decode(lua_State *L)
     luaL_getmetatable(L, JSON_ARRAY_MT);
     struct json_scratch *s = scratch_of(L, 2);
     s->text.max = size * 4 + 16;
-    struct bytes ready;
+    struct bytes ready = {NULL, 0};
     struct error err;
     unsigned depth = max_depth > JSON_MAX_DEPTH ? JSON_MAX_DEPTH : (unsigned)max_depth;
     int rc = json_scan(bytes_of(text, size), depth, &s->text, &ready, &err);
@@ -287,11 +287,16 @@ static void write_number(struct json_encoder *e)
         return;
     }
     char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
+    int digits = 15;
+    snprintf(text, sizeof(text), "%.*g", digits, value);
+    while (digits < 17 && strtod(text, NULL) != value) {
+        digits++;
         snprintf(text, sizeof(text), "%.*g", digits, value);
-        if (strtod(text, NULL) == value) {
-            break;
-        }
+    }
+    if (strpbrk(text, ".e") == NULL) {
+        /* Beyond 2^53: without an exponent it would be read back as an integer, hence as a string.
+         */
+        snprintf(text, sizeof(text), "%.*e", digits - 1, value);
     }
     buf_add_str(e->out, text);
 }

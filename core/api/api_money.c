@@ -53,7 +53,8 @@ static struct decimal check_decimal(lua_State *L, int idx)
     if (lua_isinteger(L, idx)) {
         value.coefficient = lua_tointeger(L, idx);
     } else if (lua_type(L, idx) == LUA_TNUMBER) {
-        luaL_argerror(L, idx, "decimal or integer expected, got a float (money.from_number reads one)");
+        luaL_argerror(L, idx,
+                      "decimal or integer expected, got a float (money.from_number reads one)");
     } else {
         luaL_typeerror(L, idx, "decimal or integer");
     }
@@ -73,7 +74,7 @@ static enum decimal_rounding check_rounding(lua_State *L, int idx)
 #define DECIMAL_ROUNDING_TEXT(symbol, name) " \"" name "\""
         DECIMAL_ROUNDING_LIST(DECIMAL_ROUNDING_TEXT)
 #undef DECIMAL_ROUNDING_TEXT
-        " expected";
+            " expected";
     int mode = decimal_rounding_find(luaL_checkstring(L, idx));
     luaL_argcheck(L, mode >= 0, idx, known);
     return (enum decimal_rounding)mode;
@@ -387,8 +388,9 @@ static int money_decimal(lua_State *L)
     struct decimal value = {0, 0};
     int rc = decimal_parse(bytes_of(text, size), &value);
     if (rc != 0) {
-        return lx_fail(L, rc, rc == ERROR_LIMIT ? "\"%.40s\" does not fit a decimal"
-                                                : "\"%.40s\" is not a decimal number",
+        return lx_fail(L, rc,
+                       rc == ERROR_LIMIT ? "\"%.40s\" does not fit a decimal"
+                                         : "\"%.40s\" is not a decimal number",
                        text);
     }
     return push_decimal(L, value);
@@ -524,18 +526,12 @@ static const luaL_Reg metamethods[] = {
 };
 
 static const luaL_Reg methods[] = {
-    {"div", decimal_m_div},
-    {"round", decimal_m_round},
-    {"rescale", decimal_m_rescale},
-    {"trim", decimal_m_trim},
-    {"scale", decimal_m_scale},
-    {"sign", decimal_m_sign},
-    {"abs", decimal_m_abs},
-    {"compare", decimal_m_compare},
-    {"is_zero", decimal_m_is_zero},
-    {"to_integer", decimal_m_to_integer},
-    {"to_minor", decimal_m_to_minor},
-    {NULL, NULL},
+    {"div", decimal_m_div},           {"round", decimal_m_round},
+    {"rescale", decimal_m_rescale},   {"trim", decimal_m_trim},
+    {"scale", decimal_m_scale},       {"sign", decimal_m_sign},
+    {"abs", decimal_m_abs},           {"compare", decimal_m_compare},
+    {"is_zero", decimal_m_is_zero},   {"to_integer", decimal_m_to_integer},
+    {"to_minor", decimal_m_to_minor}, {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {

@@ -98,7 +98,8 @@ static int time_parse_iso(lua_State *L)
     return 1;
 }
 
-/* Reads the instant at 1 in the zone of the options at 2; the number of values pushed on failure. */
+/* Reads the instant at 1 in the zone of the options at 2; the number of values pushed on failure.
+ */
 static int read_parts(lua_State *L, struct instant_parts *parts, int *offset_minutes_out)
 {
     lua_Integer ms = luaL_checkinteger(L, 1);

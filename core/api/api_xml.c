@@ -9,8 +9,9 @@
  *         xml.element("Qty", nil, 2),
  *     }), {declaration = true})
  *
- * A node is {name=, prefix=, attrs={}, text=, [1..n]=children}. Parsing goes through core/base/xml_tree,
- * so that no callback of expat ever meets Lua. Access is raw: encoding runs no metamethod.
+ * A node is {name=, prefix=, attrs={}, text=, [1..n]=children}. Parsing goes through
+ * core/base/xml_tree, so that no callback of expat ever meets Lua. Access is raw: encoding runs no
+ * metamethod.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,8 @@ static void push_text(lua_State *L, const struct xml_tree *tree, const struct xm
     luaL_Buffer text;
     luaL_buffinit(L, &text);
     for (size_t at = node->first_run; at != 0; at = tree->runs[at - 1].next) {
-        luaL_addlstring(&text, tree->pool.data + tree->runs[at - 1].offset, tree->runs[at - 1].size);
+        luaL_addlstring(&text, tree->pool.data + tree->runs[at - 1].offset,
+                        tree->runs[at - 1].size);
     }
     luaL_pushresult(&text);
 }
@@ -456,8 +458,8 @@ static bool is_empty_node(lua_State *L, size_t child_count)
 {
     lua_pushliteral(L, "text");
     int type = lua_rawget(L, -2);
-    bool is_empty = child_count == 0 &&
-                    (type == LUA_TNIL || (type == LUA_TSTRING && lua_rawlen(L, -1) == 0));
+    bool is_empty =
+        child_count == 0 && (type == LUA_TNIL || (type == LUA_TSTRING && lua_rawlen(L, -1) == 0));
     lua_pop(L, 1);
     return is_empty;
 }
@@ -558,9 +560,9 @@ int luaopen_neap_xml(lua_State *L)
     static const luaL_Reg tree_metamethods[] = {
         {"__gc", tree_gc}, {"__close", tree_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"parse", xml_parse},       {"encode", xml_encode},     {"element", xml_element},
-        {"child", xml_child},       {"children", xml_children}, {"value", xml_value},
-        {"escape", xml_escape_text}, {"clean", xml_clean},      {NULL, NULL},
+        {"parse", xml_parse},        {"encode", xml_encode},     {"element", xml_element},
+        {"child", xml_child},        {"children", xml_children}, {"value", xml_value},
+        {"escape", xml_escape_text}, {"clean", xml_clean},       {NULL, NULL},
     };
     lx_new_type(L, XML_TREE_MT, tree_metamethods, NULL);
     luaL_newlib(L, functions);

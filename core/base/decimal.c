@@ -192,8 +192,7 @@ static int parse(struct bytes text, bool allows_exponent, struct decimal *out)
         return ERROR_LIMIT;
     }
     wide value = is_negative ? -d.value : d.value;
-    return exponent == 0 ? fit(value, d.scale, out)
-                         : apply_exponent(value, d.scale, exponent, out);
+    return exponent == 0 ? fit(value, d.scale, out) : apply_exponent(value, d.scale, exponent, out);
 }
 
 int decimal_parse(struct bytes text, struct decimal *out)

@@ -4,8 +4,8 @@
  * coefficient: the digits as one integer.
  * scale:       how many of them stand behind the point, 0..DECIMAL_MAX_SCALE; 12.50 is (1250, 2).
  *
- * Values compare by number (12.5 equals 12.50); the scale is kept for printing. Intermediate results
- * have 128 bits; a result that does not fit is ERROR_LIMIT, never rounded or wrapped.
+ * Values compare by number (12.5 equals 12.50); the scale is kept for printing. Intermediate
+ * results have 128 bits; a result that does not fit is ERROR_LIMIT, never rounded or wrapped.
  */
 #ifndef NEAP_CORE_BASE_DECIMAL_H
 #define NEAP_CORE_BASE_DECIMAL_H
@@ -55,8 +55,8 @@ int decimal_divide(struct decimal a, struct decimal b, int scale, enum decimal_r
                    struct decimal *out) NEAP_MUST_USE;
 int decimal_negate(struct decimal a, struct decimal *out) NEAP_MUST_USE;
 /* To exactly `scale` decimals, rounding or adding zeros. */
-int decimal_round(struct decimal a, int scale, enum decimal_rounding mode, struct decimal *out)
-    NEAP_MUST_USE;
+int decimal_round(struct decimal a, int scale, enum decimal_rounding mode,
+                  struct decimal *out) NEAP_MUST_USE;
 /* To exactly `scale` decimals; ERROR_INVALID when digits other than zero would be lost. */
 int decimal_rescale(struct decimal a, int scale, struct decimal *out) NEAP_MUST_USE;
 

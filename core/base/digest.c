@@ -1,4 +1,5 @@
-/* Digests by libcrypto; hex and base64 are written out: libcrypto's base64 ignores malformed input. */
+/* Digests by libcrypto; hex and base64 are written out: libcrypto's base64 ignores malformed input.
+ */
 #include "core/base/digest.h"
 
 #include <limits.h>
@@ -23,8 +24,7 @@ int digest_hmac_sha256(struct bytes key, struct bytes data, unsigned char out[DI
     /* A key of no bytes must still be a pointer: NULL means "the key of the last call". */
     const void *key_data = key.size == 0 ? "" : key.data;
     const unsigned char *text = (const unsigned char *)data.data;
-    unsigned char *made =
-        HMAC(EVP_sha256(), key_data, (int)key.size, text, data.size, out, &size);
+    unsigned char *made = HMAC(EVP_sha256(), key_data, (int)key.size, text, data.size, out, &size);
     return made != NULL && size == DIGEST_SHA256_SIZE ? 0 : ERROR_LIMIT;
 }
 

@@ -8,8 +8,8 @@
 
 /* Each returns 0, or ERROR_LIMIT when libcrypto refuses (out of memory). */
 int digest_sha256(struct bytes data, unsigned char out[DIGEST_SHA256_SIZE]) NEAP_MUST_USE;
-int digest_hmac_sha256(struct bytes key, struct bytes data, unsigned char out[DIGEST_SHA256_SIZE])
-    NEAP_MUST_USE;
+int digest_hmac_sha256(struct bytes key, struct bytes data,
+                       unsigned char out[DIGEST_SHA256_SIZE]) NEAP_MUST_USE;
 
 /* Equal length and bytes, in a time that depends on the length alone. */
 bool digest_equal(struct bytes a, struct bytes b);

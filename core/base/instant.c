@@ -1,4 +1,5 @@
-/* Calendar arithmetic by days since 1970, counted from the first of March so that leap days come last. */
+/* Calendar arithmetic by days since 1970, counted from the first of March so that leap days come
+ * last. */
 #include "core/base/instant.h"
 
 #include <stdio.h>
@@ -10,7 +11,8 @@ static int64_t days_from_date(int64_t year, int month, int day)
     year -= month <= 2 ? 1 : 0;
     int64_t era = (year >= 0 ? year : year - 399) / 400;
     int64_t year_of_era = year - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    int64_t months = month + (month > 2 ? -3 : 9); /* since March */
+    int64_t day_of_year = (153 * months + 2) / 5 + day - 1;
     int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
@@ -18,7 +20,7 @@ static int64_t days_from_date(int64_t year, int month, int day)
 int64_t instant_from_parts(const struct instant_parts *p)
 {
     int64_t days = days_from_date(p->year, p->month, p->day);
-    int64_t seconds = (int64_t)p->hour * 3600 + p->minute * 60 + p->second;
+    int64_t seconds = (int64_t)p->hour * 3600 + (int64_t)p->minute * 60 + p->second;
     return days * MS_PER_DAY + seconds * 1000 + p->millisecond;
 }
 
@@ -54,12 +56,12 @@ int instant_to_parts(int64_t ms, struct instant_parts *out)
 
 size_t instant_format(const struct instant_parts *p, bool has_millis, char out[INSTANT_TEXT_SIZE])
 {
-    int size = snprintf(out, INSTANT_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", p->year % 10000,
-                        p->month % 100, p->day % 100, p->hour % 100, p->minute % 100,
-                        p->second % 100);
+    int size =
+        snprintf(out, INSTANT_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", p->year % 10000,
+                 p->month % 100, p->day % 100, p->hour % 100, p->minute % 100, p->second % 100);
     if (has_millis) {
-        size += snprintf(out + size, INSTANT_TEXT_SIZE - (size_t)size, ".%03d",
-                         p->millisecond % 1000);
+        size +=
+            snprintf(out + size, INSTANT_TEXT_SIZE - (size_t)size, ".%03d", p->millisecond % 1000);
     }
     return (size_t)size;
 }

@@ -1,6 +1,6 @@
 /*
- * Instants (UTC milliseconds since 1970) and their ISO 8601 text. Proleptic Gregorian calendar, years
- * 0 to 9999, no leap seconds. Named zones are core/base/zone's business.
+ * Instants (UTC milliseconds since 1970) and their ISO 8601 text. Proleptic Gregorian calendar,
+ * years 0 to 9999, no leap seconds. Named zones are core/base/zone's business.
  */
 #ifndef NEAP_CORE_BASE_INSTANT_H
 #define NEAP_CORE_BASE_INSTANT_H

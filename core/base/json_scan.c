@@ -265,8 +265,16 @@ static int scan_value(struct scan *s, bool *is_value_out)
     case 'n':
         return scan_word(s, "null");
     case '-':
-    case '0': case '1': case '2': case '3': case '4':
-    case '5': case '6': case '7': case '8': case '9':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
         return scan_number(s);
     default:
         return fail(s, "value expected");
@@ -306,8 +314,8 @@ static int scan_document(struct scan *s)
     return s->p == s->end ? 0 : fail(s, "nothing more expected");
 }
 
-int json_scan(struct bytes text, unsigned max_depth, struct buf *rewritten,
-              struct bytes *ready_out, struct error *err)
+int json_scan(struct bytes text, unsigned max_depth, struct buf *rewritten, struct bytes *ready_out,
+              struct error *err)
 {
     struct scan s = {.start = text.data, .p = text.data, .end = text.data + text.size};
     if (text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) {

@@ -20,7 +20,7 @@
  * (whose maximum should be four times the text).
  * Returns 0, or ERROR_INVALID or ERROR_LIMIT with the byte position (from 1) in the message.
  */
-int json_scan(struct bytes text, unsigned max_depth, struct buf *rewritten,
-              struct bytes *ready_out, struct error *err) NEAP_MUST_USE;
+int json_scan(struct bytes text, unsigned max_depth, struct buf *rewritten, struct bytes *ready_out,
+              struct error *err) NEAP_MUST_USE;
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The tree is filled by expat's callbacks. The first failure is kept in the parse state and the parser
- * stopped; callbacks that still arrive after that do nothing.
+ * The tree is filled by expat's callbacks. The first failure is kept in the parse state and the
+ * parser stopped; callbacks that still arrive after that do nothing.
  */
 #include "core/base/xml_tree.h"
 
@@ -70,7 +70,8 @@ static void add_attribute(struct xml_parse *p, const char *name, const char *val
 {
     struct xml_tree *t = p->tree;
     void *items = t->attributes;
-    bool has_room = grow(&items, t->attribute_count, &t->attribute_capacity, sizeof(*t->attributes));
+    bool has_room =
+        grow(&items, t->attribute_count, &t->attribute_capacity, sizeof(*t->attributes));
     t->attributes = items;
     if (!has_room || t->node_count + t->attribute_count >= p->limits->max_nodes) {
         stop(p, ERROR_LIMIT, "too many elements and attributes");
@@ -139,7 +140,8 @@ static void on_text(void *context, const XML_Char *text, int size)
         stop(p, ERROR_LIMIT, "text too large");
         return;
     }
-    struct xml_run *last = node->last_run == 0 ? NULL : &t->runs[node->last_run - 1];
+    bool has_run = node->last_run != 0 && t->runs != NULL;
+    struct xml_run *last = has_run ? &t->runs[node->last_run - 1] : NULL;
     if (last != NULL && last->offset + last->size == offset) {
         last->size += (size_t)size;
         return;
@@ -183,7 +185,8 @@ static int feed(struct xml_parse *p, struct bytes text)
         }
         if (status != XML_STATUS_OK) {
             enum XML_Error code = XML_GetErrorCode(p->parser);
-            stop(p, code == XML_ERROR_NO_MEMORY ? ERROR_LIMIT : ERROR_INVALID, XML_ErrorString(code));
+            stop(p, code == XML_ERROR_NO_MEMORY ? ERROR_LIMIT : ERROR_INVALID,
+                 XML_ErrorString(code));
             return p->rc;
         }
         offset += size;
@@ -243,7 +246,8 @@ size_t xml_char_length(const char *s, size_t left)
     return length;
 }
 
-/* What stands for c, NULL for c itself. A literal CR, and TAB and LF in attributes, would not survive. */
+/* What stands for c, NULL for c itself. A literal CR, and TAB and LF in attributes, would not
+ * survive. */
 static const char *escape_of(char c, enum xml_place place)
 {
     bool is_attribute = place == XML_IN_ATTRIBUTE;

@@ -57,8 +57,9 @@ struct xml_tree {
 };
 
 /*
- * Fills the zeroed tree; free it also after a failure. Returns 0, or ERROR_INVALID or ERROR_LIMIT with
- * the line in the message. Encodings: those expat knows by itself (UTF-8, UTF-16, ISO-8859-1, ASCII).
+ * Fills the zeroed tree; free it also after a failure. Returns 0, or ERROR_INVALID or ERROR_LIMIT
+ * with the line in the message. Encodings: those expat knows by itself (UTF-8, UTF-16, ISO-8859-1,
+ * ASCII).
  */
 int xml_tree_parse(struct xml_tree *tree, struct bytes text, const struct xml_limits *limits,
                    struct error *err) NEAP_MUST_USE;
@@ -75,10 +76,11 @@ enum xml_place {
 
 /*
  * Appends text with the characters escaped that mean something in that place. Returns 0,
- * ERROR_INVALID at the first character XML 1.0 cannot hold (*bad_out is its offset), or ERROR_LIMIT.
+ * ERROR_INVALID at the first character XML 1.0 cannot hold (*bad_out is its offset), or
+ * ERROR_LIMIT.
  */
-int xml_escape(struct buf *out, struct bytes text, enum xml_place place, size_t *bad_out)
-    NEAP_MUST_USE;
+int xml_escape(struct buf *out, struct bytes text, enum xml_place place,
+               size_t *bad_out) NEAP_MUST_USE;
 
 /* Length of the sequence at s when XML 1.0 can hold that character, else 0. */
 size_t xml_char_length(const char *s, size_t left);

@@ -190,7 +190,8 @@ void lx_set_error_metatable(lua_State *L)
     lua_setmetatable(L, -2);
 }
 
-/* Messages quote outside bytes and are cut at a fixed size: what is no UTF-8 becomes '?'. [-0, +1] */
+/* Messages quote outside bytes and are cut at a fixed size: what is no UTF-8 becomes '?'. [-0, +1]
+ */
 static void push_clean_text(lua_State *L, const char *text)
 {
     char clean[ERROR_MESSAGE_SIZE];

@@ -49,8 +49,8 @@ const char *lx_opt_string(lua_State *L, int idx, const char *key, const char *ot
 const char *lx_check_string_field(lua_State *L, int idx, const char *key);
 
 /*
- * Pushes a userdata that owns an empty buffer and returns the buffer: bytes that grow across calls that
- * may raise. Free it early with buf_free; the collector does so in any case. [-0, +1]
+ * Pushes a userdata that owns an empty buffer and returns the buffer: bytes that grow across calls
+ * that may raise. Free it early with buf_free; the collector does so in any case. [-0, +1]
  */
 struct buf *lx_new_buf(lua_State *L, size_t max);
 

@@ -1,7 +1,8 @@
 /*
  * Runs one Lua file with the value modules, without a host: for libraries and mappers under
- * development. NEAP_LUA_PATH is a list of folders separated by ';' (default "."); each is searched as
- * <folder>/?.lua. Globals `arg`, `print` and `read_file(path)` exist. Exit code 1 and a traceback when the file raises.
+ * development. NEAP_LUA_PATH is a list of folders separated by ';' (default "."); each is searched
+ * as <folder>/?.lua. Globals `arg`, `print` and `read_file(path)` exist. Exit code 1 and a
+ * traceback when the file raises.
  *
  * Built by hand, from the root of the tree:
  *   gcc -std=c11 -D_DEFAULT_SOURCE -O1 -g -I. -Iinclude -I/usr/include/lua5.4 -o /tmp/lua_runner \

@@ -1,4 +1,5 @@
-/* For unit tests of the value modules: a Lua state, expressions with expected text, failing memory. */
+/* For unit tests of the value modules: a Lua state, expressions with expected text, failing memory.
+ */
 #ifndef NEAP_TESTS_SUPPORT_LUA_VALUES_H
 #define NEAP_TESTS_SUPPORT_LUA_VALUES_H
 
@@ -18,11 +19,16 @@ struct lua_case {
 static inline int values_open(lua_State *L)
 {
     static const luaL_Reg libraries[] = {
-        {"_G", luaopen_base},           {"string", luaopen_string},
-        {"table", luaopen_table},       {"math", luaopen_math},
-        {"errors", luaopen_neap_errors}, {"json", luaopen_neap_json},
-        {"money", luaopen_neap_money},  {"xml", luaopen_neap_xml},
-        {"time", luaopen_neap_time},    {"crypto", luaopen_neap_crypto},
+        {"_G", luaopen_base},
+        {"string", luaopen_string},
+        {"table", luaopen_table},
+        {"math", luaopen_math},
+        {"errors", luaopen_neap_errors},
+        {"json", luaopen_neap_json},
+        {"money", luaopen_neap_money},
+        {"xml", luaopen_neap_xml},
+        {"time", luaopen_neap_time},
+        {"crypto", luaopen_neap_crypto},
         {NULL, NULL},
     };
     for (const luaL_Reg *library = libraries; library->name != NULL; library++) {

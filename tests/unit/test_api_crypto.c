@@ -4,7 +4,8 @@
 static void functions_give_text(void)
 {
     static const struct lua_case cases[] = {
-        {"crypto.sha256('abc')", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"crypto.sha256('abc')",
+         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
         {"crypto.hmac_sha256('Jefe', 'what do ya want for nothing?')",
          "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
         {"crypto.base64_encode('\\0\\1foob'), #crypto.base64_decode('AAFmb29i')", "AAFmb29i|6"},

@@ -7,16 +7,20 @@ static void objects_have_fields(void)
         {"errors.new{kind='invalid', message='no'}", "invalid: no"},
         {"errors.new{kind='io', message='two\\nlines'}", "io: two lines"},
         {"errors.new{kind='io', message='x'}.retryable", "false"},
-        {"errors.new{kind='timeout', message='x', retryable=true, maybe_sent=true}.maybe_sent", "true"},
+        {"errors.new{kind='timeout', message='x', retryable=true, maybe_sent=true}.maybe_sent",
+         "true"},
         {"errors.new{kind='timeout', message='x', maybe_sent=false}.maybe_sent", "nil"},
-        {"errors.new{kind='remote', message='x', status=429, retry_after_ms=5}.retry_after_ms", "5"},
+        {"errors.new{kind='remote', message='x', status=429, retry_after_ms=5}.retry_after_ms",
+         "5"},
         {"getmetatable(errors.new{kind='io', message='x'})", "neap.error"},
         {"(pcall(setmetatable, errors.new{kind='io', message='x'}, nil))", "false"},
         {"errors.new{kind='refused', message='x'}",
-         "raised: unknown error kind \"refused\"; known: invalid not_found exists timeout cancelled "
+         "raised: unknown error kind \"refused\"; known: invalid not_found exists timeout "
+         "cancelled "
          "network remote full io corrupt limit script"},
         {"errors.new{kind='io', message='x', code=1}",
-         "raised: unknown option \"code\"; known: kind, message, retryable, retry_after_ms, status, "
+         "raised: unknown option \"code\"; known: kind, message, retryable, retry_after_ms, "
+         "status, "
          "cause, details, maybe_sent"},
         {"errors.new{kind='io'}", "raised: option \"message\" is missing: a string expected"},
         {"errors.new{kind='io', message=1}",

@@ -1,6 +1,6 @@
 /*
- * neap.json, and the failings of lua-cjson 2.1.0 it stands in front of. A case of the second kind that
- * fails means the library changed: then core/api/api_json.c has something to drop or to mend.
+ * neap.json, and the failings of lua-cjson 2.1.0 it stands in front of. A case of the second kind
+ * that fails means the library changed: then core/api/api_json.c has something to drop or to mend.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -8,7 +8,8 @@
 
 #include "tests/support/lua_values.h"
 
-/* lua-cjson keeps a malloc'ed buffer in a local while it may raise: out of memory leaks it (known). */
+/* lua-cjson keeps a malloc'ed buffer in a local while it may raise: out of memory leaks it (known).
+ */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
@@ -31,12 +32,14 @@ static void decoding_keeps_values(void)
         {"json.decode('{\"a\":{\"b\":[1,{\"c\":7}]}}').a.b[2].c", "7"},
         {"json.decode('null') == json.null, json.decode('[null]')[1] == json.null", "true|true"},
         {"json.decode('true'), json.decode('false')", "true|false"},
-        {"json.decode('\"\\\\u20ac\\\\ud83d\\\\ude00\\\\/\\\\n\"') == '\xe2\x82\xac\xf0\x9f\x98\x80/\\n'",
+        {"json.decode('\"\\\\u20ac\\\\ud83d\\\\ude00\\\\/\\\\n\"') == "
+         "'\xe2\x82\xac\xf0\x9f\x98\x80/\\n'",
          "true"},
         {"#json.decode('\"\\\\u0000\"')", "1"},
         {"json.decode('\xef\xbb\xbf 5')", "5"},
         {"json.is_array(json.decode('[]')), json.is_array(json.decode('{}'))", "true|false"},
-        {"json.is_array(json.decode('[1]')), #json.decode('[ ]'), #json.decode('[[],[]]')", "true|0|2"},
+        {"json.is_array(json.decode('[1]')), #json.decode('[ ]'), #json.decode('[[],[]]')",
+         "true|0|2"},
         {"json.decode('{\"a\":1,\"a\":2}').a", "2"},
         {NULL, NULL},
     };
@@ -72,10 +75,12 @@ static void bad_text_is_an_error_value(void)
         {"json.decode('1 \xef\xbb\xbf')", "nil|invalid: JSON: nothing more expected at byte 3"},
         {"json.decode('1\\0')", "nil|invalid: JSON: nothing more expected at byte 2"},
         {"json.decode(('['):rep(65))", "nil|limit: JSON: deeper than 64 levels at byte 65"},
-        {"json.decode('[[1]]', {max_depth = 1})", "nil|limit: JSON: deeper than 1 levels at byte 2"},
+        {"json.decode('[[1]]', {max_depth = 1})",
+         "nil|limit: JSON: deeper than 1 levels at byte 2"},
         {"json.decode('[1]', {max_bytes = 2})", "nil|limit: JSON: 3 bytes, at most 2 allowed"},
         {"#json.decode(('['):rep(64) .. (']'):rep(64))", "1"},
-        {"json.decode('1', {depth = 1})", "raised: unknown option \"depth\"; known: max_depth, max_bytes"},
+        {"json.decode('1', {depth = 1})",
+         "raised: unknown option \"depth\"; known: max_depth, max_bytes"},
         {"(pcall(json.decode, nil))", "false"},
         {NULL, NULL},
     };
@@ -89,10 +94,14 @@ static void encoding_is_canonical(void)
         {"json.encode{}", "{}"},
         {"json.encode(json.array{}), json.encode(json.array())", "[]|[]"},
         {"json.encode{1, {2}, 'x'}", "[1,[2],\"x\"]"},
-        {"json.encode{math.mininteger, math.maxinteger}", "[-9223372036854775808,9223372036854775807]"},
+        {"json.encode{math.mininteger, math.maxinteger}",
+         "[-9223372036854775808,9223372036854775807]"},
         {"json.encode{1.0, -0.0, 0.1, 1/3, 1e300, 5e-324}",
          "[1,0,0.1,0.3333333333333333,1e+300,4.94065645841247e-324]"},
         {"json.encode{2.5, 100.0, 2^53, 19.99}", "[2.5,100,9007199254740992,19.99]"},
+        {"json.encode(12456789012345601.3), json.decode('12456789012345602.0') == "
+         "12456789012345602.0",
+         "1.2456789012345602e+16|true"},
         {"json.encode{true, false, json.null}", "[true,false,null]"},
         {"json.encode('\"\\\\/\\b\\f\\n\\r\\t\\1\\127\xc3\xa9')",
          "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\x7f\xc3\xa9\""},
@@ -106,9 +115,10 @@ static void encoding_is_canonical(void)
         {"getmetatable(json.array{})", "neap.json.array"},
         {NULL, NULL},
     };
-    values_check("text = '{\"a\":[],\"b\":{},\"c\":[[],{},[1,\"\xe2\x82\xac\"]],\"d\":1.5,\"n\":null}'\n"
-                 "many = {} for i = 1, 500 do many['k' .. i] = {v = i, l = {i}} end",
-                 cases);
+    values_check(
+        "text = '{\"a\":[],\"b\":{},\"c\":[[],{},[1,\"\xe2\x82\xac\"]],\"d\":1.5,\"n\":null}'\n"
+        "many = {} for i = 1, 500 do many['k' .. i] = {v = i, l = {i}} end",
+        cases);
 }
 
 static void misuse_of_encode_raises_with_the_path(void)
@@ -129,7 +139,8 @@ static void misuse_of_encode_raises_with_the_path(void)
         {"json.encode{x=print}", "raised: json.encode: a function at $.x"},
         {"json.encode(nil)", "raised: json.encode: a nil at $"},
         {"(select(2, pcall(json.encode, loop)):match('itself'))", "itself"},
-        {"json.encode({}, {indent=1})", "raised: unknown option \"indent\"; known: pretty, max_bytes"},
+        {"json.encode({}, {indent=1})",
+         "raised: unknown option \"indent\"; known: pretty, max_bytes"},
         {"(pcall(json.array, errors.new{kind='io', message='x'}))", "false"},
         {NULL, NULL},
     };

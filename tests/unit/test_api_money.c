@@ -12,9 +12,11 @@ static void decimals_compute_with_integers(void)
         {"d'10':div(3, 4, 'half_even'), d'2.345':round(2, 'half_away'), d'2':round(2, 'down')",
          "3.3333|2.35|2.00"},
         {"d'1.500':trim(), d'1.5':rescale(3), d'1.50':scale()", "1.5|1.500|2"},
-        {"d'-2':sign(), d'0.0':sign(), d'3':sign(), d'0.00':is_zero(), d'-2.5':abs()", "-1|0|1|true|2.5"},
+        {"d'-2':sign(), d'0.0':sign(), d'3':sign(), d'0.00':is_zero(), d'-2.5':abs()",
+         "-1|0|1|true|2.5"},
         {"d'5.00':to_integer(), math.type(d'5.00':to_integer())", "5|integer"},
-        {"money.is_decimal(d'1'), money.is_decimal(1), getmetatable(d'1')", "true|false|neap.decimal"},
+        {"money.is_decimal(d'1'), money.is_decimal(1), getmetatable(d'1')",
+         "true|false|neap.decimal"},
         {NULL, NULL},
     };
     values_check("d = money.decimal", cases);
@@ -41,8 +43,9 @@ static void floats_and_overflow_raise(void)
         {"d'1.5':to_integer()", "raised: invalid: to_integer: no exact result"},
         {NULL, NULL},
     };
-    values_check("d = function(t, s) return errors.check(money.decimal(t == '9e0' and '9' or t, s)) end",
-                 cases);
+    values_check(
+        "d = function(t, s) return errors.check(money.decimal(t == '9e0' and '9' or t, s)) end",
+        cases);
 }
 
 static void outside_numbers_are_error_values(void)
@@ -50,14 +53,18 @@ static void outside_numbers_are_error_values(void)
     static const struct lua_case cases[] = {
         {"money.decimal('abc')", "nil|invalid: \"abc\" is not a decimal number"},
         {"money.decimal('1e3')", "nil|invalid: \"1e3\" is not a decimal number"},
-        {"money.decimal('0.0000000000001')", "nil|limit: \"0.0000000000001\" does not fit a decimal"},
-        {"money.from_number(19.99, 2), money.from_number(0.1, 1), money.from_number(7, 0)", "19.99|0.1|7"},
+        {"money.decimal('0.0000000000001')",
+         "nil|limit: \"0.0000000000001\" does not fit a decimal"},
+        {"money.from_number(19.99, 2), money.from_number(0.1, 1), money.from_number(7, 0)",
+         "19.99|0.1|7"},
         {"money.from_number(1e15, 2), money.from_number(1e-7, 7), money.from_number(-2.50, 2)",
          "1000000000000000|0.0000001|-2.5"},
-        {"money.from_number(19.999, 2)", "nil|invalid: the number 19.998999999999999 has more than 2 decimals"},
+        {"money.from_number(19.999, 2)",
+         "nil|invalid: the number 19.998999999999999 has more than 2 decimals"},
         {"money.from_number(0.1 + 0.2, 4)",
          "nil|invalid: the number 0.30000000000000004 has more than 4 decimals"},
-        {"money.from_number(1e300, 2)", "nil|limit: the number 1.0000000000000001e+300 does not fit a decimal"},
+        {"money.from_number(1e300, 2)",
+         "nil|limit: the number 1.0000000000000001e+300 does not fit a decimal"},
         {"money.from_number(0/0, 2).kind", "raised: attempt to index a nil value"},
         {"select(2, money.from_number(1/0, 2)).kind", "invalid"},
         {"money.from_number(json.decode('0.07'), 2)", "0.07"},
@@ -69,18 +76,21 @@ static void outside_numbers_are_error_values(void)
 static void currencies_have_minor_digits(void)
 {
     static const struct lua_case cases[] = {
-        {"money.digits('GBP'), money.digits('EUR'), money.digits('JPY'), money.digits('KWD')", "2|2|0|3"},
+        {"money.digits('GBP'), money.digits('EUR'), money.digits('JPY'), money.digits('KWD')",
+         "2|2|0|3"},
         {"money.digits('CLF'), money.digits('ISK'), money.digits('HUF')", "4|0|2"},
         {"money.digits('XXX')", "nil|invalid: unknown currency \"XXX\""},
         {"money.digits('gbp')", "nil|invalid: unknown currency \"gbp\""},
         {"money.digits('BPG')", "nil|invalid: unknown currency \"BPG\""},
         {"money.digits('P G')", "nil|invalid: unknown currency \"P G\""},
         {"money.digits('')", "nil|invalid: unknown currency \"\""},
-        {"money.to_text(1234, 'GBP'), money.to_text(-5, 'GBP'), money.to_text(5, 'JPY')", "12.34|-0.05|5"},
+        {"money.to_text(1234, 'GBP'), money.to_text(-5, 'GBP'), money.to_text(5, 'JPY')",
+         "12.34|-0.05|5"},
         {"money.format(1234, 'GBP'), money.format(1234, 'KWD')", "GBP 12.34|KWD 1.234"},
         {"money.format(1, 'ABC')", "nil|invalid: unknown currency \"ABC\""},
         {"money.from_minor(1234, 'EUR') + money.decimal('0.005')", "12.345"},
-        {"money.decimal('12.340'):to_minor(2), money.decimal('12.34'):to_minor('GBP')", "1234|1234"},
+        {"money.decimal('12.340'):to_minor(2), money.decimal('12.34'):to_minor('GBP')",
+         "1234|1234"},
         {"money.decimal('12.345'):to_minor(2)",
          "nil|invalid: 12.345 is not a whole number of minor units of 2 digits"},
         {"money.decimal('1'):to_minor('ZZZ')", "nil|invalid: unknown currency \"ZZZ\""},
@@ -98,7 +108,8 @@ static void splitting_is_exact(void)
         {"money.split(1, {0, 0})", "nil|invalid: the weights are negative or add up to zero"},
         {"money.split(1, {})", "nil|invalid: the weights are negative or add up to zero"},
         {"money.split(1, {1, -1})", "nil|invalid: the weights are negative or add up to zero"},
-        {"money.split(1, {math.maxinteger, money.decimal('0.1')})", "nil|limit: weight 1 is too large"},
+        {"money.split(1, {math.maxinteger, money.decimal('0.1')})",
+         "nil|limit: weight 1 is too large"},
         {"(pcall(money.split, 1, {1, nil, 'x'}))", "false"},
         {NULL, NULL},
     };
@@ -107,9 +118,10 @@ static void splitting_is_exact(void)
 
 static void memory_failures_stay_errors(void)
 {
-    values_torture("local a = money.decimal('19.99')\n"
-                   "assert(tostring((a * 3):div(7, 4, 'half_even')) == '8.5671')\n"
-                   "assert(#money.split(1000, {1, a, 3}) == 3 and money.format(5, 'GBP') == 'GBP 0.05')");
+    values_torture(
+        "local a = money.decimal('19.99')\n"
+        "assert(tostring((a * 3):div(7, 4, 'half_even')) == '8.5671')\n"
+        "assert(#money.split(1000, {1, a, 3}) == 3 and money.format(5, 'GBP') == 'GBP 0.05')");
 }
 
 int main(void)

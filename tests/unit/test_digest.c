@@ -16,8 +16,9 @@ static void digests_match_vectors(void)
     CHECK_STR(hex_of(digest), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     CHECK_INT(digest_sha256(bytes_str(""), digest), 0);
     CHECK_STR(hex_of(digest), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    CHECK_INT(digest_hmac_sha256(bytes_str("Jefe"), bytes_str("what do ya want for nothing?"), digest),
-              0);
+    CHECK_INT(
+        digest_hmac_sha256(bytes_str("Jefe"), bytes_str("what do ya want for nothing?"), digest),
+        0);
     CHECK_STR(hex_of(digest), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     CHECK_INT(digest_hmac_sha256(bytes_str(""), bytes_str(""), digest), 0);
     CHECK_STR(hex_of(digest), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
@@ -26,8 +27,14 @@ static void digests_match_vectors(void)
 static void base64_goes_both_ways(void)
 {
     static const char *const pairs[][2] = {
-        {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},         {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfb", "//77"},
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {"\xff\xfe\xfb", "//77"},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         char text[16] = "";
@@ -38,8 +45,8 @@ static void base64_goes_both_ways(void)
         CHECK_INT(base64_decode(bytes_str(pairs[i][1]), back, &size), 0);
         CHECK(bytes_equal(bytes_of(back, size), bytes_str(pairs[i][0])));
     }
-    static const char *const bad[] = {"Z", "Zg", "Zg=", "Zh==", "Zm9=", "====", "Z===", "Zg==Zg==",
-                                      "Zm 9v", "Zm9v\n", "Zm9-", "=m9v"};
+    static const char *const bad[] = {"Z",    "Zg",       "Zg=",   "Zh==",   "Zm9=", "====",
+                                      "Z===", "Zg==Zg==", "Zm 9v", "Zm9v\n", "Zm9-", "=m9v"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char back[16];
         size_t size = 0;
