@@ -14,6 +14,8 @@ struct ops_client {
     uint64_t generation;
     int64_t loaded_ms;      /* when the generation was loaded; 0 for a stopped host */
     const char *load_error; /* why the newest scripts do not serve; NULL or "" when they do */
+    const uint64_t *answers; /* HTTP answers given, by status; NULL for a stopped host */
+    size_t answers_size;
     struct connection *const *connections;
     size_t connection_count;
 };

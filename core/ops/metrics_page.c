@@ -148,6 +148,20 @@ static void connection_metrics(const struct ops_view *view, struct buf *out)
     }
 }
 
+static void answer_metrics(const struct ops_view *view, struct buf *out)
+{
+    head(out, "neap_http_answers_total", "counter", "Answers to outside requests, by status.");
+    for (size_t i = 0; i < view->count; i++) {
+        const struct ops_client *c = &view->clients[i];
+        for (size_t status = 0; c->answers != NULL && status < c->answers_size; status++) {
+            if (c->answers[status] > 0) {
+                buf_addf(out, "neap_http_answers_total{client=\"%s\",status=\"%zu\"} %" PRIu64 "\n",
+                         c->name, status, c->answers[status]);
+            }
+        }
+    }
+}
+
 void metrics_page(const struct ops_view *view, struct buf *out)
 {
     head(out, "neap_start_time_seconds", "gauge", "When the host started, UTC.");
@@ -155,5 +169,6 @@ void metrics_page(const struct ops_view *view, struct buf *out)
     work_metrics(view, out);
     job_metrics(view, out);
     store_metrics(view, out);
+    answer_metrics(view, out);
     connection_metrics(view, out);
 }

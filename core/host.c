@@ -1,0 +1,357 @@
+/*
+ * Life of a host: everything is opened in host_open, in the order of the rooms, and freed in host_close in
+ * reverse. host_run is turns until the drain is over.
+ */
+#define _GNU_SOURCE
+#include "core/host_private.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "core/base/log.h"
+#include "core/base/xalloc.h"
+#include "core/work/job.h"
+
+#define HOST_DRAIN_MS         10000
+#define HOST_VIRTUAL_START_MS 1777888800000 /* 2026-05-04T10:00:00Z */
+
+/* ---- Signals ---------------------------------------------------------------------------------- */
+
+static void on_stop_signal(evutil_socket_t number, short what, void *arg)
+{
+    (void)number;
+    (void)what;
+    struct host *host = arg;
+    host_stop(host);
+    loop_wake(host->loop);
+}
+
+static void on_reload_signal(evutil_socket_t number, short what, void *arg)
+{
+    (void)number;
+    (void)what;
+    struct host *host = arg;
+    host_reload(host);
+    loop_wake(host->loop);
+}
+
+static void watch_signals(struct host *host)
+{
+    struct event_base *base = loop_event_base(host->loop);
+    if (base == NULL) {
+        return;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    host->signals[0] = evsignal_new(base, SIGTERM, on_stop_signal, host);
+    host->signals[1] = evsignal_new(base, SIGINT, on_stop_signal, host);
+    host->signals[2] = evsignal_new(base, SIGHUP, on_reload_signal, host);
+    for (size_t i = 0; i < 3; i++) {
+        event_add(host->signals[i], NULL);
+    }
+}
+
+/* ---- Questions of people ------------------------------------------------------------------------ */
+
+struct ops_view host_view(struct host *host)
+{
+    struct ops_client *clients = xcalloc(host->client_count, sizeof(*clients));
+    for (size_t i = 0; i < host->client_count; i++) {
+        struct host_client *client = host->clients[i];
+        clients[i] = (struct ops_client){
+            .name = client->name,
+            .work = client->work,
+            .generation = work_generation(client->work),
+            .loaded_ms = client->loaded_ms,
+            .load_error = client->load_error,
+            .answers = client->answers,
+            .answers_size = HOST_STATUS_MAX,
+            .connections = client->connections,
+            .connection_count = client->connection_count,
+        };
+    }
+    return (struct ops_view){
+        .clients = clients,
+        .count = host->client_count,
+        .is_live = true,
+        .is_draining = host->is_draining,
+        .started_ms = host->started_ms,
+        .now_ms = clock_wall_ms(host->clock),
+    };
+}
+
+static int answer_question(void *arg, const struct admin_request *request, struct buf *out)
+{
+    struct host *host = arg;
+    struct ops_view view = host_view(host);
+    int code = admin_run(&view, request, out);
+    free((void *)view.clients);
+    return code;
+}
+
+/* The answer to an act leaves when every client's state is durable. */
+struct question_hold {
+    struct control_ticket *ticket;
+    size_t left;
+};
+
+static void on_durable(void *arg, bool is_durable)
+{
+    (void)is_durable;
+    struct question_hold *hold = arg;
+    if (--hold->left == 0) {
+        control_release(hold->ticket);
+        free(hold);
+    }
+}
+
+static void hold_answer(void *arg, struct control_ticket *ticket)
+{
+    struct host *host = arg;
+    struct question_hold *hold = xcalloc(1, sizeof(*hold));
+    hold->ticket = ticket;
+    hold->left = host->client_count + 1;
+    for (size_t i = 0; i < host->client_count; i++) {
+        turn_release(host->clients[i]->work, on_durable, hold);
+    }
+    on_durable(hold, true);
+}
+
+/* ---- Opening ------------------------------------------------------------------------------------- */
+
+static void copy_variables(struct host *host, const char *const *variables)
+{
+    while (variables != NULL && variables[host->variable_count] != NULL) {
+        host->variable_count++;
+    }
+    host->variables = xcalloc(host->variable_count + 1, sizeof(char *));
+    for (size_t i = 0; i < host->variable_count; i++) {
+        host->variables[i] = xstrdup(variables[i]);
+    }
+}
+
+static int open_data_folder(struct host *host, struct error *err)
+{
+    if (mkdir(host->data_folder, 0700) != 0 && access(host->data_folder, W_OK) != 0) {
+        return error_set(err, ERROR_IO, "the data folder %s cannot be made or written",
+                         host->data_folder);
+    }
+    host->lock = lock_file_open(host->data_folder, err);
+    if (host->lock == NULL) {
+        return err->code;
+    }
+    char *path = xasprintf("%s/running.job", host->data_folder);
+    int rc = crash_file_open(&host->crash_file, path, err);
+    free(path);
+    return rc;
+}
+
+static int open_loop(struct host *host, const struct host_options *options, struct error *err)
+{
+    int64_t start = options->virtual_start_ms != 0 ? options->virtual_start_ms
+                                                   : HOST_VIRTUAL_START_MS;
+    host->clock = host->is_virtual ? clock_new_virtual(start) : clock_new_system();
+    host->loop = loop_new(host->clock);
+    if (host->loop == NULL) {
+        return error_set(err, ERROR_IO, "the event loop cannot start");
+    }
+    if (options->seed != 0 || host->is_virtual) {
+        random_init(&host->random, options->seed != 0 ? options->seed : 1);
+    } else {
+        random_init_system(&host->random);
+    }
+    host->started_ms = clock_wall_ms(host->clock);
+    host->turn = turn_new(host->loop);
+    host->secrets = secrets_new(options->secrets_folder);
+    host->watchdog = watchdog_new(0, NULL, NULL);
+    struct http_server_options server = {0};
+    host->server = http_server_new(host->loop, &server, host_on_request, host);
+    host->transport = host->is_virtual ? transport_loopback_new(host->loop, host->server)
+                                       : transport_curl_new(host->loop);
+    return host->transport != NULL ? 0 : error_set(err, ERROR_IO, "the HTTP client cannot start");
+}
+
+static int open_listeners(struct host *host, const struct host_options *options, struct error *err)
+{
+    if (host->is_virtual) {
+        return 0;
+    }
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && options->listen != NULL && options->listen[i] != NULL; i++) {
+        rc = http_server_listen(host->server, options->listen[i], options->tls_cert_file,
+                                options->tls_key_file, err);
+    }
+    if (rc == 0) {
+        char *path = xasprintf("%s/neap.sock", host->data_folder);
+        rc = control_listen(&host->control, host->loop, path, answer_question, hold_answer, host,
+                            err);
+        free(path);
+    }
+    return rc;
+}
+
+static int open_clients(struct host *host, const char *const *folders, struct error *err)
+{
+    for (size_t i = 0; folders[i] != NULL; i++) {
+        struct host_client *client = NULL;
+        int rc = host_client_open(host, folders[i], &client, err);
+        if (rc != 0) {
+            return rc;
+        }
+        host->clients =
+            xrealloc(host->clients, (host->client_count + 1) * sizeof(struct host_client *));
+        host->clients[host->client_count++] = client;
+    }
+    return 0;
+}
+
+int host_open(struct host **host_out, const struct host_options *options, struct error *err)
+{
+    struct host *host = xcalloc(1, sizeof(*host));
+    host->data_folder = xstrdup(options->data_folder);
+    host->scripts_root = xstrdup(options->scripts_root);
+    host->drain_ms = options->drain_ms != 0 ? options->drain_ms : HOST_DRAIN_MS;
+    host->is_virtual = options->is_virtual;
+    copy_variables(host, options->variables);
+    *host_out = NULL;
+    int rc = open_data_folder(host, err);
+    rc = rc != 0 ? rc : open_loop(host, options, err);
+    rc = rc != 0 ? rc : open_clients(host, options->client_folders, err);
+    rc = rc != 0 ? rc : open_listeners(host, options, err);
+    if (rc != 0) {
+        host_close(host);
+        return rc;
+    }
+    watch_signals(host);
+    log_msg(LOG_INFO, "host", "serving %zu client%s on port %u in %lld ms", host->client_count,
+            host->client_count == 1 ? "" : "s", host_port(host),
+            (long long)(clock_wall_ms(host->clock) - host->started_ms));
+    *host_out = host;
+    return 0;
+}
+
+void host_close(struct host *host)
+{
+    if (host == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (host->signals[i] != NULL) {
+            event_free(host->signals[i]);
+        }
+    }
+    control_close(host->control);
+    for (size_t i = 0; i < host->client_count; i++) {
+        host_client_close(host->clients[i]);
+    }
+    free(host->clients);
+    if (host->transport != NULL) {
+        host->transport->ops->free(host->transport);
+    }
+    http_server_free(host->server);
+    watchdog_free(host->watchdog);
+    secrets_free(host->secrets);
+    turn_free(host->turn);
+    loop_timer_free(host->drain_timer);
+    if (host->loop != NULL) {
+        loop_free(host->loop);
+    }
+    clock_free(host->clock);
+    crash_file_close(host->crash_file);
+    lock_file_close(host->lock);
+    for (size_t i = 0; i < host->variable_count; i++) {
+        free(host->variables[i]);
+    }
+    free(host->variables);
+    free(host->scripts_root);
+    free(host->data_folder);
+    free(host);
+}
+
+/* ---- Running ------------------------------------------------------------------------------------- */
+
+/* Nothing under way any more: what is left is durable and goes on at the next start. */
+static bool is_drained(const struct host *host)
+{
+    if (http_server_open_exchanges(host->server) > 0) {
+        return false;
+    }
+    for (size_t i = 0; i < host->client_count; i++) {
+        if (work_live_count(host->clients[i]->work) > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool host_turn(struct host *host, bool may_wait)
+{
+    bool is_idle = false;
+    int rc = turn_run(host->turn, may_wait, &is_idle, &host->fatal);
+    if (rc != 0) {
+        log_msg(LOG_ERROR, "host", "stopping, because state could not be kept safe: %s",
+                host->fatal.message);
+        host->has_stopped = true;
+    } else if (host->is_draining && is_drained(host)) {
+        host->has_stopped = true;
+    }
+    return !host->has_stopped && !is_idle;
+}
+
+int host_run(struct host *host, struct error *err)
+{
+    while (host_turn(host, true)) {
+    }
+    log_msg(LOG_INFO, "host", "stopped");
+    if (host->fatal.code != 0 && err != NULL) {
+        *err = host->fatal;
+    }
+    return host->fatal.code;
+}
+
+static void on_drain_over(void *arg)
+{
+    struct host *host = arg;
+    log_msg(LOG_WARN, "host", "some work is still under way after %lld ms: it goes on at the next "
+            "start", (long long)host->drain_ms);
+    host->has_stopped = true;
+}
+
+void host_stop(struct host *host)
+{
+    if (host->is_draining) {
+        host->has_stopped = true;
+        return;
+    }
+    log_msg(LOG_INFO, "host", "draining");
+    host->is_draining = true;
+    http_server_stop_accepting(host->server);
+    for (size_t i = 0; i < host->client_count; i++) {
+        work_drain(host->clients[i]->work);
+    }
+    host->drain_timer = loop_timer_new(host->loop, on_drain_over, host);
+    loop_timer_start(host->drain_timer, host->drain_ms);
+}
+
+void host_stop_async(struct host *host)
+{
+    (void)host;
+    raise(SIGTERM);
+}
+
+void host_reload(struct host *host)
+{
+    for (size_t i = 0; i < host->client_count; i++) {
+        reload_now(host->clients[i]->reload);
+    }
+}
+
+unsigned host_port(const struct host *host)
+{
+    return http_server_port(host->server);
+}

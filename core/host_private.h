@@ -1,0 +1,88 @@
+/* The host's inside: shared by host.c (life), host_client.c (one client) and host_http.c (routes). */
+#ifndef NEAP_CORE_HOST_PRIVATE_H
+#define NEAP_CORE_HOST_PRIVATE_H
+
+#include "core/base/lock_file.h"
+#include "core/base/secret.h"
+#include "core/loop/loop.h"
+#include "core/net/connection.h"
+#include "core/net/http_server.h"
+#include "core/ops/control.h"
+#include "core/script/reload.h"
+#include "core/script/runner.h"
+#include "core/script/watchdog.h"
+#include "core/work/turn.h"
+#include "neap/host.h"
+
+#define HOST_STATUS_MAX 600
+
+struct event;
+
+/* An outside request whose answer a job may give (answer_within_ms) until the timer runs out. */
+struct host_pending;
+
+struct host_client {
+    struct host *host;
+    char *folder;
+    char *name;
+    struct store *store;
+    struct work *work;
+    struct runner *runner;
+    struct reload *reload;
+    struct connection **connections; /* of the serving generation, in manifest order */
+    size_t connection_count;
+    struct connection **retired; /* replaced, with calls still under way */
+    size_t retired_count;
+    char *load_error; /* why the newest scripts do not serve; NULL when they do */
+    int64_t loaded_ms;
+    uint64_t answers[HOST_STATUS_MAX]; /* sent, by status */
+    struct host_pending *pending;
+};
+
+struct host {
+    char *data_folder;
+    char *scripts_root;
+    char **variables;
+    size_t variable_count;
+    struct lock_file *lock;
+    struct clock *clock;
+    struct loop *loop;
+    struct random_source random;
+    struct secrets *secrets;
+    struct crash_file *crash_file;
+    struct watchdog *watchdog;
+    struct http_server *server;
+    struct transport *transport;
+    struct turn *turn;
+    struct control *control;
+    struct loop_timer *drain_timer;
+    struct event *signals[3]; /* SIGTERM, SIGINT, SIGHUP; none in virtual time */
+    struct host_client **clients;
+    size_t client_count;
+    int64_t drain_ms;
+    int64_t started_ms;
+    bool is_virtual;
+    bool is_draining;
+    bool has_stopped;
+    struct error fatal;
+};
+
+/* host_client.c */
+int host_client_open(struct host *host, const char *folder, struct host_client **client_out,
+                     struct error *err) NEAP_MUST_USE;
+void host_client_close(struct host_client *client); /* accepts NULL */
+struct host_client *host_find_client(struct host *host, const char *name, size_t name_size);
+/* NULL when the manifest declares no such connection. */
+struct connection *host_client_connection(struct host_client *client, const char *name);
+
+/* host_http.c */
+void host_on_request(void *arg, struct http_exchange *x);
+/* Drops what waits for answers of jobs (503); for close and for dropped turns. */
+void host_pending_close(struct host_client *client);
+void host_on_job_answer(struct host_client *client, uint64_t event_seq,
+                        const struct event_answer *answer);
+
+/* A view for health, metrics and people; free(view.clients). */
+struct ops_view host_view(struct host *host);
+
+#endif
