@@ -1,5 +1,5 @@
---- What a Khaos server's clock shows: European zones, which change together at 01:00 UTC on the last
---- Sundays of March and October.
+--- What a Khaos server's clock shows: European zones, which change together at 01:00 UTC on the
+--- last Sundays of March and October.
 local time = require("neap.time")
 
 local clock = {}

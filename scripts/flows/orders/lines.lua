@@ -138,7 +138,7 @@ local function say_group(work, group, pieces, open)
     local count = #group.ids
     local last = #work.lines
     work.trail:say("line %s %s: %d unit%s (%s) x %s%s = %s gross%s",
-        #pieces > 1 and string.format("%d and %d", last - 1, last) or tostring(last), unit.sku,
+        #pieces > 1 and string.format("%d to %d", last - #pieces + 1, last) or last, unit.sku,
         count, count > 1 and "s" or "", table.concat(group.ids, ", "), text(unit.final),
         reductions_text(unit), text(count * unit.final),
         unit.free_reason and ", free: " .. unit.free_reason or "")
@@ -146,7 +146,7 @@ local function say_group(work, group, pieces, open)
         work.trail:say("  %s", khaos_text(line))
     end
     if #pieces > 1 then
-        work.trail:say("  in two lines, because one net price does not come to %s",
+        work.trail:say("  in %d lines, because one net price does not come to %s", #pieces,
             text(count * unit.final))
     end
     if open > 0 then

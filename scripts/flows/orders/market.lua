@@ -79,6 +79,7 @@ function market.resolve(work)
     end
     work.profile = profile
     work.tax = read.table(work.mappings, "tax", profile.tax)
+    work.tax_by_rate = {}
     work.trail:say("Market: shop country %s (%s), class %s, %s calculation, %s", id, country,
         profile.company_class, profile.calc, profile.currency)
     check_currency(work, id)
@@ -96,8 +97,13 @@ function market.tax_entry(work, rate, what)
         work.causes:add("unmapped_tax", what, string.format("%s has no readable tax rate", what))
         return nil
     end
+    local entry = work.tax_by_rate[rate]
+    if entry then
+        return entry
+    end
     local key = amounts.rate_text(rate)
-    local entry = work.tax[key]
+    entry = work.tax[key]
+    work.tax_by_rate[rate] = entry
     if not entry then
         work.causes:add("unmapped_tax", work.profile.tax .. " " .. key, string.format(
             "Tax rate %s (%s) has no Khaos tax code in table %q", amounts.percent_text(rate),

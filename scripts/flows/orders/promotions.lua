@@ -131,6 +131,11 @@ function promotions.apply(work)
             unit.final = unit.final - taken.amount
             unit.reductions[#unit.reductions + 1] = taken
         end
+        if unit.final < 0 then
+            work.causes:add("totals_do_not_tie", work.order_id, string.format(
+                "More is taken off unit %s than its price of %s", unit.id,
+                amounts.text(unit.paid)))
+        end
         apply_rules(work, unit)
     end
 end

@@ -3,6 +3,8 @@
 local read = {}
 
 local EMPTY = {}
+local BLANK = 32
+local byte = string.byte
 
 --- Text with something in it, trimmed; integers become their digits.
 ---@param document any
@@ -10,13 +12,15 @@ local EMPTY = {}
 ---@return string|nil
 function read.text(document, key)
     local value = type(document) == "table" and document[key] or nil
-    if math.type(value) == "integer" then
-        return tostring(value)
-    elseif type(value) ~= "string" then
-        return nil
+    if type(value) ~= "string" then
+        return math.type(value) == "integer" and tostring(value) or nil
     end
-    value = value:match("^%s*(.-)%s*$")
-    return value ~= "" and value or nil
+    local first, last = byte(value, 1), byte(value, -1)
+    if not first or first <= BLANK or last <= BLANK then
+        value = value:match("^%s*(.-)%s*$")
+        return value ~= "" and value or nil
+    end
+    return value
 end
 
 --- A whole number, also when it was written 1499.0.
@@ -38,12 +42,13 @@ end
 
 --- A table inside the document; an empty one (shared, do not write) when there is none.
 ---@param document any
----@param ... string the path
+---@param key string
+---@param deeper string|nil a key inside that
 ---@return table
-function read.table(document, ...)
-    local value = document
-    for i = 1, select("#", ...) do
-        value = type(value) == "table" and value[(select(i, ...))] or nil
+function read.table(document, key, deeper)
+    local value = type(document) == "table" and document[key] or nil
+    if deeper and type(value) == "table" then
+        value = value[deeper]
     end
     return type(value) == "table" and value or EMPTY
 end

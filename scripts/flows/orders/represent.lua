@@ -3,14 +3,18 @@
 --- A gross price always ties. A net price ties only when some net of whole pennies, with its
 --- rounded tax, comes to the gross that was paid; some gross amounts have none (1 in 15 at 7%).
 --- Tried in turn: full price and percentage; one net price of two decimals; two lines whose prices
---- differ by a penny or whose taxes round apart; a net price of more decimals (ties only where
---- Khaos keeps them); then the nearest amount below, the rest going to the rounding item.
+--- differ by pennies or whose taxes round apart; several lines that each tie; a net price of more
+--- decimals (ties only where Khaos keeps them); then the nearest amount below, the rest going to
+--- the rounding item.
 local amounts = require("flows.orders.amounts")
 local predict = require("flows.orders.predict")
 
 local represent = {}
 
 local divide = amounts.divide
+
+local MAX_SPREAD_MINOR = 3 -- how far the two prices of a split line may be apart
+local MAX_SPLIT_UNITS = 200 -- the search over all splits is quadratic
 
 ---@class orders.Piece
 ---@field quantity integer
@@ -78,62 +82,108 @@ local function as_percent(want, target)
     return nil
 end
 
-local function sum_gross(pieces)
-    local sum = 0
-    for _, line in ipairs(pieces) do
-        sum = sum + line.predicted.gross_minor
-    end
-    return sum
-end
+-- ---- net prices of two decimals, searched as integers ----------------------------------------
 
--- Two lines of a net sum: r units a penny dearer, or one price cut in two at every place.
-local function two_lines(want, net)
-    local quantity = want.quantity
-    local price, dearer = net // quantity, net % quantity
-    if dearer > 0 then
-        return {{piece(want, quantity - dearer, price), piece(want, dearer, price + 1)}}
-    end
-    local cuts = {}
-    for first = 1, quantity // 2 do
-        cuts[first] = {piece(want, first, price), piece(want, quantity - first, price)}
-    end
-    return cuts
-end
-
-local function keep_better(best, pieces, target)
-    local open = target - sum_gross(pieces)
-    if open < 0 or open > #pieces then
+local function keep_better(best, plan, target)
+    local open = target - plan.gross
+    if open < 0 or open > (plan.second and 2 or 1) or (best and best.open <= open) then
         return best
-    elseif not best or open < best.open
-        or (open == best.open and #pieces < #best.pieces) then
-        return {pieces = pieces, open = open}
+    end
+    plan.open = open
+    return plan
+end
+
+-- The price at which `count` units in one line come to exactly what they cost; nil when none does.
+local function exact_price(want, count)
+    local net = amounts.net_of(count * want.paid, want.rate)
+    if net % count == 0 and predict.gross_of_net(net, want.rate) == count * want.paid then
+        return net // count
+    end
+    return nil
+end
+
+-- The fewest lines that each tie by themselves: least[n] is how many n units need, cut[n] how many
+-- of them the last line takes.
+local function fewest_lines(want)
+    local prices, least, cut = {}, {[0] = 0}, {}
+    for count = 1, want.quantity do
+        prices[count] = exact_price(want, count)
+        for size = count, 1, -1 do
+            local before = prices[size] and least[count - size]
+            if before and (not least[count] or before + 1 < least[count]) then
+                least[count], cut[count] = before + 1, size
+            end
+        end
+    end
+    if not least[want.quantity] then
+        return nil
+    end
+    local pieces, left = {}, want.quantity
+    while left > 0 do
+        pieces[#pieces + 1] = piece(want, cut[left], prices[cut[left]])
+        left = left - cut[left]
+    end
+    return pieces
+end
+
+local function one_price(want, target, near)
+    local best
+    for net = near, math.max(near - 1, 0), -1 do
+        if net % want.quantity == 0 then
+            best = keep_better(best, {
+                gross = predict.gross_of_net(net, want.rate),
+                first = want.quantity, price = net // want.quantity,
+            }, target)
+        end
     end
     return best
 end
 
--- The best of two-decimal net prices, over the nets that can come near the target.
-local function net_prices(want, target)
-    local near = amounts.net_of(target, want.rate)
-    local best
-    if near % want.quantity == 0 then
-        best = keep_better(nil, {piece(want, want.quantity, near // want.quantity)}, target)
-    end
-    for shift = 0, 2 do
-        for _, sign in ipairs({1, -1}) do
-            local net = near + sign * shift
-            if best and best.open == 0 then
-                return best
-            elseif net >= 0 and net % want.quantity == 0 then
-                best = keep_better(best, {piece(want, want.quantity, net // want.quantity)}, target)
-            end
-            if net >= 0 and want.quantity > 1 then
-                for _, pieces in ipairs(two_lines(want, net)) do
-                    best = keep_better(best, pieces, target)
+-- Two lines: `first` units at a price, the others `spread` pennies dearer, of a net near the one
+-- wanted.
+local function two_prices(want, target, near, best)
+    local quantity, rate = want.quantity, want.rate
+    for spread = 0, MAX_SPREAD_MINOR do
+        for first = 1, quantity - 1 do
+            local rest = quantity - first
+            for net = near - 1, near + 1 do
+                local even = net - rest * spread
+                local price = even // quantity
+                if even % quantity == 0 and price >= 0 then
+                    local gross = predict.gross_of_net(first * price, rate)
+                        + predict.gross_of_net(rest * (price + spread), rate)
+                    best = keep_better(best, {gross = gross, first = first, price = price,
+                        second = rest, spread = spread}, target)
+                    if best and best.open == 0 then
+                        return best
+                    end
                 end
             end
         end
     end
     return best
+end
+
+local function net_prices(want, target)
+    local near = amounts.net_of(target, want.rate)
+    local best = one_price(want, target, near)
+    if want.quantity > 1 and not (best and best.open == 0) then
+        best = two_prices(want, target, near, best)
+    end
+    if want.quantity > 1 and want.quantity <= MAX_SPLIT_UNITS and not (best and best.open == 0) then
+        local pieces = fewest_lines(want)
+        if pieces then
+            return {pieces = pieces, open = 0}
+        end
+    end
+    if not best then
+        return nil
+    end
+    local pieces = {piece(want, best.first, best.price)}
+    if best.second then
+        pieces[2] = piece(want, best.second, best.price + best.spread)
+    end
+    return {pieces = pieces, open = best.open}
 end
 
 -- One line at a price of more decimals, when the profile says that Khaos keeps them.

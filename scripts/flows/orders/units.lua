@@ -53,10 +53,13 @@ local function read_reduction(reduction, item)
 end
 
 local function read_texts(item, profile)
-    local custom = read.table(item, "legacyCustomData")
+    local keys = profile and profile.line_texts
+    if not keys or not item.legacyCustomData then
+        return nil
+    end
     local texts = {}
-    for _, key in ipairs(profile and profile.line_texts or {}) do
-        texts[#texts + 1] = read.text(custom, key)
+    for _, key in ipairs(keys) do
+        texts[#texts + 1] = read.text(item.legacyCustomData, key)
     end
     return #texts > 0 and texts or nil
 end
@@ -112,7 +115,6 @@ local function check_sku(work, unit)
 end
 
 local function check_price(work, unit)
-    local what = "item " .. unit.id
     if not unit.paid or unit.paid < 0 then
         work.causes:add("totals_do_not_tie", work.order_id, string.format(
             "Item %s has no readable price", unit.id))
@@ -122,6 +124,7 @@ local function check_price(work, unit)
     if not work.profile then
         return
     end
+    local what = "item " .. unit.id
     unit.tax = market.tax_entry(work, unit.rate, what)
     if unit.tax and unit.vat then
         local expected = unit.paid - amounts.net_of(unit.paid, unit.rate)
