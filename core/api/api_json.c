@@ -198,7 +198,7 @@ struct json_encoder {
 };
 
 /* Raises "<what> at $.items[3].name". */
-static int raise_at(struct json_encoder *e, const char *what)
+static void __attribute__((noreturn)) raise_at(struct json_encoder *e, const char *what)
 {
     luaL_Buffer where;
     luaL_checkstack(e->L, 8, "JSON");
@@ -214,7 +214,8 @@ static int raise_at(struct json_encoder *e, const char *what)
         luaL_addstring(&where, part);
     }
     luaL_pushresult(&where);
-    return luaL_error(e->L, "json.encode: %s at %s", what, lua_tostring(e->L, -1));
+    luaL_error(e->L, "json.encode: %s at %s", what, lua_tostring(e->L, -1));
+    __builtin_unreachable();
 }
 
 static void write_escaped(struct buf *out, unsigned char c)
@@ -319,8 +320,7 @@ static void write_list(struct json_encoder *e, size_t count)
             buf_add_char(e->out, ',');
         }
         write_line(e, e->depth);
-        e->path[e->depth].name = NULL;
-        e->path[e->depth].index = (lua_Integer)i;
+        e->path[e->depth] = (struct json_place){NULL, (lua_Integer)i};
         lua_rawgeti(e->L, -1, (lua_Integer)i);
         write_value(e);
         lua_pop(e->L, 1);
@@ -367,7 +367,7 @@ static void write_object(struct json_encoder *e, size_t first)
             buf_add_char(e->out, ',');
         }
         write_line(e, e->depth);
-        e->path[e->depth].name = key.data;
+        e->path[e->depth] = (struct json_place){key.data, 0};
         if (!write_string(e->out, key.data, key.size)) {
             raise_at(e, "invalid UTF-8 in a name");
         }
@@ -416,15 +416,14 @@ static size_t collect_keys(struct json_encoder *e, bool is_marked)
             size_t size = 0;
             const char *name = lua_tolstring(L, -2, &size);
             if (positions > 0 || is_marked) {
-                e->path[e->depth].name = name;
+                e->path[e->depth] = (struct json_place){name, 0};
                 raise_at(e, "a list with a named member");
             }
             push_key(e, name, size);
         } else if (lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1) {
             lua_Integer index = lua_tointeger(L, -2);
             if (s->key_count > first) {
-                e->path[e->depth].name = NULL;
-                e->path[e->depth].index = index;
+                e->path[e->depth] = (struct json_place){NULL, index};
                 raise_at(e, "an object with a list position");
             }
             positions++;
@@ -435,8 +434,7 @@ static size_t collect_keys(struct json_encoder *e, bool is_marked)
         }
     }
     if ((size_t)highest != positions) {
-        e->path[e->depth].name = NULL;
-        e->path[e->depth].index = highest;
+        e->path[e->depth] = (struct json_place){NULL, highest};
         raise_at(e, "a list with holes before its last position");
     }
     return positions;
@@ -470,7 +468,6 @@ static void write_userdata(struct json_encoder *e)
     const struct decimal *d = luaL_testudata(e->L, -1, LX_DECIMAL_MT);
     if (d == NULL) {
         raise_at(e, "a userdata");
-        return;
     }
     char text[DECIMAL_TEXT_SIZE];
     decimal_format(*d, text);

@@ -174,8 +174,10 @@ static int scan_number(struct scan *s)
             return fail(s, "digit expected");
         }
     }
+    bool may_overflow = count > 300;
     if (peek(s) == 'e' || peek(s) == 'E') {
         is_integer = false;
+        may_overflow = true;
         s->p++;
         s->p += peek(s) == '+' || peek(s) == '-' ? 1 : 0;
         if (!skip_digits(s)) {
@@ -186,7 +188,7 @@ static int scan_number(struct scan *s)
         return fail(s, "number too long");
     }
     if (!is_integer) {
-        return check_finite(s, first);
+        return may_overflow ? check_finite(s, first) : 0;
     }
     if (is_beyond_float(digits, count)) {
         const char *behind = s->p;

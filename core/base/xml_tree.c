@@ -4,6 +4,7 @@
  */
 #include "core/base/xml_tree.h"
 
+#include <assert.h>
 #include <expat.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -140,8 +141,7 @@ static void on_text(void *context, const XML_Char *text, int size)
         stop(p, ERROR_LIMIT, "text too large");
         return;
     }
-    bool has_run = node->last_run != 0 && t->runs != NULL;
-    struct xml_run *last = has_run ? &t->runs[node->last_run - 1] : NULL;
+    struct xml_run *last = node->last_run == 0 ? NULL : &t->runs[node->last_run - 1];
     if (last != NULL && last->offset + last->size == offset) {
         last->size += (size_t)size;
         return;
@@ -153,6 +153,7 @@ static void on_text(void *context, const XML_Char *text, int size)
         stop(p, ERROR_LIMIT, "out of memory");
         return;
     }
+    assert(t->runs != NULL);
     t->runs[t->run_count++] = (struct xml_run){offset, (size_t)size, 0};
     if (node->last_run == 0) {
         node->first_run = t->run_count;
