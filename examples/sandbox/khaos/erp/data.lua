@@ -29,8 +29,9 @@ data.SETTINGS = {
 --- Company classes: case sensitive; decide gross or net calculation.
 data.CLASSES = {
     ["Web Retail"] = { calc = "gross" },
+    ["Web Retail EU"] = { calc = "gross" },
     ["Web EU"] = { calc = "gross" },
-    ["Web Export"] = { calc = "net" },
+    ["Web Export"] = { calc = "gross" },
     ["Trade"] = { calc = "net" },
 }
 
@@ -46,6 +47,9 @@ data.SITES = {
 
 data.COURIERS = {
     { code = "STD48", description = "Standard 48" },
+    { code = "DPD48", description = "DPD Two Day" },
+    { code = "DPDND", description = "DPD Next Day by noon" },
+    { code = "DHLINT", description = "DHL International" },
     { code = "EXP24", description = "Express 24" },
     { code = "DPD", description = "DPD Next Day" },
     { code = "DPD_UK", description = "DPD UK" },
@@ -54,23 +58,26 @@ data.COURIERS = {
     { code = "PALLET", description = "Pallet Next Day" },
 }
 
-data.BRANDS = { ["Larkfield"] = true, ["Fellside"] = true }
+data.BRANDS = { ["Larkfield"] = true, ["Fellside"] = true, ["Fellside Outdoor"] = true }
 
 data.SALES_SOURCES = {
     ["Web UK"] = true,
     ["Web DE"] = true,
+    ["Web IE"] = true,
     ["Web EU"] = true,
     ["Web Export"] = true,
     ["Web Trade"] = true,
-    ["Marketplace"] = true,
+    ["Marketplace UK"] = true,
 }
 
 data.ACCOUNTS = {
     ["Web Card Clearing"] = true,
     ["Card EUR"] = true,
+    ["PayPal"] = true,
     ["PayPal GBP"] = true,
     ["PayPal EUR"] = true,
     ["Gift Cards"] = true,
+    ["Klarna Clearing"] = true,
     ["Marketplace Clearing"] = true,
 }
 
@@ -106,6 +113,7 @@ data.COUNTRIES = {
     { "Ireland", "IE", "IRL", true, true, "EUR", "Europe" },
     { "Switzerland", "CH", "CHE", false, false, "EUR", "Europe" },
     { "Norway", "NO", "NOR", false, false, "EUR", "Europe" },
+    { "Isle of Man", "IM", "IMN", false, true, "GBP", "UK Offshore" },
     { "Jersey", "JE", "JEY", false, false, "GBP", "Channel Islands" },
     { "Guernsey", "GG", "GGY", false, false, "GBP", "Channel Islands" },
     { "United States", "US", "USA", false, false, "GBP", "Rest of world" },
@@ -133,6 +141,7 @@ local STOCK = {
     { "LW-EGIFT", "E-gift voucher", "0", 2, 0, 0, { controlled = false } },
     { "LW-OLD-CAP", "Discontinued cap", "12.00", 1, 3, 0, { discontinued = true } },
     { "ROUNDING", "Rounding", "0", 2, 0, 0, { controlled = false } },
+    { "GIFT-WRAP", "Gift wrap", "3.50", 1, 0, 0, { controlled = false } },
     { "FEE-GIFTWRAP", "Gift wrapping", "3.50", 1, 0, 0, { controlled = false } },
     { "FEE-PAYMENT", "Payment fee", "2.00", 1, 0, 0, { controlled = false } },
     { "FEE-SERVICE", "Service fee", "1.00", 1, 0, 0, { controlled = false } },

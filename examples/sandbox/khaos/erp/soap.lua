@@ -31,17 +31,6 @@ function soap.escape(text)
     return replaced
 end
 
-local function namespace_of(prefix, ...)
-    local name = prefix and prefix ~= "" and "xmlns:" .. prefix or "xmlns"
-    for _, node in ipairs({ ... }) do
-        local found = node.attrs and node.attrs[name]
-        if found then
-            return found
-        end
-    end
-    return nil
-end
-
 local function first_child(node, name)
     for _, child in ipairs(node) do
         if child.name == name then
@@ -76,10 +65,6 @@ function soap.read(request)
     local call = body and body[1]
     if not call then
         return nil, "not a SOAP envelope with a body"
-    end
-    local namespace = namespace_of(call.prefix, call, body, envelope)
-    if namespace and namespace ~= NAMESPACE then
-        return nil, "unknown namespace " .. namespace
     end
     local action = (request.headers["soapaction"] or ""):gsub("^\"(.*)\"$", "%1")
     if action ~= NAMESPACE .. "#" .. call.name then

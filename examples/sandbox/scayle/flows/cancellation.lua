@@ -1,0 +1,65 @@
+--- Asks the merchant to cancel an order it holds; only "successful" cancels it.
+
+local catalogue = require("shop.catalogue")
+local json = require("neap.json")
+local orders = require("shop.orders")
+local sender = require("shop.sender")
+local store = require("neap.store")
+local time = require("neap.time")
+local world = require("shop.world")
+
+local TRIES = 5
+local RETRY_MS = 3000
+
+local function open(job)
+    return world.open({ store = store, time = time, settings = job.settings })
+end
+
+local function ask(w, order_id)
+    local merchant = catalogue.MERCHANT.referenceKey
+    return sender.post(w.settings.cancellation_path, {
+        orderReferenceKey = orders.record(w, order_id).order_reference_key,
+        fulfillingMerchantKey = merchant,
+        merchantKey = merchant,
+        companyId = catalogue.COMPANY_ID,
+        warehouseIds = { catalogue.WAREHOUSE.id },
+    }, w.settings.answer_timeout_ms)
+end
+
+local function attempt(job, order_id)
+    local w = open(job)
+    if not orders.get(w, order_id) then
+        return { is_over = true }
+    end
+    local result = ask(w, order_id)
+    local body = result.body and json.decode(result.body)
+    local is_answer = result.status == 201 and type(body) == "table" and body.cancellationResult ~= nil
+    local after = open(job)
+    local record = orders.record(after, order_id)
+    record.cancellations[#record.cancellations + 1] = {
+        at_ms = after.now_ms,
+        status = result.status,
+        body = result.body,
+        problem = result.problem,
+    }
+    orders.save_record(after, record)
+    if is_answer and body.cancellationResult == "successful" then
+        orders.cancel_items(after, orders.get(after, order_id), nil)
+    end
+    return { is_over = is_answer }
+end
+
+local function run(job)
+    local order_id = json.decode(job.event.payload).order_id
+    for number = 1, TRIES do
+        local result = job:step("ask " .. number, function()
+            return attempt(job, order_id)
+        end)
+        if result.is_over then
+            return
+        end
+        job:sleep("retry " .. number, RETRY_MS * number)
+    end
+end
+
+return { name = "cancellation", version = 1, run = run }

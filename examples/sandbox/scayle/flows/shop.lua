@@ -1,0 +1,155 @@
+--- A simulated SCAYLE tenant: its Admin API and the control routes of the simulation.
+
+local admin = require("shop.admin")
+local catalogue = require("shop.catalogue")
+local control = require("lib.sandbox.control")
+local faults = require("lib.sandbox.faults")
+local gate = require("shop.gate")
+local generator = require("shop.generator")
+local json = require("neap.json")
+local ledger = require("shop.ledger")
+local orders = require("shop.orders")
+local starts = require("shop.starts")
+local stocks = require("shop.stocks")
+local store = require("neap.store")
+local time = require("neap.time")
+local world = require("shop.world")
+
+local MAX_BODY_BYTES = 4 * 1024 * 1024
+local MAX_SCENARIO = 2000
+
+local function open(ctx)
+    return world.open({ store = store, time = time, settings = ctx.settings })
+end
+
+local function admin_route(call)
+    return {
+        kind = "route",
+        name = call.operation,
+        method = call.method,
+        path = "/api/admin/v1" .. call.path,
+        max_body_bytes = MAX_BODY_BYTES,
+        handle = function(ctx, request)
+            return gate.handle(open(ctx), request, call)
+        end,
+    }
+end
+
+local function lever(method, name, run)
+    return {
+        kind = "route",
+        name = "control_" .. name .. "_" .. method:lower(),
+        method = method,
+        path = "/_control/" .. name,
+        max_body_bytes = MAX_BODY_BYTES,
+        handle = function(ctx, request)
+            local w = open(ctx)
+            local body, problem = control.body(request)
+            if not body then
+                return control.bad(problem)
+            end
+            return run(w, body, request)
+        end,
+    }
+end
+
+local function place(w, body)
+    local order, record = orders.place_from(w, body)
+    if not order then
+        return control.bad(record)
+    end
+    local reply = control.reply(201, {
+        order_id = order.id,
+        public_key = order.publicKey,
+        total_minor = order.cost.withTax,
+        currency = order.currencyCode,
+        expect = record.expect,
+    })
+    reply.events = starts.of_order(w, order)
+    return reply
+end
+
+local function play(w, body)
+    local count = body.count or 30
+    if math.type(count) ~= "integer" or count < 1 or count > MAX_SCENARIO then
+        return control.bad(("count must be 1 to %d"):format(MAX_SCENARIO))
+    end
+    local number = world.number(w, "scenario", 1)
+    local payload = {
+        seed = body.seed or 1,
+        count = count,
+        interval_ms = body.interval_ms or 200,
+        kinds = body.kinds,
+    }
+    local reply = control.reply(202, { scenario = number, count = count })
+    reply.events = { starts.scenario(number, payload) }
+    return reply
+end
+
+local function cancel(w, body)
+    local order = math.type(body.order_id) == "integer" and orders.get(w, body.order_id)
+    if not order then
+        return control.reply(404, { error = "no such order" })
+    end
+    local number = world.number(w, "cancellation", 1)
+    local reply = control.reply(202, { order_id = order.id })
+    reply.events = { starts.cancellation(number, order.id) }
+    return reply
+end
+
+local function add_variants(w, body)
+    for _, sku in ipairs(body.skus or {}) do
+        stocks.add_variant(w, sku, world.number(w, "variant", 990001))
+    end
+    return control.reply(200, { added = #(body.skus or {}) })
+end
+
+local function set_settings(w, body)
+    local ok, problem = control.change(w.store, catalogue.SETTINGS, body)
+    if not ok then
+        return control.bad(problem)
+    end
+    return control.reply(200, { changed = true })
+end
+
+local function kinds()
+    local good, held = generator.kinds()
+    return control.reply(200, { good = good, held = held, templates = orders.TEMPLATES })
+end
+
+local TRIGGERS = {
+    lever("POST", "reset", function(w)
+        world.reset(w)
+        return control.reply(200, { reset = true })
+    end),
+    lever("POST", "orders", place),
+    lever("POST", "play", play),
+    lever("POST", "cancel", cancel),
+    lever("POST", "variants", add_variants),
+    lever("GET", "kinds", kinds),
+    lever("GET", "ledger", function(w, _, request)
+        return control.reply(200, ledger.view(w, request.query))
+    end),
+    lever("GET", "expectations", function(w)
+        return control.reply(200, ledger.expectations(w))
+    end),
+    lever("GET", "calls", function(w, _, request)
+        return control.reply(200, ledger.calls(w, request.query))
+    end),
+    lever("POST", "faults", function(w, body)
+        return control.set_faults(w.store, body)
+    end),
+    lever("GET", "faults", function(w)
+        return control.reply(200, { rules = json.array(faults.list(w.store)) })
+    end),
+    lever("POST", "settings", set_settings),
+    lever("GET", "settings", function(w)
+        return control.reply(200, w.settings)
+    end),
+}
+
+for _, call in ipairs(admin.CALLS) do
+    TRIGGERS[#TRIGGERS + 1] = admin_route(call)
+end
+
+return { name = "shop", version = 1, triggers = TRIGGERS }

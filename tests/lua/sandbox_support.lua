@@ -1,0 +1,107 @@
+--- What the sandbox tests share: a store in memory and a clock that stands still.
+
+local json = require("neap.json")
+
+local support = {}
+
+local function sorted_keys(values)
+    local keys = {}
+    for key in pairs(values) do
+        keys[#keys + 1] = key
+    end
+    table.sort(keys)
+    return keys
+end
+
+local function wanted(key, options)
+    return (not options.prefix or key:sub(1, #options.prefix) == options.prefix)
+        and (not options.from or key >= options.from)
+        and (not options.after or key > options.after)
+end
+
+local function range_of(values, options)
+    local keys, list = sorted_keys(values or {}), {}
+    local first, last, step = 1, #keys, 1
+    if options.reverse then
+        first, last, step = #keys, 1, -1
+    end
+    for i = first, last, step do
+        if wanted(keys[i], options) and #list < (options.limit or 100) then
+            list[#list + 1] = { key = keys[i], value = json.decode(values[keys[i]]) }
+        end
+    end
+    return list
+end
+
+--- A neap.store in memory. Values go through JSON, as in the real one.
+---@return table store
+function support.store()
+    local tables, store = {}, {}
+    function store.get(name, key)
+        local text = tables[name] and tables[name][key]
+        if text == nil then
+            return nil
+        end
+        return json.decode(text)
+    end
+    function store.put(name, key, value)
+        tables[name] = tables[name] or {}
+        tables[name][key] = assert(json.encode(value))
+    end
+    function store.put_many(name, values)
+        local count = 0
+        for key, value in pairs(values) do
+            store.put(name, key, value)
+            count = count + 1
+        end
+        return count
+    end
+    function store.delete(name, key)
+        local existed = tables[name] ~= nil and tables[name][key] ~= nil
+        if existed then
+            tables[name][key] = nil
+        end
+        return existed
+    end
+    function store.range(name, options)
+        return range_of(tables[name], options or {})
+    end
+    function store.increment(name, key, delta)
+        local value = (store.get(name, key) or 0) + (delta or 1)
+        store.put(name, key, value)
+        return value
+    end
+    function store.atomic(fn)
+        return fn()
+    end
+    return store
+end
+
+local SUMMER_MS = 3600000
+
+--- A clock that stands at 2026-05-04T10:03:00Z until it is moved. Any zone is one hour ahead of UTC, so
+--- that no test depends on the zone files of the machine.
+---@return table time
+function support.time()
+    local real = require("neap.time")
+    local clock = { ms = 1777888980000 }
+    function clock.now_ms()
+        return clock.ms
+    end
+    function clock.parse_iso(text, options)
+        if not options then
+            return real.parse_iso(text)
+        end
+        local ms, err = real.parse_iso(text .. "Z")
+        return ms and ms - SUMMER_MS, err
+    end
+    function clock.format_iso(ms, options)
+        if not options then
+            return real.format_iso(ms)
+        end
+        return (real.format_iso(ms + SUMMER_MS):gsub("Z$", "+01:00"))
+    end
+    return clock
+end
+
+return support
