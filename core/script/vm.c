@@ -24,6 +24,7 @@
 #define HOOK_VIRTUAL_US   100
 #define TRACEBACK_MAX     4096
 #define TRACEBACK_FRAMES  24
+#define CAUSES_MAX        8 /* how deep an error's causes are followed */
 
 static int64_t limit_or(int64_t value, int64_t otherwise)
 {
@@ -178,10 +179,29 @@ char *vm_traceback(lua_State *L)
     return buf_take(&out, NULL);
 }
 
+/* The name of the connection behind an error object, here or in what caused it. [-0, +0] */
+static void read_connection(lua_State *L, int idx, struct vm_failure *failure)
+{
+    luaL_checkstack(L, 4, "error");
+    lua_pushvalue(L, idx);
+    for (int depth = 0; depth < CAUSES_MAX && lx_is_error(L, -1); depth++) {
+        lua_pushliteral(L, "connection");
+        if (lua_rawget(L, -2) == LUA_TSTRING && failure->connection == NULL) {
+            failure->connection = xstrdup(lua_tostring(L, -1));
+        }
+        lua_pop(L, 1);
+        lua_pushliteral(L, "cause");
+        lua_rawget(L, -2);
+        lua_replace(L, -2);
+    }
+    lua_pop(L, 1);
+}
+
 void vm_read_raised(lua_State *L, int idx, struct vm_failure *failure)
 {
     idx = lua_absindex(L, idx);
     lx_read_error(L, idx, &failure->err);
+    read_connection(L, idx, failure);
     failure->is_final = vm_of(L)->is_raising;
     if (failure->err.code == ERROR_SCRIPT && lua_type(L, idx) != LUA_TSTRING &&
         luaL_getmetafield(L, idx, "__tostring") != LUA_TNIL) {
@@ -367,6 +387,7 @@ void vm_free(struct vm *vm)
 void vm_failure_clear(struct vm_failure *failure)
 {
     free(failure->traceback);
+    free(failure->connection);
     memset(failure, 0, sizeof(*failure));
 }
 
@@ -398,6 +419,11 @@ const char *vm_client_name(const struct vm *vm)
 size_t vm_memory_used(const struct vm *vm)
 {
     return vm->memory_used;
+}
+
+uint64_t vm_late_completions(const struct vm *vm)
+{
+    return vm->late_completions;
 }
 
 uint64_t vm_files_hash(const struct vm *vm)

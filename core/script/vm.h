@@ -52,10 +52,11 @@ struct vm_options {
 struct vm_failure {
     struct error err;
     char *traceback;
-    bool is_final; /* a budget was spent: the run must not go on */
+    char *connection; /* the error object, or one it was caused by, named it; owned, or NULL */
+    bool is_final;    /* a budget was spent: the run must not go on */
 };
 
-void vm_failure_clear(struct vm_failure *failure); /* frees the traceback */
+void vm_failure_clear(struct vm_failure *failure); /* frees the texts */
 
 /* Copies texts. NULL with err set (ERROR_LIMIT) when the cap is too small to start. */
 struct vm *vm_new(const struct vm_options *options, struct error *err);
@@ -76,6 +77,7 @@ struct clock *vm_clock(const struct vm *vm);
 const struct vm_limits *vm_limits(const struct vm *vm);
 const char *vm_client_name(const struct vm *vm);
 size_t vm_memory_used(const struct vm *vm);
+uint64_t vm_late_completions(const struct vm *vm); /* operations that ended after nobody waited */
 
 /*
  * Inside Lua, for bindings: calls the function below its `arguments` as one unit that cannot wait and

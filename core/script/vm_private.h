@@ -47,6 +47,7 @@ struct vm {
     size_t file_capacity;
     uint64_t files_hash;
     unsigned coroutines; /* alive */
+    uint64_t late_completions;
 };
 
 int64_t vm_now_us(struct vm *vm);

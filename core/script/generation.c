@@ -1,0 +1,322 @@
+/*
+ * Loading runs in one vm_call: the manifest, then each flow's module, its settings and its self-test. What
+ * Lua keeps for the host lies in one registry table per generation: runs, handlers and settings.
+ */
+#include "core/script/generation.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/base/xalloc.h"
+#include "core/script/vm_files.h"
+
+#define SECRET_MAX_BYTES (64 << 10)
+
+struct generation {
+    struct vm *vm;
+    struct manifest manifest;
+    struct generation_options options; /* its strings are owned */
+    int runs_ref;                      /* flow index + 1 -> run */
+    int settings_ref;                  /* flow index + 1 -> settings */
+    int handlers_ref;                  /* route index + 1 -> handle */
+    bool is_loading;                   /* secret() and var() answer */
+    uint64_t disk_hash;
+    struct job_run *runs;
+};
+
+/* upvalue 1: the generation. It outlives the state, a script may keep the function. */
+static struct generation *loading_of(lua_State *L)
+{
+    struct generation *g = lua_touserdata(L, lua_upvalueindex(1));
+    if (!g->is_loading) {
+        luaL_error(L, "only while client.lua and the flows load");
+    }
+    return g;
+}
+
+/* secret(name) */
+static int manifest_secret(lua_State *L)
+{
+    struct generation *g = loading_of(L);
+    const char *name = luaL_checkstring(L, 1);
+    struct buf *text = lx_new_buf(L, SECRET_MAX_BYTES);
+    if (g->options.find_secret == NULL ||
+        g->options.find_secret(g->options.arg, name, text) != 0) {
+        return luaL_error(L, "secret %s is not set (environment or secrets folder)", name);
+    }
+    log_redact(buf_text(text));
+    manifest_push_secret(L, buf_bytes(text));
+    memset(text->data, 0, text->size);
+    return 1;
+}
+
+/* var(name [, default]) */
+static int manifest_var(lua_State *L)
+{
+    struct generation *g = loading_of(L);
+    const char *name = luaL_checkstring(L, 1);
+    struct buf *text = lx_new_buf(L, SECRET_MAX_BYTES);
+    if (g->options.find_variable != NULL &&
+        g->options.find_variable(g->options.arg, name, text) == 0) {
+        lua_pushlstring(L, buf_text(text), text->size);
+        return 1;
+    }
+    if (lua_isnoneornil(L, 2)) {
+        return luaL_error(L, "variable %s is not set (--set %s=... or NEAP_%s) and has no default",
+                          name, name, name);
+    }
+    lua_pushvalue(L, 2);
+    return 1;
+}
+
+static void set_global(lua_State *L, const char *name, lua_CFunction fn, struct generation *g)
+{
+    lua_pushglobaltable(L);
+    lua_pushstring(L, name);
+    if (fn == NULL) {
+        lua_pushnil(L);
+    } else {
+        lua_pushlightuserdata(L, g);
+        lua_pushcclosure(L, fn, 1);
+    }
+    lua_rawset(L, -3); /* raw: the table is guarded */
+    lua_pop(L, 1);
+}
+
+/* Joins the messages (a list at the top) and raises. */
+static int raise_messages(lua_State *L)
+{
+    luaL_Buffer text;
+    int list = lua_gettop(L);
+    luaL_buffinit(L, &text);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+    for (lua_Integer i = 1; i <= count; i++) {
+        luaL_addstring(&text, i == 1 ? "" : "; ");
+        lua_rawgeti(L, list, i);
+        luaL_addvalue(&text);
+    }
+    luaL_pushresult(&text);
+    return lua_error(L);
+}
+
+/* Replaces the settings at the top by what the flow's schema makes of them. stack: flow, settings */
+static void check_settings(lua_State *L, const char *name)
+{
+    lua_getfield(L, -2, "schema");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    vm_require_host(L, "lib.schema"); /* stack: flow, settings, schema, module */
+    lua_getfield(L, -1, "check");
+    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -5);
+    lua_pushfstring(L, "client.lua: flows.%s.settings", name);
+    lua_call(L, 3, 2);
+    if (!lua_toboolean(L, -2)) {
+        raise_messages(L);
+    }
+    lua_pop(L, 2);
+    lua_getfield(L, -1, "with_defaults");
+    if (lua_isfunction(L, -1)) {
+        lua_pushvalue(L, -3);
+        lua_pushvalue(L, -5);
+        lua_call(L, 2, 1);
+        lua_replace(L, -4);
+        lua_pop(L, 2);
+    } else {
+        lua_pop(L, 3);
+    }
+}
+
+static void run_selftest(lua_State *L)
+{
+    lua_getfield(L, -2, "selftest"); /* stack: flow, settings, selftest */
+    if (lua_isfunction(L, -1)) {
+        lua_pushvalue(L, -2);
+        lua_call(L, 1, 0);
+    } else {
+        lua_pop(L, 1);
+    }
+}
+
+/* stack: manifest, runs, settings, handlers */
+static void load_flow(lua_State *L, struct generation *g, size_t i)
+{
+    const struct manifest_flow *f = &g->manifest.flows[i];
+    luaL_checkstack(L, 16, "flow");
+    vm_require(L, f->module); /* 5 */
+    manifest_read_flow(L, &g->manifest, i, 4);
+    lua_getfield(L, 1, "flows");
+    lua_getfield(L, -1, f->name);
+    lua_getfield(L, -1, "settings");
+    lua_insert(L, -3);
+    lua_pop(L, 2); /* stack: ..., flow, settings */
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+    }
+    check_settings(L, f->name);
+    run_selftest(L);
+    lua_rawseti(L, 3, (lua_Integer)i + 1);
+    lua_getfield(L, -1, "run");
+    lua_rawseti(L, 2, (lua_Integer)i + 1);
+    lua_settop(L, 4);
+}
+
+static int load_all(lua_State *L)
+{
+    struct generation *g = lua_touserdata(L, 1);
+    lua_settop(L, 0);
+    set_global(L, "secret", manifest_secret, g);
+    set_global(L, "var", manifest_var, g);
+    vm_run_client_file(L, "client.lua"); /* 1 */
+    manifest_read(L, &g->manifest);
+    lua_newtable(L); /* 2: runs, 3: settings, 4: handlers */
+    lua_newtable(L);
+    lua_newtable(L);
+    for (size_t i = 0; i < g->manifest.flow_count; i++) {
+        load_flow(L, g, i);
+    }
+    g->handlers_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    g->settings_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    g->runs_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    set_global(L, "secret", NULL, g);
+    set_global(L, "var", NULL, g);
+    return 0;
+}
+
+static char *copy_text(const char *text)
+{
+    return text == NULL ? NULL : xstrdup(text);
+}
+
+int generation_load(struct generation **generation_out, const struct generation_options *options,
+                    struct error *err)
+{
+    *generation_out = NULL;
+    struct generation *g = xcalloc(1, sizeof(*g));
+    g->options = *options;
+    g->options.client_folder = copy_text(options->client_folder);
+    g->options.scripts_folder = copy_text(options->scripts_folder);
+    g->manifest.folder = g->options.client_folder;
+    /* Before reading: a change while the scripts load is then seen as a change afterwards. */
+    g->disk_hash = generation_scan(g);
+    struct vm_options vm_options = {
+        .clock = options->clock,
+        .random_seed = options->random_seed,
+        .client_folder = options->client_folder,
+        .scripts_folder = options->scripts_folder,
+        .modules = options->hooks == NULL ? NULL : options->hooks->modules,
+        .watchdog = options->watchdog,
+        .limits = options->limits,
+    };
+    g->vm = vm_new(&vm_options, err);
+    int rc = g->vm == NULL ? ERROR_LIMIT : 0;
+    if (rc == 0) {
+        struct vm_failure failure = {0};
+        g->is_loading = true;
+        rc = vm_call(g->vm, load_all, g, 0, &failure);
+        g->is_loading = false;
+        if (rc != 0 && err != NULL) {
+            *err = failure.err;
+        }
+        vm_failure_clear(&failure);
+    }
+    if (rc != 0) {
+        generation_free(g);
+        return rc;
+    }
+    *generation_out = g;
+    return 0;
+}
+
+void generation_free(struct generation *g)
+{
+    if (g == NULL) {
+        return;
+    }
+    assert(g->runs == NULL);
+    vm_free(g->vm);
+    manifest_free(&g->manifest);
+    free((char *)g->options.client_folder);
+    free((char *)g->options.scripts_folder);
+    free(g);
+}
+
+const struct manifest *generation_manifest(const struct generation *g)
+{
+    return &g->manifest;
+}
+
+struct vm *generation_vm(const struct generation *g)
+{
+    return g->vm;
+}
+
+uint64_t generation_hash(const struct generation *g)
+{
+    uint64_t hash = vm_files_hash(g->vm);
+    return hash == 0 ? 1 : hash;
+}
+
+uint64_t generation_scan(const struct generation *g)
+{
+    return vm_files_scan(g->options.client_folder) * 31 + vm_files_scan(g->options.scripts_folder);
+}
+
+uint64_t generation_disk_hash(const struct generation *g)
+{
+    return g->disk_hash;
+}
+
+static void push_part(lua_State *L, int ref, size_t i)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+    lua_rawgeti(L, -1, (lua_Integer)i + 1);
+    lua_remove(L, -2);
+}
+
+void generation_push_run(lua_State *L, const struct generation *g, size_t flow)
+{
+    push_part(L, g->runs_ref, flow);
+}
+
+void generation_push_handler(lua_State *L, const struct generation *g, size_t route)
+{
+    push_part(L, g->handlers_ref, route);
+}
+
+void generation_push_settings(lua_State *L, const struct generation *g, size_t flow)
+{
+    push_part(L, g->settings_ref, flow);
+}
+
+struct job_run *generation_runs(const struct generation *g)
+{
+    return g->runs;
+}
+
+void generation_add_run(struct generation *g, struct job_run *run)
+{
+    run->next = g->runs;
+    g->runs = run;
+}
+
+void generation_remove_run(struct generation *g, struct job_run *run)
+{
+    struct job_run **link = &g->runs;
+    while (*link != run) {
+        assert(*link != NULL);
+        link = &(*link)->next;
+    }
+    *link = run->next;
+}
+
+const struct script_hooks *generation_hooks(const struct generation *g)
+{
+    return g->options.hooks;
+}

@@ -1,0 +1,659 @@
+/*
+ * Reading is strict: every table has a list of the keys it may have, every field a type. A message names the
+ * path ("connections.khaos.timeout_ms") and what was expected. Texts are copied into the manifest at once,
+ * so that raising half-way leaks nothing.
+ */
+#include "core/script/manifest.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/instant.h"
+#include "core/base/log.h"
+#include "core/base/xalloc.h"
+#include "core/script/lx.h"
+#include "core/work/schedule.h"
+
+#define SECRET_MT              "neap.secret"
+#define PATH_MAX_BYTES         256
+#define ROUTE_BODY_BYTES       (1 << 20)
+#define KEYS_MAX               1024 /* entries of one map of the manifest */
+
+/* The table under reading is at the top of the stack; path names it. */
+struct reading {
+    lua_State *L;
+    struct manifest *m;
+    char path[PATH_MAX_BYTES];
+};
+
+const char *manifest_keep(struct manifest *m, const char *text)
+{
+    m->texts = xrealloc(m->texts, (m->text_count + 1) * sizeof(*m->texts));
+    m->texts[m->text_count] = xstrdup(text);
+    m->text_count++;
+    return m->texts[m->text_count - 1];
+}
+
+void manifest_free(struct manifest *m)
+{
+    for (size_t i = 0; i < m->connection_count; i++) {
+        http_headers_free(&m->connections[i].headers);
+    }
+    for (size_t i = 0; i < m->text_count; i++) {
+        free(m->texts[i]);
+    }
+    free(m->texts);
+    free(m->connections);
+    free(m->auths);
+    free(m->owners);
+    free(m->flows);
+    free(m->routes);
+    free(m->schedules);
+    memset(m, 0, sizeof(*m));
+}
+
+/* ---- Secrets ------------------------------------------------------------------------------------ */
+
+static int secret_tostring(lua_State *L)
+{
+    lua_pushliteral(L, "***");
+    return 1;
+}
+
+bool manifest_secret_text(lua_State *L, int idx, struct bytes *text_out)
+{
+    void *text = lua_type(L, idx) == LUA_TUSERDATA ? luaL_testudata(L, idx, SECRET_MT) : NULL;
+    if (text == NULL) {
+        return false;
+    }
+    *text_out = bytes_of(text, lua_rawlen(L, idx) - 1);
+    return true;
+}
+
+static struct bytes concat_part(lua_State *L, int idx)
+{
+    struct bytes part = {NULL, 0};
+    if (!manifest_secret_text(L, idx, &part)) {
+        part.data = luaL_checklstring(L, idx, &part.size);
+    }
+    return part;
+}
+
+/* "Bearer " .. secret("TOKEN") is a secret. */
+static int secret_concat(lua_State *L)
+{
+    struct bytes a = concat_part(L, 1);
+    struct bytes b = concat_part(L, 2);
+    char *both = lua_newuserdatauv(L, a.size + b.size + 1, 0);
+    memcpy(both, a.data, a.size);
+    memcpy(both + a.size, b.data, b.size);
+    both[a.size + b.size] = '\0';
+    luaL_setmetatable(L, SECRET_MT);
+    return 1;
+}
+
+void manifest_push_secret(lua_State *L, struct bytes text)
+{
+    static const luaL_Reg metamethods[] = {
+        {"__tostring", secret_tostring}, {"__concat", secret_concat}, {NULL, NULL}};
+    lx_new_type(L, SECRET_MT, metamethods, NULL);
+    char *copy = lua_newuserdatauv(L, text.size + 1, 0);
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    luaL_setmetatable(L, SECRET_MT);
+}
+
+/* ---- Fields ------------------------------------------------------------------------------------- */
+
+static int raise_at(struct reading *r, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int raise_at(struct reading *r, const char *key, const char *fmt, ...)
+{
+    char text[ERROR_MESSAGE_SIZE];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    bool has_both = r->path[0] != '\0' && key[0] != '\0';
+    return luaL_error(r->L, "client.lua: %s%s%s: %s", r->path, has_both ? "." : "", key, text);
+}
+
+static void check_keys(struct reading *r, const char *const *known)
+{
+    lua_State *L = r->L;
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+        char listed[ERROR_MESSAGE_SIZE / 2] = "";
+        size_t used = 0;
+        bool is_known = false;
+        for (size_t i = 0; known[i] != NULL && used < sizeof(listed); i++) {
+            is_known = is_known || (key != NULL && strcmp(known[i], key) == 0);
+            used += (size_t)snprintf(listed + used, sizeof(listed) - used, "%s%s",
+                                     i == 0 ? "" : ", ", known[i]);
+        }
+        if (!is_known) {
+            raise_at(r, key == NULL ? "" : key, "unknown %s; known: %s",
+                     key == NULL ? "entry" : "key", listed);
+        }
+    }
+}
+
+/* Pushes the field; false (and nothing pushed) when it is absent. */
+static bool push_field(struct reading *r, const char *key, int type, const char *expected)
+{
+    lua_pushstring(r->L, key);
+    int found = lua_rawget(r->L, -2);
+    if (found == LUA_TNIL) {
+        lua_pop(r->L, 1);
+        return false;
+    }
+    if (found != type) {
+        raise_at(r, key, "%s expected, got %s", expected, lua_typename(r->L, found));
+    }
+    return true;
+}
+
+static const char *read_text(struct reading *r, const char *key, const char *otherwise)
+{
+    if (!push_field(r, key, LUA_TSTRING, "a string")) {
+        return otherwise;
+    }
+    const char *text = manifest_keep(r->m, lua_tostring(r->L, -1));
+    lua_pop(r->L, 1);
+    return text;
+}
+
+static const char *need_text(struct reading *r, const char *key)
+{
+    const char *text = read_text(r, key, NULL);
+    if (text == NULL) {
+        raise_at(r, key, "missing: a string expected");
+    }
+    return text;
+}
+
+/* A text or secret(...). NULL when absent. */
+static const char *read_secret(struct reading *r, const char *key)
+{
+    struct bytes text;
+    lua_pushstring(r->L, key);
+    if (lua_rawget(r->L, -2) == LUA_TNIL) {
+        lua_pop(r->L, 1);
+        return NULL;
+    }
+    if (!manifest_secret_text(r->L, -1, &text)) {
+        lua_pop(r->L, 1);
+        return read_text(r, key, NULL);
+    }
+    const char *kept = manifest_keep(r->m, text.data);
+    lua_pop(r->L, 1);
+    return kept;
+}
+
+static int64_t read_integer(struct reading *r, const char *key, int64_t otherwise, int64_t min)
+{
+    if (!push_field(r, key, LUA_TNUMBER, "an integer")) {
+        return otherwise;
+    }
+    int is_integer = 0;
+    lua_Integer value = lua_tointegerx(r->L, -1, &is_integer);
+    if (!is_integer || value < min) {
+        raise_at(r, key, "an integer of at least %lld expected", (long long)min);
+    }
+    lua_pop(r->L, 1);
+    return value;
+}
+
+static double read_number(struct reading *r, const char *key, double otherwise)
+{
+    if (!push_field(r, key, LUA_TNUMBER, "a number")) {
+        return otherwise;
+    }
+    double value = lua_tonumber(r->L, -1);
+    if (!(value >= 0)) {
+        raise_at(r, key, "a number of at least 0 expected");
+    }
+    lua_pop(r->L, 1);
+    return value;
+}
+
+static bool read_boolean(struct reading *r, const char *key)
+{
+    if (!push_field(r, key, LUA_TBOOLEAN, "true or false")) {
+        return false;
+    }
+    bool value = lua_toboolean(r->L, -1) != 0;
+    lua_pop(r->L, 1);
+    return value;
+}
+
+/* Enters the table field: it is at the top and the path names it. */
+static bool enter(struct reading *r, const char *key, size_t *outer)
+{
+    luaL_checkstack(r->L, 8, "manifest");
+    *outer = strlen(r->path);
+    if (!push_field(r, key, LUA_TTABLE, "a table")) {
+        return false;
+    }
+    snprintf(r->path + *outer, sizeof(r->path) - *outer, "%s%s", *outer == 0 ? "" : ".", key);
+    return true;
+}
+
+static void leave(struct reading *r, size_t outer)
+{
+    r->path[outer] = '\0';
+    lua_pop(r->L, 1);
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Pushes a userdata with the sorted string keys of the table below it. [-0, +1] */
+static const char **push_keys(struct reading *r, size_t *count_out)
+{
+    lua_State *L = r->L;
+    const char **keys = lua_newuserdatauv(L, KEYS_MAX * sizeof(*keys), 0);
+    size_t count = 0;
+    lua_pushnil(L);
+    while (lua_next(L, -3) != 0) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) != LUA_TSTRING || count == KEYS_MAX) {
+            raise_at(r, "", count == KEYS_MAX ? "too many entries" : "names as keys expected");
+        }
+        keys[count] = manifest_keep(r->m, lua_tostring(L, -1));
+        count++;
+    }
+    qsort(keys, count, sizeof(*keys), compare_texts);
+    *count_out = count;
+    return keys;
+}
+
+/* ---- Parts of the manifest ---------------------------------------------------------------------- */
+
+/* Calls fn with each table of the map `key` at the top, in the order of names. */
+static void each_entry(struct reading *r, const char *key,
+                       void (*fn)(struct reading *r, const char *name))
+{
+    size_t outer;
+    size_t inner;
+    if (!enter(r, key, &outer)) {
+        return;
+    }
+    size_t count = 0;
+    const char **names = push_keys(r, &count);
+    lua_insert(r->L, -2); /* stack: names, map */
+    for (size_t i = 0; i < count; i++) {
+        enter(r, names[i], &inner);
+        fn(r, names[i]);
+        leave(r, inner);
+    }
+    lua_remove(r->L, -2);
+    leave(r, outer);
+}
+
+static void read_retry(struct reading *r, struct backoff_policy *retry, bool *has_out)
+{
+    static const char *const known[] = {"initial_ms", "factor", "max_ms", "give_up_ms", NULL};
+    size_t outer;
+    bool has = enter(r, "retry", &outer);
+    if (has) {
+        check_keys(r, known);
+        retry->initial_ms = read_integer(r, "initial_ms", 0, 1);
+        retry->factor = read_number(r, "factor", 0);
+        retry->max_ms = read_integer(r, "max_ms", 0, 1);
+        retry->give_up_ms = read_integer(r, "give_up_ms", 0, 1);
+        leave(r, outer);
+    }
+    if (has_out != NULL) {
+        *has_out = has;
+    }
+}
+
+static const char *read_file_name(struct reading *r, const char *key)
+{
+    const char *name = read_text(r, key, NULL);
+    if (name == NULL || name[0] == '/' || r->m->folder == NULL) {
+        return name;
+    }
+    char *joined = xasprintf("%s/%s", r->m->folder, name);
+    const char *kept = manifest_keep(r->m, joined);
+    free(joined);
+    return kept;
+}
+
+static void read_headers(struct reading *r, struct http_headers *headers)
+{
+    size_t outer;
+    if (!enter(r, "headers", &outer)) {
+        return;
+    }
+    size_t count = 0;
+    const char **names = push_keys(r, &count);
+    lua_insert(r->L, -2); /* stack: names, map */
+    for (size_t i = 0; i < count; i++) {
+        if (http_headers_add(headers, names[i], read_secret(r, names[i])) != 0) {
+            raise_at(r, names[i], "not a header that HTTP allows");
+        }
+    }
+    lua_remove(r->L, -2);
+    leave(r, outer);
+}
+
+static void read_limits(struct reading *r, struct connection_options *c)
+{
+    c->timeout_ms = read_integer(r, "timeout_ms", 30000, 1);
+    c->max_concurrent = (unsigned)read_integer(r, "max_concurrent", 8, 1);
+    c->rate_per_s = read_number(r, "rate_per_s", 0);
+    c->rate_burst = (unsigned)read_integer(r, "rate_burst", 1, 1);
+    c->breaker_failures = (unsigned)read_integer(r, "breaker_failures", 5, 1);
+    c->breaker_cool_ms = read_integer(r, "breaker_cool_ms", 10000, 1);
+    c->settle_ms = read_integer(r, "settle_ms", 0, 0);
+    c->policy.connect_timeout_ms = read_integer(r, "connect_timeout_ms", 5000, 1);
+    c->policy.max_answer_bytes = (size_t)read_integer(r, "max_answer_bytes", 16 << 20, 1);
+    c->policy.ca_file = read_file_name(r, "ca_file");
+    c->policy.pinned_cert_file = read_file_name(r, "pinned_cert_file");
+    c->policy.pinned_key = read_text(r, "pinned_key", NULL);
+}
+
+static void read_basic(struct reading *r, const char **user_out, const char **password_out)
+{
+    static const char *const known[] = {"user", "password", NULL};
+    check_keys(r, known);
+    *user_out = need_text(r, "user");
+    *password_out = read_secret(r, "password");
+    if (*password_out == NULL) {
+        raise_at(r, "password", "missing: a string or secret(...) expected");
+    }
+}
+
+static void read_connection(struct reading *r, const char *name)
+{
+    static const char *const known[] = {
+        "base_url", "headers", "basic", "ca_file", "pinned_key", "pinned_cert_file", "timeout_ms",
+        "connect_timeout_ms", "max_concurrent", "rate_per_s", "rate_burst", "breaker_failures",
+        "breaker_cool_ms", "settle_ms", "max_answer_bytes", NULL};
+    struct manifest *m = r->m;
+    check_keys(r, known);
+    m->connections = xrealloc(m->connections, (m->connection_count + 1) * sizeof(*m->connections));
+    struct connection_options *c = &m->connections[m->connection_count];
+    memset(c, 0, sizeof(*c));
+    m->connection_count++;
+    c->name = name;
+    c->base_url = need_text(r, "base_url");
+    struct error err;
+    if (connection_check_base_url(c->base_url, &err) != 0) {
+        raise_at(r, "base_url", "%s", err.message);
+    }
+    read_limits(r, c);
+    read_headers(r, &c->headers);
+    size_t outer;
+    if (enter(r, "basic", &outer)) {
+        read_basic(r, &c->basic_user, &c->basic_password);
+        leave(r, outer);
+    }
+}
+
+static void read_auth(struct reading *r, const char *name)
+{
+    struct manifest *m = r->m;
+    m->auths = xrealloc(m->auths, (m->auth_count + 1) * sizeof(*m->auths));
+    struct manifest_auth *a = &m->auths[m->auth_count];
+    memset(a, 0, sizeof(*a));
+    m->auth_count++;
+    a->name = name;
+    read_basic(r, &a->user, &a->password);
+}
+
+static void read_owners(struct reading *r)
+{
+    size_t outer;
+    struct manifest *m = r->m;
+    if (!enter(r, "owners", &outer)) {
+        return;
+    }
+    size_t count = 0;
+    const char **causes = push_keys(r, &count);
+    lua_insert(r->L, -2); /* stack: causes, map */
+    m->owners = xcalloc(count + 1, sizeof(*m->owners));
+    for (size_t i = 0; i < count; i++) {
+        m->owners[i].cause = causes[i];
+        m->owners[i].owner = need_text(r, causes[i]);
+        m->owner_count++;
+    }
+    lua_remove(r->L, -2);
+    leave(r, outer);
+}
+
+static bool is_plain_name(const char *name)
+{
+    size_t size = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    return size > 0 && name[size] == '\0';
+}
+
+static void read_flow_entry(struct reading *r, const char *name)
+{
+    static const char *const known[] = {"use", "settings", "retry", NULL};
+    struct manifest *m = r->m;
+    size_t outer;
+    check_keys(r, known);
+    if (!is_plain_name(name)) {
+        raise_at(r, "", "letters, digits, \"-\" and \"_\" expected as the name of a flow");
+    }
+    m->flows = xrealloc(m->flows, (m->flow_count + 1) * sizeof(*m->flows));
+    struct manifest_flow *f = &m->flows[m->flow_count];
+    memset(f, 0, sizeof(*f));
+    m->flow_count++;
+    f->name = name;
+    f->module = need_text(r, "use");
+    if (enter(r, "settings", &outer)) {
+        leave(r, outer); /* only that it is a table: its schema belongs to the flow */
+    }
+    read_retry(r, &f->retry, &f->has_retry);
+}
+
+static void read_live_from(struct reading *r)
+{
+    const char *text = need_text(r, "live_from");
+    struct instant_text instant;
+    struct error err;
+    if (instant_parse(bytes_str(text), &instant, &err) != 0) {
+        raise_at(r, "live_from", "%s", err.message);
+    }
+    if (!instant.has_time || !instant.has_offset) {
+        raise_at(r, "live_from", "an instant with time and zone expected (2026-05-04T00:00:00Z)");
+    }
+    r->m->live_from_ms = instant_from_parts(&instant.parts) - (int64_t)instant.offset_minutes * 60000;
+}
+
+void manifest_read(lua_State *L, struct manifest *m)
+{
+    static const char *const known[] = {"name", "live_from", "zone", "sandbox", "connections",
+                                        "auth", "owners", "retry", "flows", NULL};
+    struct reading r = {L, m, ""};
+    if (!lua_istable(L, -1)) {
+        luaL_error(L, "client.lua: a table (the manifest) expected as what it returns, got %s",
+                   luaL_typename(L, -1));
+    }
+    check_keys(&r, known);
+    m->name = need_text(&r, "name");
+    if (!is_plain_name(m->name)) {
+        raise_at(&r, "name", "letters, digits, \"-\" and \"_\" expected, got \"%s\"", m->name);
+    }
+    read_live_from(&r);
+    m->zone = read_text(&r, "zone", "UTC");
+    m->is_sandbox = read_boolean(&r, "sandbox");
+    read_retry(&r, &m->retry, NULL);
+    each_entry(&r, "connections", read_connection);
+    each_entry(&r, "auth", read_auth);
+    read_owners(&r);
+    each_entry(&r, "flows", read_flow_entry);
+}
+
+/* ---- Flows and triggers ------------------------------------------------------------------------- */
+
+static void read_route(struct reading *r, size_t flow, int handlers)
+{
+    static const char *const known[] = {"kind", "name", "method", "path", "auth",
+                                        "max_body_bytes", "answer_within_ms", "handle", NULL};
+    struct manifest *m = r->m;
+    check_keys(r, known);
+    m->routes = xrealloc(m->routes, (m->route_count + 1) * sizeof(*m->routes));
+    struct manifest_route *route = &m->routes[m->route_count];
+    memset(route, 0, sizeof(*route));
+    m->route_count++;
+    route->flow = flow;
+    route->name = need_text(r, "name");
+    route->method = need_text(r, "method");
+    route->path = need_text(r, "path");
+    if (route->path[0] != '/') {
+        raise_at(r, "path", "a path that begins with \"/\" expected, got \"%s\"", route->path);
+    }
+    route->auth = read_text(r, "auth", NULL);
+    if (route->auth != NULL && manifest_find_auth(m, route->auth) == NULL) {
+        raise_at(r, "auth", "\"%s\" is not in the manifest's auth", route->auth);
+    }
+    route->max_body_bytes = (size_t)read_integer(r, "max_body_bytes", ROUTE_BODY_BYTES, 1);
+    route->answer_within_ms = read_integer(r, "answer_within_ms", 0, 1);
+    if (!push_field(r, "handle", LUA_TFUNCTION, "a function")) {
+        raise_at(r, "handle", "missing: a function expected");
+    }
+    lua_rawseti(r->L, handlers, (lua_Integer)m->route_count);
+}
+
+static void read_schedule(struct reading *r, size_t flow)
+{
+    static const char *const known[] = {"kind", "name", "every_ms", "cron", "zone", NULL};
+    struct manifest *m = r->m;
+    check_keys(r, known);
+    m->schedules = xrealloc(m->schedules, (m->schedule_count + 1) * sizeof(*m->schedules));
+    struct manifest_schedule *s = &m->schedules[m->schedule_count];
+    memset(s, 0, sizeof(*s));
+    m->schedule_count++;
+    s->flow = flow;
+    s->name = need_text(r, "name");
+    s->every_ms = read_integer(r, "every_ms", 0, SCHEDULE_EVERY_MIN_MS);
+    s->cron = read_text(r, "cron", NULL);
+    s->zone = read_text(r, "zone", "UTC");
+    struct schedule_spec spec = {m->flows[flow].name, s->name, s->every_ms, s->cron, s->zone};
+    struct error err;
+    error_clear(&err);
+    if (schedule_check(&spec, &err) != 0) {
+        raise_at(r, "", "%s", err.message);
+    }
+}
+
+static void read_trigger(struct reading *r, size_t flow, int handlers)
+{
+    const char *kind = need_text(r, "kind");
+    if (strcmp(kind, "route") == 0) {
+        read_route(r, flow, handlers);
+    } else if (strcmp(kind, "schedule") == 0) {
+        read_schedule(r, flow);
+        if (!r->m->flows[flow].has_run) {
+            raise_at(r, "", "a flow with a schedule needs run(job)");
+        }
+    } else {
+        raise_at(r, "kind", "\"route\" or \"schedule\" expected, got \"%s\"", kind);
+    }
+}
+
+static void read_triggers(struct reading *r, size_t flow, int handlers)
+{
+    size_t outer;
+    if (!enter(r, "triggers", &outer)) {
+        return;
+    }
+    size_t inner = strlen(r->path);
+    lua_Integer count = (lua_Integer)lua_rawlen(r->L, -1);
+    for (lua_Integer i = 1; i <= count; i++) {
+        snprintf(r->path + inner, sizeof(r->path) - inner, "[%lld]", (long long)i);
+        if (lua_rawgeti(r->L, -1, i) != LUA_TTABLE) {
+            raise_at(r, "", "a table expected, got %s", luaL_typename(r->L, -1));
+        }
+        read_trigger(r, flow, handlers);
+        lua_pop(r->L, 1);
+    }
+    leave(r, outer);
+}
+
+/* Helpers beside the known keys may be functions; anything else is a slip. */
+static void check_flow_keys(struct reading *r)
+{
+    static const char *const known[] = {"name", "version", "schema", "triggers",
+                                        "stages", "run", "selftest", NULL};
+    lua_State *L = r->L;
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, -3) != 0;) { /* stack: flow, suspects, key, value */
+        if (lua_isfunction(L, -1)) {
+            lua_pop(L, 1);
+            continue;
+        }
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, -4);
+    }
+    check_keys(r, known);
+    lua_pop(L, 1);
+}
+
+void manifest_read_flow(lua_State *L, struct manifest *m, size_t flow, int handlers)
+{
+    struct manifest_flow *f = &m->flows[flow];
+    struct reading r = {L, m, ""};
+    luaL_checkstack(L, 10, "flow");
+    snprintf(r.path, sizeof(r.path), "flows.%s (%s)", f->name, f->module);
+    if (!lua_istable(L, -1)) {
+        raise_at(&r, "", "the module must return a table, got %s", luaL_typename(L, -1));
+    }
+    check_flow_keys(&r);
+    need_text(&r, "name");
+    read_integer(&r, "version", 1, 0);
+    f->has_run = push_field(&r, "run", LUA_TFUNCTION, "a function");
+    lua_pop(L, f->has_run ? 1 : 0);
+    if (push_field(&r, "selftest", LUA_TFUNCTION, "a function")) {
+        lua_pop(L, 1);
+    }
+    read_triggers(&r, flow, handlers);
+}
+
+/* ---- Looking up --------------------------------------------------------------------------------- */
+
+const char *manifest_owner_of(const struct manifest *m, const char *cause)
+{
+    const char *otherwise = "";
+    for (size_t i = 0; i < m->owner_count; i++) {
+        if (strcmp(m->owners[i].cause, cause) == 0) {
+            return m->owners[i].owner;
+        }
+        if (strcmp(m->owners[i].cause, "default") == 0) {
+            otherwise = m->owners[i].owner;
+        }
+    }
+    return otherwise;
+}
+
+const struct manifest_flow *manifest_find_flow(const struct manifest *m, const char *name)
+{
+    for (size_t i = 0; i < m->flow_count; i++) {
+        if (strcmp(m->flows[i].name, name) == 0) {
+            return &m->flows[i];
+        }
+    }
+    return NULL;
+}
+
+const struct manifest_auth *manifest_find_auth(const struct manifest *m, const char *name)
+{
+    for (size_t i = 0; i < m->auth_count; i++) {
+        if (strcmp(m->auths[i].name, name) == 0) {
+            return &m->auths[i];
+        }
+    }
+    return NULL;
+}

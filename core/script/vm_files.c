@@ -1,0 +1,96 @@
+/* A sorted walk, so that the hash does not depend on the order of the directory. */
+#include "core/script/vm_files.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define FNV_OFFSET 14695981039346656037u
+#define FNV_PRIME  1099511628211u
+#define DEPTH_MAX  12
+#define FILE_MAX   (8u << 20) /* beyond this only the size counts; such a script does not load */
+
+static void add_bytes(uint64_t *hash, const void *data, size_t size)
+{
+    const unsigned char *at = data;
+    for (size_t i = 0; i < size; i++) {
+        *hash = (*hash ^ at[i]) * FNV_PRIME;
+    }
+}
+
+static void add_file(uint64_t *hash, const char *path)
+{
+    FILE *file = fopen(path, "rbe");
+    if (file == NULL) {
+        return;
+    }
+    char block[16384];
+    size_t total = 0;
+    size_t got;
+    while (total < FILE_MAX && (got = fread(block, 1, sizeof(block), file)) > 0) {
+        add_bytes(hash, block, got);
+        total += got;
+    }
+    fclose(file);
+}
+
+static bool ends_in_lua(const char *name)
+{
+    size_t size = strlen(name);
+    return size > 4 && strcmp(name + size - 4, ".lua") == 0;
+}
+
+static int is_shown(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+struct walk {
+    uint64_t hash;
+    bool wants_files;
+    vm_files_fn fn;
+    void *arg;
+};
+
+static void visit(struct walk *w, const char *folder, unsigned depth)
+{
+    struct dirent **names = NULL;
+    int count = depth >= DEPTH_MAX ? 0 : scandir(folder, &names, is_shown, alphasort);
+    if (w->fn != NULL) {
+        w->fn(w->arg, folder);
+    }
+    for (int i = 0; i < count; i++) {
+        char path[PATH_MAX];
+        struct stat info;
+        int size = snprintf(path, sizeof(path), "%s/%s", folder, names[i]->d_name);
+        if (size < (int)sizeof(path) && stat(path, &info) == 0) {
+            if (S_ISDIR(info.st_mode)) {
+                visit(w, path, depth + 1);
+            } else if (w->wants_files && ends_in_lua(path)) {
+                add_bytes(&w->hash, path, strlen(path) + 1);
+                add_file(&w->hash, path);
+            }
+        }
+        free(names[i]);
+    }
+    free(names);
+}
+
+uint64_t vm_files_scan(const char *folder)
+{
+    struct walk w = {FNV_OFFSET, true, NULL, NULL};
+    if (folder != NULL) {
+        visit(&w, folder, 0);
+    }
+    return w.hash;
+}
+
+void vm_files_each_folder(const char *folder, vm_files_fn fn, void *arg)
+{
+    struct walk w = {FNV_OFFSET, false, fn, arg};
+    visit(&w, folder, 0);
+}
