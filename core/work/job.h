@@ -70,7 +70,7 @@ int job_load(struct work *work, uint64_t id, struct job_info *info_out) NEAP_MUS
 
 /* A job with a life in memory: from its first slice to the drop of its coroutine. Owned by work. */
 struct job {
-    struct job_info info; /* read only outside this room; state is JOB_RUNNING */
+    struct job_info info; /* read only outside this room; state is JOB_READY, as on disk */
     struct work *work;
     void *script;         /* the script room's own; NULL = start afresh */
     bool is_in_slice;
@@ -118,7 +118,7 @@ struct job_wait {
     int64_t until_ms;   /* 0 = none */
     uint64_t event_seq; /* await: the event that ended it; 0 = until passed */
 };
-/* A sleep whose time has passed, and an await whose event is in the mailbox, are DONE. */
+/* A wait whose until has passed is DONE. */
 int job_wait_find(struct job *job, const char *name, struct job_wait *wait_out) NEAP_MUST_USE;
 /* PENDING again (job was woken early): the first until is kept. */
 int job_request_sleep(struct job *job, const char *name, int64_t delay_ms) NEAP_MUST_USE;

@@ -1,0 +1,719 @@
+/*
+ * Exceptions and their waiters: two indexes, cause -> jobs and job -> causes, always changed together.
+ */
+#include "core/work/exception.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/xalloc.h"
+#include "core/work/audit_chain.h"
+#include "core/work/timeline.h"
+#include "core/work/work_state.h"
+
+#define EXCEPTION_VERSION 1
+#define WAITER_VERSION 1
+#define CLOSED_VERSION 1
+
+static const char *const recheck_names[] = {
+#define RECHECK_NAME(symbol, name) [symbol] = (name),
+    EXCEPTION_RECHECK_LIST(RECHECK_NAME)
+#undef RECHECK_NAME
+};
+
+static const char *const how_names[] = {
+#define HOW_NAME(symbol, name) [symbol] = (name),
+    EXCEPTION_HOW_LIST(HOW_NAME)
+#undef HOW_NAME
+};
+
+const char *exception_recheck_name(enum exception_recheck recheck)
+{
+    return recheck <= RECHECK_RELOAD ? recheck_names[recheck] : "unknown";
+}
+
+bool exception_recheck_from_name(const char *text, enum exception_recheck *recheck_out)
+{
+    for (unsigned i = 0; i <= RECHECK_RELOAD; i++) {
+        if (strcmp(text, recheck_names[i]) == 0) {
+            *recheck_out = (enum exception_recheck)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *exception_how_name(enum exception_how how)
+{
+    return how <= CLOSED_BY_DISMISSAL ? how_names[how] : "unknown";
+}
+
+/* ---- Records ----------------------------------------------------------------------------------- */
+
+struct open_exception {
+    struct exception e;
+    bool is_standing; /* opened for itself: stays when no job waits */
+};
+
+void exception_free(struct exception *exception)
+{
+    free(exception->cause);
+    free(exception->subject);
+    free(exception->message);
+    free(exception->remedy);
+    free(exception->owner);
+    memset(exception, 0, sizeof *exception);
+}
+
+static void pair_key(struct key *key, enum key_table table, const char *cause, const char *subject)
+{
+    key_begin(key, table);
+    key_text(key, cause);
+    key_text(key, subject);
+}
+
+static void waiter_key(struct key *key, const char *cause, const char *subject, uint64_t job_id)
+{
+    pair_key(key, KEY_WAITER, cause, subject);
+    key_u64(key, job_id);
+}
+
+static void cause_key(struct key *key, uint64_t job_id, const char *cause, const char *subject)
+{
+    key_begin(key, KEY_WAITER_OF);
+    key_u64(key, job_id);
+    key_text(key, cause);
+    key_text(key, subject);
+}
+
+static int decode(struct bytes value, struct open_exception *x)
+{
+    struct record_reader r;
+    memset(x, 0, sizeof *x);
+    record_open(&r, value);
+    x->e.recheck = (enum exception_recheck)record_get_u8(&r);
+    x->is_standing = record_get_u8(&r) != 0;
+    x->e.opened_ms = record_get_i64(&r);
+    x->e.cause = record_get_str(&r);
+    x->e.subject = record_get_str(&r);
+    x->e.message = record_get_str(&r);
+    x->e.remedy = record_get_str(&r);
+    x->e.owner = record_get_str(&r);
+    if (r.is_bad || r.version != EXCEPTION_VERSION || x->e.recheck > RECHECK_RELOAD) {
+        exception_free(&x->e);
+        return ERROR_CORRUPT;
+    }
+    return 0;
+}
+
+static int load(struct work *work, const char *cause, const char *subject, struct open_exception *x)
+{
+    struct key key;
+    struct bytes value;
+    memset(x, 0, sizeof *x);
+    pair_key(&key, KEY_EXCEPTION, cause, subject);
+    int rc = work_get(work, &key, &value);
+    return rc != 0 ? rc : decode(value, x);
+}
+
+static int store(struct work *work, const struct open_exception *x)
+{
+    struct key key;
+    struct buf value;
+    pair_key(&key, KEY_EXCEPTION, x->e.cause, x->e.subject);
+    work_value(&value, EXCEPTION_VERSION);
+    record_u8(&value, (uint8_t)x->e.recheck);
+    record_u8(&value, x->is_standing ? 1 : 0);
+    record_i64(&value, x->e.opened_ms);
+    record_str(&value, x->e.cause);
+    record_str(&value, x->e.subject);
+    record_str(&value, x->e.message);
+    record_str(&value, x->e.remedy);
+    record_str(&value, x->e.owner);
+    return work_put(work, &key, &value);
+}
+
+static int count_key(void *arg, struct bytes key, struct bytes value)
+{
+    (void)key;
+    (void)value;
+    (*(uint64_t *)arg)++;
+    return 0;
+}
+
+static uint64_t count_waiters(struct work *work, const char *cause, const char *subject)
+{
+    uint64_t count = 0;
+    struct key prefix;
+    pair_key(&prefix, KEY_WAITER, cause, subject);
+    int rc = work_range(work, &prefix, false, count_key, &count);
+    return rc < 0 ? 0 : count;
+}
+
+static int stop_at_first(void *arg, struct bytes key, struct bytes value)
+{
+    (void)arg;
+    (void)key;
+    (void)value;
+    return 1;
+}
+
+static bool has_any(struct work *work, const struct key *prefix)
+{
+    return work_range(work, prefix, false, stop_at_first, NULL) == 1;
+}
+
+static bool has_cause(struct work *work, uint64_t job_id)
+{
+    struct key prefix;
+    key_begin(&prefix, KEY_WAITER_OF);
+    key_u64(&prefix, job_id);
+    return has_any(work, &prefix);
+}
+
+int exception_load(struct work *work, const char *cause, const char *subject,
+                   struct exception *exception_out)
+{
+    struct open_exception x;
+    int rc = load(work, cause, subject, &x);
+    *exception_out = x.e;
+    if (rc == 0) {
+        exception_out->waiting = count_waiters(work, cause, subject);
+    }
+    return rc;
+}
+
+/* ---- Opening ----------------------------------------------------------------------------------- */
+
+static const char *owner_of(struct work *work, const char *cause)
+{
+    const struct work_lookup *lookup = &work->options.lookup;
+    const char *owner = lookup->owner == NULL ? NULL : lookup->owner(lookup->arg, cause);
+    return owner == NULL ? "" : owner;
+}
+
+static int open_or_renew(struct work *work, const struct exception_cause *cause, bool is_standing)
+{
+    const char *subject = cause->subject == NULL ? "" : cause->subject;
+    struct open_exception x;
+    struct key of_cause;
+    bool is_new = false;
+    bool is_first = false;
+    int rc = load(work, cause->cause, subject, &x);
+    if (rc == ERROR_NOT_FOUND || rc == ERROR_CORRUPT) {
+        key_begin(&of_cause, KEY_EXCEPTION);
+        key_text(&of_cause, cause->cause);
+        is_first = !has_any(work, &of_cause);
+        is_new = true;
+        x.e.opened_ms = work_now_ms(work);
+        rc = 0;
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    job_set_text(&x.e.cause, cause->cause);
+    job_set_text(&x.e.subject, subject);
+    job_set_text(&x.e.message, cause->message);
+    job_set_text(&x.e.remedy, cause->remedy);
+    job_set_text(&x.e.owner, owner_of(work, cause->cause));
+    x.e.recheck = cause->recheck;
+    x.is_standing = x.is_standing || is_standing;
+    rc = store(work, &x);
+    if (rc == 0 && is_new) {
+        work_pend_exception(work, cause->cause, subject, is_first);
+    }
+    exception_free(&x.e);
+    return rc;
+}
+
+int exception_open(struct work *work, const struct exception_cause *cause)
+{
+    if (cause->cause == NULL || cause->cause[0] == '\0' ||
+        strlen(cause->cause) > EXCEPTION_CAUSE_MAX) {
+        return ERROR_INVALID;
+    }
+    int rc = work_nested_begin(work);
+    return rc != 0 ? rc : work_unit_end(work, open_or_renew(work, cause, true));
+}
+
+int exception_wait(struct work *work, uint64_t job_id, const struct exception_cause *cause)
+{
+    const char *subject = cause->subject == NULL ? "" : cause->subject;
+    struct key key;
+    struct buf value;
+    waiter_key(&key, cause->cause, subject, job_id);
+    int rc = work_put_mark(work, &key);
+    if (rc == 0) {
+        cause_key(&key, job_id, cause->cause, subject);
+        work_value(&value, WAITER_VERSION);
+        record_str(&value, cause->cause);
+        record_str(&value, subject);
+        rc = work_put(work, &key, &value);
+    }
+    return rc != 0 ? rc : open_or_renew(work, cause, false);
+}
+
+/* ---- Closing ----------------------------------------------------------------------------------- */
+
+static int collect_waiters(struct work *work, const char *cause, const char *subject,
+                           struct id_list *ids)
+{
+    struct key prefix;
+    pair_key(&prefix, KEY_WAITER, cause, subject);
+    return work_collect(work, &prefix, SIZE_MAX, ids);
+}
+
+static int remove_waiter(struct work *work, const char *cause, const char *subject, uint64_t job_id)
+{
+    struct key key;
+    waiter_key(&key, cause, subject, job_id);
+    int rc = work_delete(work, &key);
+    if (rc == 0) {
+        cause_key(&key, job_id, cause, subject);
+        rc = work_delete(work, &key);
+    }
+    return rc;
+}
+
+static int store_closed(struct work *work, const struct exception *e,
+                        const struct exception_closing *closing, uint64_t released)
+{
+    struct key key;
+    struct buf value;
+    uint64_t seq;
+    int rc = work_next(work, SEQUENCE_CLOSED, &seq);
+    if (rc != 0) {
+        return rc;
+    }
+    key_begin(&key, KEY_CLOSED);
+    key_u64(&key, seq);
+    work_value(&value, CLOSED_VERSION);
+    record_u8(&value, (uint8_t)closing->how);
+    record_i64(&value, e->opened_ms);
+    record_i64(&value, work_now_ms(work));
+    record_u64(&value, released);
+    record_str(&value, e->cause);
+    record_str(&value, e->subject);
+    record_str(&value, e->message);
+    record_str(&value, closing->who);
+    record_str(&value, closing->note);
+    return work_put(work, &key, &value);
+}
+
+/* Takes the exception and its waiters out of the store; ids are the jobs that waited. */
+static int take_out(struct work *work, const struct exception *e,
+                    const struct exception_closing *closing, struct id_list *ids)
+{
+    struct key key;
+    int rc = collect_waiters(work, e->cause, e->subject, ids);
+    for (size_t i = 0; i < ids->count && rc == 0; i++) {
+        rc = remove_waiter(work, e->cause, e->subject, ids->ids[i]);
+    }
+    rc = rc != 0 ? rc : store_closed(work, e, closing, ids->count);
+    if (rc == 0) {
+        pair_key(&key, KEY_EXCEPTION, e->cause, e->subject);
+        rc = work_delete(work, &key);
+    }
+    return rc;
+}
+
+/* Keeps the jobs that stand still because of this exception: held, dead, or parked on the connection. */
+static void keep_stopped(struct work *work, const struct exception *e, struct id_list *ids)
+{
+    size_t kept = 0;
+    bool is_connection = strcmp(e->cause, EXCEPTION_CONNECTION_DOWN) == 0;
+    for (size_t i = 0; i < ids->count; i++) {
+        struct job_info info;
+        if (job_load(work, ids->ids[i], &info) != 0) {
+            continue;
+        }
+        bool is_stopped = info.state == JOB_HELD || info.state == JOB_DEAD ||
+                          (info.state == JOB_WAITING && is_connection &&
+                           strcmp(info.parked_on, e->subject) == 0);
+        job_info_free(&info);
+        if (is_stopped) {
+            ids->ids[kept++] = ids->ids[i];
+        }
+    }
+    ids->count = kept;
+}
+
+static void keep_without_cause(struct work *work, struct id_list *ids)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < ids->count; i++) {
+        if (!has_cause(work, ids->ids[i])) {
+            ids->ids[kept++] = ids->ids[i];
+        }
+    }
+    ids->count = kept;
+}
+
+static int close_it(struct work *work, const char *cause, const char *subject,
+                    const struct exception_closing *closing)
+{
+    struct open_exception x;
+    struct id_list ids = {0};
+    int rc = load(work, cause, subject, &x);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = take_out(work, &x.e, closing, &ids);
+    if (rc == 0) {
+        keep_stopped(work, &x.e, &ids);
+        if (strcmp(cause, EXCEPTION_CONNECTION_DOWN) != 0) {
+            keep_without_cause(work, &ids);
+        }
+        rc = job_release_all(work, &ids, true);
+    }
+    id_list_free(&ids);
+    exception_free(&x.e);
+    return rc;
+}
+
+int exception_close(struct work *work, const char *cause, const char *subject,
+                    const struct exception_closing *closing)
+{
+    int rc = work_nested_begin(work);
+    return rc != 0 ? rc
+                   : work_unit_end(work, close_it(work, cause, subject == NULL ? "" : subject,
+                                                  closing));
+}
+
+/* ---- Waiters that got past --------------------------------------------------------------------- */
+
+struct pair {
+    char *cause;
+    char *subject;
+};
+struct pair_list {
+    struct pair *list;
+    size_t count;
+};
+
+static int add_pair(void *arg, struct bytes key, struct bytes value)
+{
+    (void)key;
+    struct pair_list *pairs = arg;
+    struct record_reader r;
+    struct pair pair;
+    record_open(&r, value);
+    pair.cause = record_get_str(&r);
+    pair.subject = record_get_str(&r);
+    pairs->list = xrealloc(pairs->list, (pairs->count + 1) * sizeof pair);
+    pairs->list[pairs->count++] = pair;
+    return 0;
+}
+
+static void pairs_free(struct pair_list *pairs)
+{
+    for (size_t i = 0; i < pairs->count; i++) {
+        free(pairs->list[i].cause);
+        free(pairs->list[i].subject);
+    }
+    free(pairs->list);
+}
+
+static int load_pairs(struct work *work, uint64_t job_id, struct pair_list *pairs)
+{
+    struct key prefix;
+    key_begin(&prefix, KEY_WAITER_OF);
+    key_u64(&prefix, job_id);
+    int rc = work_range(work, &prefix, false, add_pair, pairs);
+    return rc < 0 ? work_note_rc(work, rc) : 0;
+}
+
+/* The job got past this one. Nobody left: it closes, unless a flow has to prove it or it stands for itself. */
+static int get_past(struct work *work, uint64_t job_id, const struct pair *pair)
+{
+    struct open_exception x;
+    int rc = remove_waiter(work, pair->cause, pair->subject, job_id);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = load(work, pair->cause, pair->subject, &x);
+    if (rc != 0) {
+        return rc == ERROR_NOT_FOUND ? 0 : rc;
+    }
+    bool closes = !x.is_standing && x.e.recheck != RECHECK_PROOF &&
+                  count_waiters(work, pair->cause, pair->subject) == 0;
+    if (closes) {
+        struct exception_closing closing = {CLOSED_BY_PROOF, NULL, "no job waits on it any more"};
+        struct id_list ids = {0};
+        rc = take_out(work, &x.e, &closing, &ids);
+        id_list_free(&ids);
+    }
+    exception_free(&x.e);
+    return rc;
+}
+
+int exception_forget(struct work *work, uint64_t job_id, const char *only)
+{
+    struct pair_list pairs = {0};
+    int rc = load_pairs(work, job_id, &pairs);
+    for (size_t i = 0; i < pairs.count && rc == 0; i++) {
+        if (only == NULL || strcmp(pairs.list[i].cause, only) == 0) {
+            rc = get_past(work, job_id, &pairs.list[i]);
+        }
+    }
+    pairs_free(&pairs);
+    return rc;
+}
+
+static bool is_among(const struct pair *pair, const struct held_cause *causes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(pair->cause, causes[i].cause) == 0 &&
+            strcmp(pair->subject, causes[i].subject) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int exception_hold(struct work *work, const struct job_info *info, const struct held_cause *causes,
+                   size_t count)
+{
+    struct pair_list pairs = {0};
+    int rc = load_pairs(work, info->id, &pairs);
+    for (size_t i = 0; i < pairs.count && rc == 0; i++) {
+        if (!is_among(&pairs.list[i], causes, count)) {
+            rc = get_past(work, info->id, &pairs.list[i]);
+        }
+    }
+    pairs_free(&pairs);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct exception_cause cause = {causes[i].cause, causes[i].subject, causes[i].message,
+                                        causes[i].remedy, causes[i].recheck};
+        rc = exception_wait(work, info->id, &cause);
+    }
+    return rc;
+}
+
+static int collect_reload(void *arg, const struct exception *exception)
+{
+    struct pair_list *pairs = arg;
+    if (exception->recheck == RECHECK_RELOAD && exception->waiting > 0) {
+        pairs->list = xrealloc(pairs->list, (pairs->count + 1) * sizeof *pairs->list);
+        pairs->list[pairs->count++] =
+            (struct pair){xstrdup(exception->cause), xstrdup(exception->subject)};
+    }
+    return 0;
+}
+
+int exception_reload(struct work *work)
+{
+    struct pair_list pairs = {0};
+    struct id_list ids = {0};
+    int rc = exception_each(work, NULL, collect_reload, &pairs);
+    for (size_t i = 0; i < pairs.count && rc == 0; i++) {
+        struct exception e = {.cause = pairs.list[i].cause, .subject = pairs.list[i].subject};
+        struct id_list waiters = {0};
+        rc = collect_waiters(work, e.cause, e.subject, &waiters);
+        keep_stopped(work, &e, &waiters);
+        for (size_t j = 0; j < waiters.count; j++) {
+            id_list_add(&ids, waiters.ids[j]);
+        }
+        id_list_free(&waiters);
+    }
+    rc = rc != 0 ? rc : job_release_all(work, &ids, true);
+    id_list_free(&ids);
+    pairs_free(&pairs);
+    return rc;
+}
+
+/* ---- A person acts ----------------------------------------------------------------------------- */
+
+static int audit(struct work *work, const char *action, const struct exception_act *act)
+{
+    char *subject = xasprintf("%s %s", act->cause, act->subject == NULL ? "" : act->subject);
+    struct audit_entry entry = {
+        .who = act->who, .action = action, .subject = subject, .detail = act->reason};
+    int rc = audit_append(work, &entry);
+    free(subject);
+    return rc;
+}
+
+static int release(struct work *work, const struct exception_act *act)
+{
+    struct exception_closing closing = {CLOSED_BY_PERSON, act->who, act->reason};
+    int rc = close_it(work, act->cause, act->subject, &closing);
+    return rc != 0 ? rc : audit(work, "exception.release", act);
+}
+
+static int retry(struct work *work, const struct exception_act *act)
+{
+    struct open_exception x;
+    struct id_list ids = {0};
+    int rc = load(work, act->cause, act->subject, &x);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = collect_waiters(work, act->cause, act->subject, &ids);
+    if (rc == 0) {
+        keep_stopped(work, &x.e, &ids);
+        rc = job_release_all(work, &ids, true);
+    }
+    id_list_free(&ids);
+    exception_free(&x.e);
+    return rc != 0 ? rc : audit(work, "exception.retry", act);
+}
+
+static int finish_dismissed(struct work *work, uint64_t id, const char *note)
+{
+    struct job_info info;
+    if (job_find_live(work, id) != NULL) {
+        return 0; /* a probe or a retry is under way: its end decides */
+    }
+    int rc = job_take(work, id, &info);
+    if (rc != 0) {
+        return rc == ERROR_NOT_FOUND ? 0 : rc;
+    }
+    rc = job_is_open(&info) ? job_finish(work, &info, note) : 0;
+    job_info_free(&info);
+    return rc;
+}
+
+static int dismiss(struct work *work, const struct exception_act *act)
+{
+    struct open_exception x;
+    struct id_list ids = {0};
+    int rc = load(work, act->cause, act->subject, &x);
+    if (rc != 0) {
+        return rc;
+    }
+    struct exception_closing closing = {CLOSED_BY_DISMISSAL, act->who, act->reason};
+    rc = take_out(work, &x.e, &closing, &ids);
+    char *note = xasprintf("dismissed by %s: %s", act->who, act->reason);
+    for (size_t i = 0; i < ids.count && rc == 0; i++) {
+        rc = finish_dismissed(work, ids.ids[i], note);
+    }
+    free(note);
+    id_list_free(&ids);
+    exception_free(&x.e);
+    return rc != 0 ? rc : audit(work, "exception.dismiss", act);
+}
+
+typedef int (*act_fn)(struct work *work, const struct exception_act *act);
+
+static int act_in_unit(struct work *work, const struct exception_act *act, act_fn fn)
+{
+    struct exception_act full = *act;
+    full.subject = act->subject == NULL ? "" : act->subject;
+    int rc = work_nested_begin(work);
+    return rc != 0 ? rc : work_unit_end(work, fn(work, &full));
+}
+
+int exception_release(struct work *work, const struct exception_act *act)
+{
+    return act_in_unit(work, act, release);
+}
+
+int exception_retry(struct work *work, const struct exception_act *act)
+{
+    return act_in_unit(work, act, retry);
+}
+
+int exception_dismiss(struct work *work, const struct exception_act *act)
+{
+    return act_in_unit(work, act, dismiss);
+}
+
+/* ---- Questions --------------------------------------------------------------------------------- */
+
+struct walk {
+    struct work *work;
+    exception_each_fn fn;
+    void *arg;
+};
+
+static int visit(void *arg, struct bytes key, struct bytes value)
+{
+    (void)key;
+    struct walk *walk = arg;
+    struct open_exception x;
+    if (decode(value, &x) != 0) {
+        return 0;
+    }
+    x.e.waiting = count_waiters(walk->work, x.e.cause, x.e.subject);
+    int rc = walk->fn(walk->arg, &x.e);
+    exception_free(&x.e);
+    return rc;
+}
+
+int exception_each(struct work *work, const char *cause, exception_each_fn fn, void *arg)
+{
+    struct walk walk = {work, fn, arg};
+    struct key prefix;
+    key_begin(&prefix, KEY_EXCEPTION);
+    if (cause != NULL) {
+        key_text(&prefix, cause);
+    }
+    return work_range(work, &prefix, false, visit, &walk);
+}
+
+int exception_each_waiter(struct work *work, const char *cause, const char *subject,
+                          exception_waiter_fn fn, void *arg)
+{
+    struct id_list ids = {0};
+    int rc = collect_waiters(work, cause, subject, &ids);
+    for (size_t i = 0; i < ids.count && rc == 0; i++) {
+        rc = fn(arg, ids.ids[i]);
+    }
+    id_list_free(&ids);
+    return rc;
+}
+
+int exception_each_of_job(struct work *work, uint64_t job_id, exception_each_fn fn, void *arg)
+{
+    struct pair_list pairs = {0};
+    int rc = load_pairs(work, job_id, &pairs);
+    for (size_t i = 0; i < pairs.count && rc == 0; i++) {
+        struct exception e;
+        if (exception_load(work, pairs.list[i].cause, pairs.list[i].subject, &e) == 0) {
+            rc = fn(arg, &e);
+            exception_free(&e);
+        }
+    }
+    pairs_free(&pairs);
+    return rc;
+}
+
+struct closed_walk {
+    exception_closed_fn fn;
+    void *arg;
+};
+
+static int visit_closed(void *arg, struct bytes key, struct bytes value)
+{
+    struct closed_walk *walk = arg;
+    struct record_reader r;
+    struct exception_closed closed = {.seq = key_last_u64(key)};
+    record_open(&r, value);
+    closed.how = (enum exception_how)record_get_u8(&r);
+    closed.opened_ms = record_get_i64(&r);
+    closed.closed_ms = record_get_i64(&r);
+    closed.released = record_get_u64(&r);
+    char *texts[5];
+    for (size_t i = 0; i < 5; i++) {
+        texts[i] = record_get_str(&r);
+    }
+    closed.cause = texts[0];
+    closed.subject = texts[1];
+    closed.message = texts[2];
+    closed.who = texts[3];
+    closed.note = texts[4];
+    int rc = r.is_bad ? 0 : walk->fn(walk->arg, &closed);
+    for (size_t i = 0; i < 5; i++) {
+        free(texts[i]);
+    }
+    return rc;
+}
+
+int exception_each_closed(struct work *work, exception_closed_fn fn, void *arg)
+{
+    struct closed_walk walk = {fn, arg};
+    struct key prefix;
+    key_begin(&prefix, KEY_CLOSED);
+    return work_range(work, &prefix, true, visit_closed, &walk);
+}

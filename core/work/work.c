@@ -1,0 +1,777 @@
+/*
+ * The engine of one client: opening and closing, nested units, and the queues in memory.
+ *
+ * Memory never runs ahead of the store: what a unit wants to change in memory (a job for the ready list, a
+ * nudge, a word to the listener) waits in `pending` until the outermost unit commits. Dropping a turn
+ * forgets all memory and reads the store again, as a restart would.
+ */
+#include "core/work/work.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/base/xalloc.h"
+#include "core/work/counter.h"
+#include "core/work/timeline.h"
+#include "core/work/work_state.h"
+
+#define CRASH_LIMIT 3 /* unclean ends in a row before a job is dead(crash) */
+
+void failure_free(struct failure *failure)
+{
+    free(failure->kind);
+    free(failure->message);
+    free(failure->traceback);
+    free(failure->place);
+    free(failure->step);
+    free(failure->connection_down);
+    memset(failure, 0, sizeof *failure);
+}
+
+/* ---- Ready queue ------------------------------------------------------------------------------- */
+
+void ready_queue_push(struct ready_queue *queue, uint64_t id)
+{
+    if (queue->count == queue->capacity) {
+        size_t capacity = queue->capacity == 0 ? 64 : queue->capacity * 2;
+        uint64_t *ids = xmalloc(capacity * sizeof *ids);
+        for (size_t i = 0; i < queue->count; i++) {
+            ids[i] = queue->ids[(queue->head + i) % queue->capacity];
+        }
+        free(queue->ids);
+        queue->ids = ids;
+        queue->head = 0;
+        queue->capacity = capacity;
+    }
+    queue->ids[(queue->head + queue->count) % queue->capacity] = id;
+    queue->count++;
+}
+
+bool ready_queue_pop(struct ready_queue *queue, uint64_t *id_out)
+{
+    if (queue->count == 0) {
+        return false;
+    }
+    *id_out = queue->ids[queue->head];
+    queue->head = (queue->head + 1) % queue->capacity;
+    queue->count--;
+    return true;
+}
+
+/* ---- Pending changes --------------------------------------------------------------------------- */
+
+struct told { /* one word to the listener, on its way through the outbox */
+    struct work *work;
+    struct pending what;
+};
+
+static void pending_free(struct pending *p)
+{
+    free(p->cause);
+    free(p->subject);
+}
+
+static void tell_answer(struct work *work, uint64_t event_seq)
+{
+    struct event_answer answer;
+    struct buf owned;
+    if (work->options.listener.on_answer != NULL &&
+        event_answer(work, event_seq, &answer, &owned) == 0) {
+        work->options.listener.on_answer(work->options.listener.arg, event_seq, &answer);
+        buf_free(&owned);
+    }
+}
+
+static void tell_exception(struct work *work, const struct pending *p)
+{
+    struct exception exception;
+    if (work->options.listener.on_exception != NULL &&
+        exception_load(work, p->cause, p->subject, &exception) == 0) {
+        work->options.listener.on_exception(work->options.listener.arg, &exception, p->is_first);
+        exception_free(&exception);
+    }
+}
+
+static void tell_released(void *arg, bool is_durable)
+{
+    struct told *told = arg;
+    if (is_durable && told->what.kind == PENDING_ANSWER) {
+        tell_answer(told->work, told->what.id);
+    } else if (is_durable) {
+        tell_exception(told->work, &told->what);
+    }
+    pending_free(&told->what);
+    free(told);
+}
+
+static void pending_apply(struct work *work, struct pending *p)
+{
+    struct job *job;
+    switch (p->kind) {
+    case PENDING_READY:
+        ready_queue_push(&work->ready, p->id);
+        break;
+    case PENDING_NUDGE:
+        job = job_find_live(work, p->id);
+        if (job != NULL) {
+            job->is_nudged = true;
+        }
+        break;
+    case PENDING_ANSWER:
+    case PENDING_EXCEPTION: {
+        struct told *told = xcalloc(1, sizeof *told);
+        told->work = work;
+        told->what = *p;
+        p->cause = NULL;
+        p->subject = NULL;
+        turn_release(work, tell_released, told);
+        break;
+    }
+    }
+    pending_free(p);
+}
+
+static void pending_flush(struct work *work)
+{
+    size_t count = work->pending_count;
+    struct pending *list = work->pending;
+    work->pending = NULL;
+    work->pending_count = 0;
+    work->pending_capacity = 0;
+    for (size_t i = 0; i < count; i++) {
+        pending_apply(work, &list[i]);
+    }
+    free(list);
+}
+
+static void pending_cut(struct work *work, size_t count)
+{
+    while (work->pending_count > count) {
+        pending_free(&work->pending[--work->pending_count]);
+    }
+}
+
+static void pend(struct work *work, const struct pending *p)
+{
+    if (work->pending_count == work->pending_capacity) {
+        work->pending_capacity = work->pending_capacity == 0 ? 16 : work->pending_capacity * 2;
+        work->pending =
+            xrealloc(work->pending, work->pending_capacity * sizeof *work->pending);
+    }
+    work->pending[work->pending_count++] = *p;
+    if (work->depth == 0) {
+        pending_flush(work);
+    }
+}
+
+void work_pend(struct work *work, enum pending_kind kind, uint64_t id)
+{
+    struct pending p = {.kind = kind, .id = id};
+    pend(work, &p);
+}
+
+void work_pend_exception(struct work *work, const char *cause, const char *subject, bool is_first)
+{
+    struct pending p = {.kind = PENDING_EXCEPTION,
+                        .cause = xstrdup(cause),
+                        .subject = xstrdup(subject),
+                        .is_first = is_first};
+    pend(work, &p);
+}
+
+/* ---- Nested units ------------------------------------------------------------------------------ */
+
+int work_check_writable(struct work *work)
+{
+    if (work->fatal != 0) {
+        return work->fatal;
+    }
+    if (work->is_full || work->is_committing || work->must_drop) {
+        return ERROR_FULL;
+    }
+    return work->options.is_read_only ? ERROR_INVALID : 0;
+}
+
+int work_nested_begin(struct work *work)
+{
+    int rc = work_check_writable(work);
+    if (rc != 0) {
+        return rc;
+    }
+    if (work->depth == WORK_NESTED_MAX) {
+        return ERROR_LIMIT;
+    }
+    rc = store_nested_begin(work->options.store);
+    if (rc != 0) {
+        return work_note_rc(work, rc);
+    }
+    work->marks[work->depth++] = work->pending_count;
+    return 0;
+}
+
+/* An aborted unit may have written the reserve of a sequence: write it again next time. */
+static void sequences_doubt(struct work *work)
+{
+    for (size_t i = 0; i < WORK_SEQUENCE_COUNT; i++) {
+        work->sequences[i].reserved = work->sequences[i].next;
+    }
+}
+
+void work_nested_abort(struct work *work)
+{
+    assert(work->depth > 0);
+    work->depth--;
+    pending_cut(work, work->marks[work->depth]);
+    sequences_doubt(work);
+    store_nested_abort(work->options.store);
+}
+
+int work_nested_commit(struct work *work)
+{
+    assert(work->depth > 0);
+    if (work->must_drop) {
+        work_nested_abort(work);
+        return ERROR_FULL;
+    }
+    int rc = store_nested_commit(work->options.store);
+    work->depth--;
+    if (rc != 0) {
+        pending_cut(work, work->marks[work->depth]);
+        sequences_doubt(work);
+        return work_note_rc(work, rc);
+    }
+    if (work->depth == 0) {
+        pending_flush(work);
+    }
+    return 0;
+}
+
+int work_unit_end(struct work *work, int rc)
+{
+    if (rc == 0) {
+        return work_nested_commit(work);
+    }
+    work_nested_abort(work);
+    return rc;
+}
+
+int work_checkpoint(struct work *work)
+{
+    if (work->running == NULL || work->depth != 1) {
+        return ERROR_INVALID;
+    }
+    int rc = work_nested_commit(work);
+    int again = work_nested_begin(work);
+    /* The slice ends with depth 1 whatever happened: slice.c closes what is open. */
+    return rc != 0 ? rc : again;
+}
+
+/* ---- Due timer, space timer -------------------------------------------------------------------- */
+
+static void on_due(void *arg)
+{
+    struct work *work = arg;
+    work->is_due = true;
+}
+
+static void set_full(struct work *work, bool is_full)
+{
+    if (work->is_full == is_full) {
+        return;
+    }
+    work->is_full = is_full;
+    log_msg(is_full ? LOG_ERROR : LOG_INFO, work->area, "%s",
+            is_full ? "no space left: nothing is accepted and nothing runs" : "there is space again");
+    if (work->options.listener.on_full != NULL) {
+        work->options.listener.on_full(work->options.listener.arg, is_full);
+    }
+}
+
+static void on_space(void *arg)
+{
+    struct work *work = arg;
+    struct error err;
+    error_clear(&err);
+    if (store_check_space(work->options.store, &err) == 0) {
+        set_full(work, false);
+        work->is_due = true;
+    } else {
+        loop_timer_start(work->space_timer, WORK_SPACE_CHECK_MS);
+    }
+}
+
+void work_tend_space(struct work *work)
+{
+    struct error err;
+    error_clear(&err);
+    int64_t now = clock_mono_ms(work->options.clock);
+    if (work->is_full || now < work->space_due_ms) {
+        return;
+    }
+    work->space_due_ms = now + WORK_SPACE_CHECK_MS / 5;
+    int rc = store_check_space(work->options.store, &err);
+    if (rc == 0 && store_wants_growth(work->options.store)) {
+        rc = store_grow(work->options.store, &err);
+        rc = rc == ERROR_FULL ? 0 : rc; /* at its maximum: it is full when a put says so */
+    }
+    if (rc == ERROR_FULL) {
+        set_full(work, true);
+        loop_timer_start(work->space_timer, WORK_SPACE_CHECK_MS);
+    } else if (rc != 0) {
+        log_msg(LOG_ERROR, work->area, "%s", err.message);
+    }
+}
+
+static int first_order(void *arg, struct bytes key, struct bytes value)
+{
+    (void)value;
+    uint64_t order = key_u64_at(key, 2);
+    *(int64_t *)arg = order > INT64_MAX ? INT64_MAX : (int64_t)order;
+    return 1;
+}
+
+void work_arm_timer(struct work *work)
+{
+    static const enum job_state shelves[] = {JOB_WAITING, JOB_AWAITING};
+    if (!work->is_due_stale || work->is_full) {
+        return;
+    }
+    work->is_due_stale = false;
+    int64_t next = schedule_next(work);
+    for (size_t i = 0; i < 2; i++) {
+        int64_t order = INT64_MAX;
+        struct key prefix;
+        job_shelf_prefix(&prefix, shelves[i], true);
+        int rc = work_range(work, &prefix, false, first_order, &order);
+        work_note_rc(work, rc < 0 ? rc : 0);
+        next = order < next ? order : next;
+    }
+    if (next == INT64_MAX) {
+        loop_timer_stop(work->due_timer);
+        return;
+    }
+    int64_t delay = next - work_now_ms(work);
+    delay = delay < 0 ? 0 : delay;
+    loop_timer_start(work->due_timer, delay > WORK_TIMER_MAX_MS ? WORK_TIMER_MAX_MS : delay);
+}
+
+/* ---- Waking what is due ------------------------------------------------------------------------ */
+
+struct due {
+    struct id_list ids;
+    struct id_list orders;
+    int64_t now_ms;
+};
+
+static int collect_due(void *arg, struct bytes key, struct bytes value)
+{
+    (void)value;
+    struct due *due = arg;
+    uint64_t order = key_u64_at(key, 2);
+    if (order > (uint64_t)due->now_ms || due->ids.count >= WORK_DUE_PER_TURN) {
+        return 1;
+    }
+    id_list_add(&due->orders, order);
+    id_list_add(&due->ids, key_last_u64(key));
+    return 0;
+}
+
+static int wake_due(struct work *work, enum job_state state, uint64_t order, uint64_t id)
+{
+    struct job_info info;
+    int rc = job_take(work, id, &info);
+    if (rc == ERROR_NOT_FOUND || (rc == 0 && info.state != state)) {
+        /* An index entry without its job would be due for ever. */
+        struct key key;
+        job_shelf_prefix(&key, state, true);
+        key_u64(&key, order);
+        key_u64(&key, id);
+        if (rc == 0) {
+            job_info_free(&info);
+        }
+        return work_delete(work, &key);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (info.wait_name[0] != '\0') {
+        rc = job_wait_finish(work, &info, 0);
+    }
+    if (rc == 0) {
+        rc = job_make_ready(work, &info, false);
+    }
+    job_info_free(&info);
+    return rc;
+}
+
+static int run_due_shelf(struct work *work, enum job_state state)
+{
+    struct due due = {.now_ms = work_now_ms(work)};
+    struct key prefix;
+    job_shelf_prefix(&prefix, state, true);
+    int rc = work_range(work, &prefix, false, collect_due, &due);
+    rc = rc < 0 ? work_note_rc(work, rc) : 0;
+    for (size_t i = 0; i < due.ids.count && rc == 0; i++) {
+        rc = work_nested_begin(work);
+        if (rc == 0) {
+            rc = work_unit_end(work, wake_due(work, state, due.orders.ids[i], due.ids.ids[i]));
+        }
+    }
+    id_list_free(&due.ids);
+    id_list_free(&due.orders);
+    return rc;
+}
+
+int work_run_due(struct work *work)
+{
+    if (!work->is_due || work->is_full || work->is_committing) {
+        return 0;
+    }
+    work->is_due = false;
+    work->is_due_stale = true;
+    int rc = run_due_shelf(work, JOB_WAITING);
+    if (rc == 0) {
+        rc = run_due_shelf(work, JOB_AWAITING);
+    }
+    if (rc == 0) {
+        rc = schedule_run_due(work);
+    }
+    return rc;
+}
+
+/* ---- Open, reload, close ----------------------------------------------------------------------- */
+
+static void drop_all_live(struct work *work)
+{
+    for (size_t i = 0; i < WORK_LIVE_BUCKETS; i++) {
+        while (work->live[i] != NULL) {
+            slice_drop_job(work, work->live[i]);
+        }
+    }
+}
+
+static void load_ready(struct work *work)
+{
+    struct key prefix;
+    job_shelf_prefix(&prefix, JOB_READY, true);
+    struct id_list ids = {0};
+    int rc = work_collect(work, &prefix, SIZE_MAX, &ids);
+    if (rc != 0) {
+        log_msg(LOG_ERROR, work->area, "the ready list cannot be read: %s", error_code_name(rc));
+    }
+    work->ready.head = 0;
+    work->ready.count = 0;
+    for (size_t i = 0; i < ids.count; i++) {
+        ready_queue_push(&work->ready, ids.ids[i]);
+    }
+    id_list_free(&ids);
+}
+
+void work_reload(struct work *work)
+{
+    drop_all_live(work);
+    pending_cut(work, 0);
+    memset(work->sequences, 0, sizeof work->sequences);
+    load_ready(work);
+    work->is_due = true;
+    work->is_due_stale = true;
+}
+
+void work_drop_turn(struct work *work)
+{
+    log_msg(LOG_WARN, work->area, "a turn was dropped: the store is full");
+    work->stats.turns_dropped++;
+    store_abort(work->options.store);
+    work->depth = 0;
+    work->running = NULL;
+    work->must_drop = false;
+    struct outbox dropped = {0};
+    outbox_move(&work->outbox, &dropped);
+    outbox_run(&dropped, false);
+    work_reload(work);
+
+    struct error err;
+    error_clear(&err);
+    int rc = store_check_space(work->options.store, &err);
+    if (rc == 0) {
+        rc = store_grow(work->options.store, &err);
+    }
+    if (rc == 0) {
+        rc = work_nested_begin(work);
+        /* Coroutines are gone: what they had on its way is unknown, as after a crash. */
+        rc = rc == 0 ? work_unit_end(work, effect_recover(work)) : rc;
+    }
+    if (rc != 0 && work->fatal == 0) {
+        work->must_drop = false;
+        store_abort(work->options.store);
+        set_full(work, true);
+        loop_timer_start(work->space_timer, WORK_SPACE_CHECK_MS);
+    }
+}
+
+static int count_crash(struct work *work)
+{
+    uint64_t id;
+    struct job_info info;
+    if (!crash_file_take(work->options.crash_file, work->client, &id)) {
+        return 0;
+    }
+    int rc = job_take(work, id, &info);
+    if (rc != 0) {
+        return rc == ERROR_NOT_FOUND ? 0 : rc;
+    }
+    if (info.state == JOB_READY) {
+        info.unclean++;
+        log_msg(LOG_WARN, work->area, "job %llu was running when the process ended (%u in a row)",
+                (unsigned long long)id, (unsigned)info.unclean);
+        if (info.unclean >= CRASH_LIMIT) {
+            struct exception_cause cause = {
+                .cause = EXCEPTION_CRASHED,
+                .subject = info.key,
+                .message = "the process ended three times while this job ran",
+                .remedy = "Correct the flow, then retry the job.",
+            };
+            job_set_text(&info.reason, "crash");
+            rc = job_move(work, &info, JOB_DEAD, 0);
+            rc = rc != 0 ? rc : exception_wait(work, id, &cause);
+            rc = rc != 0 ? rc : counter_add(work, "jobs.dead", 1);
+        } else {
+            rc = job_store(work, &info);
+        }
+    }
+    job_info_free(&info);
+    return rc;
+}
+
+static int recover(struct work *work)
+{
+    int rc = work_nested_begin(work);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = count_crash(work);
+    if (rc == 0) {
+        rc = effect_recover(work);
+    }
+    rc = work_unit_end(work, rc);
+    return rc;
+}
+
+int work_open(struct work **work_out, const struct work_options *options, struct error *err)
+{
+    *work_out = NULL;
+    struct work *work = xcalloc(1, sizeof *work);
+    work->options = *options;
+    work->client = xstrdup(options->client);
+    work->options.client = work->client;
+    work->area = xasprintf("client %s", options->client);
+    work->client_hash = crash_file_hash(options->client);
+    backoff_complete(&work->options.retry, NULL);
+    if (!options->is_read_only) {
+        work->due_timer = loop_timer_new(options->loop, on_due, work);
+        work->space_timer = loop_timer_new(options->loop, on_space, work);
+        int rc = recover(work);
+        if (rc == 0) {
+            rc = work_generation_changed(work, options->generation);
+        }
+        if (rc != 0 && rc != ERROR_FULL) {
+            int code = error_set(err, rc, "opening the work of %s: %s", options->client,
+                                 error_code_name(rc));
+            work_close(work);
+            return code;
+        }
+        if (rc == ERROR_FULL) {
+            work_drop_turn(work);
+        } else {
+            work_reload(work);
+        }
+    }
+    *work_out = work;
+    return 0;
+}
+
+void work_close(struct work *work)
+{
+    if (work == NULL) {
+        return;
+    }
+    assert(work->running == NULL);
+    drop_all_live(work);
+    if (!work->options.is_read_only && !store_is_committing(work->options.store)) {
+        store_abort(work->options.store);
+    }
+    outbox_run(&work->outbox, false);
+    outbox_run(&work->sealed, false);
+    pending_cut(work, 0);
+    free(work->pending);
+    free(work->ready.ids);
+    loop_timer_free(work->due_timer);
+    loop_timer_free(work->space_timer);
+    free(work->client);
+    free(work->area);
+    free(work);
+}
+
+/* ---- Small questions --------------------------------------------------------------------------- */
+
+const char *work_client(const struct work *work)
+{
+    return work->client;
+}
+
+struct store *work_store(struct work *work)
+{
+    return work->options.store;
+}
+
+struct clock *work_clock(struct work *work)
+{
+    return work->options.clock;
+}
+
+struct random_source *work_random(struct work *work)
+{
+    return work->options.random;
+}
+
+int64_t work_now_ms(struct work *work)
+{
+    return clock_wall_ms(work->options.clock);
+}
+
+int64_t work_live_from_ms(const struct work *work)
+{
+    return work->options.live_from_ms;
+}
+
+uint64_t work_generation(const struct work *work)
+{
+    return work->options.generation;
+}
+
+bool work_is_full(const struct work *work)
+{
+    return work->is_full;
+}
+
+bool work_has_ready(const struct work *work)
+{
+    return work->ready.count > 0 && !work->is_full && !work->is_committing;
+}
+
+size_t work_live_count(const struct work *work)
+{
+    return work->live_count;
+}
+
+const struct work_stats *work_stats(const struct work *work)
+{
+    return &work->stats;
+}
+
+void work_set_policy(struct work *work, const struct work_lookup *lookup,
+                     const struct backoff_policy *retry, int64_t live_from_ms)
+{
+    work->options.lookup = *lookup;
+    work->options.retry = *retry;
+    backoff_complete(&work->options.retry, NULL);
+    work->options.live_from_ms = live_from_ms;
+}
+
+/* ---- Generations and connections --------------------------------------------------------------- */
+
+static int generation_stored(struct work *work, const struct key *key, uint64_t *generation_out)
+{
+    struct bytes value;
+    int rc = work_get(work, key, &value);
+    if (rc != 0) {
+        *generation_out = 0;
+        return rc == ERROR_NOT_FOUND ? 0 : rc;
+    }
+    struct record_reader r;
+    record_open(&r, value);
+    *generation_out = record_get_u64(&r);
+    return 0;
+}
+
+int work_generation_changed(struct work *work, uint64_t generation)
+{
+    work->options.generation = generation;
+    struct key key;
+    key_begin(&key, KEY_META);
+    key_raw(&key, bytes_str("generation"));
+    uint64_t stored;
+    int rc = work_nested_begin(work);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = generation_stored(work, &key, &stored);
+    if (rc == 0 && stored != generation) {
+        struct buf value;
+        work_value(&value, 1);
+        record_u64(&value, generation);
+        rc = work_put(work, &key, &value);
+        if (rc == 0 && stored != 0) {
+            rc = exception_reload(work);
+        }
+    }
+    return work_unit_end(work, rc);
+}
+
+uint64_t work_parked_count(struct work *work, const char *connection)
+{
+    struct exception exception;
+    if (exception_load(work, EXCEPTION_CONNECTION_DOWN, connection, &exception) != 0) {
+        return 0;
+    }
+    uint64_t waiting = exception.waiting;
+    exception_free(&exception);
+    return waiting;
+}
+
+static int is_parked(void *arg, uint64_t job_id)
+{
+    id_list_add(arg, job_id);
+    return 0;
+}
+
+/* The one job to test a connection with: the earliest of those parked. */
+static int release_probe(struct work *work, const char *connection)
+{
+    struct id_list ids = {0};
+    int rc = exception_each_waiter(work, EXCEPTION_CONNECTION_DOWN, connection, is_parked, &ids);
+    size_t parked = 0;
+    for (size_t i = 0; i < ids.count && rc == 0; i++) {
+        struct job_info info;
+        if (job_load(work, ids.ids[i], &info) == 0) {
+            if (info.state == JOB_WAITING && strcmp(info.parked_on, connection) == 0) {
+                ids.ids[parked++] = ids.ids[i];
+            }
+            job_info_free(&info);
+        }
+    }
+    ids.count = parked;
+    if (rc == 0) {
+        rc = job_release_first(work, &ids);
+    }
+    id_list_free(&ids);
+    return rc;
+}
+
+int work_connection_up(struct work *work, const char *connection, bool is_probe_only)
+{
+    int rc = work_nested_begin(work);
+    if (rc != 0) {
+        return rc;
+    }
+    if (is_probe_only) {
+        rc = release_probe(work, connection);
+    } else {
+        struct exception_closing closing = {CLOSED_BY_PROOF, NULL, "the connection answers again"};
+        rc = exception_close(work, EXCEPTION_CONNECTION_DOWN, connection, &closing);
+        rc = rc == ERROR_NOT_FOUND ? 0 : rc;
+    }
+    return work_unit_end(work, rc);
+}

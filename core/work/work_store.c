@@ -1,0 +1,299 @@
+/*
+ * Store access of this room: every write notices a full map (the turn must be dropped) and a broken disk
+ * (the host must stop), so that no caller can forget it.
+ */
+#include "core/base/log.h"
+#include "core/base/xalloc.h"
+#include "core/work/work_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#define BLOB_VERSION 1
+#define SEQUENCE_VERSION 1
+#define MARK_VERSION 1
+#define COMPRESS_LEVEL 1 /* measured by others many times: speed matters here, not the last percent */
+
+enum blob_encoding { BLOB_PLAIN, BLOB_ZLIB };
+
+int work_note_rc(struct work *work, int rc)
+{
+    if (work->must_drop && rc != 0 && rc != ERROR_NOT_FOUND) {
+        return ERROR_FULL; /* a transaction that ran full refuses everything after it */
+    }
+    if (rc == ERROR_FULL) {
+        work->must_drop = true;
+    } else if (rc == ERROR_IO && work->fatal == 0) {
+        work->fatal = error_set(&work->fatal_error, ERROR_IO, "%s: the store failed", work->client);
+    }
+    return rc;
+}
+
+int work_get(struct work *work, const struct key *key, struct bytes *value_out)
+{
+    return work_note_rc(work, store_get(work->options.store, key_bytes(key), value_out));
+}
+
+bool work_has(struct work *work, const struct key *key)
+{
+    struct bytes ignored;
+    return work_get(work, key, &ignored) == 0;
+}
+
+void work_value(struct buf *value, uint8_t version)
+{
+    buf_init(value, RECORD_MAX_BYTES);
+    record_begin(value, version);
+}
+
+int work_put(struct work *work, const struct key *key, struct buf *value)
+{
+    int rc = value->has_failed ? ERROR_LIMIT : 0;
+    if (rc == 0) {
+        rc = store_put(work->options.store, key_bytes(key), buf_bytes(value));
+    }
+    buf_free(value);
+    return work_note_rc(work, rc);
+}
+
+int work_put_mark(struct work *work, const struct key *key)
+{
+    const uint8_t version = MARK_VERSION;
+    return work_note_rc(work,
+                        store_put(work->options.store, key_bytes(key), bytes_of(&version, 1)));
+}
+
+int work_delete(struct work *work, const struct key *key)
+{
+    int rc = store_delete(work->options.store, key_bytes(key));
+    return rc == ERROR_NOT_FOUND ? 0 : work_note_rc(work, rc);
+}
+
+int work_range(struct work *work, const struct key *prefix, bool is_reverse, store_range_fn fn,
+               void *arg)
+{
+    return store_range_prefix(work->options.store, key_bytes(prefix), is_reverse, fn, arg);
+}
+
+/* ---- Lists of ids and keys -------------------------------------------------------------------- */
+
+void id_list_add(struct id_list *list, uint64_t id)
+{
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 16 : list->capacity * 2;
+        list->ids = xrealloc(list->ids, list->capacity * sizeof *list->ids);
+    }
+    list->ids[list->count++] = id;
+}
+
+void id_list_free(struct id_list *list)
+{
+    free(list->ids);
+    memset(list, 0, sizeof *list);
+}
+
+struct collecting {
+    struct id_list *ids;
+    size_t max;
+};
+
+static int collect_id(void *arg, struct bytes key, struct bytes value)
+{
+    (void)value;
+    struct collecting *c = arg;
+    id_list_add(c->ids, key_last_u64(key));
+    return c->ids->count >= c->max ? 1 : 0;
+}
+
+int work_collect(struct work *work, const struct key *prefix, size_t max, struct id_list *ids)
+{
+    struct collecting c = {ids, max};
+    int rc = work_range(work, prefix, false, collect_id, &c);
+    return rc < 0 ? work_note_rc(work, rc) : 0;
+}
+
+static int copy_key(void *arg, struct bytes key, struct bytes value)
+{
+    (void)value;
+    struct key *copy = arg;
+    copy->size = 0;
+    key_raw(copy, key);
+    return 1;
+}
+
+int work_delete_prefix(struct work *work, const struct key *prefix)
+{
+    for (;;) {
+        struct key key;
+        int found = work_range(work, prefix, false, copy_key, &key);
+        if (found <= 0) {
+            return work_note_rc(work, found);
+        }
+        int rc = work_delete(work, &key);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+}
+
+/* ---- Blobs ------------------------------------------------------------------------------------ */
+
+int work_put_blob(struct work *work, const struct key *key, struct bytes blob)
+{
+    struct buf value;
+    work_value(&value, BLOB_VERSION);
+    if (blob.size > EVENT_COMPRESS_ABOVE && blob.size < RECORD_MAX_BYTES) {
+        uLongf packed_size = compressBound(blob.size);
+        unsigned char *packed = xmalloc(packed_size);
+        int z = compress2(packed, &packed_size, (const unsigned char *)blob.data, blob.size,
+                          COMPRESS_LEVEL);
+        if (z == Z_OK && packed_size < blob.size) {
+            record_u8(&value, BLOB_ZLIB);
+            record_u64(&value, blob.size);
+            record_bytes(&value, bytes_of(packed, packed_size));
+            free(packed);
+            return work_put(work, key, &value);
+        }
+        free(packed);
+    }
+    record_u8(&value, BLOB_PLAIN);
+    record_u64(&value, blob.size);
+    record_bytes(&value, blob);
+    return work_put(work, key, &value);
+}
+
+static int unpack(enum blob_encoding encoding, struct bytes stored, char *data, size_t size)
+{
+    if (encoding == BLOB_PLAIN) {
+        if (stored.size != size) {
+            return ERROR_CORRUPT;
+        }
+        if (size > 0) {
+            memcpy(data, stored.data, size);
+        }
+        return 0;
+    }
+    uLongf got = size;
+    int z = uncompress((unsigned char *)data, &got, (const unsigned char *)stored.data, stored.size);
+    return z == Z_OK && got == size ? 0 : ERROR_CORRUPT;
+}
+
+int work_get_blob(struct work *work, const struct key *key, char **data_out, size_t *size_out)
+{
+    *data_out = NULL;
+    *size_out = 0;
+    struct bytes value;
+    int rc = work_get(work, key, &value);
+    if (rc != 0) {
+        return rc;
+    }
+    struct record_reader r;
+    record_open(&r, value);
+    enum blob_encoding encoding = record_get_u8(&r);
+    uint64_t size = record_get_u64(&r);
+    struct bytes stored = record_get_bytes(&r);
+    if (r.is_bad || r.version != BLOB_VERSION || encoding > BLOB_ZLIB || size > RECORD_MAX_BYTES) {
+        return ERROR_CORRUPT;
+    }
+    char *data = xmalloc(size + 1);
+    rc = unpack(encoding, stored, data, size);
+    if (rc != 0) {
+        free(data);
+        return rc;
+    }
+    data[size] = '\0';
+    *data_out = data;
+    *size_out = size;
+    return 0;
+}
+
+/* ---- Numbers ---------------------------------------------------------------------------------- */
+
+static const char *sequence_name(enum work_sequence which)
+{
+    static const char *const names[] = {
+#define SEQUENCE_NAME(symbol, name) [symbol] = (name),
+        WORK_SEQUENCE_LIST(SEQUENCE_NAME)
+#undef SEQUENCE_NAME
+    };
+    return names[which];
+}
+
+static int sequence_read(struct work *work, const struct key *key, struct sequence *s)
+{
+    struct bytes value;
+    int rc = work_get(work, key, &value);
+    if (rc != 0 && rc != ERROR_NOT_FOUND) {
+        return rc;
+    }
+    s->next = 1;
+    if (rc == 0) {
+        struct record_reader r;
+        record_open(&r, value);
+        s->next = record_get_u64(&r);
+        if (r.is_bad || r.version != SEQUENCE_VERSION || s->next == 0) {
+            return ERROR_CORRUPT;
+        }
+    }
+    s->reserved = s->next;
+    s->is_loaded = true;
+    return 0;
+}
+
+int work_next(struct work *work, enum work_sequence which, uint64_t *number_out)
+{
+    struct sequence *s = &work->sequences[which];
+    if (s->next >= s->reserved) {
+        struct key key;
+        key_begin(&key, KEY_META);
+        key_raw(&key, bytes_str(sequence_name(which)));
+        int rc = s->is_loaded ? 0 : sequence_read(work, &key, s);
+        if (rc != 0) {
+            return rc;
+        }
+        struct buf value;
+        work_value(&value, SEQUENCE_VERSION);
+        record_u64(&value, s->next + WORK_SEQUENCE_BLOCK);
+        rc = work_put(work, &key, &value);
+        if (rc != 0) {
+            return rc;
+        }
+        s->reserved = s->next + WORK_SEQUENCE_BLOCK;
+    }
+    *number_out = s->next++;
+    return 0;
+}
+
+/* ---- Broken records ---------------------------------------------------------------------------- */
+
+void work_quarantine(struct work *work, const struct key *key)
+{
+    work->stats.quarantined++;
+    uint64_t bit = 1ull << (key->data[0] & 63);
+    if ((work->quarantine_logged & bit) == 0) {
+        work->quarantine_logged |= bit;
+        log_msg(LOG_ERROR, work->area, "a broken record of table %s was put aside",
+                key_table_name(key->data[0]));
+    }
+    struct bytes value;
+    uint64_t seq;
+    if (work->options.is_read_only || work_get(work, key, &value) != 0) {
+        return;
+    }
+    /* Copied first: the value is borrowed until the next write, and work_next writes. */
+    struct buf copy;
+    work_value(&copy, 1);
+    record_bytes(&copy, key_bytes(key));
+    record_bytes(&copy, value);
+    if (work_next(work, SEQUENCE_QUARANTINE, &seq) != 0) {
+        buf_free(&copy);
+        return;
+    }
+    struct key aside;
+    key_begin(&aside, KEY_QUARANTINE);
+    key_u64(&aside, seq);
+    if (work_put(work, &aside, &copy) == 0 && work_delete(work, key) != 0) {
+        log_msg(LOG_ERROR, work->area, "a broken record could not be removed");
+    }
+}
