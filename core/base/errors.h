@@ -29,7 +29,7 @@ void error_clear(struct error *err);
 
 /* Sets code and message and returns the code. err may be NULL. */
 int error_set(struct error *err, int code, const char *fmt, ...) NEAP_PRINTF(3, 4);
-int error_set_v(struct error *err, int code, const char *fmt, va_list args);
+int error_set_v(struct error *err, int code, const char *fmt, va_list args) NEAP_PRINTF(3, 0);
 
 /* As error_set, appending the text of sys_errno. */
 int error_set_errno(struct error *err, int code, int sys_errno, const char *fmt, ...)
