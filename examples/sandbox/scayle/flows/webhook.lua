@@ -18,9 +18,7 @@ end
 
 -- A key that looks like a UUID and is the same in every copy.
 local function key_of(id)
-    local hex = crypto.sha256(id):gsub("[^%x]", function(c)
-        return ("%02x"):format(c:byte())
-    end)
+    local hex = crypto.sha256(id)
     return ("%s-%s-4%s-9%s-%s"):format(
         hex:sub(1, 8),
         hex:sub(9, 12),

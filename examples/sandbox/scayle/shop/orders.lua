@@ -211,7 +211,7 @@ local function from_template(body)
     for _, name in ipairs(orders.TEMPLATES) do
         if name == body.template then
             -- Through JSON, so that the module's own table is never changed.
-            local order = json.decode(json.encode(require("shop.templates." .. name)))
+            local order = json.decode(json.encode((require("shop.templates." .. name))))
             local keeps = name == "mixed_fulfilment_states"
             local expect = keeps and "held:order_already_processed" or "posted"
             return order, { kind = "template." .. name, expect = expect, keep_states = keeps }
