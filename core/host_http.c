@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/json_writer.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/ops/metrics_page.h"

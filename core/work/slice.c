@@ -452,7 +452,7 @@ int slice_run(struct work *work)
         if (job != NULL && !job->is_queued) {
             continue; /* a stale entry: it waits for something */
         }
-        if (job == NULL) {
+        if (job == NULL && !work->is_draining) {
             rc = start(work, id, &job);
             if (rc != 0) {
                 return rc;

@@ -30,7 +30,11 @@ int timeline_add(struct work *work, const char *key, const struct timeline_entry
     record_str(&value, entry->kind);
     record_bytes(&value, bytes_of(text, strnlen(text, TIMELINE_TEXT_MAX)));
     record_str(&value, strlen(data) > TIMELINE_TEXT_MAX ? "" : data);
-    return work_put(work, &place, &value);
+    rc = work_put(work, &place, &value);
+    if (rc == 0 && work->options.listener.on_timeline != NULL) {
+        work->options.listener.on_timeline(work->options.listener.arg, key, entry);
+    }
+    return rc;
 }
 
 struct walk {

@@ -307,9 +307,10 @@ void work_tend_space(struct work *work)
     struct error err;
     error_clear(&err);
     int64_t now = clock_mono_ms(work->options.clock);
-    if (work->is_full || now < work->space_due_ms) {
-        return;
+    if (work->is_full || now < work->space_due_ms || store_is_dirty(work->options.store)) {
+        return; /* released calls wrote already: after their commit */
     }
+    store_abort(work->options.store);
     work->space_due_ms = now + WORK_SPACE_CHECK_MS / 5;
     int rc = store_check_space(work->options.store, &err);
     if (rc == 0 && store_wants_growth(work->options.store)) {
@@ -426,7 +427,7 @@ static int run_due_shelf(struct work *work, enum job_state state)
 
 int work_run_due(struct work *work)
 {
-    if (!work->is_due || work->is_full || work->is_committing) {
+    if (!work->is_due || work->is_full || work->is_committing || work->is_draining) {
         return 0;
     }
     work->is_due = false;
@@ -486,11 +487,13 @@ void work_drop_turn(struct work *work)
     store_abort(work->options.store);
     work->depth = 0;
     work->running = NULL;
-    work->must_drop = false;
     struct outbox dropped = {0};
     outbox_move(&work->outbox, &dropped);
     outbox_run(&dropped, false);
     work_reload(work);
+    /* Until here every write was refused, so that nothing is open when the map grows. */
+    work->must_drop = false;
+    store_abort(work->options.store);
 
     struct error err;
     error_clear(&err);
@@ -649,6 +652,11 @@ int64_t work_live_from_ms(const struct work *work)
 uint64_t work_generation(const struct work *work)
 {
     return work->options.generation;
+}
+
+void work_drain(struct work *work)
+{
+    work->is_draining = true;
 }
 
 bool work_is_full(const struct work *work)

@@ -22,6 +22,7 @@
 struct work;
 struct job;
 struct event_answer;
+struct timeline_entry;
 struct exception;
 
 /* Why a slice came back. */
@@ -83,6 +84,9 @@ struct work_listener {
     void (*on_answer)(void *arg, uint64_t event_seq, const struct event_answer *answer);
     /* An exception was opened; is_first: no other of its cause was open (alert at once, else digest). */
     void (*on_exception)(void *arg, const struct exception *exception, bool is_first);
+    /* A line was written to a timeline: as it is written, so a dropped turn may still take it back. entry is
+     * borrowed; must not write. For people who watch, never for decisions. */
+    void (*on_timeline)(void *arg, const char *key, const struct timeline_entry *entry);
     /* The client became full or has room again. */
     void (*on_full)(void *arg, bool is_full);
 };
@@ -151,6 +155,10 @@ int work_connection_up(struct work *work, const char *connection,
                        bool is_probe_only) NEAP_MUST_USE;
 /* Jobs parked on this connection. */
 uint64_t work_parked_count(struct work *work, const char *connection);
+
+/* From now on no job starts, no wait ends and no schedule ticks; coroutines alive go on to their end. What is left
+ * is durable and goes on at the next start. */
+void work_drain(struct work *work);
 
 bool work_is_full(const struct work *work);  /* no space: accepts are refused, nothing runs */
 bool work_has_ready(const struct work *work); /* something could run now */

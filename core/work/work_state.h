@@ -96,6 +96,7 @@ struct work {
     bool is_committing;
     bool must_drop; /* this turn cannot be kept */
     bool is_full;
+    bool is_draining; /* nothing new starts */
     int fatal; /* ERROR_IO once seen */
     struct error fatal_error;
 
