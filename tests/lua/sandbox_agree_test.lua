@@ -1,6 +1,6 @@
---- Invented orders all the way: simulated SCAYLE, mapper, connector, simulated Khaos. What is posted is
---- imported by the strict Khaos and comes, by its own arithmetic, to what the shopper paid; what must be
---- held is held for its cause.
+--- Invented orders all the way: simulated SCAYLE, mapper, connector, simulated Khaos. What is
+--- posted is imported by the strict Khaos and comes, by its own arithmetic, to what the shopper
+--- paid; what must be held is held for its cause.
 ---
 --- Settings: seeds=5 (how many per kind).
 
@@ -34,8 +34,8 @@ local SETTINGS = {
 local function new_circle()
     local time = support.time()
     return {
-        shop = shop_world.open({ store = support.store(), time = time }),
-        erp = erp_world.open({ store = support.store(), time = time }),
+        shop = shop_world.open({store = support.store(), time = time}),
+        erp = erp_world.open({store = support.store(), time = time}),
     }
 end
 
@@ -60,7 +60,7 @@ local function company_code(circle, customer)
     end
     local customers = require("connectors.khaos_soap.customers")
     local document = customers.build_xml(customer)
-    local value = assert(companies.import(circle.erp, { Customers = document, Method = "3" }))
+    local value = assert(companies.import(circle.erp, {Customers = document, Method = "3"}))
     local imported = value[2].fields[2][3].items[1]
     local skipped = value[2].fields[3][3].items[1]
     assert(imported, skipped and skipped.fields[2][3])
@@ -110,7 +110,7 @@ return function(t)
     end
     local seeds = tonumber(t.settings and t.settings.seeds) or 5
     local good, held = generator.kinds()
-    for _, list in ipairs({ good, held }) do
+    for _, list in ipairs({good, held}) do
         for _, kind in ipairs(list) do
             t.case("an invented order goes the way it must: " .. kind, function()
                 local circle = new_circle()
@@ -125,7 +125,7 @@ return function(t)
     t.case("every sample order goes the way it must", function()
         local circle = new_circle()
         for _, name in ipairs(shop_orders.TEMPLATES) do
-            local order, record = shop_orders.place_from(circle.shop, { template = name })
+            local order, record = shop_orders.place_from(circle.shop, {template = name})
             play(t, circle, order, record)
         end
     end)

@@ -15,21 +15,25 @@ local xml = require("neap.xml")
 
 local ORDER = [[<SALES_ORDERS><SALES_ORDER><CUSTOMER_DETAIL><IS_NEW_CUSTOMER>0</IS_NEW_CUSTOMER>
 <OTHER_REF>FO-C-50417-GBP</OTHER_REF><COMPANY_CLASS>Web Retail</COMPANY_CLASS>
-<ADDRESSES><INVADDR><IADDRESS1>14 Orchard Row</IADDRESS1><ITOWN>Leeds</ITOWN><IPOSTCODE>LS7 3QT</IPOSTCODE>
-<ICOUNTRY_CODE>GBR</ICOUNTRY_CODE><IFORENAME>Priya</IFORENAME><ISURNAME>Hallworth</ISURNAME></INVADDR>
+<ADDRESSES><INVADDR><IADDRESS1>14 Orchard Row</IADDRESS1>
+<ITOWN>Leeds</ITOWN><IPOSTCODE>LS7 3QT</IPOSTCODE>
+<ICOUNTRY_CODE>GBR</ICOUNTRY_CODE><IFORENAME>Priya</IFORENAME>
+<ISURNAME>Hallworth</ISURNAME></INVADDR>
 </ADDRESSES></CUSTOMER_DETAIL>
 <PAYMENTS><PAYMENT_DETAIL><PAYMENT_AMOUNT>34.93</PAYMENT_AMOUNT><PAYMENT_TYPE>2</PAYMENT_TYPE>
-<AUTH_CODE>AUTH</AUTH_CODE><ACCOUNT_NAME>Web Card Clearing</ACCOUNT_NAME></PAYMENT_DETAIL></PAYMENTS>
+<AUTH_CODE>AUTH</AUTH_CODE><ACCOUNT_NAME>Web Card Clearing</ACCOUNT_NAME>
+</PAYMENT_DETAIL></PAYMENTS>
 <ORDER_HEADER><ORDER_DATE>2026-05-04T11:02:58</ORDER_DATE><ORDER_AMOUNT>34.93</ORDER_AMOUNT>
 <ORDER_CURRENCY_CODE>GBP</ORDER_CURRENCY_CODE><ASSOCIATED_REF>SC204417</ASSOCIATED_REF>
 <DELIVERY_GRS>4.95</DELIVERY_GRS><COURIER_CODE>DPD_UK</COURIER_CODE><BRAND>Fellside</BRAND>
 <SALES_SOURCE>Web UK</SALES_SOURCE></ORDER_HEADER>
 <ORDER_ITEMS><ORDER_ITEM><STOCK_CODE>FO-SCK-0007-L</STOCK_CODE><MAPPING_TYPE>1</MAPPING_TYPE>
-<ORDER_QTY>2</ORDER_QTY><PRICE_GRS>14.99</PRICE_GRS><TAX_RATE>1</TAX_RATE></ORDER_ITEM></ORDER_ITEMS>
+<ORDER_QTY>2</ORDER_QTY><PRICE_GRS>14.99</PRICE_GRS><TAX_RATE>1</TAX_RATE>
+</ORDER_ITEM></ORDER_ITEMS>
 </SALES_ORDER></SALES_ORDERS>]]
 
 local function new_world(settings)
-    return world.open({ store = support.store(), time = support.time(), settings = settings })
+    return world.open({store = support.store(), time = support.time(), settings = settings})
 end
 
 -- The document with pieces replaced: {from = to}, plain text.
@@ -51,7 +55,8 @@ end
 local function soap_request(operation, parameters)
     local parts = {}
     for _, parameter in ipairs(parameters or {}) do
-        parts[#parts + 1] = ("<%s>%s</%s>"):format(parameter[1], soap.escape(parameter[2]), parameter[1])
+        parts[#parts + 1] = ("<%s>%s</%s>"):format(parameter[1], soap.escape(parameter[2]),
+            parameter[1])
     end
     return {
         method = "POST",
@@ -72,21 +77,21 @@ end
 
 -- method, quantity, unit, percent, rate, then discount, net, tax, gross
 local VECTORS = {
-    { "gross", "2", "25.00", "10", "0.20", "5.00", "37.50", "7.50", "45.00" },
-    { "gross", "1", "129.99", "0", "0.20", "0.00", "108.33", "21.66", "129.99" },
-    { "gross", "1", "14.50", "0", "0", "0.00", "14.50", "0.00", "14.50" },
-    { "gross", "5", "9.99", "0", "0.20", "0.00", "41.63", "8.32", "49.95" },
-    { "gross", "3", "0.99", "33.33", "0.20", "0.99", "1.66", "0.32", "1.98" },
-    { "gross", "7", "1.05", "12.5", "0.05", "0.92", "6.12", "0.31", "6.43" },
-    { "gross", "1", "49.95", "100", "0.20", "49.95", "0.01", "-0.01", "0.00" },
-    { "gross", "13", "17.25", "7.5", "0.20", "16.82", "172.86", "34.57", "207.43" },
-    { "gross", "3", "2.225", "0", "0.20", "0.00", "5.57", "1.11", "6.68" },
-    { "net", "24", "9.85", "5", "0.20", "11.82", "224.58", "44.92", "269.50" },
-    { "net", "6", "31.20", "0", "0.20", "0.00", "187.20", "37.44", "224.64" },
-    { "net", "12", "4.10", "0", "0", "0.00", "49.20", "0.00", "49.20" },
-    { "net", "9", "8.33", "15", "0.20", "11.25", "63.72", "12.74", "76.46" },
-    { "net", "1", "0.03", "50", "0.20", "0.02", "0.01", "0.00", "0.01" },
-    { "net", "100", "0.125", "0", "0.20", "0.00", "12.50", "2.50", "15.00" },
+    {"gross", "2", "25.00", "10", "0.20", "5.00", "37.50", "7.50", "45.00"},
+    {"gross", "1", "129.99", "0", "0.20", "0.00", "108.33", "21.66", "129.99"},
+    {"gross", "1", "14.50", "0", "0", "0.00", "14.50", "0.00", "14.50"},
+    {"gross", "5", "9.99", "0", "0.20", "0.00", "41.63", "8.32", "49.95"},
+    {"gross", "3", "0.99", "33.33", "0.20", "0.99", "1.66", "0.32", "1.98"},
+    {"gross", "7", "1.05", "12.5", "0.05", "0.92", "6.12", "0.31", "6.43"},
+    {"gross", "1", "49.95", "100", "0.20", "49.95", "0.01", "-0.01", "0.00"},
+    {"gross", "13", "17.25", "7.5", "0.20", "16.82", "172.86", "34.57", "207.43"},
+    {"gross", "3", "2.225", "0", "0.20", "0.00", "5.57", "1.11", "6.68"},
+    {"net", "24", "9.85", "5", "0.20", "11.82", "224.58", "44.92", "269.50"},
+    {"net", "6", "31.20", "0", "0.20", "0.00", "187.20", "37.44", "224.64"},
+    {"net", "12", "4.10", "0", "0", "0.00", "49.20", "0.00", "49.20"},
+    {"net", "9", "8.33", "15", "0.20", "11.25", "63.72", "12.74", "76.46"},
+    {"net", "1", "0.03", "50", "0.20", "0.02", "0.01", "0.00", "0.01"},
+    {"net", "100", "0.125", "0", "0.20", "0.00", "12.50", "2.50", "15.00"},
 }
 
 local function calculate(class, row, options)
@@ -103,21 +108,22 @@ local function arithmetic(t)
     t.case("the line rule gives every vector of the contract", function()
         for _, row in ipairs(VECTORS) do
             local r = calculate(row[1], row)
-            local got = { calc.text(r.discount), calc.text(r.net), calc.text(r.tax), calc.text(r.gross) }
-            t.equal(got, { row[6], row[7], row[8], row[9] }, row[2] .. " x " .. row[3])
+            local got = {calc.text(r.discount), calc.text(r.net), calc.text(r.tax),
+                calc.text(r.gross)}
+            t.equal(got, {row[6], row[7], row[8], row[9]}, row[2] .. " x " .. row[3])
         end
     end)
     t.case("how many decimals PRICE_NET keeps moves the total", function()
-        local row = { "net", "100", "9.5238", "0", "0.05" }
+        local row = {"net", "100", "9.5238", "0", "0.05"}
         t.equal(calc.text(calculate("net", row).gross), "1000.00")
-        t.equal(calc.text(calculate("net", row, { net_decimals = 2 }).gross), "999.60")
+        t.equal(calc.text(calculate("net", row, {net_decimals = 2}).gross), "999.60")
     end)
     t.case("a net price in a gross class follows the net rule", function()
-        local r = calculate("gross", { "net", "1", "14.50", "0", "0.07" })
+        local r = calculate("gross", {"net", "1", "14.50", "0", "0.07"})
         t.equal(calc.text(r.gross), "15.52")
     end)
     t.case("numbers with currency signs or separators are not numbers", function()
-        for _, text in ipairs({ "£1.00", "1,000.00", "", "1e3", ".5", "1.2.3" }) do
+        for _, text in ipairs({"£1.00", "1,000.00", "", "1e3", ".5", "1.2.3"}) do
             t.equal(calc.decimal(text), nil, text)
         end
     end)
@@ -125,26 +131,28 @@ end
 
 -- what is replaced, by what, words of the refusal
 local REFUSED = {
-    { "<ORDER_CURRENCY_CODE>GBP</ORDER_CURRENCY_CODE>", "<ORDER_CURRENCY>GBP</ORDER_CURRENCY>", "not a known element" },
-    { "<ITOWN>Leeds</ITOWN>", "", "ITOWN is missing" },
-    { "14 Orchard Row", ("x"):rep(36), "longer than 35" },
-    { "<IS_NEW_CUSTOMER>0<", "<IS_NEW_CUSTOMER>1<", "must be -1 or 0" },
-    { "2026-05-04T11:02:58", "2026-05-04T11:02:58Z", "not a date-time" },
-    { "<PRICE_GRS>14.99", "<PRICE_GRS>£14.99", "plain digits" },
-    { "<TAX_RATE>1<", "<TAX_RATE>20<", "not a tax code" },
-    { ">Web Retail<", ">web retail<", "does not exist" },
-    { ">Web UK<", ">Web Mars<", "does not exist" },
-    { ">Fellside<", ">Nobody<", "does not exist" },
-    { ">DPD_UK<", ">OWL<", "does not exist" },
-    { ">Web Card Clearing<", ">Pocket<", "does not exist" },
-    { ">FO-SCK-0007-L<", ">FO-NOPE<", "stock code 'FO-NOPE' not found" },
-    { ">SC204417<", ">SC20441700000000<", "longer than 15" },
-    { "<MAPPING_TYPE>1</MAPPING_TYPE>", "", "MAPPING_TYPE is missing" },
-    { "<PRICE_GRS>14.99</PRICE_GRS>", "", "neither PRICE_NET nor PRICE_GRS" },
-    { "<PRICE_GRS>14.99", "<PRICE_GRS>-14.99", "negative price" },
-    { "<AUTH_CODE>AUTH<", "<CARD_NUMBER>4111 1111 1111 1111</CARD_NUMBER><AUTH_CODE>A<", "real card number" },
-    { "<ORDER_CURRENCY_CODE>GBP<", "<ORDER_CURRENCY_CODE>CHF<", "does not exist" },
-    { "<ORDER_ITEMS>", "<ORDER_ITEMS ID=\"1\"><NOTE/>", "not a known element" },
+    {"<ORDER_CURRENCY_CODE>GBP</ORDER_CURRENCY_CODE>", "<ORDER_CURRENCY>GBP</ORDER_CURRENCY>",
+        "not a known element"},
+    {"<ITOWN>Leeds</ITOWN>", "", "ITOWN is missing"},
+    {"14 Orchard Row", ("x"):rep(36), "longer than 35"},
+    {"<IS_NEW_CUSTOMER>0<", "<IS_NEW_CUSTOMER>1<", "must be -1 or 0"},
+    {"2026-05-04T11:02:58", "2026-05-04T11:02:58Z", "not a date-time"},
+    {"<PRICE_GRS>14.99", "<PRICE_GRS>£14.99", "plain digits"},
+    {"<TAX_RATE>1<", "<TAX_RATE>20<", "not a tax code"},
+    {">Web Retail<", ">web retail<", "does not exist"},
+    {">Web UK<", ">Web Mars<", "does not exist"},
+    {">Fellside<", ">Nobody<", "does not exist"},
+    {">DPD_UK<", ">OWL<", "does not exist"},
+    {">Web Card Clearing<", ">Pocket<", "does not exist"},
+    {">FO-SCK-0007-L<", ">FO-NOPE<", "stock code 'FO-NOPE' not found"},
+    {">SC204417<", ">SC20441700000000<", "longer than 15"},
+    {"<MAPPING_TYPE>1</MAPPING_TYPE>", "", "MAPPING_TYPE is missing"},
+    {"<PRICE_GRS>14.99</PRICE_GRS>", "", "neither PRICE_NET nor PRICE_GRS"},
+    {"<PRICE_GRS>14.99", "<PRICE_GRS>-14.99", "negative price"},
+    {"<AUTH_CODE>AUTH<", "<CARD_NUMBER>4111 1111 1111 1111</CARD_NUMBER><AUTH_CODE>A<",
+        "real card number"},
+    {"<ORDER_CURRENCY_CODE>GBP<", "<ORDER_CURRENCY_CODE>CHF<", "does not exist"},
+    {"<ORDER_ITEMS>", "<ORDER_ITEMS ID=\"1\"><NOTE/>", "not a known element"},
 }
 
 local function strictness(t)
@@ -154,7 +162,7 @@ local function strictness(t)
         t.equal(outcome.reason, nil)
         t.equal(outcome.order.code, "SO204500")
         t.equal(outcome.order.urn, "HALL002")
-        t.equal(outcome.order.totals, { net = 2911, tax = 582, gross = 3493 })
+        t.equal(outcome.order.totals, {net = 2911, tax = 582, gross = 3493})
         t.equal(outcome.order.amount_differs, false)
         t.equal(outcome.order.message, "")
         t.equal(w.store.get("erp_stock", "FO-SCK-0007-L").levels["1"], 398)
@@ -162,26 +170,26 @@ local function strictness(t)
     t.case("every kind of bad order is refused, in words, and nothing is kept", function()
         for _, row in ipairs(REFUSED) do
             local w = new_world()
-            local outcome = import(w, { [row[1]] = row[2] })
+            local outcome = import(w, {[row[1]] = row[2]})
             t.equal(outcome.kind, "refused", row[3])
             assert(outcome.reason:find(row[3], 1, true), outcome.reason .. " / " .. row[3])
             t.equal(#orders.all(w), 0)
         end
     end)
     t.case("without strictness a misspelt tag is ignored", function()
-        local w = new_world({ strict = false })
+        local w = new_world({strict = false})
         local piece = "<ORDER_CURRENCY_CODE>GBP</ORDER_CURRENCY_CODE>"
-        t.equal(import(w, { [piece] = "<ORDER_CURRENCY>GBP</ORDER_CURRENCY>" }).kind, "imported")
+        t.equal(import(w, {[piece] = "<ORDER_CURRENCY>GBP</ORDER_CURRENCY>"}).kind, "imported")
     end)
     t.case("a discontinued item is a fault, the order is not created", function()
         local w = new_world()
-        local _, fault = import(w, { ["FO-SCK-0007-L"] = "FO-OLD-0001" })
+        local _, fault = import(w, {["FO-SCK-0007-L"] = "FO-OLD-0001"})
         assert(fault:find("discontinued", 1, true), fault)
         t.equal(#orders.all(w), 0)
     end)
     t.case("a run-to-zero item cannot be sold below zero", function()
         local w = new_world()
-        local pieces = { ["FO-SCK-0007-L"] = "FO-TNT-0200", ["<ORDER_QTY>2"] = "<ORDER_QTY>61" }
+        local pieces = {["FO-SCK-0007-L"] = "FO-TNT-0200", ["<ORDER_QTY>2"] = "<ORDER_QTY>61"}
         t.equal(import(w, pieces).kind, "refused")
         pieces["<ORDER_QTY>2"] = "<ORDER_QTY>60"
         t.equal(import(w, pieces).kind, "imported")
@@ -190,31 +198,34 @@ end
 
 local function money(t)
     t.case("no delivery tag: Khaos adds its own charge and the amounts differ", function()
-        local outcome = import(new_world(), { ["<DELIVERY_GRS>4.95</DELIVERY_GRS>"] = "<DELIVERY_GRS/>" })
+        local outcome = import(new_world(),
+            {["<DELIVERY_GRS>4.95</DELIVERY_GRS>"] = "<DELIVERY_GRS/>"})
         t.equal(outcome.order.delivery.is_own, true)
-        outcome = import(new_world({ own_delivery = "6.00" }), { ["<DELIVERY_GRS>4.95<"] = "<DELIVERY_GRS><" })
+        outcome = import(new_world({own_delivery = "6.00"}),
+            {["<DELIVERY_GRS>4.95<"] = "<DELIVERY_GRS><"})
         t.equal(outcome.order.amount_differs, true)
         assert(outcome.order.message:find("35.98 differs from ORDER_AMOUNT 34.93", 1, true))
     end)
     t.case("delivery 0 is stored as 0", function()
-        local outcome = import(new_world(), { ["<DELIVERY_GRS>4.95"] = "<DELIVERY_GRS>0.00" })
+        local outcome = import(new_world(), {["<DELIVERY_GRS>4.95"] = "<DELIVERY_GRS>0.00"})
         t.equal(outcome.order.totals.gross, 2998)
     end)
     t.case("a card payment without AUTH_CODE is not paid", function()
-        local outcome = import(new_world(), { ["<AUTH_CODE>AUTH</AUTH_CODE>"] = "" })
+        local outcome = import(new_world(), {["<AUTH_CODE>AUTH</AUTH_CODE>"] = ""})
         t.equal(outcome.order.paid_minor, 0)
         t.equal(outcome.order.stage, 11)
     end)
     t.case("the class of the matched customer decides, not the class sent", function()
         local w = new_world()
-        local outcome = import(w, { ["FO-C-50417-GBP"] = "SC-B2B-2207" })
+        local outcome = import(w, {["FO-C-50417-GBP"] = "SC-B2B-2207"})
         t.equal(outcome.order.calculation, "net")
         t.equal(outcome.order.urn, "HARB001")
     end)
 end
 
 local function identity(t)
-    t.case("a repeated reference is skipped; with the protection off it is imported again", function()
+    t.case("a repeated reference is skipped; with the protection off it is imported again",
+        function()
         local w = new_world()
         t.equal(import(w).kind, "imported")
         t.equal(import(w).is_duplicate, true)
@@ -226,33 +237,35 @@ local function identity(t)
     end)
     t.case("same surname and postcode merges two people", function()
         local w = new_world()
-        local outcome = import(w, { ["LS7 3QT"] = "LS6 3QT" })
+        local outcome = import(w, {["LS7 3QT"] = "LS6 3QT"})
         t.equal(outcome.order.matched_by, "name")
         t.equal(outcome.order.urn, "HALL001")
         t.equal(outcome.order.sent_other_ref, "FO-C-50417-GBP")
     end)
     t.case("IS_NEW_CUSTOMER -1 always creates", function()
         local w = new_world()
-        local pieces = { ["LS7 3QT"] = "LS6 3QT", ["<IS_NEW_CUSTOMER>0"] = "<IS_NEW_CUSTOMER>-1" }
+        local pieces = {["LS7 3QT"] = "LS6 3QT", ["<IS_NEW_CUSTOMER>0"] = "<IS_NEW_CUSTOMER>-1"}
         t.equal(import(w, pieces).order.urn, "HALL002")
     end)
     t.case("a customer in another currency refuses the order", function()
         local w = new_world()
-        local pieces = { ["CODE>GBP"] = "CODE>EUR", ["LS7 3QT"] = "LS6 3QT" }
+        local pieces = {["CODE>GBP"] = "CODE>EUR", ["LS7 3QT"] = "LS6 3QT"}
         local outcome = import(w, pieces)
         t.equal(outcome.kind, "refused")
         assert(outcome.reason:find("currency", 1, true))
     end)
     t.case("an invented company code is refused", function()
-        local pieces = { ["<OTHER_REF>"] = "<COMPANY_CODE>NOPE001</COMPANY_CODE><OTHER_REF>" }
+        local pieces = {["<OTHER_REF>"] = "<COMPANY_CODE>NOPE001</COMPANY_CODE><OTHER_REF>"}
         t.equal(import(new_world(), pieces).kind, "refused")
     end)
 end
 
-local COMPANY = [[<COMPANYS><COMPANY><PASSED_REFERENCE>j1</PASSED_REFERENCE><OTHER_REF>FO-C-1-GBP</OTHER_REF>
+local COMPANY = [[<COMPANYS><COMPANY><PASSED_REFERENCE>j1</PASSED_REFERENCE>
+<OTHER_REF>FO-C-1-GBP</OTHER_REF>
 <COMPANY_CLASS>Web Retail</COMPANY_CLASS><CURRENCY_CODE>GBP</CURRENCY_CODE><ADDRESSES><ADDRESS>
 <ADDR1>14 Orchard Row</ADDR1><TOWN>Leeds</TOWN><POSTCODE>LS6 3QT</POSTCODE><ADDRTYPE>1</ADDRTYPE>
-<COUNTRY_CODE>GBR</COUNTRY_CODE><CONTACTS><CONTACT><FORENAME>Priya</FORENAME><SURNAME>Hallworth</SURNAME>
+<COUNTRY_CODE>GBR</COUNTRY_CODE><CONTACTS><CONTACT><FORENAME>Priya</FORENAME>
+<SURNAME>Hallworth</SURNAME>
 </CONTACT></CONTACTS></ADDRESS></ADDRESSES></COMPANY></COMPANYS>]]
 
 local function text_of(reply, path)
@@ -266,21 +279,22 @@ end
 local function calls_over_soap(t)
     t.case("ImportOrders answers code, reference and customer, inline or by reference", function()
         local w = new_world()
-        local reply = call(w, "ImportOrders", { { "Orders", ORDER } })
+        local reply = call(w, "ImportOrders", {{"Orders", ORDER}})
         t.equal(reply.status, 200)
         local path = "Body/ImportOrdersResponse/return/OrderImport/item/"
         t.equal(text_of(reply, path .. "SalesOrderCode"), "SO204500")
         t.equal(text_of(reply, path .. "URN"), "HALL002")
         w.settings.multiref = true
-        local other = call(w, "ImportOrders", { { "Orders", edited({ SC204417 = "SC204418" }) } })
+        local other = call(w, "ImportOrders", {{"Orders", edited({SC204417 = "SC204418"})}})
         assert(other.body:find("href=\"#1\"", 1, true), other.body)
         t.equal(text_of(other, "Body/TOrderImport/SalesOrderCode"), "SO204501")
     end)
     t.case("ExportOrders finds by reference and says nothing of others", function()
         local w = new_world()
-        call(w, "ImportOrders", { { "Orders", ORDER } })
-        local parameters = { { "OrderCode", "SC204417" }, { "MappingType", "2" } }
-        local inner = text_of(call(w, "ExportOrders", parameters), "Body/ExportOrdersResponse/return")
+        call(w, "ImportOrders", {{"Orders", ORDER}})
+        local parameters = {{"OrderCode", "SC204417"}, {"MappingType", "2"}}
+        local inner = text_of(call(w, "ExportOrders", parameters),
+            "Body/ExportOrdersResponse/return")
         local header = "SALES_ORDER/ORDER_HEADER/"
         t.equal(xml.value(xml.parse(inner), header .. "INTERNAL_REF"), "SO204500")
         t.equal(xml.value(xml.parse(inner), header .. "ORDER_AMOUNT"), "34.93")
@@ -295,36 +309,37 @@ local function calls_over_soap(t)
         t.equal(service.handle(w, request).status, 500)
         t.equal(call(w, "Nonsense").status, 500)
         w.settings.fault_status = 200
-        local reply = call(w, "CancelOrder", { { "OrderCode", "SO1" } })
+        local reply = call(w, "CancelOrder", {{"OrderCode", "SO1"}})
         t.equal(reply.status, 200)
         assert(text_of(reply, "Body/Fault/faultstring"):find("not licensed", 1, true))
     end)
     t.case("force insert creates a customer of its own beside the namesake", function()
         local w = new_world()
         local path = "Body/ImportCompanyResponse/return/CustomerImport/item/"
-        local reply = call(w, "ImportCompany", { { "Customers", COMPANY }, { "Method", "0" } })
+        local reply = call(w, "ImportCompany", {{"Customers", COMPANY}, {"Method", "0"}})
         t.equal(text_of(reply, path .. "URN"), "HALL001")
         w = new_world()
-        reply = call(w, "ImportCompany", { { "Customers", COMPANY }, { "Method", "3" } })
+        reply = call(w, "ImportCompany", {{"Customers", COMPANY}, {"Method", "3"}})
         t.equal(text_of(reply, path .. "Action"), "New")
         t.equal(text_of(reply, path .. "URN"), "HALL002")
-        local parameters = { { "CompanyCode", "FO-C-1-GBP" }, { "MappingType", "2" } }
-        local inner = text_of(call(w, "ExportCompany", parameters), "Body/ExportCompanyResponse/return")
+        local parameters = {{"CompanyCode", "FO-C-1-GBP"}, {"MappingType", "2"}}
+        local inner = text_of(call(w, "ExportCompany", parameters),
+            "Body/ExportCompanyResponse/return")
         t.equal(xml.value(xml.parse(inner), "COMPANY/COMPANY_CODE"), "HALL002")
     end)
     t.case("every operation without parameters answers", function()
         local w = new_world()
-        for _, name in ipairs({ "GetVersion", "GetSiteList", "GetCountryList", "GetSaleSource" }) do
+        for _, name in ipairs({"GetVersion", "GetSiteList", "GetCountryList", "GetSaleSource"}) do
             t.equal(call(w, name).status, 200, name)
         end
         t.equal(call(w, "ExportOrderStatus").status, 200)
-        t.equal(call(w, "GetSOPData", { { "Courier", "-1" } }).status, 200)
+        t.equal(call(w, "GetSOPData", {{"Courier", "-1"}}).status, 200)
         t.equal(call(w, "GetCompanyList").status, 200)
     end)
 end
 
 local function listed(w, date_type, since)
-    local value = assert(stock.list(w, { DateType = date_type, DateValue = since }))
+    local value = assert(stock.list(w, {DateType = date_type, DateValue = since}))
     local codes = {}
     for _, item in ipairs(value[2].fields[2][3].items) do
         codes[#codes + 1] = item.fields[1][3]
@@ -336,17 +351,17 @@ local function stock_feed(t)
     t.case("sales show as movements, edits as revisions", function()
         local w = new_world()
         import(w)
-        t.equal(listed(w, "2", "2026-05-04T11:03:00"), { "FO-SCK-0007-L" })
+        t.equal(listed(w, "2", "2026-05-04T11:03:00"), {"FO-SCK-0007-L"})
         t.equal(listed(w, "0", "2026-05-04T11:03:00"), {})
-        assert(stock.change(w, { code = "FO-CAP-0311", discontinued = true }))
-        t.equal(listed(w, "0", "2026-05-04T11:03:00"), { "FO-CAP-0311" })
+        assert(stock.change(w, {code = "FO-CAP-0311", discontinued = true}))
+        t.equal(listed(w, "0", "2026-05-04T11:03:00"), {"FO-CAP-0311"})
         t.equal(#listed(w, "0"), #data.stock())
     end)
     t.case("a shipped order shows its invoice", function()
         local w = new_world()
         import(w)
-        t.equal(ledger.act(w, { reference = "SC204417", action = "ship" }).status, 200)
-        local parameters = { { "IDs", "SC204417" }, { "MappingType", "4" }, { "WebOnly", "0" } }
+        t.equal(ledger.act(w, {reference = "SC204417", action = "ship"}).status, 200)
+        local parameters = {{"IDs", "SC204417"}, {"MappingType", "4"}, {"WebOnly", "0"}}
         local reply = call(w, "ExportOrderStatusEx", parameters)
         local inner = xml.parse(text_of(reply, "Body/ExportOrderStatusExResponse/return"))
         t.equal(xml.value(inner, "ORDER_STATUS/COMPLETE"), "-1")
@@ -354,7 +369,7 @@ local function stock_feed(t)
     end)
     t.case("levels and kits come with the status of the item", function()
         local w = new_world()
-        local value = stock.status(w, { StockCode = "FO-KIT-DAY,LW-OLD-CAP", MappingType = "1" })
+        local value = stock.status(w, {StockCode = "FO-KIT-DAY,LW-OLD-CAP", MappingType = "1"})
         local root = xml.parse(value[2])
         t.equal(#root, 2)
         t.equal(xml.value(root, "STOCK_ITEM/BUILD_POTENTIAL_CHILDREN"), "300")
@@ -364,29 +379,29 @@ end
 local function fault_rules(t)
     t.case("the second import resets after it was committed", function()
         local w = new_world()
-        local rules = { { operation = "ImportOrders", nth = 2, fault = "reset_after" } }
+        local rules = {{operation = "ImportOrders", nth = 2, fault = "reset_after"}}
         assert(faults.set(w.store, rules, 7))
-        t.equal(call(w, "ImportOrders", { { "Orders", ORDER } }).rude, nil)
-        local second = edited({ SC204417 = "SC204418" })
-        t.equal(call(w, "ImportOrders", { { "Orders", second } }).rude, "reset")
+        t.equal(call(w, "ImportOrders", {{"Orders", ORDER}}).rude, nil)
+        local second = edited({SC204417 = "SC204418"})
+        t.equal(call(w, "ImportOrders", {{"Orders", second}}).rude, "reset")
         t.equal(#orders.all(w), 2)
         t.equal(call(w, "GetVersion").rude, nil)
     end)
     t.case("a reset before committing keeps nothing", function()
         local w = new_world()
-        assert(faults.set(w.store, { { fault = "reset_before", times = 1 } }))
-        t.equal(call(w, "ImportOrders", { { "Orders", ORDER } }).rude, "reset")
+        assert(faults.set(w.store, {{fault = "reset_before", times = 1}}))
+        t.equal(call(w, "ImportOrders", {{"Orders", ORDER}}).rude, "reset")
         t.equal(#orders.all(w), 0)
-        t.equal(call(w, "ImportOrders", { { "Orders", ORDER } }).rude, nil)
+        t.equal(call(w, "ImportOrders", {{"Orders", ORDER}}).rude, nil)
     end)
     t.case("refusals, delays and faults under any status", function()
         local w = new_world()
-        assert(faults.set(w.store, { { fault = "429", times = 1 }, { fault = "delay", ms = 50 } }))
+        assert(faults.set(w.store, {{fault = "429", times = 1}, {fault = "delay", ms = 50}}))
         local reply = call(w, "GetVersion")
         t.equal(reply.status, 429)
         t.equal(reply.headers["Retry-After"], "2")
         t.equal(reply.delay_ms, 50)
-        assert(faults.set(w.store, { { fault = "fault_any_status", status = 200 } }))
+        assert(faults.set(w.store, {{fault = "fault_any_status", status = 200}}))
         reply = call(w, "GetVersion")
         t.equal(reply.status, 200)
         assert(reply.body:find("EWebServiceError", 1, true))
@@ -394,7 +409,7 @@ local function fault_rules(t)
     t.case("chance is seeded: the same seed gives the same run", function()
         local function run(seed)
             local w = new_world()
-            assert(faults.set(w.store, { { fault = "503", probability = 0.5 } }, seed))
+            assert(faults.set(w.store, {{fault = "503", probability = 0.5}}, seed))
             local text = ""
             for _ = 1, 40 do
                 text = text .. (call(w, "GetVersion").status == 503 and "x" or ".")
@@ -407,11 +422,11 @@ local function fault_rules(t)
     end)
     t.case("bad rules and unknown settings are refused", function()
         local w = new_world()
-        t.equal(faults.set(w.store, { { fault = "meteor" } }), nil)
-        t.equal(faults.set(w.store, { { fault = "500", oops = 1 } }), nil)
-        t.equal(control.change(w.store, data.SETTINGS, { nope = true }), nil)
-        t.equal(control.change(w.store, data.SETTINGS, { strict = "no" }), nil)
-        assert(control.change(w.store, data.SETTINGS, { strict = false }))
+        t.equal(faults.set(w.store, {{fault = "meteor"}}), nil)
+        t.equal(faults.set(w.store, {{fault = "500", oops = 1}}), nil)
+        t.equal(control.change(w.store, data.SETTINGS, {nope = true}), nil)
+        t.equal(control.change(w.store, data.SETTINGS, {strict = "no"}), nil)
+        assert(control.change(w.store, data.SETTINGS, {strict = false}))
         t.equal(control.settings(w.store, data.SETTINGS).strict, false)
     end)
     t.case("reset brings back the first day", function()

@@ -27,7 +27,7 @@ local function range_of(values, options)
     end
     for i = first, last, step do
         if wanted(keys[i], options) and #list < (options.limit or 100) then
-            list[#list + 1] = { key = keys[i], value = json.decode(values[keys[i]]) }
+            list[#list + 1] = {key = keys[i], value = json.decode(values[keys[i]])}
         end
     end
     return list
@@ -79,12 +79,12 @@ end
 
 local SUMMER_MS = 3600000
 
---- A clock that stands at 2026-05-04T10:03:00Z until it is moved. Any zone is one hour ahead of UTC, so
---- that no test depends on the zone files of the machine.
+--- A clock that stands at 2026-05-04T10:03:00Z until it is moved. Any zone is one hour ahead of
+--- UTC, so that no test depends on the zone files of the machine.
 ---@return table time
 function support.time()
     local real = require("neap.time")
-    local clock = { ms = 1777888980000 }
+    local clock = {ms = 1777888980000}
     function clock.now_ms()
         return clock.ms
     end

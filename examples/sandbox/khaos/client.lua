@@ -1,5 +1,5 @@
---- A simulated on-premise Khaos Control, to build and test integrations against. Never a real client:
---- `sandbox = true` lets it answer rudely. See docs/sandboxes.md.
+--- A simulated on-premise Khaos Control, to build and test integrations against. Never a real
+--- client: `sandbox = true` lets it answer rudely. See docs/sandboxes.md.
 
 return {
     name = "khaos",
@@ -7,6 +7,6 @@ return {
     zone = "Europe/London",
     sandbox = true,
     flows = {
-        erp = { use = "flows.erp" },
+        erp = {use = "flows.erp"},
     },
 }

@@ -29,10 +29,10 @@ return {
         },
     },
     flows = {
-        shop = { use = "flows.shop", settings = SETTINGS },
-        delegation = { use = "flows.delegation", settings = SETTINGS },
-        webhook = { use = "flows.webhook", settings = SETTINGS },
-        cancellation = { use = "flows.cancellation", settings = SETTINGS },
-        scenario = { use = "flows.scenario", settings = SETTINGS },
+        shop = {use = "flows.shop", settings = SETTINGS},
+        delegation = {use = "flows.delegation", settings = SETTINGS},
+        webhook = {use = "flows.webhook", settings = SETTINGS},
+        cancellation = {use = "flows.cancellation", settings = SETTINGS},
+        scenario = {use = "flows.scenario", settings = SETTINGS},
     },
 }

@@ -1,5 +1,5 @@
---- What the control routes of both sandboxes share: settings, faults, the log of calls, reset. They are
---- the levers of tests and demonstrations and no part of the simulated systems.
+--- What the control routes of both sandboxes share: settings, faults, the log of calls, reset.
+--- They are the levers of tests and demonstrations and no part of the simulated systems.
 
 local faults = require("lib.sandbox.faults")
 local json = require("neap.json")
@@ -26,17 +26,17 @@ end
 ---@param headers table<string, string>|nil
 ---@return neap.Reply
 function control.reply(status, value, headers)
-    local all = { ["Content-Type"] = "application/json" }
+    local all = {["Content-Type"] = "application/json"}
     for name, text in pairs(headers or {}) do
         all[name] = text
     end
-    return { status = status, headers = all, body = json.encode(value) }
+    return {status = status, headers = all, body = json.encode(value)}
 end
 
 ---@param message string
 ---@return neap.Reply
 function control.bad(message)
-    return control.reply(400, { error = message })
+    return control.reply(400, {error = message})
 end
 
 --- The request's body as an object; an empty body is an empty one.
@@ -67,7 +67,7 @@ function control.settings(store, defaults, manifest)
     for name, value in pairs(manifest or {}) do
         settings[name] = value
     end
-    for _, entry in ipairs(store.range(SETTINGS, { limit = MAX_RANGE })) do
+    for _, entry in ipairs(store.range(SETTINGS, {limit = MAX_RANGE})) do
         settings[entry.key] = entry.value
     end
     return settings
@@ -121,7 +121,7 @@ end
 ---@param query table<string, string>
 ---@return table[] newest last
 function control.calls(store, query)
-    local options = { limit = math.min(tonumber(query.limit) or 1000, MAX_RANGE) // 1 }
+    local options = {limit = math.min(tonumber(query.limit) or 1000, MAX_RANGE) // 1}
     if query.after then
         options.after = ("%012d"):format(tonumber(query.after) or 0)
     end
@@ -140,7 +140,7 @@ end
 function control.empty(store, names)
     for _, name in ipairs(names) do
         repeat
-            local entries = store.range(name, { limit = MAX_RANGE })
+            local entries = store.range(name, {limit = MAX_RANGE})
             for _, entry in ipairs(entries) do
                 store.delete(name, entry.key)
             end
@@ -151,7 +151,7 @@ end
 --- Empties what this module keeps: settings, calls, sequences, rules.
 ---@param store neap.store
 function control.reset(store)
-    control.empty(store, { SETTINGS, CALLS, SEQUENCES })
+    control.empty(store, {SETTINGS, CALLS, SEQUENCES})
     faults.clear(store)
 end
 
@@ -167,7 +167,7 @@ function control.set_faults(store, body)
     if not count then
         return control.bad(problem)
     end
-    return control.reply(200, { rules = count })
+    return control.reply(200, {rules = count})
 end
 
 return control

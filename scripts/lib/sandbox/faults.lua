@@ -1,9 +1,9 @@
 --- Faults that a sandbox commits on demand. A rule names the calls it is about and when it fires; a
---- plan says what is to happen to one call. Rules, their counters and the seed live in the store, so a
---- run repeats.
+--- plan says what is to happen to one call. Rules, their counters and the seed live in the store,
+--- so a run repeats.
 ---
---- Rule: {operation|path|method (all given ones must match; none: every call), nth|probability (neither:
---- always), times (how often at most), fault, ms, status, headers}.
+--- Rule: {operation|path|method (all given ones must match; none: every call), nth|probability
+--- (neither: always), times (how often at most), fault, ms, status, headers}.
 
 local random = require("lib.sandbox.random")
 
@@ -17,20 +17,20 @@ local RETRY_AFTER_S = "2"
 -- connection, `commit = false` leaves the business state alone.
 local KINDS = {
     ["delay"] = {},
-    ["429"] = { refuse = 429 },
-    ["500"] = { refuse = 500 },
-    ["503"] = { refuse = 503 },
-    ["reset_before"] = { rude = "reset", commit = false },
-    ["reset_after"] = { rude = "reset" },
-    ["close_before"] = { rude = "close", commit = false },
-    ["close_after_body"] = { rude = "close" },
-    ["truncate"] = { rude = "truncate" },
-    ["multiref"] = { flag = "multiref" },
-    ["inline"] = { flag = "inline" },
-    ["fault_any_status"] = { soap_fault = true },
-    ["duplicate"] = { flag = "duplicate" },
-    ["reorder"] = { flag = "reorder" },
-    ["skew"] = { flag = "skew" },
+    ["429"] = {refuse = 429},
+    ["500"] = {refuse = 500},
+    ["503"] = {refuse = 503},
+    ["reset_before"] = {rude = "reset", commit = false},
+    ["reset_after"] = {rude = "reset"},
+    ["close_before"] = {rude = "close", commit = false},
+    ["close_after_body"] = {rude = "close"},
+    ["truncate"] = {rude = "truncate"},
+    ["multiref"] = {flag = "multiref"},
+    ["inline"] = {flag = "inline"},
+    ["fault_any_status"] = {soap_fault = true},
+    ["duplicate"] = {flag = "duplicate"},
+    ["reorder"] = {flag = "reorder"},
+    ["skew"] = {flag = "skew"},
 }
 
 local FIELDS = {
@@ -81,7 +81,7 @@ function faults.set(store, rules, seed)
     end
     faults.clear(store)
     for i, rule in ipairs(rules) do
-        store.put(RULES, ("%05d"):format(i), { rule = rule, seen = 0, fired = 0 })
+        store.put(RULES, ("%05d"):format(i), {rule = rule, seen = 0, fired = 0})
     end
     store.put(STATE, "seed", seed or 1)
     return #rules
@@ -89,7 +89,7 @@ end
 
 ---@param store neap.store
 function faults.clear(store)
-    for _, entry in ipairs(store.range(RULES, { limit = 10000 })) do
+    for _, entry in ipairs(store.range(RULES, {limit = 10000})) do
         store.delete(RULES, entry.key)
     end
     store.delete(STATE, "draws")
@@ -99,7 +99,7 @@ end
 ---@return table[] rules with how often each was seen and fired
 function faults.list(store)
     local list = {}
-    for _, entry in ipairs(store.range(RULES, { limit = 10000 })) do
+    for _, entry in ipairs(store.range(RULES, {limit = 10000})) do
         list[#list + 1] = entry.value
     end
     return list
@@ -150,8 +150,8 @@ end
 ---@param call {operation: string|nil, path: string|nil, method: string|nil}
 ---@return table plan {commit, fired, refuse?, rude?, delay_ms?, soap_fault_status?, multiref?, ...}
 function faults.plan(store, call)
-    local plan = { commit = true, fired = {} }
-    for _, entry in ipairs(store.range(RULES, { limit = 10000 })) do
+    local plan = {commit = true, fired = {}}
+    for _, entry in ipairs(store.range(RULES, {limit = 10000})) do
         local state = entry.value
         if matches(state.rule, call) then
             state.seen = state.seen + 1
@@ -176,7 +176,7 @@ end
 ---@return table<string, string>
 function faults.refusal_headers(plan)
     if plan.refuse == 429 or plan.refuse == 503 then
-        return { ["Retry-After"] = RETRY_AFTER_S }
+        return {["Retry-After"] = RETRY_AFTER_S}
     end
     return {}
 end

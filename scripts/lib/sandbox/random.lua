@@ -34,7 +34,7 @@ Random.__index = Random
 ---@param seed integer
 ---@return sandbox.Random
 function random.new(seed)
-    return setmetatable({ _seed = seed, _index = 0 }, Random)
+    return setmetatable({_seed = seed, _index = 0}, Random)
 end
 
 ---@param low integer

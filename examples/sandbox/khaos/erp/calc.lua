@@ -1,5 +1,6 @@
---- The arithmetic of the simulated Khaos: contract 2.9, on integers only. Written apart from the order
---- flow on purpose: the two must agree because both follow the contract, not because they share code.
+--- The arithmetic of the simulated Khaos: contract 2.9, on integers only. Written apart from the
+--- order flow on purpose: the two must agree because both follow the contract, not because they
+--- share code.
 ---
 --- A decimal is {n, scale}: n / 10^scale. Amounts are integer minor units (2 decimals).
 
@@ -30,7 +31,7 @@ function calc.decimal(text)
         return nil
     end
     local n = tonumber(whole) * power(#fraction) + (tonumber(fraction) or 0)
-    return { n = math.tointeger(sign == "-" and -n or n), scale = #fraction }
+    return {n = math.tointeger(sign == "-" and -n or n), scale = #fraction}
 end
 
 --- n / d to the nearest integer, halves away from zero.
@@ -54,7 +55,7 @@ function calc.keep(value, places)
     if not places or value.scale <= places then
         return value
     end
-    return { n = calc.divide(value.n, power(value.scale - places)), scale = places }
+    return {n = calc.divide(value.n, power(value.scale - places)), scale = places}
 end
 
 ---@param value {n: integer, scale: integer}
@@ -73,9 +74,9 @@ local function product(a, b)
     end
     local n, scale = a.n * b.n, a.scale + b.scale
     if scale <= MINOR_SCALE then
-        return { n = n * power(MINOR_SCALE - scale), d = 1 }
+        return {n = n * power(MINOR_SCALE - scale), d = 1}
     end
-    return { n = n, d = power(scale - MINOR_SCALE) }
+    return {n = n, d = power(scale - MINOR_SCALE)}
 end
 
 local function discount_of(amount, percent)
@@ -100,7 +101,7 @@ local function gross_line(line, intermediate)
         net = calc.divide((amount.n - disc * amount.d) * unit, amount.d * factor)
     end
     local tax = calc.divide(amount.n - (disc + net) * amount.d, amount.d)
-    return { discount = disc, net = net, tax = tax, gross = net + tax }
+    return {discount = disc, net = net, tax = tax, gross = net + tax}
 end
 
 local function net_line(line)
@@ -108,25 +109,26 @@ local function net_line(line)
     local disc = discount_of(amount, line.discount)
     local net = calc.divide(amount.n - disc * amount.d, amount.d)
     local tax = calc.divide(net * line.rate.n, power(line.rate.scale))
-    return { discount = disc, net = net, tax = tax, gross = net + tax }
+    return {discount = disc, net = net, tax = tax, gross = net + tax}
 end
 
--- A gross price in a net class: Khaos works on the net price it stores, which is where the pennies go.
+-- A gross price in a net class: Khaos works on the net price it stores, which is where the
+-- pennies go.
 local function net_price_of(line, places)
     local factor, unit = one_plus(line.rate)
     local kept = places or 4
     local n = calc.divide(line.price.n * unit * power(kept), power(line.price.scale) * factor)
-    return { n = n, scale = kept }
+    return {n = n, scale = kept}
 end
 
---- One order line. `class` is the customer's: "gross" or "net"; `price_is` says what was sent. A net price
---- in a gross class is calculated by the net rule.
----@param line {quantity: table, price: table, discount: table, rate: table, price_is: "gross"|"net"}
+--- One order line. `class` is the customer's: "gross" or "net"; `price_is` says what was sent. A
+--- net price in a gross class is calculated by the net rule.
+---@param line table {quantity, price, discount, rate (decimals), price_is}
 ---@param class "gross"|"net"
----@param options {net_decimals: integer|nil, gross_decimals: integer|nil, intermediate: boolean|nil}
+---@param options table {net_decimals, gross_decimals, intermediate}, all optional
 ---@return {discount: integer, net: integer, tax: integer, gross: integer}
 function calc.line(line, class, options)
-    local one = { quantity = line.quantity, discount = line.discount, rate = line.rate }
+    local one = {quantity = line.quantity, discount = line.discount, rate = line.rate}
     if line.price_is == "net" then
         one.price = calc.keep(line.price, options.net_decimals)
         return net_line(one)

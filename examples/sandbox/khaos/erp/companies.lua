@@ -15,11 +15,11 @@ local function read_contact(r, node)
     if not contacts[1] then
         return {}
     end
-    return reader.block(r, contacts[1], schema.CONTACT, { label = "CONTACT" })
+    return reader.block(r, contacts[1], schema.CONTACT, {label = "CONTACT"})
 end
 
 local function read_address(r, node)
-    local values = reader.block(r, node, schema.COMPANY_ADDRESS, { label = "ADDRESS" })
+    local values = reader.block(r, node, schema.COMPANY_ADDRESS, {label = "ADDRESS"})
     local contact = read_contact(r, values.CONTACTS)
     local row = data.country(values.COUNTRY_CODE or "")
     if values.COUNTRY_CODE and not row then
@@ -61,7 +61,7 @@ end
 
 local function read_company(w, node)
     local r = reader.new(w)
-    local values = reader.block(r, node, schema.COMPANY, { label = "COMPANY" })
+    local values = reader.block(r, node, schema.COMPANY, {label = "COMPANY"})
     local function must_exist(list, tag)
         if values[tag] and not list[values[tag]] then
             reader.problem(r, "%s '%s' does not exist", tag, values[tag])
@@ -90,7 +90,7 @@ end
 
 -- Everything but class, currency and code follows an update: the class counts on creation only.
 local function update(w, found, wanted)
-    for _, field in ipairs({ "name", "tax_reference", "address" }) do
+    for _, field in ipairs({"name", "tax_reference", "address"}) do
         found[field] = wanted[field] or found[field]
     end
     if wanted.other_ref ~= "" then
@@ -104,7 +104,8 @@ local INSERT_ONLY, UPDATE_ONLY, FORCE_INSERT = "1", "2", "3"
 local function import_one(w, node, method)
     local wanted, problems = read_company(w, node)
     local function skipped(reason)
-        return { skipped = true, passed = wanted.passed, other_ref = wanted.other_ref, reason = reason }
+        return {skipped = true, passed = wanted.passed, other_ref = wanted.other_ref,
+            reason = reason}
     end
     if #problems > 0 then
         return skipped(table.concat(problems, "; "))
@@ -117,7 +118,7 @@ local function import_one(w, node, method)
     elseif found and found.currency ~= wanted.currency then
         return skipped("Currency of " .. found.urn .. " cannot be changed")
     end
-    local result = { passed = wanted.passed, other_ref = wanted.other_ref }
+    local result = {passed = wanted.passed, other_ref = wanted.other_ref}
     if found then
         update(w, found, wanted)
         result.urn, result.action = found.urn, "Update"
@@ -135,9 +136,9 @@ local function import_reply(results)
             skipped[#skipped + 1] = {
                 type = "TCustomerSkipped",
                 fields = {
-                    { "CustomerRef", "string", result.other_ref },
-                    { "SkipReason", "string", result.reason },
-                    { "PassedReference", "string", result.passed },
+                    {"CustomerRef", "string", result.other_ref},
+                    {"SkipReason", "string", result.reason},
+                    {"PassedReference", "string", result.passed},
                 },
             }
         else
@@ -145,10 +146,10 @@ local function import_reply(results)
             imported[#imported + 1] = {
                 type = "TCustomerImport",
                 fields = {
-                    { "URN", "string", result.urn },
-                    { "Action", "string", result.action },
-                    { "OtherRef", "string", result.other_ref },
-                    { "PassedReference", "string", result.passed },
+                    {"URN", "string", result.urn},
+                    {"Action", "string", result.action},
+                    {"OtherRef", "string", result.other_ref},
+                    {"PassedReference", "string", result.passed},
                 },
             }
         end
@@ -158,15 +159,16 @@ local function import_reply(results)
         {
             type = "TCustomerImportResult",
             fields = {
-                { "ImportedCount", "int", created },
-                { "CustomerImport", "array", { item_type = "TCustomerImport", items = imported } },
-                { "CustomerSkipped", "array", { item_type = "TCustomerSkipped", items = skipped } },
+                {"ImportedCount", "int", created},
+                {"CustomerImport", "array", {item_type = "TCustomerImport", items = imported}},
+                {"CustomerSkipped", "array", {item_type = "TCustomerSkipped", items = skipped}},
             },
         },
     }
 end
 
---- ImportCompany(Customers, Method): 0 insert or update, 1 insert only, 2 update only, 3 force insert.
+--- ImportCompany(Customers, Method): 0 insert or update, 1 insert only, 2 update only, 3 force
+--- insert.
 ---@param w table
 ---@param p table<string, string>
 ---@return table|nil soap value
@@ -222,7 +224,7 @@ local function export_one(customer)
     })
 end
 
-local MAPPED = { ["1"] = "urn", ["2"] = "other_ref", ["3"] = "web_user", ["4"] = "name" }
+local MAPPED = {["1"] = "urn", ["2"] = "other_ref", ["3"] = "web_user", ["4"] = "name"}
 
 local function since_of(w, text)
     if (text or "") == "" then
@@ -249,14 +251,14 @@ function companies.export(w, p)
     for code in (p.CompanyCode or ""):gmatch("[^,]+") do
         wanted[code] = true
     end
-    local parts = { "<?xml version=\"1.0\"?><COMPANYS>" }
+    local parts = {"<?xml version=\"1.0\"?><COMPANYS>"}
     for _, customer in ipairs(customers.all(w)) do
         local is_named = (p.CompanyCode or "") == "" or wanted[customer[field]]
         if is_named and (customer.updated_ms or 0) >= since then
             parts[#parts + 1] = export_one(customer)
         end
     end
-    return { "string", table.concat(parts) .. "</COMPANYS>" }
+    return {"string", table.concat(parts) .. "</COMPANYS>"}
 end
 
 --- GetCompanyList(LastUpdated, CompanyClassList).
@@ -272,14 +274,15 @@ function companies.list(w, p)
     local items = {}
     for _, customer in ipairs(customers.all(w)) do
         local classes = p.CompanyClassList or ""
-        local in_class = classes == "" or ("," .. classes .. ","):find("," .. customer.class .. ",", 1, true)
+        local in_class = classes == "" or ("," .. classes .. ","):find("," .. customer.class
+            .. ",", 1, true)
         if in_class and (customer.updated_ms or 0) >= since then
             items[#items + 1] = {
                 type = "TCompanyInfo",
                 fields = {
-                    { "CompanyCode", "string", customer.urn },
-                    { "OtherRef", "string", customer.other_ref },
-                    { "LastUpdated", "dateTime", world.date_time(w, customer.updated_ms) },
+                    {"CompanyCode", "string", customer.urn},
+                    {"OtherRef", "string", customer.other_ref},
+                    {"LastUpdated", "dateTime", world.date_time(w, customer.updated_ms)},
                 },
             }
         end
@@ -289,8 +292,8 @@ function companies.list(w, p)
         {
             type = "TCompanyList",
             fields = {
-                { "Count", "int", #items },
-                { "List", "array", { item_type = "TCompanyInfo", items = items } },
+                {"Count", "int", #items},
+                {"List", "array", {item_type = "TCompanyInfo", items = items}},
             },
         },
     }

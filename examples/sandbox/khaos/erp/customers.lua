@@ -1,5 +1,5 @@
---- Customers of the simulated Khaos: matching as contract 2.11 has it, own codes, customer import and
---- export.
+--- Customers of the simulated Khaos: matching as contract 2.11 has it, own codes, customer import
+--- and export.
 
 local control = require("lib.sandbox.control")
 local data = require("erp.data")
@@ -11,8 +11,8 @@ local OTHER_REFS = "erp_other_refs"
 local MAX_RANGE = 10000
 
 -- Dropped one by one in this order until something matches; surname and postcode never are.
-local CRITERIA = { "town", "address1", "name", "forename", "currency" }
-local IMPORT_CRITERIA = { "town", "address1", "forename", "currency" }
+local CRITERIA = {"town", "address1", "name", "forename", "currency"}
+local IMPORT_CRITERIA = {"town", "address1", "forename", "currency"}
 
 ---@param w table
 ---@param urn string
@@ -25,7 +25,7 @@ end
 ---@return table[]
 function customers.all(w)
     local list = {}
-    for _, entry in ipairs(w.store.range(TABLE, { limit = MAX_RANGE })) do
+    for _, entry in ipairs(w.store.range(TABLE, {limit = MAX_RANGE})) do
         list[#list + 1] = entry.value
     end
     return list
@@ -68,7 +68,7 @@ local function match_by_name(w, wanted, criteria)
     for _, customer in ipairs(customers.all(w)) do
         local facts = facts_of(customer)
         if same(facts.surname, wanted.surname) and same(facts.postcode, wanted.postcode) then
-            candidates[#candidates + 1] = { customer = customer, facts = facts }
+            candidates[#candidates + 1] = {customer = customer, facts = facts}
         end
     end
     for first = 1, #criteria + 1 do
@@ -96,7 +96,7 @@ function customers.match(w, wanted, for_import)
     if wanted.urn and customers.get(w, wanted.urn) then
         return customers.get(w, wanted.urn), "code"
     end
-    for _, field in ipairs({ "other_ref", "web_user" }) do
+    for _, field in ipairs({"other_ref", "web_user"}) do
         local found = customers.find(w, field, wanted[field])
         if found then
             return found, field
@@ -151,7 +151,7 @@ end
 ---@return string
 function customers.name_from(address)
     local parts = {}
-    for _, name in ipairs({ "title", "forename", "surname" }) do
+    for _, name in ipairs({"title", "forename", "surname"}) do
         if address[name] then
             parts[#parts + 1] = address[name]
         end

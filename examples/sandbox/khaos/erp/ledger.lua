@@ -1,4 +1,5 @@
---- What the simulated Khaos holds, for tests and summaries, and the moves a person in Khaos would make.
+--- What the simulated Khaos holds, for tests and summaries, and the moves a person in Khaos would
+--- make.
 
 local calc = require("erp.calc")
 local control = require("lib.sandbox.control")
@@ -19,14 +20,15 @@ local function shown(w, order)
     return view
 end
 
---- GET _control/ledger[?reference=]: orders with lines, payments, totals and customer; how often each
---- reference was imported; what is wrong at first sight.
+--- GET _control/ledger[?reference=]: orders with lines, payments, totals and customer; how often
+--- each reference was imported; what is wrong at first sight.
 ---@param w table
 ---@param query table<string, string>
 ---@return table
 function ledger.view(w, query)
     local list, references = json.array({}), {}
-    local summary = { orders = 0, amount_differs = 0, duplicates = 0, matched_by_name = 0, unpaid = 0 }
+    local summary = {orders = 0, amount_differs = 0, duplicates = 0, matched_by_name = 0,
+        unpaid = 0}
     for _, order in ipairs(orders.all(w)) do
         local copies = #orders.codes_of(w, order.reference)
         references[order.reference] = copies
@@ -43,7 +45,7 @@ function ledger.view(w, query)
         orders = list,
         references = references,
         summary = summary,
-        import_calls = control.calls(w.store, { operation = "ImportOrders", limit = "10000" }),
+        import_calls = control.calls(w.store, {operation = "ImportOrders", limit = "10000"}),
     }
 end
 
@@ -51,7 +53,7 @@ local function invoice_items(order, wanted)
     local items, quantity = {}, 0
     for _, entry in ipairs(wanted or order.lines) do
         local count = math.tointeger(tonumber(entry.quantity)) or 0
-        items[#items + 1] = { stock_code = entry.stock_code, quantity = count }
+        items[#items + 1] = {stock_code = entry.stock_code, quantity = count}
         quantity = quantity + count
     end
     return items, quantity
@@ -93,17 +95,18 @@ end
 ---@param body table
 ---@return neap.Reply
 function ledger.act(w, body)
-    local codes = body.reference and orders.codes_of(w, body.reference) or { body.code }
+    local codes = body.reference and orders.codes_of(w, body.reference) or {body.code}
     local order = codes[1] and orders.get(w, codes[1])
     if not order then
-        return control.reply(404, { error = "no such order" })
+        return control.reply(404, {error = "no such order"})
     end
     local action = ACTIONS[body.action or ""]
     if not action then
         return control.bad("action must be ship, cancel or stage")
     end
     action(w, order, body)
-    return control.reply(200, { code = order.code, stage = order.stage, total = calc.text(order.totals.gross) })
+    return control.reply(200, {code = order.code, stage = order.stage,
+        total = calc.text(order.totals.gross)})
 end
 
 return ledger

@@ -18,19 +18,19 @@ local function import_reply(outcomes)
             imported[#imported + 1] = {
                 type = "TOrderImport",
                 fields = {
-                    { "SalesOrderCode", "string", order.code },
-                    { "AssociatedRef", "string", order.reference },
-                    { "Msg", "string", order.message },
-                    { "URN", "string", order.urn },
-                    { "OtherRef", "string", order.other_ref },
+                    {"SalesOrderCode", "string", order.code},
+                    {"AssociatedRef", "string", order.reference},
+                    {"Msg", "string", order.message},
+                    {"URN", "string", order.urn},
+                    {"OtherRef", "string", order.other_ref},
                 },
             }
         else
             skipped[#skipped + 1] = {
                 type = "TOrderSkipped",
                 fields = {
-                    { "OrderRef", "string", outcome.reference },
-                    { "SkipReason", "string", outcome.reason },
+                    {"OrderRef", "string", outcome.reference},
+                    {"SkipReason", "string", outcome.reason},
                 },
             }
         end
@@ -40,9 +40,9 @@ local function import_reply(outcomes)
         {
             type = "TOrderImportResult",
             fields = {
-                { "ImportedCount", "int", #imported },
-                { "OrderImport", "array", { item_type = "TOrderImport", items = imported } },
-                { "OrderSkipped", "array", { item_type = "TOrderSkipped", items = skipped } },
+                {"ImportedCount", "int", #imported},
+                {"OrderImport", "array", {item_type = "TOrderImport", items = imported}},
+                {"OrderSkipped", "array", {item_type = "TOrderSkipped", items = skipped}},
             },
         },
     }
@@ -70,7 +70,7 @@ local function site_list()
     for i, site in ipairs(data.SITES) do
         items[i] = {
             type = "TSiteInfo",
-            fields = { { "SiteID", "int", site.id }, { "SiteName", "string", site.name } },
+            fields = {{"SiteID", "int", site.id}, {"SiteName", "string", site.name}},
         }
     end
     return {
@@ -78,8 +78,8 @@ local function site_list()
         {
             type = "TSiteList",
             fields = {
-                { "List", "array", { item_type = "TSiteInfo", items = items } },
-                { "CurrentSiteID", "int", data.SITES[1].id },
+                {"List", "array", {item_type = "TSiteInfo", items = items}},
+                {"CurrentSiteID", "int", data.SITES[1].id},
             },
         },
     }
@@ -91,14 +91,14 @@ local function country_list()
         items[i] = {
             type = "TCountryInfo",
             fields = {
-                { "CountryName", "string", row[1] },
-                { "CountryCode2", "string", row[2] },
-                { "CountryCode3", "string", row[3] },
-                { "EUMember", "boolean", row[4] },
-                { "PaysVAT", "boolean", row[5] },
-                { "CurrencyName", "string", data.CURRENCIES[row[6]] },
-                { "CurrencyCode", "string", row[6] },
-                { "Zone", "string", row[7] },
+                {"CountryName", "string", row[1]},
+                {"CountryCode2", "string", row[2]},
+                {"CountryCode3", "string", row[3]},
+                {"EUMember", "boolean", row[4]},
+                {"PaysVAT", "boolean", row[5]},
+                {"CurrencyName", "string", data.CURRENCIES[row[6]]},
+                {"CurrencyCode", "string", row[6]},
+                {"Zone", "string", row[7]},
             },
         }
     end
@@ -107,8 +107,8 @@ local function country_list()
         {
             type = "TCountryList",
             fields = {
-                { "Count", "int", #items },
-                { "List", "array", { item_type = "TCountryInfo", items = items } },
+                {"Count", "int", #items},
+                {"List", "array", {item_type = "TCountryInfo", items = items}},
             },
         },
     }
@@ -119,7 +119,7 @@ local function truth(text)
 end
 
 local function sop_data(_, p)
-    local parts = { "<?xml version=\"1.0\"?><SOPDATA>" }
+    local parts = {"<?xml version=\"1.0\"?><SOPDATA>"}
     if truth(p.Courier) then
         parts[#parts + 1] = "<COURIERS>"
         for _, courier in ipairs(data.COURIERS) do
@@ -131,14 +131,15 @@ local function sop_data(_, p)
     if truth(p.KeyCode) then
         parts[#parts + 1] = "<KEYCODES>"
         for code, description in pairs(data.KEYCODES) do
-            parts[#parts + 1] = ("<KEYCODE ID=\"1\"><CODE>%s</CODE><DESCRIPTION>%s</DESCRIPTION></KEYCODE>"):format(
-                soap.escape(code),
-                soap.escape(description)
-            )
+            parts[#parts + 1] = "<KEYCODE ID=\"1\"><CODE>"
+                .. soap.escape(code)
+                .. "</CODE><DESCRIPTION>"
+                .. soap.escape(description)
+                .. "</DESCRIPTION></KEYCODE>"
         end
         parts[#parts + 1] = "</KEYCODES>"
     end
-    return { "string", table.concat(parts) .. "</SOPDATA>" }
+    return {"string", table.concat(parts) .. "</SOPDATA>"}
 end
 
 local function names(list)
@@ -148,7 +149,7 @@ local function names(list)
             items[#items + 1] = name
         end
         table.sort(items)
-        return { "array", { item_type = "xsd:string", items = items } }
+        return {"array", {item_type = "xsd:string", items = items}}
     end
 end
 
@@ -173,48 +174,50 @@ local function cancel_order(w, p)
         return nil, "Order cannot be cancelled"
     end
     orders.cancel(w, order, "web service")
-    return { "boolean", true }
+    return {"boolean", true}
 end
 
-local STATUS_EX = { "IDs", "MappingType", "WebOnly", "ConfirmedOnly", "IncludeTracking", "IncludeCancelled" }
-for _, name in ipairs({ "DateFrom", "DateTo", "InvoiceStageIDs", "ShowItems" }) do
+local STATUS_EX = {"IDs", "MappingType", "WebOnly", "ConfirmedOnly", "IncludeTracking",
+    "IncludeCancelled"}
+for _, name in ipairs({"DateFrom", "DateTo", "InvoiceStageIDs", "ShowItems"}) do
     STATUS_EX[#STATUS_EX + 1] = name
 end
 
-local SOP = { "Courier", "DelRate", "CourierBanding", "BOGOF", "SpecialOffer", "TelesalePrompt", "KeyCode" }
+local SOP = {"Courier", "DelRate", "CourierBanding", "BOGOF", "SpecialOffer", "TelesalePrompt",
+    "KeyCode"}
 SOP[8] = "BarredItems"
 
-local STATUS = { "StockCode", "MappingType", "LastUpdated", "SiteID", "PotentialLeadTime" }
+local STATUS = {"StockCode", "MappingType", "LastUpdated", "SiteID", "PotentialLeadTime"}
 
 ---@type table<string, {parameters: string[], run: function}>
 operations.TABLE = {
     GetVersion = {
         parameters = {},
         run = function()
-            return { "string", data.VERSION }
+            return {"string", data.VERSION}
         end,
     },
-    ImportOrders = { parameters = { "Orders" }, run = import_orders },
-    ExportOrders = { parameters = { "OrderCode", "MappingType" }, run = order_export.orders },
-    ExportOrderStatus = { parameters = {}, run = order_export.status },
-    ExportOrderStatusEx = { parameters = STATUS_EX, run = order_export.status_ex },
-    GetStockList = { parameters = { "DateType", "DateValue", "StockItemType" }, run = stock.list },
-    ExportStock = { parameters = { "StockCode", "MappingType", "LastUpdated" }, run = stock.export },
-    ExportStockStatus = { parameters = STATUS, run = stock.status },
-    GetSiteList = { parameters = {}, run = site_list },
-    ImportCompany = { parameters = { "Customers", "Method" }, run = companies.import },
+    ImportOrders = {parameters = {"Orders"}, run = import_orders},
+    ExportOrders = {parameters = {"OrderCode", "MappingType"}, run = order_export.orders},
+    ExportOrderStatus = {parameters = {}, run = order_export.status},
+    ExportOrderStatusEx = {parameters = STATUS_EX, run = order_export.status_ex},
+    GetStockList = {parameters = {"DateType", "DateValue", "StockItemType"}, run = stock.list},
+    ExportStock = {parameters = {"StockCode", "MappingType", "LastUpdated"}, run = stock.export},
+    ExportStockStatus = {parameters = STATUS, run = stock.status},
+    GetSiteList = {parameters = {}, run = site_list},
+    ImportCompany = {parameters = {"Customers", "Method"}, run = companies.import},
     ExportCompany = {
-        parameters = { "CompanyCode", "MappingType", "LastUpdated" },
+        parameters = {"CompanyCode", "MappingType", "LastUpdated"},
         run = companies.export,
     },
-    GetCompanyList = { parameters = { "LastUpdated", "CompanyClassList" }, run = companies.list },
-    GetCountryList = { parameters = {}, run = country_list },
-    GetSOPData = { parameters = SOP, run = sop_data },
-    GetSaleSource = { parameters = {}, run = names(data.SALES_SOURCES) },
-    GetCompanyClass = { parameters = { "ClassType" }, run = names(data.CLASSES) },
-    AmendOrder = { parameters = { "Orders" }, run = paid },
-    CancelOrder = { parameters = { "OrderCode" }, run = cancel_order },
-    ProcessReturn = { parameters = { "ReturnCode", "ManualAuthCode" }, run = paid },
+    GetCompanyList = {parameters = {"LastUpdated", "CompanyClassList"}, run = companies.list},
+    GetCountryList = {parameters = {}, run = country_list},
+    GetSOPData = {parameters = SOP, run = sop_data},
+    GetSaleSource = {parameters = {}, run = names(data.SALES_SOURCES)},
+    GetCompanyClass = {parameters = {"ClassType"}, run = names(data.CLASSES)},
+    AmendOrder = {parameters = {"Orders"}, run = paid},
+    CancelOrder = {parameters = {"OrderCode"}, run = cancel_order},
+    ProcessReturn = {parameters = {"ReturnCode", "ManualAuthCode"}, run = paid},
 }
 
 --- Runs an operation. Parameters count by position, as in practice; trailing ones may be missing.

@@ -1,5 +1,5 @@
---- Reads one SALES_ORDER and checks everything that can be checked before customer and arithmetic: known
---- elements, lengths, types, and names that must exist in Khaos.
+--- Reads one SALES_ORDER and checks everything that can be checked before customer and
+--- arithmetic: known elements, lengths, types, and names that must exist in Khaos.
 
 local calc = require("erp.calc")
 local data = require("erp.data")
@@ -32,15 +32,16 @@ end
 
 local function read_address(r, node, prefix)
     local label = prefix == "I" and "INVADDR" or "DELADDR"
-    local values = reader.block(r, node, schema.ADDRESS, { label = label, prefix = prefix })
-    local address = { country = "GBR" }
+    local values = reader.block(r, node, schema.ADDRESS, {label = label, prefix = prefix})
+    local address = {country = "GBR"}
     for tag, name in pairs(ADDRESS_NAMES) do
         address[name] = values[tag]
     end
     if values.COUNTRY_CODE then
         local row = data.country(values.COUNTRY_CODE)
         if not row then
-            reader.problem(r, "%s/%sCOUNTRY_CODE '%s' is unknown", label, prefix, values.COUNTRY_CODE)
+            reader.problem(r, "%s/%sCOUNTRY_CODE '%s' is unknown", label, prefix,
+                values.COUNTRY_CODE)
         end
         address.country = row and row[3]
     end
@@ -48,7 +49,7 @@ local function read_address(r, node, prefix)
 end
 
 local function read_customer(r, block)
-    local values = reader.block(r, block, schema.CUSTOMER, { label = "CUSTOMER_DETAIL" })
+    local values = reader.block(r, block, schema.CUSTOMER, {label = "CUSTOMER_DETAIL"})
     must_exist(r, data.CLASSES, values.COMPANY_CLASS, "COMPANY_CLASS")
     must_exist(r, data.COMPANY_TYPES, values.COMPANY_TYPE, "COMPANY_TYPE")
     must_exist(r, data.KEYCODES, values.SOURCE_CODE, "SOURCE_CODE")
@@ -90,7 +91,7 @@ end
 
 local function read_payment(r, node, index)
     local label = ("PAYMENT_DETAIL %d"):format(index)
-    local values = reader.block(r, node, schema.PAYMENT, { label = label })
+    local values = reader.block(r, node, schema.PAYMENT, {label = label})
     payment_rules(r, values, label)
     local amount = calc.decimal(values.PAYMENT_AMOUNT or "0")
     if amount.scale > 2 then
@@ -137,7 +138,7 @@ local function header_names(r, values)
 end
 
 local function read_header(r, block)
-    local values = reader.block(r, block, schema.HEADER, { label = "ORDER_HEADER" })
+    local values = reader.block(r, block, schema.HEADER, {label = "ORDER_HEADER"})
     header_names(r, values)
     local limit = r.world.settings.reference_length
     if #(values.ASSOCIATED_REF or "") > limit then
@@ -160,8 +161,8 @@ local function check_prices(r, line, label)
     end
 end
 
-local MAPPINGS = { ["2"] = { "other_ref" }, ["4"] = { "description" }, ["5"] = { "other_ref" } }
-MAPPINGS["-1"] = { "code", "other_ref", "description" }
+local MAPPINGS = {["2"] = {"other_ref"}, ["4"] = {"description"}, ["5"] = {"other_ref"}}
+MAPPINGS["-1"] = {"code", "other_ref", "description"}
 
 local function find_item(w, code, mapping)
     if mapping == "1" or mapping == "-1" then
@@ -171,7 +172,7 @@ local function find_item(w, code, mapping)
         end
     end
     for _, field in ipairs(MAPPINGS[mapping] or {}) do
-        for _, entry in ipairs(w.store.range("erp_stock", { limit = 10000 })) do
+        for _, entry in ipairs(w.store.range("erp_stock", {limit = 10000})) do
             if entry.value[field] == code then
                 return entry.value
             end
@@ -190,7 +191,7 @@ local function line_item(r, values, label)
     end
     local item = find_item(r.world, code, mapping)
     if not item and r.world.settings.create_missing_stock then
-        item = data.stock_item({ code = code, description = "Placeholder " .. code })
+        item = data.stock_item({code = code, description = "Placeholder " .. code})
         item.id, item.revised_ms, item.moved_ms = "A0", r.world.now_ms, r.world.now_ms
         r.world.store.put("erp_stock", code, item)
     end
@@ -217,8 +218,8 @@ end
 
 local function read_line(r, node, index)
     local label = ("ORDER_ITEM %d"):format(index)
-    local values = reader.block(r, node, schema.ITEM, { label = label })
-    local line = { values = values, item = line_item(r, values, label), label = label }
+    local values = reader.block(r, node, schema.ITEM, {label = label})
+    local line = {values = values, item = line_item(r, values, label), label = label}
     line_numbers(r, values, line, label)
     line.tax_code = values.TAX_RATE or (line.item and line.item.tax_code)
     if values.TAX_RATE and not data.TAX_CODES[values.TAX_RATE] then
@@ -243,17 +244,17 @@ end
 function order_check.read(w, node)
     local r = reader.new(w)
     reader.block(r, node, {
-        CUSTOMER_DETAIL = { kind = "tree", required = true },
-        PAYMENTS = { kind = "tree" },
-        ORDER_HEADER = { kind = "tree", required = true },
-        ORDER_ITEMS = { kind = "tree", required = true },
-    }, { label = "SALES_ORDER" })
+        CUSTOMER_DETAIL = {kind = "tree", required = true},
+        PAYMENTS = {kind = "tree"},
+        ORDER_HEADER = {kind = "tree", required = true},
+        ORDER_ITEMS = {kind = "tree", required = true},
+    }, {label = "SALES_ORDER"})
     local blocks = {}
     for _, child in ipairs(node) do
         blocks[child.name] = blocks[child.name] or child
     end
-    local none = { name = "none" }
-    local order = { payments = {}, lines = {} }
+    local none = {name = "none"}
+    local order = {payments = {}, lines = {}}
     order.header = read_header(r, blocks.ORDER_HEADER or none)
     order.customer = read_customer(r, blocks.CUSTOMER_DETAIL or none)
     for i, payment in ipairs(reader.list(r, blocks.PAYMENTS or none, "PAYMENT_DETAIL")) do

@@ -37,7 +37,7 @@ end
 local function selected(w, ids, field)
     local list = {}
     for id in ids:gmatch("[^,]+") do
-        local codes = field == "reference" and orders.codes_of(w, id) or { id }
+        local codes = field == "reference" and orders.codes_of(w, id) or {id}
         for _, code in ipairs(codes) do
             list[#list + 1] = orders.get(w, code)
         end
@@ -46,19 +46,19 @@ local function selected(w, ids, field)
 end
 
 local ADDRESS = {
-    { "ADDRESS1", "address1" },
-    { "ADDRESS2", "address2" },
-    { "ADDRESS3", "address3" },
-    { "TOWN", "town" },
-    { "COUNTY", "county" },
-    { "POSTCODE", "postcode" },
-    { "COUNTRY_CODE", "country" },
-    { "TITLE", "title" },
-    { "FORENAME", "forename" },
-    { "SURNAME", "surname" },
-    { "TEL", "tel" },
-    { "EMAIL", "email" },
-    { "ORGANISATION", "organisation" },
+    {"ADDRESS1", "address1"},
+    {"ADDRESS2", "address2"},
+    {"ADDRESS3", "address3"},
+    {"TOWN", "town"},
+    {"COUNTY", "county"},
+    {"POSTCODE", "postcode"},
+    {"COUNTRY_CODE", "country"},
+    {"TITLE", "title"},
+    {"FORENAME", "forename"},
+    {"SURNAME", "surname"},
+    {"TEL", "tel"},
+    {"EMAIL", "email"},
+    {"ORGANISATION", "organisation"},
 }
 
 local function address(name, prefix, value)
@@ -87,7 +87,7 @@ local function customer_block(w, order)
 end
 
 local function payment_block(order)
-    local parts = { "<PAYMENTS>" }
+    local parts = {"<PAYMENTS>"}
     for _, payment in ipairs(order.payments) do
         parts[#parts + 1] = "<PAYMENT_DETAIL>"
             .. tag("PAYMENT_AMOUNT", calc.text(payment.amount_minor))
@@ -131,7 +131,7 @@ local function header_block(order)
 end
 
 local function item_block(order)
-    local parts = { "<ORDER_ITEMS>" }
+    local parts = {"<ORDER_ITEMS>"}
     for _, line in ipairs(order.lines) do
         parts[#parts + 1] = "<ORDER_ITEM>"
             .. tag("STOCK_CODE", line.stock_code)
@@ -154,12 +154,12 @@ end
 ---@return table|nil soap value
 ---@return string|nil fault
 function order_export.orders(w, p)
-    local fields = { ["1"] = "code", ["2"] = "reference" }
+    local fields = {["1"] = "code", ["2"] = "reference"}
     local field = fields[p.MappingType or ""]
     if not field then
         return nil, "MappingType is out of range"
     end
-    local parts = { "<?xml version=\"1.0\"?><SALES_ORDERS>" }
+    local parts = {"<?xml version=\"1.0\"?><SALES_ORDERS>"}
     for _, order in ipairs(selected(w, p.OrderCode or "", field)) do
         parts[#parts + 1] = "<SALES_ORDER>"
             .. customer_block(w, order)
@@ -168,7 +168,7 @@ function order_export.orders(w, p)
             .. item_block(order)
             .. "</SALES_ORDER>"
     end
-    return { "string", table.concat(parts) .. "</SALES_ORDERS>" }
+    return {"string", table.concat(parts) .. "</SALES_ORDERS>"}
 end
 
 local function is_open(w, order)
@@ -180,9 +180,9 @@ end
 ---@param w table
 ---@return table soap value
 function order_export.status(w)
-    local parts = { "<?xml version=\"1.0\"?><ORDER_STATUSES>" }
+    local parts = {"<?xml version=\"1.0\"?><ORDER_STATUSES>"}
     for _, order in ipairs(orders.all(w)) do
-        local invoices = order.invoices[1] and order.invoices or { { code = "", stage = order.stage } }
+        local invoices = order.invoices[1] and order.invoices or {{code = "", stage = order.stage}}
         for _, invoice in ipairs(is_open(w, order) and invoices or {}) do
             parts[#parts + 1] = "<ORDER"
                 .. attribute("REF", order.reference)
@@ -194,7 +194,7 @@ function order_export.status(w)
                 .. (">%d</ORDER>"):format(invoice.stage)
         end
     end
-    return { "string", table.concat(parts) .. "</ORDER_STATUSES>" }
+    return {"string", table.concat(parts) .. "</ORDER_STATUSES>"}
 end
 
 local function invoice_node(w, invoice, show_items)
@@ -261,7 +261,8 @@ local function status_node(w, order, show_items)
         "<ORDER_STATUS" .. attribute("SORDER_CODE", order.code),
         attribute("ASSOCIATED_REF", order.reference) .. ">",
         "<COMPANY_NAME" .. attribute("COMPANY_CODE", order.urn),
-        attribute("OTHER_REF", order.other_ref) .. ">" .. soap.escape(customer.name) .. "</COMPANY_NAME>",
+        attribute("OTHER_REF", order.other_ref) .. ">" .. soap.escape(customer.name)
+            .. "</COMPANY_NAME>",
         "<ORDER_TYPE TYPE_ID=\"S\">Sales Order</ORDER_TYPE>",
         tag("COURIER", courier and courier.description),
         tag("CURRENCY_CODE", order.currency),
@@ -336,8 +337,9 @@ local function in_stage(order, wanted)
     return false
 end
 
---- ExportOrderStatusEx(IDs, MappingType, WebOnly, ConfirmedOnly, IncludeTracking, IncludeCancelled, DateFrom,
---- DateTo, InvoiceStageIDs, ShowItems). Dates compare with the last change of the order here.
+--- ExportOrderStatusEx(IDs, MappingType, WebOnly, ConfirmedOnly, IncludeTracking,
+--- IncludeCancelled, DateFrom, DateTo, InvoiceStageIDs, ShowItems). Dates compare with the last
+--- change of the order here.
 ---@param w table
 ---@param p table<string, string>
 ---@return table|nil soap value
@@ -355,14 +357,15 @@ function order_export.status_ex(w, p)
         return nil, problem
     end
     local stages = stage_filter(p)
-    local parts = { "<?xml version=\"1.0\"?><STATUS_LIST>" }
+    local parts = {"<?xml version=\"1.0\"?><STATUS_LIST>"}
     for _, order in ipairs(has_ids and by_ids(w, p) or orders.all(w)) do
-        local is_wanted = order.updated_ms >= from and order.updated_ms <= to and in_stage(order, stages)
+        local is_wanted = order.updated_ms >= from and order.updated_ms <= to
+            and in_stage(order, stages)
         if is_wanted and (not order.cancelled or truth(p.IncludeCancelled)) then
             parts[#parts + 1] = status_node(w, order, truth(p.ShowItems))
         end
     end
-    return { "string", table.concat(parts) .. "</STATUS_LIST>" }
+    return {"string", table.concat(parts) .. "</STATUS_LIST>"}
 end
 
 return order_export

@@ -43,7 +43,7 @@ end
 ---@return table[]
 function orders.all(w)
     local list = {}
-    for _, entry in ipairs(w.store.range(TABLE, { limit = 10000 })) do
+    for _, entry in ipairs(w.store.range(TABLE, {limit = 10000})) do
         list[#list + 1] = entry.value
     end
     return list
@@ -67,7 +67,7 @@ local function calculate_lines(w, order, class)
         gross_decimals = places(w.settings.price_gross_decimals),
         intermediate = w.settings.intermediate_rounding,
     }
-    local lines, totals = {}, { net = 0, tax = 0, gross = 0 }
+    local lines, totals = {}, {net = 0, tax = 0, gross = 0}
     for i, line in ipairs(order.lines) do
         line.rate = rate_of(w, order, line)
         local result = calc.line(line, class, options)
@@ -102,16 +102,16 @@ local function delivery_of(w, header)
     end
     local net, gross = minor("DELIVERY_NET"), minor("DELIVERY_GRS")
     if net == -100 or gross == -100 then
-        return { net = 0, tax = 0, gross = 0, disabled = true }
+        return {net = 0, tax = 0, gross = 0, disabled = true}
     end
     if net then
         local tax = minor("DELIVERY_TAX") or calc.tax_on(net, standard)
-        return { net = net, tax = tax, gross = net + tax }
+        return {net = net, tax = tax, gross = net + tax}
     end
     local is_own = gross == nil
     gross = gross or calc.minor(calc.decimal(w.settings.own_delivery))
     local part, tax = calc.split_gross(gross, standard)
-    return { net = part, tax = tax, gross = gross, is_own = is_own or nil }
+    return {net = part, tax = tax, gross = gross, is_own = is_own or nil}
 end
 
 local function payments_of(order)
@@ -131,7 +131,8 @@ local function customer_of(w, order, currency)
     local wanted = order.customer
     wanted.currency = currency
     wanted.name = wanted.name or customers.name_from(wanted.address)
-    if wanted.urn and not wanted.is_new and w.settings.strict and not customers.get(w, wanted.urn) then
+    if wanted.urn and not wanted.is_new and w.settings.strict
+        and not customers.get(w, wanted.urn) then
         return nil, ("company code %s does not exist"):format(wanted.urn)
     end
     local found, how
@@ -139,7 +140,8 @@ local function customer_of(w, order, currency)
         found, how = customers.match(w, wanted)
     end
     if found and found.currency ~= currency then
-        return nil, ("customer %s has currency %s, the order %s"):format(found.urn, found.currency, currency)
+        return nil, ("customer %s has currency %s, the order %s"):format(found.urn,
+            found.currency, currency)
     end
     if found then
         return found, how
@@ -173,13 +175,13 @@ local function demand_of(w, order)
     local demand = {}
     local function add(code, site, quantity)
         local key = code .. "\n" .. site
-        demand[key] = demand[key] or { code = code, site = site, quantity = 0 }
+        demand[key] = demand[key] or {code = code, site = site, quantity = 0}
         demand[key].quantity = demand[key].quantity + quantity
     end
     for _, line in ipairs(order.lines) do
         -- Levels are whole units in this simulation.
         local quantity = calc.divide(calc.minor(line.quantity), 100)
-        for _, code in ipairs(line.item.kit or { line.item.code }) do
+        for _, code in ipairs(line.item.kit or {line.item.code}) do
             if w.store.get("erp_stock", code) then
                 add(code, site_of(order, line), quantity)
             end
@@ -236,7 +238,7 @@ local function record(w, order, customer, how)
         lines = lines,
         delivery = delivery,
         items = items,
-        totals = { net = items.net + delivery.net, tax = items.tax + delivery.tax, gross = gross },
+        totals = {net = items.net + delivery.net, tax = items.tax + delivery.tax, gross = gross},
         total = calc.text(gross),
         order_amount_minor = amount,
         amount_differs = amount ~= nil and amount ~= gross,
@@ -272,7 +274,7 @@ local function keep_reference(w, saved)
 end
 
 local function refused(reference, reason)
-    return { kind = "refused", reference = reference, reason = reason }
+    return {kind = "refused", reference = reference, reason = reason}
 end
 
 --- Imports one order. The outcome's kind is "imported", "refused" or "fault".
@@ -293,7 +295,7 @@ function orders.import_one(w, node)
     local gone = discontinued_line(order)
     if gone then
         local text = ("Stock item %s is discontinued and cannot be added"):format(gone)
-        return { kind = "fault", reference = reference, reason = text }
+        return {kind = "fault", reference = reference, reason = text}
     end
     local demand = demand_of(w, order)
     local short = short_item(w, demand)
@@ -311,10 +313,11 @@ function orders.import_one(w, node)
     for _, need in pairs(demand) do
         stock.move(w, need.code, need.site, -need.quantity)
     end
-    return { kind = "imported", reference = reference, order = saved }
+    return {kind = "imported", reference = reference, order = saved}
 end
 
---- Imports a document. Orders before a fault stay imported: contract 1.5 does not promise otherwise.
+--- Imports a document. Orders before a fault stay imported: contract 1.5 does not promise
+--- otherwise.
 ---@param w table
 ---@param text string SALES_ORDERS document
 ---@return table[]|nil outcomes
@@ -353,7 +356,8 @@ end
 ---@param order table
 ---@param reason string
 function orders.cancel(w, order, reason)
-    order.cancelled = { at = world.date_time(w, w.now_ms):sub(1, 10), reason = reason, user = "sandbox" }
+    order.cancelled = {at = world.date_time(w, w.now_ms):sub(1, 10), reason = reason,
+        user = "sandbox"}
     order.stage = 1
     for _, line in ipairs(order.lines) do
         local site = line.site or order.header.SITE or data.SITES[1].name

@@ -12,7 +12,7 @@ local reader = {}
 ---@param w table world
 ---@return erp.Reader
 function reader.new(w)
-    return { problems = {}, strict = w.settings.strict, world = w }
+    return {problems = {}, strict = w.settings.strict, world = w}
 end
 
 ---@param r erp.Reader

@@ -1,21 +1,21 @@
---- The elements of the order import: which exist, how long they may be, what they may hold (contract
---- 2.1 to 2.5). `never = true` marks what the vendor asks not to send.
+--- The elements of the order import: which exist, how long they may be, what they may hold
+--- (contract 2.1 to 2.5). `never = true` marks what the vendor asks not to send.
 
 local schema = {}
 
 local function text(max)
-    return { kind = "text", max = max }
+    return {kind = "text", max = max}
 end
 
-local BOOL = { kind = "bool" }
-local INT = { kind = "int" }
-local DECIMAL = { kind = "decimal" }
-local DATE = { kind = "date" }
-local NEVER = { kind = "text", never = true }
-local TREE = { kind = "tree" }
+local BOOL = {kind = "bool"}
+local INT = {kind = "int"}
+local DECIMAL = {kind = "decimal"}
+local DATE = {kind = "date"}
+local NEVER = {kind = "text", never = true}
+local TREE = {kind = "tree"}
 
 local function required(rule)
-    local copy = { required = true }
+    local copy = {required = true}
     for name, value in pairs(rule) do
         copy[name] = value
     end
@@ -83,7 +83,7 @@ schema.PAYMENT = {
     TRANSACTION_ID = text(100),
     PREAUTH_REF = text(100),
     SECURITY_REF = text(100),
-    SECURITY_TOKEN = { kind = "text", max = 100, attrs = { Last4Digits = true } },
+    SECURITY_TOKEN = {kind = "text", max = 100, attrs = {Last4Digits = true}},
     SECURITY_COMMENT = text(100),
     PSP_CODE = NEVER,
     ACCOUNT_NUMBER = INT,
@@ -97,7 +97,7 @@ schema.HEADER = {
     INTERNAL_REF = NEVER,
     FORCE_SORDER_CODE = NEVER,
     ORDER_DATE = DATE,
-    DELIVERY_DATE = { kind = "date", attrs = { LOCKED = true } },
+    DELIVERY_DATE = {kind = "date", attrs = {LOCKED = true}},
     ORDER_AMOUNT = DECIMAL,
     ORDER_CURRENCY_CODE = text(3),
     SITE = text(50),
@@ -132,7 +132,7 @@ schema.ITEM = {
     STOCK_CODE = required(text(50)),
     MAPPING_TYPE = required(INT),
     STOCK_DESC = text(250),
-    EXTENDED_DESC = { kind = "lines", max = 150 },
+    EXTENDED_DESC = {kind = "lines", max = 150},
     ORDER_QTY = required(DECIMAL),
     PRICE_NET = DECIMAL,
     PRICE_GRS = DECIMAL,

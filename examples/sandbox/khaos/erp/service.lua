@@ -20,7 +20,7 @@ local function refusal(plan)
         }
     end
     -- The connection ends before anything was done; what the reply says never arrives.
-    return { status = 500, body = "" }
+    return {status = 500, body = ""}
 end
 
 local function perform(w, request, call, plan)
@@ -33,8 +33,8 @@ local function perform(w, request, call, plan)
     return soap.reply(request.operation, value, multiref)
 end
 
---- Answers one POST. Rules see the operation named by the body, so a call that cannot be read matches only
---- rules without an operation.
+--- Answers one POST. Rules see the operation named by the body, so a call that cannot be read
+--- matches only rules without an operation.
 ---@param w table world
 ---@param request neap.ServerRequest
 ---@return neap.Reply
@@ -47,7 +47,7 @@ function service.handle(w, request)
         method = request.method,
     })
     w.skew_ms = plan.skew and (plan.skew == true and 3600000 or plan.skew) or 0
-    local call = { at_ms = w.now_ms, operation = operation, faults = plan.fired }
+    local call = {at_ms = w.now_ms, operation = operation, faults = plan.fired}
     local reply
     if faults.stops(plan) then
         reply = refusal(plan)

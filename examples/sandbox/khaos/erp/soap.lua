@@ -1,9 +1,9 @@
 --- SOAP 1.1 as the simulated Khaos speaks it: reading requests, writing replies inline or in
 --- multi-reference form, and the two documented kinds of fault.
 ---
---- A value is {kind, value}: kind "string", "int", "double", "boolean", "dateTime", "struct" (value =
---- {type =, fields = {{name, kind, value}, ...}}) or "array" (value = {item_type =, items = {...}}, the
---- items structs, or strings when item_type begins with "xsd:").
+--- A value is {kind, value}: kind "string", "int", "double", "boolean", "dateTime", "struct"
+--- (value = {type =, fields = {{name, kind, value}, ...}}) or "array" (value = {item_type =,
+--- items = {...}}, the items structs, or strings when item_type begins with "xsd:").
 
 local xml = require("neap.xml")
 
@@ -43,7 +43,7 @@ end
 local function read_parameters(call)
     local list = {}
     for _, child in ipairs(call) do
-        list[#list + 1] = { name = child.name, value = child.text or "" }
+        list[#list + 1] = {name = child.name, value = child.text or ""}
     end
     return list
 end
@@ -70,7 +70,7 @@ function soap.read(request)
     if action ~= NAMESPACE .. "#" .. call.name then
         return nil, "SOAPAction does not name operation " .. call.name
     end
-    return { operation = call.name, parameters = read_parameters(call) }
+    return {operation = call.name, parameters = read_parameters(call)}
 end
 
 local function scalar(name, kind, value)
@@ -91,13 +91,9 @@ local function write_reference(out, name, struct)
     for _, field in ipairs(struct.fields) do
         parts[#parts + 1] = write_field(out, field)
     end
-    out.referred[number] = ("<NS2:%s xmlns:NS2=\"urn:IKosWebIntf\" id=\"%d\" xsi:type=\"NS2:%s\">%s</NS2:%s>"):format(
-        struct.type,
-        number,
-        struct.type,
-        table.concat(parts),
-        struct.type
-    )
+    local open = ("<NS2:%s xmlns:NS2=\"urn:IKosWebIntf\" id=\"%d\" xsi:type=\"NS2:%s\">"):format(
+        struct.type, number, struct.type)
+    out.referred[number] = open .. table.concat(parts) .. ("</NS2:%s>"):format(struct.type)
     return ("<%s href=\"#%d\"/>"):format(name, number)
 end
 
@@ -148,28 +144,31 @@ end
 ---@param multiref boolean|nil
 ---@return neap.Reply
 function soap.reply(operation, result, multiref)
-    local out = { multiref = multiref, referred = {} }
+    local out = {multiref = multiref, referred = {}}
     local inner = ""
     if result then
-        inner = write_field(out, { "return", result[1], result[2] })
+        inner = write_field(out, {"return", result[1], result[2]})
     end
-    local body = ("<NS1:%sResponse%s>%s</NS1:%sResponse>"):format(operation, TYPES, inner, operation)
+    local body = ("<NS1:%sResponse%s>%s</NS1:%sResponse>"):format(operation, TYPES, inner,
+        operation)
     local text = ENVELOPE .. BODY .. body .. table.concat(out.referred)
     return {
         status = 200,
-        headers = { ["Content-Type"] = CONTENT_TYPE },
+        headers = {["Content-Type"] = CONTENT_TYPE},
         body = text .. "</SOAP-ENV:Body></SOAP-ENV:Envelope>",
     }
 end
 
 local REMOTABLE = [[<NS1:ERemotableException xmlns:NS1="urn:InvokeRegistry" ]]
     .. [[xsi:type="NS1:ERemotableException"/>]]
-local WEB_SERVICE = [[<NS1:EWebServiceError xmlns:NS1="urn:WebServiceP" xsi:type="NS1:EWebServiceError">]]
+local WEB_SERVICE = [[<NS1:EWebServiceError xmlns:NS1="urn:WebServiceP" ]]
+    .. [[xsi:type="NS1:EWebServiceError">]]
     .. [[<ExceptionClassName xsi:type="xsd:string">%s</ExceptionClassName>]]
     .. [[<ExceptionInheritance xsi:type="xsd:string">%s,Exception</ExceptionInheritance>]]
     .. [[</NS1:EWebServiceError>]]
 
---- A fault. With `class` other than "Exception" it carries EWebServiceError, else ERemotableException.
+--- A fault. With `class` other than "Exception" it carries EWebServiceError, else
+--- ERemotableException.
 ---@param message string
 ---@param class string|nil exception class, default "Exception"
 ---@param status integer HTTP status
@@ -180,13 +179,16 @@ function soap.fault(message, class, status)
     if name ~= "Exception" then
         detail = WEB_SERVICE:format(name, name)
     end
-    local body = ("<SOAP-ENV:Fault><faultcode>SOAP-ENV:Client</faultcode><faultstring>%s</faultstring>"):format(
-        soap.escape(message)
-    )
-    body = body .. ("<faultactor>%s</faultactor><detail>%s</detail></SOAP-ENV:Fault>"):format(name, detail)
+    local body = "<SOAP-ENV:Fault><faultcode>SOAP-ENV:Client</faultcode><faultstring>"
+        .. soap.escape(message)
+        .. "</faultstring><faultactor>"
+        .. name
+        .. "</faultactor><detail>"
+        .. detail
+        .. "</detail></SOAP-ENV:Fault>"
     return {
         status = status,
-        headers = { ["Content-Type"] = CONTENT_TYPE },
+        headers = {["Content-Type"] = CONTENT_TYPE},
         body = ENVELOPE .. "<SOAP-ENV:Body>" .. body .. "</SOAP-ENV:Body></SOAP-ENV:Envelope>",
     }
 end

@@ -20,7 +20,7 @@ end
 ---@return table[] items in the order of their codes
 function stock.all(w)
     local list = {}
-    for _, entry in ipairs(w.store.range(TABLE, { limit = 10000 })) do
+    for _, entry in ipairs(w.store.range(TABLE, {limit = 10000})) do
         list[#list + 1] = entry.value
     end
     return list
@@ -110,18 +110,18 @@ function stock.change(w, words)
     return item
 end
 
-local DATE_FIELDS = { ["0"] = "revised_ms", ["-1"] = "revised_ms", ["2"] = "moved_ms" }
+local DATE_FIELDS = {["0"] = "revised_ms", ["-1"] = "revised_ms", ["2"] = "moved_ms"}
 
 local function list_entry(w, item, field)
     return {
         type = "TStockInfo",
         fields = {
-            { "StockCode", "string", item.code },
-            { "OtherRef", "string", item.other_ref },
-            { "StockDesc", "string", item.description },
-            { "ParentCode", "string", item.parent },
-            { "ParentOtherRef", "string", "" },
-            { "LastUpdated", "dateTime", world.date_time(w, item[field]) },
+            {"StockCode", "string", item.code},
+            {"OtherRef", "string", item.other_ref},
+            {"StockDesc", "string", item.description},
+            {"ParentCode", "string", item.parent},
+            {"ParentOtherRef", "string", ""},
+            {"LastUpdated", "dateTime", world.date_time(w, item[field])},
         },
     }
 end
@@ -133,8 +133,8 @@ local function list_wanted(item, kind)
     return kind ~= "1" or item.is_parent == true
 end
 
---- GetStockList(DateType, DateValue, StockItemType). Launch dates are not simulated: type 1 finds nothing
---- with a date.
+--- GetStockList(DateType, DateValue, StockItemType). Launch dates are not simulated: type 1 finds
+--- nothing with a date.
 ---@param w table
 ---@param p table<string, string>
 ---@return table|nil soap value
@@ -165,14 +165,14 @@ function stock.list(w, p)
         {
             type = "TStockList",
             fields = {
-                { "Count", "int", #items },
-                { "List", "array", { item_type = "TStockInfo", items = items } },
+                {"Count", "int", #items},
+                {"List", "array", {item_type = "TStockInfo", items = items}},
             },
         },
     }
 end
 
-local MAPPED = { ["1"] = "code", ["2"] = "other_ref", ["4"] = "description" }
+local MAPPED = {["1"] = "code", ["2"] = "other_ref", ["4"] = "description"}
 
 local function selected(w, p)
     local codes = p.StockCode or ""
@@ -263,22 +263,23 @@ function stock.status(w, p)
     local site_id = (p.SiteID or "") ~= "" and p.SiteID or "1"
     local sites = data.SITES
     if site_id ~= "-1" then
-        sites = { data.find(data.SITES, "id", tonumber(site_id)) }
+        sites = {data.find(data.SITES, "id", tonumber(site_id))}
         if not sites[1] then
             return nil, "SiteID " .. site_id .. " does not exist"
         end
     end
-    local parts = { ("<?xml version=\"1.0\"?><STOCK_STATUS SITE=\"%s\">"):format(soap.escape(sites[1].name)) }
+    local first = soap.escape(sites[1].name)
+    local parts = {"<?xml version=\"1.0\"?><STOCK_STATUS SITE=\"" .. first .. "\">"}
     for _, item in ipairs(items) do
         for _, site in ipairs(sites) do
             local name = site_id == "-1" and site.name or nil
             parts[#parts + 1] = status_item(w, item, tostring(site.id), name)
         end
     end
-    return { "string", table.concat(parts) .. "</STOCK_STATUS>" }
+    return {"string", table.concat(parts) .. "</STOCK_STATUS>"}
 end
 
-local VAT_PERCENT = { ["1"] = "20", ["2"] = "0", ["4"] = "5", ["5"] = "19", ["6"] = "7" }
+local VAT_PERCENT = {["1"] = "20", ["2"] = "0", ["4"] = "5", ["5"] = "19", ["6"] = "7"}
 
 local function bool(value)
     return value and "-1" or "0"
@@ -332,11 +333,11 @@ function stock.export(w, p)
     if not items then
         return nil, problem
     end
-    local parts = { "<?xml version=\"1.0\"?><STOCK_ITEMS>" }
+    local parts = {"<?xml version=\"1.0\"?><STOCK_ITEMS>"}
     for _, item in ipairs(items) do
         parts[#parts + 1] = export_item(item) .. export_links(item) .. "</STOCK_ITEM>"
     end
-    return { "string", table.concat(parts) .. "</STOCK_ITEMS>" }
+    return {"string", table.concat(parts) .. "</STOCK_ITEMS>"}
 end
 
 return stock

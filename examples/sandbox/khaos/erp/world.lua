@@ -1,12 +1,12 @@
---- The simulated Khaos as one call sees it: store, time and settings. Everything takes a world, so the
---- tests can hand in their own.
+--- The simulated Khaos as one call sees it: store, time and settings. Everything takes a world,
+--- so the tests can hand in their own.
 
 local control = require("lib.sandbox.control")
 local data = require("erp.data")
 
 local world = {}
 
-world.TABLES = { "erp_stock", "erp_orders", "erp_references", "erp_customers", "erp_other_refs" }
+world.TABLES = {"erp_stock", "erp_orders", "erp_references", "erp_customers", "erp_other_refs"}
 
 local META = "erp_meta"
 local NO_DATE = "1899-12-30T00:00:00"
@@ -48,7 +48,7 @@ end
 ---@param w table
 function world.reset(w)
     control.empty(w.store, world.TABLES)
-    control.empty(w.store, { META })
+    control.empty(w.store, {META})
     control.reset(w.store)
     seed(w)
 end
@@ -62,7 +62,7 @@ function world.date_time(w, ms)
         return NO_DATE
     end
     local skewed = ms + w.settings.clock_skew_ms + (w.skew_ms or 0)
-    local text = w.time.format_iso(skewed, { zone = w.settings.zone })
+    local text = w.time.format_iso(skewed, {zone = w.settings.zone})
     return (text:gsub("Z$", ""):gsub("[+-]%d%d:?%d%d$", ""))
 end
 
@@ -87,14 +87,15 @@ function world.parse_date(w, text)
     if not year or tonumber(month) > 12 or tonumber(day) > 31 or month == "00" or day == "00" then
         return nil, "'" .. text .. "' is not a date"
     end
-    if rest ~= "" and not rest:match("^T%d%d:%d%d:%d%d$") and not rest:match("^T%d%d:%d%d:%d%d%.%d+$") then
+    if rest ~= "" and not rest:match("^T%d%d:%d%d:%d%d$")
+        and not rest:match("^T%d%d:%d%d:%d%d%.%d+$") then
         return nil, "'" .. text .. "' is not a date-time without offset"
     end
     if tonumber(year) < 1971 then
         return 0
     end
     local whole = rest == "" and text .. "T00:00:00" or text
-    local ms = w.time.parse_iso(whole, { zone = w.settings.zone })
+    local ms = w.time.parse_iso(whole, {zone = w.settings.zone})
     if not ms then
         return nil, "'" .. text .. "' is not a date"
     end

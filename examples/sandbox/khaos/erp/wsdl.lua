@@ -6,12 +6,14 @@ local wsdl = {}
 
 local HEAD = [[<?xml version="1.0" encoding="utf-8"?>
 <definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:xs="http://www.w3.org/2001/XMLSchema" ]]
-    .. [[name="IKosWebservice" targetNamespace="http://tempuri.org/" xmlns:tns="http://tempuri.org/" ]]
+    .. [[name="IKosWebservice" targetNamespace="http://tempuri.org/" ]]
+    .. [[xmlns:tns="http://tempuri.org/" ]]
     .. [[xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:ns1="urn:IKosWebIntf">]]
 
 local OPERATION = [[<operation name="%s"><soap:operation soapAction="urn:IKosWebIntf-IKosWeb#%s" ]]
-    .. [[style="rpc"/><input><soap:body use="encoded" namespace="urn:IKosWebIntf-IKosWeb"/></input>]]
-    .. [[<output><soap:body use="encoded" namespace="urn:IKosWebIntf-IKosWeb"/></output></operation>]]
+    .. [[style="rpc"/><input><soap:body use="encoded" namespace="urn:IKosWebIntf-IKosWeb"/>]]
+    .. [[</input><output><soap:body use="encoded" namespace="urn:IKosWebIntf-IKosWeb"/>]]
+    .. [[</output></operation>]]
 
 ---@param address string
 ---@return string
@@ -22,7 +24,8 @@ function wsdl.text(address)
         for i, parameter in ipairs(operation.parameters) do
             parts[i] = ("<part name=\"%s\" type=\"xs:string\"/>"):format(parameter)
         end
-        messages[#messages + 1] = ("<message name=\"%sRequest\">%s</message>"):format(name, table.concat(parts))
+        messages[#messages + 1] = ("<message name=\"%sRequest\">%s</message>"):format(name,
+            table.concat(parts))
         messages[#messages + 1] = ("<message name=\"%sResponse\"/>"):format(name)
         local input = ("<input message=\"tns:%sRequest\"/>"):format(name)
         local output = ("<output message=\"tns:%sResponse\"/>"):format(name)

@@ -15,7 +15,7 @@ local wsdl = require("erp.wsdl")
 local MAX_BODY_BYTES = 4 * 1024 * 1024
 
 local function open(ctx)
-    return world.open({ store = store, time = time, settings = ctx.settings })
+    return world.open({store = store, time = time, settings = ctx.settings})
 end
 
 -- A control route: opens the world, reads the body, answers with what `run` returns.
@@ -38,7 +38,7 @@ local function lever(method, name, run)
 end
 
 local function set_stock(w, body)
-    local changes = body.items or { body }
+    local changes = body.items or {body}
     local items = json.array({})
     for _, words in ipairs(changes) do
         local item, problem = stock.change(w, words)
@@ -47,7 +47,7 @@ local function set_stock(w, body)
         end
         items[#items + 1] = item
     end
-    return control.reply(200, { items = items })
+    return control.reply(200, {items = items})
 end
 
 local function set_settings(w, body)
@@ -65,7 +65,7 @@ end
 local function handle_wsdl(_, request)
     local host = request.headers["host"] or "localhost"
     local address = ("http://%s/khaos/soap/IKosWeb"):format(host)
-    return { status = 200, headers = { ["Content-Type"] = "text/xml" }, body = wsdl.text(address) }
+    return {status = 200, headers = {["Content-Type"] = "text/xml"}, body = wsdl.text(address)}
 end
 
 return {
@@ -80,14 +80,15 @@ return {
             max_body_bytes = MAX_BODY_BYTES,
             handle = handle_soap,
         },
-        { kind = "route", name = "wsdl", method = "GET", path = "/wsdl/IKosWeb", handle = handle_wsdl },
+        {kind = "route", name = "wsdl", method = "GET", path = "/wsdl/IKosWeb",
+            handle = handle_wsdl},
         lever("POST", "reset", function(w)
             world.reset(w)
-            return control.reply(200, { reset = true })
+            return control.reply(200, {reset = true})
         end),
         lever("POST", "stock", set_stock),
         lever("GET", "stock", function(w)
-            return control.reply(200, { items = json.array(stock.all(w)) })
+            return control.reply(200, {items = json.array(stock.all(w))})
         end),
         lever("GET", "ledger", function(w, _, request)
             return control.reply(200, ledger.view(w, request.query))
@@ -97,10 +98,10 @@ return {
             return control.set_faults(w.store, body)
         end),
         lever("GET", "faults", function(w)
-            return control.reply(200, { rules = json.array(faults.list(w.store)) })
+            return control.reply(200, {rules = json.array(faults.list(w.store))})
         end),
         lever("GET", "calls", function(w, _, request)
-            return control.reply(200, { calls = control.calls(w.store, request.query) })
+            return control.reply(200, {calls = control.calls(w.store, request.query)})
         end),
         lever("POST", "settings", set_settings),
         lever("GET", "settings", function(w)

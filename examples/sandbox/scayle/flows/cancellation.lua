@@ -12,7 +12,7 @@ local TRIES = 5
 local RETRY_MS = 3000
 
 local function open(job)
-    return world.open({ store = store, time = time, settings = job.settings })
+    return world.open({store = store, time = time, settings = job.settings})
 end
 
 local function ask(w, order_id)
@@ -22,18 +22,19 @@ local function ask(w, order_id)
         fulfillingMerchantKey = merchant,
         merchantKey = merchant,
         companyId = catalogue.COMPANY_ID,
-        warehouseIds = { catalogue.WAREHOUSE.id },
+        warehouseIds = {catalogue.WAREHOUSE.id},
     }, w.settings.answer_timeout_ms)
 end
 
 local function attempt(job, order_id)
     local w = open(job)
     if not orders.get(w, order_id) then
-        return { is_over = true }
+        return {is_over = true}
     end
     local result = ask(w, order_id)
     local body = result.body and json.decode(result.body)
-    local is_answer = result.status == 201 and type(body) == "table" and body.cancellationResult ~= nil
+    local is_answer = result.status == 201 and type(body) == "table"
+        and body.cancellationResult ~= nil
     local after = open(job)
     local record = orders.record(after, order_id)
     record.cancellations[#record.cancellations + 1] = {
@@ -46,7 +47,7 @@ local function attempt(job, order_id)
     if is_answer and body.cancellationResult == "successful" then
         orders.cancel_items(after, orders.get(after, order_id), nil)
     end
-    return { is_over = is_answer }
+    return {is_over = is_answer}
 end
 
 local function run(job)
@@ -62,4 +63,4 @@ local function run(job)
     end
 end
 
-return { name = "cancellation", version = 1, run = run }
+return {name = "cancellation", version = 1, run = run}

@@ -1,5 +1,5 @@
---- Delegates a confirmed order to the merchant: after a lag, at least once, by the retry schedule of the
---- contract, and cancels the order when nobody answers.
+--- Delegates a confirmed order to the merchant: after a lag, at least once, by the retry schedule
+--- of the contract, and cancels the order when nobody answers.
 
 local delegation = require("shop.delegation")
 local faults = require("lib.sandbox.faults")
@@ -11,33 +11,36 @@ local time = require("neap.time")
 local world = require("shop.world")
 
 local function open(job)
-    return world.open({ store = store, time = time, settings = job.settings })
+    return world.open({store = store, time = time, settings = job.settings})
 end
 
 -- What this attempt is to suffer; decided once, before it is made.
 local function decide(job, number)
     return job:step("plan " .. number, function()
         local w = open(job)
-        local plan = faults.plan(w.store, { operation = "delegation", path = w.settings.delegation_path })
+        local plan = faults.plan(w.store, {operation = "delegation",
+            path = w.settings.delegation_path})
         return {
             delay_ms = plan.delay_ms or (plan.reorder and 1500) or 0,
-            duplicate_ms = plan.duplicate and (plan.duplicate == true and 50 or plan.duplicate) or nil,
+            duplicate_ms = plan.duplicate and (plan.duplicate == true and 50 or plan.duplicate)
+                or nil,
             is_lost = plan.rude ~= nil,
         }
     end)
 end
 
--- One POST and its note in the order's record. A lost answer was sent, but nobody here saw the reply.
+-- One POST and its note in the order's record. A lost answer was sent, but nobody here saw the
+-- reply.
 local function attempt(job, order_id, number, is_lost)
     local w = open(job)
     local order = orders.get(w, order_id)
     if not order or orders.is_cancelled(order) then
-        return { is_over = true }
+        return {is_over = true}
     end
     local body = delegation.body(order, orders.record(w, order_id))
     local result = sender.post(w.settings.delegation_path, body, w.settings.answer_timeout_ms)
     if is_lost then
-        result = { problem = "the answer was lost (fault rule)" }
+        result = {problem = "the answer was lost (fault rule)"}
     end
     result.number = number
     if result.status then
@@ -47,7 +50,7 @@ local function attempt(job, order_id, number, is_lost)
     if orders.get(after, order_id) then
         delegation.note(after, order_id, result)
     end
-    return { is_accepted = result.is_accepted == true }
+    return {is_accepted = result.is_accepted == true}
 end
 
 local function send(job, order_id, number, is_lost)
@@ -100,4 +103,4 @@ local function run(job)
     end)
 end
 
-return { name = "delegation", version = 1, run = run }
+return {name = "delegation", version = 1, run = run}

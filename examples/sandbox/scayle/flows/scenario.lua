@@ -11,7 +11,7 @@ local world = require("shop.world")
 
 -- Places order number i; the order and the events it starts are kept together.
 local function place(job, wish, i)
-    local w = world.open({ store = store, time = time, settings = job.settings })
+    local w = world.open({store = store, time = time, settings = job.settings})
     local stream = random.new(random.at(wish.seed, 1000000 + i))
     local order, facts = generator.order(wish.kind, stream)
     assert(order, facts)
@@ -25,10 +25,11 @@ end
 
 local function run(job)
     local wish = json.decode(job.event.payload)
-    local kinds = type(wish.kinds) == "table" and wish.kinds or generator.plan(wish.seed, wish.count)
+    local kinds = type(wish.kinds) == "table" and wish.kinds
+        or generator.plan(wish.seed, wish.count)
     for i, kind in ipairs(kinds) do
         job:step("place " .. i, function()
-            return place(job, { kind = kind, seed = wish.seed }, i)
+            return place(job, {kind = kind, seed = wish.seed}, i)
         end)
         if wish.interval_ms > 0 and i < #kinds then
             job:sleep("pace " .. i, wish.interval_ms)
@@ -36,4 +37,4 @@ local function run(job)
     end
 end
 
-return { name = "scenario", version = 1, run = run }
+return {name = "scenario", version = 1, run = run}

@@ -19,7 +19,7 @@ local MAX_BODY_BYTES = 4 * 1024 * 1024
 local MAX_SCENARIO = 2000
 
 local function open(ctx)
-    return world.open({ store = store, time = time, settings = ctx.settings })
+    return world.open({store = store, time = time, settings = ctx.settings})
 end
 
 local function admin_route(call)
@@ -81,19 +81,19 @@ local function play(w, body)
         interval_ms = body.interval_ms or 200,
         kinds = body.kinds,
     }
-    local reply = control.reply(202, { scenario = number, count = count })
-    reply.events = { starts.scenario(number, payload) }
+    local reply = control.reply(202, {scenario = number, count = count})
+    reply.events = {starts.scenario(number, payload)}
     return reply
 end
 
 local function cancel(w, body)
     local order = math.type(body.order_id) == "integer" and orders.get(w, body.order_id)
     if not order then
-        return control.reply(404, { error = "no such order" })
+        return control.reply(404, {error = "no such order"})
     end
     local number = world.number(w, "cancellation", 1)
-    local reply = control.reply(202, { order_id = order.id })
-    reply.events = { starts.cancellation(number, order.id) }
+    local reply = control.reply(202, {order_id = order.id})
+    reply.events = {starts.cancellation(number, order.id)}
     return reply
 end
 
@@ -101,7 +101,7 @@ local function add_variants(w, body)
     for _, sku in ipairs(body.skus or {}) do
         stocks.add_variant(w, sku, world.number(w, "variant", 990001))
     end
-    return control.reply(200, { added = #(body.skus or {}) })
+    return control.reply(200, {added = #(body.skus or {})})
 end
 
 local function set_settings(w, body)
@@ -109,18 +109,18 @@ local function set_settings(w, body)
     if not ok then
         return control.bad(problem)
     end
-    return control.reply(200, { changed = true })
+    return control.reply(200, {changed = true})
 end
 
 local function kinds()
     local good, held = generator.kinds()
-    return control.reply(200, { good = good, held = held, templates = orders.TEMPLATES })
+    return control.reply(200, {good = good, held = held, templates = orders.TEMPLATES})
 end
 
 local TRIGGERS = {
     lever("POST", "reset", function(w)
         world.reset(w)
-        return control.reply(200, { reset = true })
+        return control.reply(200, {reset = true})
     end),
     lever("POST", "orders", place),
     lever("POST", "play", play),
@@ -140,7 +140,7 @@ local TRIGGERS = {
         return control.set_faults(w.store, body)
     end),
     lever("GET", "faults", function(w)
-        return control.reply(200, { rules = json.array(faults.list(w.store)) })
+        return control.reply(200, {rules = json.array(faults.list(w.store))})
     end),
     lever("POST", "settings", set_settings),
     lever("GET", "settings", function(w)
@@ -152,4 +152,4 @@ for _, call in ipairs(admin.CALLS) do
     TRIGGERS[#TRIGGERS + 1] = admin_route(call)
 end
 
-return { name = "shop", version = 1, triggers = TRIGGERS }
+return {name = "shop", version = 1, triggers = TRIGGERS}

@@ -13,7 +13,7 @@ local TRIES = 3
 local RETRY_MS = 2000
 
 local function open(job)
-    return world.open({ store = store, time = time, settings = job.settings })
+    return world.open({store = store, time = time, settings = job.settings})
 end
 
 -- A key that looks like a UUID and is the same in every copy.
@@ -31,7 +31,7 @@ end
 local function envelope(w, event, order)
     return {
         key = key_of(event.id),
-        meta = { tenantKey = "fellside", xRequestId = "req-" .. key_of(event.id):sub(1, 8) },
+        meta = {tenantKey = "fellside", xRequestId = "req-" .. key_of(event.id):sub(1, 8)},
         occurredAt = order.confirmedAt or world.instant(w, w.now_ms),
         type = json.decode(event.payload).type,
         version = 2,
@@ -44,17 +44,17 @@ local function send(job, order_id, number)
         local w = open(job)
         local order = orders.get(w, order_id)
         if not order then
-            return { is_over = true }
+            return {is_over = true}
         end
         local body = envelope(w, job.event, order)
         local result = sender.post(w.settings.webhook_path, body, w.settings.answer_timeout_ms)
         local after = open(job)
         local record = orders.record(after, order_id)
         if record then
-            record.webhooks[#record.webhooks + 1] = { number = number, status = result.status }
+            record.webhooks[#record.webhooks + 1] = {number = number, status = result.status}
             orders.save_record(after, record)
         end
-        return { is_over = result.status ~= nil and result.status < 300 }
+        return {is_over = result.status ~= nil and result.status < 300}
     end)
 end
 
@@ -62,9 +62,9 @@ local function run(job)
     local order_id = json.decode(job.event.payload).order_id
     local plan = job:step("plan", function()
         local w = open(job)
-        local faulty = faults.plan(w.store, { operation = "webhook", path = w.settings.webhook_path })
+        local faulty = faults.plan(w.store, {operation = "webhook", path = w.settings.webhook_path})
         local is_twice = faulty.duplicate ~= nil or w.settings.duplicate_webhooks
-        return { delay_ms = faulty.delay_ms or (faulty.reorder and 1500) or 0, is_twice = is_twice }
+        return {delay_ms = faulty.delay_ms or (faulty.reorder and 1500) or 0, is_twice = is_twice}
     end)
     if plan.delay_ms > 0 then
         job:sleep("delay", plan.delay_ms)
@@ -80,4 +80,4 @@ local function run(job)
     end
 end
 
-return { name = "webhook", version = 1, run = run }
+return {name = "webhook", version = 1, run = run}

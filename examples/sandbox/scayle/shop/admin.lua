@@ -1,4 +1,5 @@
---- The part of the Admin API that the sandbox speaks. Every entry: operation, method, path, scope, run.
+--- The part of the Admin API that the sandbox speaks. Every entry: operation, method, path,
+--- scope, run.
 
 local catalogue = require("shop.catalogue")
 local control = require("lib.sandbox.control")
@@ -52,13 +53,13 @@ end
 local function list_orders(w, request, country)
     local limit = page_size(w, request)
     if not limit then
-        return gate.error(400, "VALIDATION_ERROR", "limit is out of range", { field = "limit" })
+        return gate.error(400, "VALIDATION_ERROR", "limit is out of range", {field = "limit"})
     end
     local after = 0
     if request.query.cursor then
         after = math.tointeger(tonumber(request.query.cursor:match("^o(%d+)$")))
         if not after then
-            return gate.error(400, "VALIDATION_ERROR", "cursor is not valid", { field = "cursor" })
+            return gate.error(400, "VALIDATION_ERROR", "cursor is not valid", {field = "cursor"})
         end
     end
     local bound = w.settings.list_bound_to_country and country or nil
@@ -78,7 +79,7 @@ local function set_reference(w, request, _)
     end
     local reference = body.referenceKey
     if type(reference) ~= "string" or reference == "" or #reference > REFERENCE_MAX then
-        local context = { field = "referenceKey" }
+        local context = {field = "referenceKey"}
         return gate.error(400, "VALIDATION_ERROR", "referenceKey must be a short text", context)
     end
     local saved, problem = orders.set_reference(w, order, reference)
@@ -98,7 +99,7 @@ local function report(run)
         if not ok then
             return gate.error(err.status, err.key, err.message)
         end
-        return { status = 204, headers = {} }
+        return {status = 204, headers = {}}
     end
 end
 
@@ -119,12 +120,12 @@ local function set_stock(w, request, variant)
     end
     local stock, problem, field = stocks.set(w, variant, body)
     if not stock then
-        return gate.error(400, "VALIDATION_ERROR", problem, { field = field })
+        return gate.error(400, "VALIDATION_ERROR", problem, {field = field})
     end
     return control.reply(200, stock)
 end
 
-local EVENTS = { "order-confirmed", "order-delegated", "order-cancelled", "order-item-cancelled" }
+local EVENTS = {"order-confirmed", "order-delegated", "order-cancelled", "order-item-cancelled"}
 
 local function webhook_events()
     local list = {}
@@ -135,16 +136,16 @@ local function webhook_events()
             description = name,
             isDeprecated = false,
             isBlocking = false,
-            supportedFilters = { merchants = true },
+            supportedFilters = {merchants = true},
         }
     end
-    return control.reply(200, { entities = list })
+    return control.reply(200, {entities = list})
 end
 
 local ORDERS = "/shops/{shop}/countries/{country}/orders"
 
 local function entry(operation, method, path, scope, run)
-    return { operation = operation, method = method, path = path, scope = scope, run = run }
+    return {operation = operation, method = method, path = path, scope = scope, run = run}
 end
 
 admin.CALLS = {
@@ -164,11 +165,14 @@ admin.CALLS = {
         ORDERS .. "/{order}/status",
         "ordersRead",
         with_order(function(_, _, order)
-            return control.reply(200, { status = order.status, detailedStatus = order.detailedStatus })
+            return control.reply(200, {status = order.status,
+                detailedStatus = order.detailedStatus})
         end)
     ),
-    entry("set_reference", "PUT", ORDERS .. "/{order}/reference-key", "ordersWrite", with_country(set_reference)),
-    entry("cancel", "POST", "/fulfillment/cancellations", "fulfillmentWrite", report(fulfillment.cancel)),
+    entry("set_reference", "PUT", ORDERS .. "/{order}/reference-key", "ordersWrite",
+        with_country(set_reference)),
+    entry("cancel", "POST", "/fulfillment/cancellations", "fulfillmentWrite",
+        report(fulfillment.cancel)),
     entry("ship", "POST", "/fulfillment/shipments", "fulfillmentWrite", report(fulfillment.ship)),
     entry("list_carriers", "GET", "/carriers", "globalRead", function()
         return gate.list(catalogue.CARRIERS)
@@ -177,7 +181,7 @@ admin.CALLS = {
         return gate.list(catalogue.warehouse_list())
     end),
     entry("list_merchants", "GET", "/merchants", "globalRead", function()
-        return gate.list({ catalogue.merchant() })
+        return gate.list({catalogue.merchant()})
     end),
     entry("get_merchant", "GET", "/merchants/{merchant}", "globalRead", function(_, request)
         local id, own = request.params.merchant, catalogue.MERCHANT
@@ -187,7 +191,7 @@ admin.CALLS = {
         return control.reply(200, catalogue.merchant())
     end),
     entry("list_shops", "GET", "/shops", "globalRead", function()
-        return gate.list({ { shopKey = "fo", name = "Fellside Outdoor" } })
+        return gate.list({{shopKey = "fo", name = "Fellside Outdoor"}})
     end),
     entry("list_countries", "GET", "/shops/{shop}/countries", "globalRead", function(_, request)
         if request.params.shop ~= "fo" then
@@ -211,10 +215,11 @@ admin.CALLS = {
         "/variants/{variant}/stocks",
         "stocksRead",
         with_variant(function(w, _, variant)
-            return control.reply(200, { entities = json.array(stocks.list(w, variant)) })
+            return control.reply(200, {entities = json.array(stocks.list(w, variant))})
         end)
     ),
-    entry("set_stock", "POST", "/variants/{variant}/stocks", "stocksWrite", with_variant(set_stock)),
+    entry("set_stock", "POST", "/variants/{variant}/stocks", "stocksWrite",
+        with_variant(set_stock)),
     entry("list_webhook_events", "GET", "/webhooks/events", "globalRead", webhook_events),
 }
 

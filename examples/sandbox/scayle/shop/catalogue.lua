@@ -1,4 +1,5 @@
---- What the simulated SCAYLE tenant is: settings, shop countries, merchant, warehouse, carriers, variants.
+--- What the simulated SCAYLE tenant is: settings, shop countries, merchant, warehouse, carriers,
+--- variants.
 
 local json = require("neap.json")
 
@@ -23,7 +24,7 @@ catalogue.SETTINGS = {
     page_limit = 100,
     page_limit_max = 500,
     reference_key_unique = true, -- contract 10.12: unknown
-    repeat_conflicts = true, -- a repeated cancellation or shipment of a unit is a 409 (contract 10.5)
+    repeat_conflicts = true, -- a repeated report on a unit is a 409 (contract 10.5)
 }
 
 --- Calls per minute and scope (contract 1.6).
@@ -38,12 +39,13 @@ catalogue.RATE_LIMITS = {
 }
 
 catalogue.COMPANY_ID = 1001
-catalogue.MERCHANT = { id = 12, referenceKey = "fellside", name = "Fellside Outdoor Ltd", priority = 1 }
-catalogue.WAREHOUSE = { id = 31, referenceKey = "KC-MAIN" }
+catalogue.MERCHANT = {id = 12, referenceKey = "fellside", name = "Fellside Outdoor Ltd",
+    priority = 1}
+catalogue.WAREHOUSE = {id = 31, referenceKey = "KC-MAIN"}
 
 catalogue.CARRIERS = {
-    { id = 5, key = "DPD_UK", name = "DPD UK", trackingUrl = "https://track.carrier.example/" },
-    { id = 6, key = "DHL_DE", name = "DHL", trackingUrl = "https://track.carrier.example/dhl/" },
+    {id = 5, key = "DPD_UK", name = "DPD UK", trackingUrl = "https://track.carrier.example/"},
+    {id = 6, key = "DHL_DE", name = "DHL", trackingUrl = "https://track.carrier.example/dhl/"},
 }
 
 local function country(id, code, language, currency)
@@ -52,7 +54,7 @@ local function country(id, code, language, currency)
         shopKey = "fo",
         countryCode = code,
         defaultLanguageCode = language,
-        supportedLanguageCodes = { language },
+        supportedLanguageCodes = {language},
         url = "www.fellside-outdoor.example/" .. code:lower(),
         active = true,
         deleted = false,
@@ -70,15 +72,15 @@ catalogue.COUNTRIES = {
 
 --- SKU, variant id, product id, name, price in pence and cents, VAT in thousandths in GB and DE.
 local VARIANTS = {
-    { "FO-SCK-0007-L", 910733, 455, "Merino Trail Sock L", 1499, 1695, 200, 190 },
-    { "FO-JKT-1042-M", 910411, 401, "Ridgeline Shell Jacket M", 12999, 14995, 200, 190 },
-    { "FO-BTL-0750-GRN", 911202, 470, "Steel Bottle 0.75 l Green", 2400, 2795, 200, 190 },
-    { "FO-MAP-LAKES", 911350, 480, "Lakes Map 1:25,000", 1250, 1490, 0, 70 },
-    { "FO-CAP-0311", 911410, 484, "Trail Cap", 1999, 2295, 200, 190 },
-    { "FO-GIL-2201-S", 911560, 488, "Down Gilet S", 8950, 9995, 200, 190 },
-    { "FO-TNT-0200", 911620, 491, "Ridge Tent 2", 24900, 27900, 200, 190 },
-    { "FO-BAR-0012", 911700, 495, "Oat Bar box of 12", 1836, 1990, 50, 70 },
-    { "FO-EMB-NAME", 911790, 499, "Name embroidery", 600, 700, 200, 190 },
+    {"FO-SCK-0007-L", 910733, 455, "Merino Trail Sock L", 1499, 1695, 200, 190},
+    {"FO-JKT-1042-M", 910411, 401, "Ridgeline Shell Jacket M", 12999, 14995, 200, 190},
+    {"FO-BTL-0750-GRN", 911202, 470, "Steel Bottle 0.75 l Green", 2400, 2795, 200, 190},
+    {"FO-MAP-LAKES", 911350, 480, "Lakes Map 1:25,000", 1250, 1490, 0, 70},
+    {"FO-CAP-0311", 911410, 484, "Trail Cap", 1999, 2295, 200, 190},
+    {"FO-GIL-2201-S", 911560, 488, "Down Gilet S", 8950, 9995, 200, 190},
+    {"FO-TNT-0200", 911620, 491, "Ridge Tent 2", 24900, 27900, 200, 190},
+    {"FO-BAR-0012", 911700, 495, "Oat Bar box of 12", 1836, 1990, 50, 70},
+    {"FO-EMB-NAME", 911790, 499, "Name embroidery", 600, 700, 200, 190},
 }
 
 ---@class shop.Variant
@@ -134,7 +136,7 @@ function catalogue.country(shop_key, code)
     return nil
 end
 
-local ALPHA2 = { GBR = "GB", DEU = "DE", IRL = "IE", CHE = "CH", JEY = "JE", AUT = "AT", FRA = "FR" }
+local ALPHA2 = {GBR = "GB", DEU = "DE", IRL = "IE", CHE = "CH", JEY = "JE", AUT = "AT", FRA = "FR"}
 
 --- Alpha-2 of an alpha-3 code; what is not known is passed through.
 ---@param alpha3 string|nil
@@ -147,29 +149,29 @@ end
 function catalogue.warehouse_list()
     local countries = {}
     for i, entry in ipairs(catalogue.COUNTRIES) do
-        countries[i] = { shopKey = entry.shopKey, countryCode = entry.countryCode, priority = 100 }
+        countries[i] = {shopKey = entry.shopKey, countryCode = entry.countryCode, priority = 100}
     end
     local warehouse = {
         id = catalogue.WAREHOUSE.id,
         referenceKey = catalogue.WAREHOUSE.referenceKey,
         isZeosWarehouse = false,
-        merchants = { catalogue.MERCHANT },
+        merchants = {catalogue.MERCHANT},
         shopCountries = countries,
     }
-    return json.array({ warehouse })
+    return json.array({warehouse})
 end
 
 ---@return table
 function catalogue.merchant()
     local carriers = {}
     for i, carrier in ipairs(catalogue.CARRIERS) do
-        carriers[i] = { countryCode = i == 1 and "GB" or "DE", carrier = carrier }
+        carriers[i] = {countryCode = i == 1 and "GB" or "DE", carrier = carrier}
     end
     local merchant = {
         orderDelegationUrl = "https://***:***@merchant.example/scayle/delegation",
         cancellationUrl = "https://***:***@merchant.example/scayle/cancellation",
         carriers = carriers,
-        warehouses = { catalogue.WAREHOUSE },
+        warehouses = {catalogue.WAREHOUSE},
     }
     for name, value in pairs(catalogue.MERCHANT) do
         merchant[name] = value

@@ -1,4 +1,5 @@
---- SCAYLE's side of an order delegation: what is sent, what counts as an answer, when it is sent again.
+--- SCAYLE's side of an order delegation: what is sent, what counts as an answer, when it is sent
+--- again.
 
 local catalogue = require("shop.catalogue")
 local json = require("neap.json")
@@ -94,7 +95,7 @@ function delegation.body(order, record)
         languageCode = country.defaultLanguageCode or "en_GB",
         fulfillingMerchantKey = catalogue.MERCHANT.referenceKey,
         paymentMethod = payment and payment.key or "",
-        carrier = { key = record.carrier },
+        carrier = {key = record.carrier},
         customer = {
             customData = json.array({}),
             email = customer.email,
@@ -115,7 +116,7 @@ function delegation.body(order, record)
     }
 end
 
-local RESULTS = { acknowledged = true, delegated = true }
+local RESULTS = {acknowledged = true, delegated = true}
 
 --- Does the answer count? 201 and a body as the contract shows it; anything else is a failure.
 ---@param answer {status: integer, body: string}

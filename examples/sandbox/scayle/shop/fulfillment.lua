@@ -7,11 +7,12 @@ local world = require("shop.world")
 local fulfillment = {}
 
 local function problem(status, key, message)
-    return nil, { status = status, key = key, message = message }
+    return nil, {status = status, key = key, message = message}
 end
 
 local function check_body(w, body)
-    local country = catalogue.country(tostring(body.shopKey or ""), tostring(body.countryCode or ""))
+    local country = catalogue.country(tostring(body.shopKey or ""),
+        tostring(body.countryCode or ""))
     if not country then
         return problem(400, "VALIDATION_ERROR", "shopKey and countryCode name no shop country")
     end
@@ -46,7 +47,7 @@ local function named_items(w, order, body, refused)
             local text = ("item %d is already %s"):format(item.id, item.status)
             return problem(409, "CONFLICT", text)
         end
-        list[#list + 1] = { item = item, entry = entry }
+        list[#list + 1] = {item = item, entry = entry}
     end
     return list
 end
@@ -54,7 +55,7 @@ end
 local function note(w, order, name, body)
     local record = orders.record(w, order.id)
     local list = record[name]
-    list[#list + 1] = { at_ms = w.now_ms, body = body }
+    list[#list + 1] = {at_ms = w.now_ms, body = body}
     orders.save_record(w, record)
 end
 
@@ -68,7 +69,7 @@ function fulfillment.cancel(w, body)
     if not order then
         return nil, err
     end
-    local named, refusal = named_items(w, order, body, { cancelled = true, returned = true })
+    local named, refusal = named_items(w, order, body, {cancelled = true, returned = true})
     if not named then
         return nil, refusal
     end
@@ -91,16 +92,17 @@ function fulfillment.ship(w, body)
     if not order then
         return nil, err
     end
-    for _, name in ipairs({ "carrier", "shipmentKey", "deliveryDate" }) do
+    for _, name in ipairs({"carrier", "shipmentKey", "deliveryDate"}) do
         if type(body[name]) ~= "string" or body[name] == "" then
             return problem(400, "VALIDATION_ERROR", name .. " is missing")
         end
     end
-    local named, refusal = named_items(w, order, body, { shipped = true, cancelled = true, returned = true })
+    local named, refusal = named_items(w, order, body,
+        {shipped = true, cancelled = true, returned = true})
     if not named then
         return nil, refusal
     end
-    local package = { id = world.number(w, "package", 61201), shipmentKey = body.shipmentKey }
+    local package = {id = world.number(w, "package", 61201), shipmentKey = body.shipmentKey}
     package.carrierKey, package.shippedAt = body.carrier, body.deliveryDate
     order.packages = order.packages or {}
     order.packages[#order.packages + 1] = package

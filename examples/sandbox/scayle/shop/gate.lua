@@ -1,5 +1,5 @@
---- What every Admin API call passes: fault rules, the access token, the rate limit of its scope. And the
---- forms of answers.
+--- What every Admin API call passes: fault rules, the access token, the rate limit of its scope.
+--- And the forms of answers.
 
 local catalogue = require("shop.catalogue")
 local control = require("lib.sandbox.control")
@@ -17,8 +17,8 @@ local MINUTE_MS = 60000
 ---@param context table|nil
 ---@return neap.Reply
 function gate.error(status, key, message, context)
-    local entry = { errorKey = key, message = message, context = context or {} }
-    return control.reply(status, { errors = json.array({ entry }) })
+    local entry = {errorKey = key, message = message, context = context or {}}
+    return control.reply(status, {errors = json.array({entry})})
 end
 
 ---@param entities table[]
@@ -27,7 +27,7 @@ end
 function gate.list(entities, next_cursor)
     return control.reply(200, {
         entities = json.array(entities),
-        cursor = { next = next_cursor or json.null },
+        cursor = {next = next_cursor or json.null},
     })
 end
 
@@ -37,7 +37,7 @@ local function count(w, scope)
     local minute = w.now_ms // MINUTE_MS
     local state = w.store.get(RATES, scope)
     if not state or state.minute ~= minute then
-        state = { minute = minute, used = 0 }
+        state = {minute = minute, used = 0}
     end
     state.used = state.used + 1
     w.store.put(RATES, scope, state)
@@ -98,7 +98,7 @@ function gate.handle(w, request, call)
         path = request.path,
         method = request.method,
     })
-    local reply = answer(w, request, { scope = call.scope, run = call.run, plan = plan })
+    local reply = answer(w, request, {scope = call.scope, run = call.run, plan = plan})
     control.note_call(w.store, {
         at_ms = w.now_ms,
         operation = call.operation,

@@ -1,5 +1,5 @@
---- Invents orders of many kinds, with random quantities and money that ties, and says what is to become
---- of each: "posted", or "held:" and the cause.
+--- Invents orders of many kinds, with random quantities and money that ties, and says what is to
+--- become of each: "posted", or "held:" and the cause.
 
 local catalogue = require("shop.catalogue")
 local people = require("shop.people")
@@ -12,16 +12,18 @@ local BOGOF = "6630fa11c2d04e7b9a5501d2"
 local CAPS = "6630fb77c2d04e7b9a550210"
 local SPRING = "6631c0d9c2d04e7b9a550377"
 local COMBO = "6640aa02c2d04e7b9a5506f1"
+local BANK_HOLIDAY = "6650c100c2d04e7b9a550901"
+local BOTTLE_DEAL = "6650c100c2d04e7b9a550911"
 local COMBO_PRICE = 13900
-local STANDARD_DELIVERY = { GBP = 495, EUR = 590, CHF = 900 }
-local EXPRESS_DELIVERY = { GBP = 795, EUR = 1190, CHF = 1500 }
+local STANDARD_DELIVERY = {GBP = 495, EUR = 590, CHF = 900}
+local EXPRESS_DELIVERY = {GBP = 795, EUR = 1190, CHF = 1500}
 local MARKETS = {
-    GB = { id = "1412", carrier = "DPD_UK" },
-    DE = { id = "1415", carrier = "DHL_DE" },
-    IE = { id = "1421", carrier = "DPD_UK" },
-    CH = { id = "1430", carrier = "DPD_UK" },
+    GB = {id = "1412", carrier = "DPD_UK"},
+    DE = {id = "1415", carrier = "DHL_DE"},
+    IE = {id = "1421", carrier = "DPD_UK"},
+    CH = {id = "1430", carrier = "DPD_UK"},
 }
-local PAYMENTS = { "adyen_creditcard", "adyen_creditcard", "paypal", "klarna" }
+local PAYMENTS = {"adyen_creditcard", "adyen_creditcard", "paypal", "klarna"}
 
 local function rate_of(variant, country)
     if country == "IE" then
@@ -73,11 +75,12 @@ local function add_some(basket, skus, lines)
     end
 end
 
-local STANDARD = { "FO-SCK-0007-L", "FO-JKT-1042-M", "FO-BTL-0750-GRN", "FO-CAP-0311", "FO-GIL-2201-S" }
-local MIXED = { "FO-MAP-LAKES", "FO-SCK-0007-L", "FO-BAR-0012", "FO-CAP-0311", "FO-BTL-0750-GRN" }
+local STANDARD = {"FO-SCK-0007-L", "FO-JKT-1042-M", "FO-BTL-0750-GRN", "FO-CAP-0311",
+    "FO-GIL-2201-S"}
+local MIXED = {"FO-MAP-LAKES", "FO-SCK-0007-L", "FO-BAR-0012", "FO-CAP-0311", "FO-BTL-0750-GRN"}
 
 local function reduce(unit, amount, words)
-    words.amount = { absoluteWithTax = amount, relative = words.relative }
+    words.amount = {absoluteWithTax = amount, relative = words.relative}
     words.relative = nil
     unit.reductions[#unit.reductions + 1] = words
 end
@@ -144,7 +147,7 @@ end
 function KINDS.percentage(r)
     local basket = new_basket(r, "GB")
     add_some(basket, STANDARD, 2)
-    local percent = r:pick({ 5, 10, 15 })
+    local percent = r:pick({5, 10, 15})
     for _, unit in ipairs(basket.units) do
         reduce(unit, pricing.percent(unit.gross, percent), {
             category = "campaign",
@@ -171,11 +174,41 @@ function KINDS.promotion_code(r)
     return basket
 end
 
+local function promote(units, words)
+    for _, unit in ipairs(units) do
+        local amount = words.off or pricing.percent(unit.gross, words.percent)
+        reduce(unit, amount, {
+            id = words.id,
+            category = "promotion",
+            type = words.off and "absolute" or "relative",
+            relative = words.percent and words.percent / 100,
+            displayName = words.name,
+        })
+    end
+end
+
+function KINDS.promotion_percent(r)
+    local basket = new_basket(r, "GB")
+    add_some(basket, STANDARD, 2)
+    promote(basket.units, {id = BANK_HOLIDAY, percent = 20, name = "Bank holiday"})
+    return basket
+end
+
+function KINDS.promotion_amount(r)
+    local basket = new_basket(r, "GB")
+    promote(add(basket, "FO-BTL-0750-GRN", r:integer(1, 3)), {
+        id = BOTTLE_DEAL,
+        off = 500,
+        name = "5.00 off bottles",
+    })
+    return basket
+end
+
 -- Jacket and bottle for a fixed price: the absolute promotion.
 function KINDS.absolute(r)
     local basket = new_basket(r, "GB")
-    local pair = { add(basket, "FO-JKT-1042-M", 1)[1], add(basket, "FO-BTL-0750-GRN", 1)[1] }
-    local weights = { pair[1].gross, pair[2].gross }
+    local pair = {add(basket, "FO-JKT-1042-M", 1)[1], add(basket, "FO-BTL-0750-GRN", 1)[1]}
+    local weights = {pair[1].gross, pair[2].gross}
     local parts = pricing.split(weights[1] + weights[2] - COMBO_PRICE, weights)
     for i, unit in ipairs(pair) do
         reduce(unit, parts[i], {
@@ -199,17 +232,19 @@ function KINDS.relative_voucher(r)
             code = "WELCOME5",
         })
     end
-    basket.voucher_entry = { id = 7713, voucherId = 3302, code = "WELCOME5", type = "relative", value = 500 }
+    basket.voucher_entry = {id = 7713, voucherId = 3302, code = "WELCOME5", type = "relative",
+        value = 500}
     return basket
 end
 
 function KINDS.voucher(r)
     local basket = new_basket(r, "GB")
     add(basket, "FO-JKT-1042-M", 1)
-    add_some(basket, { "FO-SCK-0007-L", "FO-CAP-0311" }, 1)
+    add_some(basket, {"FO-SCK-0007-L", "FO-CAP-0311"}, 1)
     basket.units[1].voucher = 1000
-    basket.voucher = { amount = 1000, code = "SORRY10" }
-    basket.voucher_entry = { id = 7712, voucherId = 3301, code = "SORRY10", type = "absolute", value = 1000 }
+    basket.voucher = {amount = 1000, code = "SORRY10"}
+    basket.voucher_entry = {id = 7712, voucherId = 3301, code = "SORRY10", type = "absolute",
+        value = 1000}
     return basket
 end
 
@@ -230,8 +265,9 @@ end
 function KINDS.fee(r)
     local basket = new_basket(r, "GB")
     add_some(basket, STANDARD, 1)
-    basket.fees[1] = { category = "additional", key = "gift_wrap", gross = 350, rate = 200 }
-    basket.fees[2] = { category = "payment", key = "base_payment_service_cost", gross = 200, rate = 200 }
+    basket.fees[1] = {category = "additional", key = "gift_wrap", gross = 350, rate = 200}
+    basket.fees[2] = {category = "payment", key = "base_payment_service_cost", gross = 200,
+        rate = 200}
     return basket
 end
 
@@ -285,7 +321,7 @@ function KINDS.bogof(r)
         displayName = name,
     })
     for _, unit in ipairs(pair) do
-        unit.promotions = { { id = BOGOF, name = "BOGOF bottles", displayName = name } }
+        unit.promotions = {{id = BOGOF, name = "BOGOF bottles", displayName = name}}
     end
     add(basket, "FO-MAP-LAKES", r:integer(1, 2))
     return basket
@@ -294,7 +330,7 @@ end
 function KINDS.bogof_pro_rata(r)
     local basket = new_basket(r, "GB")
     local pair = add(basket, "FO-CAP-0311", 2)
-    for i, part in ipairs(pricing.split(pair[1].gross, { 1, 1 })) do
+    for i, part in ipairs(pricing.split(pair[1].gross, {1, 1})) do
         reduce(pair[i], part, {
             id = CAPS,
             category = "promotion",
@@ -319,8 +355,8 @@ function KINDS.configurable(r)
     local main = add(basket, "FO-JKT-1042-M", 1)[1]
     local part = add(basket, "FO-EMB-NAME", 1)[1]
     local group = ("grp-%x"):format(r:integer(0x100, 0xFFF))
-    main.group = { id = group, isMainItem = true, isRequired = true }
-    part.group = { id = group, isMainItem = false, isRequired = false }
+    main.group = {id = group, isMainItem = true, isRequired = true}
+    part.group = {id = group, isMainItem = false, isRequired = false}
     return basket
 end
 
@@ -329,7 +365,7 @@ local HELD = {}
 function HELD.unknown_sku(r)
     local basket = KINDS.multi_unit(r)
     local sku = ("FO-NEW-%04d"):format(r:integer(1, 9999))
-    basket.units[1].variant = { sku = sku, id = 990001, product_id = 990, name = "New arrival" }
+    basket.units[1].variant = {sku = sku, id = 990001, product_id = 990, name = "New arrival"}
     basket.units[1].key = "bknew" .. sku
     basket.missing_sku = sku
     basket.expect = "held:unknown_stock_code"
@@ -357,7 +393,7 @@ end
 
 function HELD.totals_do_not_tie(r)
     local basket = KINDS.multi_unit(r)
-    basket.total_error = r:pick({ -1, 1, 100 })
+    basket.total_error = r:pick({-1, 1, 100})
     basket.expect = "held:totals_do_not_tie"
     return basket
 end
@@ -420,7 +456,7 @@ local function payments_of(basket, total)
 end
 
 local function shipping_of(basket)
-    local shipping = { policy = basket.policy }
+    local shipping = {policy = basket.policy}
     if basket.external then
         return shipping
     end
@@ -442,11 +478,11 @@ local function vouchers_of(basket)
         if not seen[unit.key] then
             seen[unit.key] = true
             local is_applied = entry.type == "relative" or unit.voucher ~= nil
-            applicable[#applicable + 1] = { key = unit.key, isApplied = is_applied }
+            applicable[#applicable + 1] = {key = unit.key, isApplied = is_applied}
         end
     end
     entry.applicableItems = applicable
-    return { entry }
+    return {entry}
 end
 
 local function order_of(basket)
@@ -474,7 +510,8 @@ local function order_of(basket)
         vouchers = vouchers_of(basket),
     }
     if basket.external then
-        order.channel = { id = 9, key = "marketplace_uk", name = "UK marketplace", type = "marketplace" }
+        order.channel = {id = 9, key = "marketplace_uk", name = "UK marketplace",
+            type = "marketplace"}
     end
     return order
 end

@@ -14,14 +14,15 @@ local function shown(w, record)
     return record
 end
 
---- GET _control/ledger[?order_id=]: per order the delegations tried and how they were answered, reference
---- key, cancellations, state.
+--- GET _control/ledger[?order_id=]: per order the delegations tried and how they were answered,
+--- reference key, cancellations, state.
 ---@param w table
 ---@param query table<string, string>
 ---@return table
 function ledger.view(w, query)
     local list = json.array({})
-    local summary = { orders = 0, delegated = 0, with_reference = 0, repeat_differs = 0, given_up = 0 }
+    local summary = {orders = 0, delegated = 0, with_reference = 0, repeat_differs = 0,
+        given_up = 0}
     for _, record in ipairs(orders.records(w)) do
         local view = shown(w, record)
         summary.orders = summary.orders + 1
@@ -33,7 +34,7 @@ function ledger.view(w, query)
             list[#list + 1] = view
         end
     end
-    return { orders = list, summary = summary }
+    return {orders = list, summary = summary}
 end
 
 --- GET _control/expectations: what is to become of each order, short enough to compare by machine.
@@ -59,7 +60,7 @@ function ledger.expectations(w)
             missing[#missing + 1] = view.missing_sku
         end
     end
-    return { orders = list, counts = by_expectation, missing_skus = missing }
+    return {orders = list, counts = by_expectation, missing_skus = missing}
 end
 
 --- GET _control/calls.
@@ -67,7 +68,7 @@ end
 ---@param query table<string, string>
 ---@return table
 function ledger.calls(w, query)
-    return { calls = control.calls(w.store, query) }
+    return {calls = control.calls(w.store, query)}
 end
 
 return ledger

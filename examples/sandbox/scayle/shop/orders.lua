@@ -1,5 +1,5 @@
---- Orders of the simulated tenant and the record the simulation keeps of each: what was expected, what
---- was delegated and how that was answered.
+--- Orders of the simulated tenant and the record the simulation keeps of each: what was expected,
+--- what was delegated and how that was answered.
 
 local catalogue = require("shop.catalogue")
 local generator = require("shop.generator")
@@ -67,7 +67,7 @@ end
 ---@return table[] records in order of their ids
 function orders.records(w)
     local list = json.array({})
-    for _, entry in ipairs(w.store.range(RECORDS, { limit = 10000 })) do
+    for _, entry in ipairs(w.store.range(RECORDS, {limit = 10000})) do
         list[#list + 1] = entry.value
     end
     return list
@@ -83,7 +83,7 @@ end
 function orders.page(w, after, count, country)
     local list, position = json.array({}), key_of(after)
     while true do
-        local entries = w.store.range(TABLE, { after = position, limit = 200 })
+        local entries = w.store.range(TABLE, {after = position, limit = 200})
         for _, entry in ipairs(entries) do
             position = entry.key
             if not country or entry.value.shopCountry.id == country.id then
@@ -114,7 +114,7 @@ function orders.find(w, identifier)
 end
 
 local function status(code, name)
-    return { code = code, name = name }
+    return {code = code, name = name}
 end
 
 local function stamp(w, order)
@@ -129,7 +129,7 @@ local function stamp(w, order)
     }
 end
 
-local STATE_FIELDS = { "delegatedAt", "shippedAt", "cancelledAt", "returnedAt", "packageId" }
+local STATE_FIELDS = {"delegatedAt", "shippedAt", "cancelledAt", "returnedAt", "packageId"}
 
 local function number_items(w, order, keep_states)
     local now = world.instant(w, w.now_ms)
@@ -201,7 +201,8 @@ local function check_shape(order)
         return "currencyCode is missing"
     end
     local country = order.shopCountry
-    if type(country) ~= "table" or not country.id or not country.shopKey or not country.countryCode then
+    if type(country) ~= "table" or not country.id or not country.shopKey
+        or not country.countryCode then
         return "shopCountry needs id, shopKey and countryCode"
     end
     return nil
@@ -214,7 +215,7 @@ local function from_template(body)
             local order = json.decode(json.encode((require("shop.templates." .. name))))
             local keeps = name == "mixed_fulfilment_states"
             local expect = keeps and "held:order_already_processed" or "posted"
-            return order, { kind = "template." .. name, expect = expect, keep_states = keeps }
+            return order, {kind = "template." .. name, expect = expect, keep_states = keeps}
         end
     end
     return nil, "unknown template " .. tostring(body.template)
@@ -238,7 +239,7 @@ function orders.place_from(w, body)
         end
         local keeps = body.keep_states == true
         body.keep_states = nil
-        order, facts = body, { kind = "given", expect = "unknown", keep_states = keeps }
+        order, facts = body, {kind = "given", expect = "unknown", keep_states = keeps}
     end
     if not order then
         return nil, facts

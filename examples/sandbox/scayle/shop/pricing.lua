@@ -1,7 +1,8 @@
---- The money of a generated order: prices per unit, VAT per unit, fees, totals that tie. Integers only.
+--- The money of a generated order: prices per unit, VAT per unit, fees, totals that tie. Integers
+--- only.
 ---
---- A unit is {variant, gross, rate (thousandths), reductions, key, group}; a basket is {country, units,
---- fees, voucher, gift_card, payment, ...}.
+--- A unit is {variant, gross, rate (thousandths), reductions, key, group}; a basket is {country,
+--- units, fees, voucher, gift_card, payment, ...}.
 
 local pricing = {}
 
@@ -39,7 +40,7 @@ function pricing.split(amount, weights)
     for i, weight in ipairs(weights) do
         parts[i] = amount * weight // sum
         left = left - parts[i]
-        order[i] = { index = i, remainder = amount * weight % sum }
+        order[i] = {index = i, remainder = amount * weight % sum}
     end
     table.sort(order, function(a, b)
         if a.remainder ~= b.remainder then
@@ -54,7 +55,7 @@ function pricing.split(amount, weights)
 end
 
 local function vat(gross, rate)
-    return { vat = { amount = gross - pricing.net(gross, rate), rate = rate / 1000 } }
+    return {vat = {amount = gross - pricing.net(gross, rate), rate = rate / 1000}}
 end
 
 --- What a unit costs after its reductions.
@@ -70,7 +71,7 @@ end
 
 local function price_of(unit, basket)
     local paid = pricing.paid(unit)
-    local price = { withTax = paid, tax = vat(paid, unit.rate) }
+    local price = {withTax = paid, tax = vat(paid, unit.rate)}
     if basket.external then
         return price
     end
@@ -96,10 +97,10 @@ local function item_of(unit, basket)
     return {
         key = unit.key,
         currency = basket.currency,
-        merchant = { id = 12, referenceKey = "fellside" },
+        merchant = {id = 12, referenceKey = "fellside"},
         price = price_of(unit, basket),
-        product = { id = variant.product_id, name = variant.name },
-        variant = { id = variant.id, referenceKey = variant.sku },
+        product = {id = variant.product_id, name = variant.name},
+        variant = {id = variant.id, referenceKey = variant.sku},
         warehouseId = 31,
         promotions = unit.promotions,
         itemGroup = unit.group,
@@ -111,7 +112,7 @@ local function fee_of(fee)
         category = fee.category,
         key = fee.key,
         option = fee.option,
-        amount = { withTax = fee.gross, withoutTax = pricing.net(fee.gross, fee.rate) },
+        amount = {withTax = fee.gross, withoutTax = pricing.net(fee.gross, fee.rate)},
         tax = vat(fee.gross, fee.rate),
     }
 end
@@ -128,7 +129,7 @@ local function sums_of(basket)
         fees = fees + fee.gross
         tax = tax + fee.gross - pricing.net(fee.gross, fee.rate)
     end
-    return { items = items, fees = fees, tax = tax }
+    return {items = items, fees = fees, tax = tax}
 end
 
 --- cost of the order: items + fees - absolute voucher = total.
@@ -140,7 +141,7 @@ function pricing.cost(basket)
     local total = sums.items + sums.fees - voucher
     local cost = {
         withTax = total,
-        tax = { vat = { amount = sums.tax } },
+        tax = {vat = {amount = sums.tax}},
         costCapture = total - (basket.gift_card or 0),
         hasExternalPrices = basket.external == true,
     }
@@ -157,7 +158,7 @@ function pricing.cost(basket)
     if voucher > 0 then
         cost.appliedReductions = {
             {
-                amount = { absoluteWithTax = voucher },
+                amount = {absoluteWithTax = voucher},
                 category = "voucher",
                 type = "absolute",
                 code = basket.voucher.code,

@@ -16,14 +16,14 @@ function sender.post(path, body, timeout_ms)
         connection = "merchant",
         method = "POST",
         path = path,
-        headers = { ["Content-Type"] = "application/json", ["Accept"] = "application/json" },
+        headers = {["Content-Type"] = "application/json", ["Accept"] = "application/json"},
         body = json.encode(body),
         timeout_ms = timeout_ms,
     })
     if not answer then
-        return { problem = tostring(err) }
+        return {problem = tostring(err)}
     end
-    return { status = answer.status, body = answer.body, elapsed_ms = answer.elapsed_ms }
+    return {status = answer.status, body = answer.body, elapsed_ms = answer.elapsed_ms}
 end
 
 return sender

@@ -21,13 +21,15 @@ end
 ---@return neap.NewEvent[]
 function starts.of_order(w, order)
     local list = {}
-    local payload = { order_id = order.id }
+    local payload = {order_id = order.id}
     if w.settings.delegation_path ~= "" then
-        list[#list + 1] = event(("delegation:%d"):format(order.id), "delegation", "order.confirmed", payload)
+        list[#list + 1] = event(("delegation:%d"):format(order.id), "delegation",
+            "order.confirmed", payload)
     end
     if w.settings.webhook_path ~= "" then
-        local webhook = { order_id = order.id, type = "order-confirmed" }
-        list[#list + 1] = event(("webhook:%d:confirmed"):format(order.id), "webhook", "order.webhook", webhook)
+        local webhook = {order_id = order.id, type = "order-confirmed"}
+        list[#list + 1] = event(("webhook:%d:confirmed"):format(order.id), "webhook",
+            "order.webhook", webhook)
     end
     return list
 end
@@ -38,7 +40,7 @@ end
 ---@return neap.NewEvent
 function starts.cancellation(number, order_id)
     local id = ("cancellation:%d"):format(number)
-    return event(id, "cancellation", "order.cancel", { order_id = order_id })
+    return event(id, "cancellation", "order.cancel", {order_id = order_id})
 end
 
 ---@param number integer

@@ -12,7 +12,7 @@ local STOCKS = "shop_stocks"
 ---@param sku string
 ---@param id integer
 function stocks.add_variant(w, sku, id)
-    w.store.put(VARIANTS, sku, { sku = sku, id = id })
+    w.store.put(VARIANTS, sku, {sku = sku, id = id})
 end
 
 --- The variant that a path names: "910411" or "key=FO-JKT-1042-M".
@@ -24,7 +24,7 @@ function stocks.variant(w, identifier)
     if sku then
         return w.store.get(VARIANTS, sku)
     end
-    for _, entry in ipairs(w.store.range(VARIANTS, { limit = 10000 })) do
+    for _, entry in ipairs(w.store.range(VARIANTS, {limit = 10000})) do
         if tostring(entry.value.id) == identifier then
             return entry.value
         end
@@ -41,7 +41,7 @@ end
 ---@return table[] entities
 function stocks.list(w, variant)
     local list = json.array({})
-    for _, entry in ipairs(w.store.range(STOCKS, { prefix = variant.sku .. "\n", limit = 100 })) do
+    for _, entry in ipairs(w.store.range(STOCKS, {prefix = variant.sku .. "\n", limit = 100})) do
         list[#list + 1] = entry.value.stock
     end
     return list
@@ -55,7 +55,8 @@ local function check(w, body)
         return nil, "warehouse is unknown or not tied to the merchant", "warehouseReferenceKey"
     end
     local merchant = body.merchantReferenceKey
-    if merchant ~= nil and merchant ~= json.null and merchant ~= catalogue.MERCHANT.referenceKey then
+    if merchant ~= nil and merchant ~= json.null
+        and merchant ~= catalogue.MERCHANT.referenceKey then
         return nil, "merchant is unknown", "merchantReferenceKey"
     end
     local changed = type(body.changedAt) == "string" and w.time.parse_iso(body.changedAt)
@@ -90,7 +91,7 @@ function stocks.set(w, variant, body)
         sellableWithoutStock = body.sellableWithoutStock == true,
         expectedAvailabilityAt = body.expectedAvailabilityAt or json.null,
     }
-    w.store.put(STOCKS, key, { stock = stock, changed_ms = changed })
+    w.store.put(STOCKS, key, {stock = stock, changed_ms = changed})
     return stock
 end
 

@@ -41,11 +41,12 @@ function world.open(parts)
     return w
 end
 
---- Back to the first day. Order numbers go on: events are accepted once for ever, so they never repeat.
+--- Back to the first day. Order numbers go on: events are accepted once for ever, so they never
+--- repeat.
 ---@param w table
 function world.reset(w)
     control.empty(w.store, world.TABLES)
-    control.empty(w.store, { META })
+    control.empty(w.store, {META})
     control.reset(w.store)
     seed(w)
 end
