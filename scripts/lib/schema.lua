@@ -62,9 +62,9 @@ local function child_path(path, key)
     return string.format("%s[%s]", path, shown(key))
 end
 
--- Edits to get from one word to the other (insert, delete, replace).
+-- Edits to get from one word to the other (insert, delete, replace, swap neighbours).
 local function distance(a, b)
-    local previous = {}
+    local before, previous = nil, {}
     for j = 0, #b do
         previous[j] = j
     end
@@ -73,8 +73,11 @@ local function distance(a, b)
         for j = 1, #b do
             local cost = a:byte(i) == b:byte(j) and 0 or 1
             row[j] = math.min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + cost)
+            if before and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+                row[j] = math.min(row[j], before[j - 2] + 1)
+            end
         end
-        previous = row
+        before, previous = previous, row
     end
     return previous[#b]
 end

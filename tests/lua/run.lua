@@ -1,7 +1,10 @@
 -- Runs Lua tests and prints TAP. Each file returns function(t); arguments are the files, or
--- name=value settings that tests may read as t.settings.
+-- name=value settings that tests may read as t.settings. A test calls t.case(sentence, fn), and in
+-- it assert, t.equal(actual, expected, note), t.matches(text, pattern, note), t.raises(fn, ...)
+-- (gives the message) and t.read_file(path).
 --
 --     NEAP_LUA_PATH="scripts;tests/lua;examples/demo" lua_runner tests/lua/run.lua FILE...
+-- luacheck: read globals read_file
 local json = require("neap.json")
 
 local count, failures = 0, 0
@@ -67,6 +70,7 @@ end
 
 local function run_file(path, settings)
     local t = {case = case, equal = equal, matches = matches, raises = raises,
+        read_file = read_file,
         settings = settings}
     local ok, message = pcall(function()
         dofile(path)(t)

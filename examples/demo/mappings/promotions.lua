@@ -13,5 +13,9 @@ return {
         note = "spring tiers"},
     {match = {id = "6640aa02c2d04e7b9a5506f1"}, becomes = "price",
         note = "jacket and bottle for 139.00: on the wire an absolute promotion"},
+    {match = {id = "6650c100c2d04e7b9a550901"}, becomes = "percent",
+        note = "bank holiday: a percentage off chosen products"},
+    {match = {id = "6650c100c2d04e7b9a550911"}, becomes = "price",
+        note = "5.00 off bottles: an amount, so the price is lowered"},
     {match = {category = "free_shipping"}, becomes = "delivery"},
 }
