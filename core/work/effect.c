@@ -474,7 +474,7 @@ int effect_confirm(struct work *work, uint64_t id, struct bytes result_json)
 int effect_refuse(struct work *work, uint64_t id, const char *kind, const char *message)
 {
     struct outcome outcome = {.to = EFFECT_REFUSED,
-                              .from = {[EFFECT_ANSWERED] = true},
+                              .from = {[EFFECT_ANSWERED] = true, [EFFECT_UNKNOWN] = true},
                               .kind = kind,
                               .message = message};
     return apply(work, id, &outcome);

@@ -104,7 +104,7 @@ int effect_unknown(struct work *work, uint64_t id, const struct error *err) NEAP
 
 /* From answered or unknown: it happened; result is JSON. Checkpoints in a slice. */
 int effect_confirm(struct work *work, uint64_t id, struct bytes result_json) NEAP_MUST_USE;
-/* From answered: it did not happen, the other side said no. */
+/* From answered, or from unknown when a look-up found nothing: it did not happen, the other side said no. */
 int effect_refuse(struct work *work, uint64_t id, const char *kind,
                   const char *message) NEAP_MUST_USE;
 /* From unknown: looked up, and it is not there: unsent. */

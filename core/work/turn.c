@@ -164,7 +164,7 @@ static bool has_work(const struct turn *turn)
 {
     for (size_t i = 0; i < turn->count; i++) {
         struct work *work = turn->works[i];
-        bool is_waiting = work_has_ready(work) || work->is_due || work->must_drop ||
+        bool is_waiting = work_has_ready(work) || (work->is_due && !work->is_draining) || work->must_drop ||
                           work->is_due_stale || store_is_dirty(work->options.store) ||
                           work->outbox.count > 0;
         if (is_waiting && !work->is_full) {

@@ -1,0 +1,495 @@
+/* Job states: each transition, and what a crash leaves of it. */
+#include "tests/support/work_world.h"
+
+static int runs;
+
+static void a_job_runs_to_its_end(void)
+{
+    struct world *w = world_open(world_done);
+    uint64_t id = world_order(w, "order:1", "a");
+    CHECK_STATE(w, id, "ready");
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    CHECK_STR(w->trace, "order:1;");
+    CHECK_INT(w->drops, 1);
+    CHECK_INT(counter_get(w->work, "jobs.done"), 1);
+    CHECK_INT(work_live_count(w->work), 0);
+    world_close(w);
+}
+
+static void one_key_runs_one_job_at_a_time(void)
+{
+    struct world *w = world_open(world_done);
+    uint64_t a = world_order(w, "order:1", "a");
+    uint64_t b = world_order(w, "order:1", "b");
+    uint64_t c = world_order(w, "order:2", "c");
+    struct job_counts counts;
+    CHECK_INT(job_count(w->work, &counts), 0);
+    CHECK_INT(counts.by_state[JOB_READY], 3);
+    CHECK_INT(counts.blocked, 1);
+    world_settle(w);
+    CHECK_STR(w->trace, "order:1;order:2;order:1;");
+    CHECK_STATE(w, a, "done");
+    CHECK_STATE(w, b, "done");
+    CHECK_STATE(w, c, "done");
+    world_close(w);
+}
+
+static void an_uncommitted_event_is_gone_after_a_crash(void)
+{
+    struct world *w = world_open(world_done);
+    world_settle(w);
+    world_order(w, "order:1", "a");
+    world_restart(w);
+    uint64_t seq;
+    CHECK_INT(event_find(w->work, "test", "a", &seq), ERROR_NOT_FOUND);
+    world_settle(w);
+    CHECK_STR(w->trace, "");
+    world_close(w);
+}
+
+static enum slice_end suspend_once(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    runs++;
+    world_trace(job->info.key);
+    return runs == 1 ? SLICE_SUSPENDED : SLICE_DONE;
+}
+
+static void a_running_job_is_ready_again_after_a_crash(void)
+{
+    runs = 0;
+    struct world *w = world_open(suspend_once);
+    uint64_t id = world_order(w, "order:1", "a");
+    world_settle(w);
+    CHECK_STATE(w, id, "running");
+    CHECK_INT(w->drops, 0);
+    world_restart(w);
+    CHECK_INT(w->drops, 1);
+    CHECK_STATE(w, id, "ready");
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    CHECK_INT(runs, 2);
+    world_close(w);
+}
+
+static void a_suspended_job_goes_on_when_it_is_woken(void)
+{
+    runs = 0;
+    struct world *w = world_open(suspend_once);
+    uint64_t id = world_order(w, "order:1", "a");
+    world_settle(w);
+    CHECK_INT(runs, 1);
+    job_wake(job_find_live(w->work, id));
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    CHECK_INT(w->drops, 1);
+    world_close(w);
+}
+
+static enum slice_end preempt_thrice(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    world_trace(job->info.key);
+    return ++runs < 4 ? SLICE_PREEMPTED : SLICE_DONE;
+}
+
+static void a_preempted_job_goes_to_the_back(void)
+{
+    runs = 0;
+    struct world *w = world_open(preempt_thrice);
+    world_order(w, "a", "a");
+    world_order(w, "b", "b");
+    world_settle(w);
+    CHECK_STR(w->trace, "a;b;a;b;a;");
+    world_close(w);
+}
+
+static enum slice_end sleep_an_hour(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    struct job_wait wait;
+    world_trace("run");
+    CHECK_INT(job_wait_find(job, "settle", &wait), 0);
+    if (wait.state == JOB_WAIT_DONE) {
+        return SLICE_DONE;
+    }
+    CHECK_INT(job_request_sleep(job, "settle", 3600000), 0);
+    return SLICE_UNWOUND;
+}
+
+static void a_sleep_ends_when_it_is_due_and_survives_a_restart(void)
+{
+    struct world *w = world_open(sleep_an_hour);
+    uint64_t id = world_order(w, "order:1", "a");
+    world_settle(w);
+    CHECK_STATE(w, id, "waiting");
+    world_restart(w);
+    world_pass(w, 3599000);
+    CHECK_STATE(w, id, "waiting");
+    world_pass(w, 1001);
+    CHECK_STATE(w, id, "done");
+    CHECK_STR(w->trace, "run;run;");
+    world_close(w);
+}
+
+static enum slice_end fail_twice(struct job *job, struct failure *failure)
+{
+    CHECK_INT(script_table_put(job->work, bytes_str("t"), bytes_str("k"), bytes_str("1")), 0);
+    job_note(job, "try", "trying", NULL);
+    return ++runs < 3 ? world_fail(failure, "no route", true) : SLICE_DONE;
+}
+
+static int count_kind(void *arg, const struct timeline_entry *entry)
+{
+    int *counts = arg;
+    counts[0] += strcmp(entry->kind, "try") == 0;
+    counts[1] += strcmp(entry->kind, "failed") == 0;
+    return 0;
+}
+
+static void a_retryable_failure_waits_drops_its_writes_and_keeps_its_notes(void)
+{
+    runs = 0;
+    struct world *w = world_open(fail_twice);
+    uint64_t id = world_order(w, "order:1", "a");
+    world_settle(w);
+    CHECK_STATE(w, id, "waiting");
+    struct bytes json;
+    CHECK_INT(script_table_get(w->work, bytes_str("t"), bytes_str("k"), &json), ERROR_NOT_FOUND);
+    int counts[2] = {0, 0};
+    CHECK_INT(timeline_each(w->work, "order:1", false, count_kind, counts), 0);
+    CHECK_INT(counts[0], 1);
+    CHECK_INT(counts[1], 1);
+    world_pass(w, 1001);
+    world_pass(w, 2001);
+    CHECK_STATE(w, id, "done");
+    CHECK_INT(script_table_get(w->work, bytes_str("t"), bytes_str("k"), &json), 0);
+    struct job_info info;
+    CHECK_INT(job_load(w->work, id, &info), 0);
+    CHECK_INT(info.attempt, 3);
+    job_info_free(&info);
+    world_close(w);
+}
+
+static enum slice_end always_fail(struct job *job, struct failure *failure)
+{
+    (void)job;
+    runs++;
+    return world_fail(failure, "no route", true);
+}
+
+static void giving_up_makes_a_dead_job_and_an_exception_and_blocks_the_key(void)
+{
+    runs = 0;
+    struct world *w = world_open(always_fail);
+    uint64_t id = world_order(w, "order:1", "a");
+    uint64_t next = world_order(w, "order:1", "b");
+    for (int i = 0; i < 48 * 12 + 20; i++) {
+        world_pass(w, 300000);
+    }
+    CHECK_STATE(w, id, "dead");
+    CHECK_STATE(w, next, "ready");
+    struct exception e;
+    CHECK_INT(exception_load(w->work, EXCEPTION_GAVE_UP, "order:1", &e), 0);
+    CHECK_INT(e.waiting, 1);
+    exception_free(&e);
+    w->script = world_done;
+    CHECK_INT(job_retry(w->work, id, "eve", "the line is back"), 0);
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    CHECK_STATE(w, next, "done");
+    CHECK_INT(exception_load(w->work, EXCEPTION_GAVE_UP, "order:1", &e), ERROR_NOT_FOUND);
+    world_close(w);
+}
+
+static enum slice_end connection_down(struct job *job, struct failure *failure)
+{
+    world_trace(job->info.key);
+    world_fail(failure, "refused", true);
+    failure->connection_down = xstrdup("khaos");
+    return SLICE_FAILED;
+}
+
+static void put_deadline(struct world *w, const char *key, int64_t deadline_ms)
+{
+    struct dossier_facts facts = {.deadline_ms = deadline_ms};
+    CHECK_INT(dossier_put_facts(w->work, key, &facts), 0);
+}
+
+static void parked_jobs_wait_for_the_connection_and_go_by_deadline(void)
+{
+    struct world *w = world_open(connection_down);
+    uint64_t a = world_order(w, "a", "a");
+    uint64_t b = world_order(w, "b", "b");
+    world_order(w, "c", "c");
+    put_deadline(w, "b", WORLD_START_MS + 5);
+    put_deadline(w, "c", WORLD_START_MS + 1);
+    world_settle(w);
+    CHECK_STATE(w, a, "waiting");
+    CHECK_INT(work_parked_count(w->work, "khaos"), 3);
+    CHECK_INT(w->exceptions, 1);
+    CHECK_INT(w->firsts, 1);
+    world_pass(w, 72LL * 3600 * 1000); /* far beyond giving up */
+    CHECK_STATE(w, b, "waiting");
+    w->trace[0] = '\0';
+    CHECK_INT(work_connection_up(w->work, "khaos", true), 0);
+    world_settle(w);
+    CHECK_STR(w->trace, "c;");
+    w->trace[0] = '\0';
+    w->script = world_done;
+    CHECK_INT(work_connection_up(w->work, "khaos", false), 0);
+    world_settle(w);
+    CHECK_STR(w->trace, "c;b;a;");
+    CHECK_INT(work_parked_count(w->work, "khaos"), 0);
+    world_close(w);
+}
+
+static enum slice_end down_then_fail(struct job *job, struct failure *failure)
+{
+    return ++runs == 2 ? connection_down(job, failure) : world_fail(failure, "busy", true);
+}
+
+static void parked_time_does_not_count_for_giving_up(void)
+{
+    runs = 0;
+    struct world *w = world_open(down_then_fail);
+    uint64_t id = world_order(w, "a", "a");
+    world_settle(w);
+    world_pass(w, 2000);
+    CHECK_INT(runs, 2);
+    world_pass(w, 100LL * 3600 * 1000);
+    CHECK_INT(work_connection_up(w->work, "khaos", false), 0);
+    world_settle(w);
+    CHECK_INT(runs, 3);
+    CHECK_STATE(w, id, "waiting"); /* not dead */
+    world_close(w);
+}
+
+static enum slice_end fail_hard(struct job *job, struct failure *failure)
+{
+    (void)job;
+    return world_fail(failure, "attempt to index a nil value", false);
+}
+
+static void a_script_error_holds_until_the_scripts_change(void)
+{
+    struct world *w = world_open(fail_hard);
+    uint64_t id = world_order(w, "a", "a");
+    world_settle(w);
+    CHECK_STATE(w, id, "held");
+    struct exception e;
+    CHECK_INT(exception_load(w->work, EXCEPTION_SCRIPT_ERROR, "flows/orders.lua:41", &e), 0);
+    CHECK_INT(e.recheck, RECHECK_RELOAD);
+    exception_free(&e);
+    world_restart(w); /* same scripts: stays held */
+    world_settle(w);
+    CHECK_STATE(w, id, "held");
+    w->script = world_done;
+    CHECK_INT(work_generation_changed(w->work, 2), 0);
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    CHECK_INT(exception_load(w->work, EXCEPTION_SCRIPT_ERROR, "flows/orders.lua:41", &e),
+              ERROR_NOT_FOUND);
+    world_close(w);
+}
+
+static void a_person_dismisses_a_job(void)
+{
+    struct world *w = world_open(fail_hard);
+    uint64_t id = world_order(w, "a", "a");
+    world_settle(w);
+    CHECK_INT(job_dismiss(w->work, id, "eve", "entered by hand"), 0);
+    CHECK_INT(job_dismiss(w->work, id, "eve", "again"), ERROR_INVALID);
+    CHECK_INT(job_retry(w->work, id, "eve", "again"), ERROR_INVALID);
+    world_settle(w);
+    struct job_info info;
+    CHECK_INT(job_load(w->work, id, &info), 0);
+    CHECK_STR(info.reason, "dismissed by eve: entered by hand");
+    job_info_free(&info);
+    uint64_t count;
+    struct error err;
+    CHECK_INT(audit_verify(w->work, &count, &err), 0);
+    CHECK_INT(count, 1);
+    world_close(w);
+}
+
+static enum slice_end unwind_for_nothing(struct job *job, struct failure *failure)
+{
+    (void)job;
+    (void)failure;
+    return SLICE_UNWOUND;
+}
+
+static void unwinding_without_a_request_is_a_failure(void)
+{
+    struct world *w = world_open(unwind_for_nothing);
+    uint64_t id = world_order(w, "a", "a");
+    world_settle(w);
+    CHECK_STATE(w, id, "held");
+    world_close(w);
+}
+
+static enum slice_end restart_once(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    world_trace("run");
+    if (++runs == 1) {
+        job_restart(job);
+        return SLICE_SUSPENDED;
+    }
+    return runs == 2 ? SLICE_SUSPENDED : SLICE_DONE;
+}
+
+static void a_restarted_job_begins_again(void)
+{
+    runs = 0;
+    struct world *w = world_open(restart_once);
+    uint64_t id = world_order(w, "a", "a");
+    world_settle(w);
+    CHECK_INT(runs, 2);
+    CHECK_INT(w->drops, 1);
+    CHECK_STATE(w, id, "running");
+    job_restart(job_find_live(w->work, id));
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    CHECK_INT(w->drops, 3);
+    world_close(w);
+}
+
+static void a_paused_flow_starts_nothing_until_it_is_resumed(void)
+{
+    struct world *w = world_open(world_done);
+    struct pause pause = {.kind = PAUSE_FLOW, .name = "orders", .who = "eve", .reason = "stocktake"};
+    CHECK_INT(pause_set(w->work, &pause), 0);
+    uint64_t id = world_order(w, "a", "a");
+    world_settle(w);
+    CHECK_STATE(w, id, "ready");
+    world_restart(w);
+    world_settle(w);
+    CHECK_STATE(w, id, "ready");
+    CHECK_INT(pause_clear(w->work, PAUSE_FLOW, "orders", "eve"), 0);
+    CHECK_INT(pause_clear(w->work, PAUSE_FLOW, "orders", "eve"), ERROR_NOT_FOUND);
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    world_close(w);
+}
+
+static enum slice_end crash_mark_stays(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    (void)job;
+    runs++;
+    return SLICE_SUSPENDED;
+}
+
+/* Leaves the file as a process that died in a slice of this job would. */
+static void die_in(struct world *w, const char *path, uint64_t id)
+{
+    struct error err;
+    world_crash(w);
+    crash_file_close(w->crash_file);
+    CHECK_INT(crash_file_open(&w->crash_file, path, &err), 0);
+    crash_file_mark(w->crash_file, crash_file_hash("acme"), id);
+    struct crash_file *again = NULL;
+    CHECK_INT(crash_file_open(&again, path, &err), 0);
+    crash_file_close(w->crash_file);
+    w->crash_file = again;
+    world_open_work(w);
+    CHECK_INT(world_turn(w), 0);
+}
+
+static void a_job_that_kills_its_host_three_times_is_dead(void)
+{
+    runs = 0;
+    struct world *w = world_open(crash_mark_stays);
+    char *path = xasprintf("%s/crash", w->folder);
+    uint64_t id = world_order(w, "a", "a");
+    world_settle(w);
+    die_in(w, path, id);
+    die_in(w, path, id);
+    CHECK_STATE(w, id, "running");
+    die_in(w, path, id);
+    CHECK_STATE(w, id, "dead");
+    struct exception e;
+    CHECK_INT(exception_load(w->work, EXCEPTION_CRASHED, "a", &e), 0);
+    exception_free(&e);
+    free(path);
+    world_close(w);
+}
+
+static enum slice_end check_age(struct job *job, struct failure *failure)
+{
+    (void)job;
+    (void)failure;
+    CHECK(!"an event before live_from runs nothing");
+    return SLICE_DONE;
+}
+
+static void an_event_before_live_from_is_recorded_and_does_nothing(void)
+{
+    struct world *w = world_open(check_age);
+    struct event_new event = {.source = "sweep",
+                              .id = "1",
+                              .key = "order:1",
+                              .name = "order.found",
+                              .flow = "orders",
+                              .at_ms = WORLD_START_MS - 1000001};
+    uint64_t id = world_accept(w, &event);
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    CHECK_INT(inbox_depth(w->work, "order:1"), 0);
+    world_close(w);
+}
+
+static void a_broken_record_is_put_aside_and_blocks_nobody(void)
+{
+    struct world *w = world_open(world_done);
+    uint64_t a = world_order(w, "order:1", "a");
+    uint64_t b = world_order(w, "order:2", "b");
+    char key[9] = {'J'};
+    key[8] = (char)a;
+    CHECK_INT(store_put(w->store, bytes_of(key, 9), bytes_str("\x01rubbish")), 0);
+    world_settle(w);
+    CHECK_STATE(w, b, "done");
+    CHECK_INT(work_stats(w->work)->quarantined, 1);
+    uint64_t c = world_order(w, "order:1", "c");
+    world_settle(w);
+    CHECK_STATE(w, c, "done");
+    world_close(w);
+}
+
+int main(void)
+{
+    tap_case("a job runs to its end", a_job_runs_to_its_end);
+    tap_case("one key runs one job at a time", one_key_runs_one_job_at_a_time);
+    tap_case("an uncommitted event is gone after a crash",
+             an_uncommitted_event_is_gone_after_a_crash);
+    tap_case("a running job is ready again after a crash",
+             a_running_job_is_ready_again_after_a_crash);
+    tap_case("a suspended job goes on when it is woken", a_suspended_job_goes_on_when_it_is_woken);
+    tap_case("a preempted job goes to the back", a_preempted_job_goes_to_the_back);
+    tap_case("a sleep ends when due and survives a restart",
+             a_sleep_ends_when_it_is_due_and_survives_a_restart);
+    tap_case("a retryable failure waits, drops its writes and keeps its notes",
+             a_retryable_failure_waits_drops_its_writes_and_keeps_its_notes);
+    tap_case("giving up makes a dead job, an exception and a blocked key",
+             giving_up_makes_a_dead_job_and_an_exception_and_blocks_the_key);
+    tap_case("parked jobs wait for the connection and go by deadline",
+             parked_jobs_wait_for_the_connection_and_go_by_deadline);
+    tap_case("parked time does not count for giving up", parked_time_does_not_count_for_giving_up);
+    tap_case("a script error holds until the scripts change",
+             a_script_error_holds_until_the_scripts_change);
+    tap_case("a person dismisses a job", a_person_dismisses_a_job);
+    tap_case("unwinding without a request is a failure", unwinding_without_a_request_is_a_failure);
+    tap_case("a restarted job begins again", a_restarted_job_begins_again);
+    tap_case("a paused flow starts nothing until it is resumed",
+             a_paused_flow_starts_nothing_until_it_is_resumed);
+    tap_case("a job that kills its host three times is dead",
+             a_job_that_kills_its_host_three_times_is_dead);
+    tap_case("an event before live_from is recorded and does nothing",
+             an_event_before_live_from_is_recorded_and_does_nothing);
+    tap_case("a broken record is put aside and blocks nobody",
+             a_broken_record_is_put_aside_and_blocks_nobody);
+    return tap_done();
+}
