@@ -244,6 +244,14 @@ static void on_exception(void *arg, const struct exception *e, bool is_first)
             e->cause, e->subject, e->message, e->owner[0] == '\0' ? "nobody" : e->owner);
 }
 
+static void on_timeline(void *arg, const char *key, const struct timeline_entry *entry)
+{
+    struct host_client *client = arg;
+    if (client->host->on_timeline != NULL) {
+        client->host->on_timeline(client->host->timeline_arg, client, key, entry);
+    }
+}
+
 static void on_full(void *arg, bool is_full)
 {
     struct host_client *client = arg;
@@ -271,7 +279,14 @@ static int open_work(struct host_client *client, struct error *err)
         .loop = host->loop,
         .random = &host->random,
         .crash_file = host->crash_file,
-        .listener = {client, on_answer, on_exception, on_full},
+        .listener =
+            {
+                .arg = client,
+                .on_answer = on_answer,
+                .on_exception = on_exception,
+                .on_timeline = on_timeline,
+                .on_full = on_full,
+            },
     };
     runner_fill_options(client->runner, &options);
     int rc = work_open(&client->work, &options, err);

@@ -59,6 +59,10 @@ struct host {
     struct event *signals[3]; /* SIGTERM, SIGINT, SIGHUP; none in virtual time */
     struct host_client **clients;
     size_t client_count;
+    /* Somebody watches the timelines (demonstrations); or NULL. */
+    void (*on_timeline)(void *arg, struct host_client *client, const char *key,
+                        const struct timeline_entry *entry);
+    void *timeline_arg;
     int64_t drain_ms;
     int64_t started_ms;
     bool is_virtual;
