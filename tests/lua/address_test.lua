@@ -61,6 +61,9 @@ local function mapping_tests(t)
         t.equal({delivery.email, delivery.tel, delivery.county}, {})
         t.equal(#result.trail.data.notes, 4)
     end)
+end
+
+local function person_tests(t)
     t.case("a gender does not become a title, a given title stays", function()
         local posting = mapped({recipient = {firstName = "P", lastName = "H",
             gender = "f"}}).posting
@@ -87,4 +90,5 @@ end
 return function(t)
     line_tests(t)
     mapping_tests(t)
+    person_tests(t)
 end

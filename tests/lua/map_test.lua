@@ -98,6 +98,9 @@ local function promotion_tests(t)
         t.equal({result.posting.lines[1].price_gross, result.posting.lines[1].discount_percent},
             {"35.00", "14.29"})
     end)
+end
+
+local function order_promotion_tests(t)
     t.case("a promotion on the order that no unit shows must be declared too", function()
         local order = one()
         order.promotion = {{id = "gift", displayName = "Gift"}}
@@ -225,6 +228,7 @@ return function(t)
     market_tests(t)
     state_tests(t)
     promotion_tests(t)
+    order_promotion_tests(t)
     line_tests(t)
     name_tests(t)
     fact_tests(t)

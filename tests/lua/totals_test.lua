@@ -41,6 +41,9 @@ local function voucher_tests(t)
             {{match = VOUCHER, becomes = "price", split = "applicable"}})})
         t.equal(prices(result), {"30.00", "5.00"})
     end)
+end
+
+local function untied_tests(t)
     t.case("an undeclared voucher holds", function()
         t.equal(support.causes(support.map(voucher_order())),
             {"unmapped_promotion:voucher absolute"})
@@ -99,6 +102,7 @@ end
 
 return function(t)
     voucher_tests(t)
+    untied_tests(t)
     shared_tests(t)
     t.case("a delegation of another amount than the order is held", function()
         local result = support.map(support.order({support.item(1, "A", 3000)}),

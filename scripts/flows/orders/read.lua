@@ -4,7 +4,7 @@ local read = {}
 
 local EMPTY = {}
 local BLANK = 32
-local byte = string.byte
+local byte, type, math_type = string.byte, type, math.type
 
 --- Text with something in it, trimmed; integers become their digits.
 ---@param document any
@@ -13,7 +13,7 @@ local byte = string.byte
 function read.text(document, key)
     local value = type(document) == "table" and document[key] or nil
     if type(value) ~= "string" then
-        return math.type(value) == "integer" and tostring(value) or nil
+        return math_type(value) == "integer" and tostring(value) or nil
     end
     local first, last = byte(value, 1), byte(value, -1)
     if not first or first <= BLANK or last <= BLANK then
