@@ -37,16 +37,17 @@ function ledger.view(w, query)
         summary.duplicates = summary.duplicates + (copies > 1 and 1 or 0)
         summary.matched_by_name = summary.matched_by_name + (order.matched_by == "name" and 1 or 0)
         summary.unpaid = summary.unpaid + (order.payments_minor ~= order.totals.gross and 1 or 0)
-        if not query.reference or query.reference == order.reference then
+        local is_wanted = not query.reference or query.reference == order.reference
+        if is_wanted and not query.brief then
             list[#list + 1] = shown(w, order)
         end
     end
-    return {
-        orders = list,
-        references = references,
-        summary = summary,
-        import_calls = control.calls(w.store, {operation = "ImportOrders", limit = "10000"}),
-    }
+    local view = {orders = list, references = references, summary = summary}
+    if not query.brief then
+        local calls = {operation = "ImportOrders", limit = "10000"}
+        view.import_calls = control.calls(w.store, calls)
+    end
+    return view
 end
 
 local function invoice_items(order, wanted)

@@ -30,7 +30,8 @@ function ledger.view(w, query)
         summary.with_reference = summary.with_reference + (view.reference_key and 1 or 0)
         summary.repeat_differs = summary.repeat_differs + (view.repeat_differs and 1 or 0)
         summary.given_up = summary.given_up + (view.given_up and 1 or 0)
-        if not query.order_id or query.order_id == tostring(record.order_id) then
+        local is_wanted = not query.order_id or query.order_id == tostring(record.order_id)
+        if is_wanted and not query.brief then
             list[#list + 1] = view
         end
     end
