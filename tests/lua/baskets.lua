@@ -188,19 +188,20 @@ local function sum_of(order)
 end
 
 -- An absolute voucher, on one unit or on the whole order; a membership discount on top sometimes.
+-- Each is worth more than the pennies a fault shifts a total by, or another total check would hold.
 local function add_order_level(random, order)
     local units, off = sum_of(order), 0
-    if random:chance(20) and units > 0 then
+    if random:chance(20) and units > 20 then
         local item = random:pick(order.items)
-        local is_shown = random:chance(60) and item.price.withTax > 0
-        off = random:up_to(is_shown and item.price.withTax or units)
+        local is_shown = random:chance(60) and item.price.withTax > 20
+        off = 9 + random:up_to((is_shown and item.price.withTax or units) - 9)
         order.cost.appliedReductions = {reduction("voucher", "absolute", off, {code = "TEN"})}
         if is_shown then
             item.price.absoluteVoucherReducedPrice = {withTax = item.price.withTax - off}
         end
     end
     if random:chance(8) and units - off > 100 then
-        local points = random:up_to(100)
+        local points = 9 + random:up_to(90)
         order.membershipDiscount = {reductionValue = points}
         off = off + points
     end
