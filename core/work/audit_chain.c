@@ -1,6 +1,6 @@
 /*
- * hash(n) = SHA-256(hash(n - 1), body(n)); hash(0) is 32 zero bytes. The newest (seq, hash) is also kept apart,
- * so that records cut off at the end are missed too.
+ * hash(n) = SHA-256(hash(n - 1), body(n)); hash(0) is 32 zero bytes. The newest (seq, hash) is also
+ * kept apart, so that records cut off at the end are missed too.
  */
 #include "core/work/audit_chain.h"
 
@@ -11,7 +11,7 @@
 #include "core/base/xalloc.h"
 #include "core/work/work_state.h"
 
-#define AUDIT_VERSION 1
+#define AUDIT_VERSION    1
 #define AUDIT_RECORD_MAX (1u << 20)
 
 struct audit_head {
@@ -209,7 +209,8 @@ int audit_verify(struct work *work, uint64_t *count_out, struct error *err)
     }
     rc = load_head(work, &head);
     if (rc != 0 || head.seq != v.at.seq || memcmp(head.hash, v.at.hash, AUDIT_HASH_BYTES) != 0) {
-        return error_set(err, ERROR_CORRUPT, "the audit chain ends at record %llu, %llu were written",
+        return error_set(err, ERROR_CORRUPT,
+                         "the audit chain ends at record %llu, %llu were written",
                          (unsigned long long)v.at.seq, (unsigned long long)head.seq);
     }
     *count_out = v.at.seq;

@@ -1,6 +1,6 @@
 /*
- * Who did what: an append-only chain. Each record carries the SHA-256 of the record before it, so nothing
- * can be changed or taken out of the middle without a verification failing.
+ * Who did what: an append-only chain. Each record carries the SHA-256 of the record before it, so
+ * nothing can be changed or taken out of the middle without a verification failing.
  */
 #ifndef NEAP_CORE_WORK_AUDIT_CHAIN_H
 #define NEAP_CORE_WORK_AUDIT_CHAIN_H

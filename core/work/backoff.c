@@ -2,8 +2,8 @@
 #include "core/work/backoff.h"
 
 #define INITIAL_MS 1000
-#define FACTOR 2.0
-#define MAX_MS 300000
+#define FACTOR     2.0
+#define MAX_MS     300000
 #define GIVE_UP_MS (48LL * 3600 * 1000)
 
 static int64_t first_set(int64_t own, int64_t fallback, int64_t standard)

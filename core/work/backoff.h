@@ -15,8 +15,8 @@ struct backoff_policy {
 void backoff_complete(struct backoff_policy *policy, const struct backoff_policy *fallback);
 
 /*
- * Full jitter: uniform in [0, min(max, initial * factor^(failures - 1))], at least 1 ms, and never below
- * retry_after_ms (what the other side asked for). failures: in a row, 1 after the first.
+ * Full jitter: uniform in [0, min(max, initial * factor^(failures - 1))], at least 1 ms, and never
+ * below retry_after_ms (what the other side asked for). failures: in a row, 1 after the first.
  */
 int64_t backoff_delay_ms(const struct backoff_policy *policy, uint32_t failures,
                          int64_t retry_after_ms, struct random_source *random);

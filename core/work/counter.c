@@ -7,7 +7,7 @@
 #include "core/base/xalloc.h"
 #include "core/work/work_state.h"
 
-#define COUNTER_VERSION 1
+#define COUNTER_VERSION  1
 #define COUNTER_NAME_MAX 400
 
 static bool decode(struct bytes value, int64_t *number)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define CRASH_FILE_BYTES 4096
-#define CRASH_MAGIC 0x4E45415043524153ull /* "NEAPCRAS" */
+#define CRASH_MAGIC      0x4E45415043524153ull /* "NEAPCRAS" */
 
 struct crash_mark {
     uint64_t magic;

@@ -1,7 +1,7 @@
 /*
- * Which job was running when the process died: one mapped mark in the data folder, written before each
- * resume and cleared after it. Survives kill -9 (the page belongs to the kernel), not a power cut; that
- * is enough, because it is there to find a job that kills its host.
+ * Which job was running when the process died: one mapped mark in the data folder, written before
+ * each resume and cleared after it. Survives kill -9 (the page belongs to the kernel), not a power
+ * cut; that is enough, because it is there to find a job that kills its host.
  */
 #ifndef NEAP_CORE_WORK_CRASH_FILE_H
 #define NEAP_CORE_WORK_CRASH_FILE_H
@@ -11,10 +11,12 @@
 struct crash_file;
 
 /* Opens or makes the file and remembers the mark found in it. ERROR_IO. */
-int crash_file_open(struct crash_file **file_out, const char *path, struct error *err) NEAP_MUST_USE;
+int crash_file_open(struct crash_file **file_out, const char *path,
+                    struct error *err) NEAP_MUST_USE;
 void crash_file_close(struct crash_file *file); /* clears the mark; accepts NULL */
 
-/* The job of this client that was running at the end of the last process; told once. False: none. */
+/* The job of this client that was running at the end of the last process; told once. False: none.
+ */
 bool crash_file_take(struct crash_file *file, const char *client, uint64_t *job_id_out);
 
 /* client_hash by crash_file_hash, computed once. file may be NULL: nothing happens. */

@@ -1,6 +1,6 @@
 /*
- * Each field becomes a set of bits; the next match is searched day by day in local time, then turned into an
- * instant, so gaps and overlaps of the clock are the zone's business.
+ * Each field becomes a set of bits; the next match is searched day by day in local time, then
+ * turned into an instant, so gaps and overlaps of the clock are the zone's business.
  */
 #include "core/work/cron.h"
 
@@ -10,9 +10,9 @@
 
 #include "core/base/zone.h"
 
-#define DAY_MS 86400000LL
+#define DAY_MS      86400000LL
 #define SEARCH_DAYS (9 * 366) /* 29 February is at most eight years away (1896-1904) */
-#define TOKEN_MAX 16
+#define TOKEN_MAX   16
 
 struct field {
     const char *label;
@@ -26,11 +26,13 @@ static const char *const month_names[] = {"jan", "feb", "mar", "apr", "may", "ju
 static const char *const day_names[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL};
 
 static const struct field fields[] = {
-    {"minute", 0, 59, NULL},       {"hour", 0, 23, NULL},           {"day of month", 1, 31, NULL},
-    {"month", 1, 12, month_names}, {"day of week", 0, 7, day_names},
+    {"minute", 0, 59, NULL},          {"hour", 0, 23, NULL},
+    {"day of month", 1, 31, NULL},    {"month", 1, 12, month_names},
+    {"day of week", 0, 7, day_names},
 };
 
-/* ---- Parsing ----------------------------------------------------------------------------------- */
+/* ---- Parsing -----------------------------------------------------------------------------------
+ */
 
 struct cursor {
     const char *at; /* within one field */
@@ -125,8 +127,9 @@ static int parse_field(struct cursor *c, uint64_t *bits, struct error *err)
     } while (is_good && take_char(c, ','));
     if (!is_good || c->at != c->end) {
         int size = c->end - start > 40 ? 40 : (int)(c->end - start);
-        return error_set(err, ERROR_INVALID, "cron field \"%s\" is \"%.*s\"; allowed are %d to %d%s",
-                         c->field->label, size, start, c->field->min, c->field->max,
+        return error_set(err, ERROR_INVALID,
+                         "cron field \"%s\" is \"%.*s\"; allowed are %d to %d%s", c->field->label,
+                         size, start, c->field->min, c->field->max,
                          c->field->names == NULL ? "" : " or names");
     }
     return 0;
@@ -158,8 +161,8 @@ int cron_parse(struct cron *cron, const char *text, struct error *err)
         at = skip_blanks(at + size);
     }
     if (*at != '\0') {
-        return error_set(err, ERROR_INVALID, "a cron expression has five fields; \"%.40s\" is extra",
-                         at);
+        return error_set(err, ERROR_INVALID,
+                         "a cron expression has five fields; \"%.40s\" is extra", at);
     }
     cron->minutes = bits[0];
     cron->hours = (uint32_t)bits[1];
@@ -171,7 +174,8 @@ int cron_parse(struct cron *cron, const char *text, struct error *err)
     return 0;
 }
 
-/* ---- Searching --------------------------------------------------------------------------------- */
+/* ---- Searching ---------------------------------------------------------------------------------
+ */
 
 /* Days since 1970-01-01 and back, in the proleptic Gregorian calendar. */
 static int64_t days_from_date(int year, int month, int day)

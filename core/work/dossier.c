@@ -9,7 +9,7 @@
 #include "core/work/work_state.h"
 
 #define FACTS_VERSION 1
-#define LINK_VERSION 1
+#define LINK_VERSION  1
 #define TRAIL_VERSION 1
 
 void dossier_facts_free(struct dossier_facts *facts)
@@ -21,7 +21,8 @@ void dossier_facts_free(struct dossier_facts *facts)
     memset(facts, 0, sizeof *facts);
 }
 
-/* ---- Facts ------------------------------------------------------------------------------------- */
+/* ---- Facts -------------------------------------------------------------------------------------
+ */
 
 int dossier_put_facts(struct work *work, const char *key, const struct dossier_facts *facts)
 {
@@ -109,7 +110,8 @@ int dossier_each(struct work *work, const char *prefix, dossier_each_fn fn, void
     return work_range(work, &all, false, visit_facts, &walk);
 }
 
-/* ---- Links ------------------------------------------------------------------------------------- */
+/* ---- Links -------------------------------------------------------------------------------------
+ */
 
 static void link_key(struct key *place, enum key_table table, const char *first, const char *second)
 {
@@ -216,7 +218,8 @@ int dossier_each_link(struct work *work, const char *key, dossier_link_fn fn, vo
     return work_range(work, &prefix, false, visit_link, &walk);
 }
 
-/* ---- Penny trail ------------------------------------------------------------------------------- */
+/* ---- Penny trail -------------------------------------------------------------------------------
+ */
 
 int dossier_put_trail(struct work *work, const char *key, struct bytes json)
 {

@@ -1,19 +1,21 @@
 /*
- * What is known about a key beside its jobs: facts for people, links to other systems, the penny trail.
+ * What is known about a key beside its jobs: facts for people, links to other systems, the penny
+ * trail.
  */
 #ifndef NEAP_CORE_WORK_DOSSIER_H
 #define NEAP_CORE_WORK_DOSSIER_H
 
 #include "core/work/work.h"
 
-/* Facts as a whole; merging with earlier ones is the caller's. Given to put: borrowed. From get: owned. */
+/* Facts as a whole; merging with earlier ones is the caller's. Given to put: borrowed. From get:
+ * owned. */
 struct dossier_facts {
-    char *title;          /* may be NULL on put */
-    char *state;          /* may be NULL on put */
-    char *currency;       /* NULL or "": no amount */
+    char *title;    /* may be NULL on put */
+    char *state;    /* may be NULL on put */
+    char *currency; /* NULL or "": no amount */
     int64_t amount_minor;
-    int64_t deadline_ms;  /* the earliest; 0 = none. Holds are released in this order */
-    char *json;           /* all of it, as the script room encodes it; may be NULL on put */
+    int64_t deadline_ms; /* the earliest; 0 = none. Holds are released in this order */
+    char *json;          /* all of it, as the script room encodes it; may be NULL on put */
 };
 void dossier_facts_free(struct dossier_facts *facts);
 int dossier_put_facts(struct work *work, const char *key,
@@ -21,7 +23,8 @@ int dossier_put_facts(struct work *work, const char *key,
 int dossier_get_facts(struct work *work, const char *key,
                       struct dossier_facts *facts_out) NEAP_MUST_USE; /* ERROR_NOT_FOUND */
 
-/* key <-> (system, id). A new id for the same system replaces the old one; the newest key wins an id. */
+/* key <-> (system, id). A new id for the same system replaces the old one; the newest key wins an
+ * id. */
 int dossier_put_link(struct work *work, const char *key, const char *system,
                      const char *id) NEAP_MUST_USE;
 /* Owned (free()); NULL when there is none. */
@@ -35,7 +38,8 @@ int dossier_put_trail(struct work *work, const char *key, struct bytes json) NEA
 /* Borrowed until the next write. ERROR_NOT_FOUND. */
 int dossier_get_trail(struct work *work, const char *key, struct bytes *json_out) NEAP_MUST_USE;
 
-/* Keys whose facts exist and begin with prefix ("" = all), in stored order, until fn returns non-zero. */
+/* Keys whose facts exist and begin with prefix ("" = all), in stored order, until fn returns
+ * non-zero. */
 typedef int (*dossier_each_fn)(void *arg, const char *key, const struct dossier_facts *facts);
 int dossier_each(struct work *work, const char *prefix, dossier_each_fn fn, void *arg);
 

@@ -1,6 +1,6 @@
 /*
- * The ledger. A small record per effect, the bytes (request, answer, result) apart from it; an index by id for
- * completions, and one of the open effects by job key.
+ * The ledger. A small record per effect, the bytes (request, answer, result) apart from it; an
+ * index by id for completions, and one of the open effects by job key.
  */
 #include "core/work/effect.h"
 
@@ -62,7 +62,8 @@ void effect_free(struct effect *effect)
     memset(effect, 0, sizeof *effect);
 }
 
-/* ---- Records ----------------------------------------------------------------------------------- */
+/* ---- Records -----------------------------------------------------------------------------------
+ */
 
 static void ledger_key(struct key *key, const char *connection, const char *name,
                        const char *effect_key)
@@ -158,8 +159,8 @@ static int load_blob(struct work *work, enum key_table table, uint64_t id, char 
 
 static int load_bytes(struct work *work, struct effect *effect)
 {
-    int rc = load_blob(work, KEY_EFFECT_REQUEST, effect->id, &effect->request,
-                       &effect->request_size);
+    int rc =
+        load_blob(work, KEY_EFFECT_REQUEST, effect->id, &effect->request, &effect->request_size);
     if (rc == 0 && (effect->state == EFFECT_ANSWERED || effect->state == EFFECT_CONFIRMED ||
                     effect->state == EFFECT_UNKNOWN || effect->state == EFFECT_REFUSED)) {
         rc = load_blob(work, KEY_EFFECT_ANSWER, effect->id, &effect->answer, &effect->answer_size);
@@ -234,7 +235,8 @@ static int delete_blob(struct work *work, enum key_table table, uint64_t id)
     return work_delete(work, &key);
 }
 
-/* ---- Units: a checkpoint in a slice, a nested unit outside of one ------------------------------ */
+/* ---- Units: a checkpoint in a slice, a nested unit outside of one ------------------------------
+ */
 
 static int unit_begin(struct work *work)
 {
@@ -252,7 +254,8 @@ static int unit_end(struct work *work, int rc)
     return rc != 0 ? rc : work_checkpoint(work);
 }
 
-/* ---- Intent ------------------------------------------------------------------------------------ */
+/* ---- Intent ------------------------------------------------------------------------------------
+ */
 
 static int store_id(struct work *work, const struct effect *effect)
 {
@@ -383,7 +386,8 @@ int effect_intend_again(struct job *job, uint64_t id, const char *unless_event)
     return rc;
 }
 
-/* ---- Outcomes ---------------------------------------------------------------------------------- */
+/* ---- Outcomes ----------------------------------------------------------------------------------
+ */
 
 struct outcome {
     enum effect_state to;
@@ -486,7 +490,8 @@ int effect_absent(struct work *work, uint64_t id)
     return apply(work, id, &outcome);
 }
 
-/* ---- Open effects ------------------------------------------------------------------------------ */
+/* ---- Open effects ------------------------------------------------------------------------------
+ */
 
 static int collect_open(struct work *work, const char *job_key, struct id_list *ids)
 {

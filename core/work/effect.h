@@ -1,9 +1,9 @@
 /*
  * Effects: changes in the outside world, kept for ever by (connection, name, key).
  *
- *   none -> intent -> answered -> confirmed            (answered: raw bytes kept, not yet interpreted)
- *             |  \        \-----> refused  -> intent   (nothing happened; a later try may intend anew)
- *             |   \-> unsent -> intent                 (never left: the stored bytes are sent again)
+ *   none -> intent -> answered -> confirmed            (answered: raw bytes kept, not yet
+ * interpreted) |  \        \-----> refused  -> intent   (nothing happened; a later try may intend
+ * anew) |   \-> unsent -> intent                 (never left: the stored bytes are sent again)
  *             \-> unknown -> confirmed | unsent (looked up: absent) | intent (class dedupes)
  *
  * intent means: may be on its way in this very process. At work_open every intent becomes unknown.
@@ -51,7 +51,8 @@ struct effect_spec { /* borrowed */
     const char *unless_event; /* or NULL */
 };
 
-/* Strings are owned, never NULL after effect_find, except: request, answer, result are NULL when absent. */
+/* Strings are owned, never NULL after effect_find, except: request, answer, result are NULL when
+ * absent. */
 struct effect {
     uint64_t id;
     enum effect_state state;
@@ -60,19 +61,19 @@ struct effect {
     char *name;
     char *key;
     char *fingerprint;
-    uint64_t job_id;      /* the job that wrote the newest intent */
+    uint64_t job_id; /* the job that wrote the newest intent */
     char *job_key;
-    int64_t intended_ms;  /* newest intent */
-    int64_t sent_ms;      /* newest send: settle_ms counts from here */
-    int64_t ended_ms;     /* confirmed or refused */
-    uint32_t attempts;    /* sends */
-    char *error_kind;     /* of the newest not_sent, unknown, refuse */
+    int64_t intended_ms; /* newest intent */
+    int64_t sent_ms;     /* newest send: settle_ms counts from here */
+    int64_t ended_ms;    /* confirmed or refused */
+    uint32_t attempts;   /* sends */
+    char *error_kind;    /* of the newest not_sent, unknown, refuse */
     char *error_message;
-    char *request;        /* exact bytes as given to effect_intend */
+    char *request; /* exact bytes as given to effect_intend */
     size_t request_size;
-    char *answer;         /* raw, as given to effect_answered */
+    char *answer; /* raw, as given to effect_answered */
     size_t answer_size;
-    char *result;         /* JSON */
+    char *result; /* JSON */
     size_t result_size;
 };
 void effect_free(struct effect *effect); /* frees the members and clears */
@@ -83,19 +84,20 @@ int effect_find(struct work *work, const struct effect_spec *spec,
 int effect_load(struct work *work, uint64_t id, struct effect *effect_out) NEAP_MUST_USE;
 
 /*
- * From none or refused: writes the intent with the exact bytes and checkpoints; send them from turn_release.
- * ERROR_CANCELLED: the event unless_event lies in the key's mailbox; nothing is written. ERROR_INVALID: other
- * state. Within a slice only.
+ * From none or refused: writes the intent with the exact bytes and checkpoints; send them from
+ * turn_release. ERROR_CANCELLED: the event unless_event lies in the key's mailbox; nothing is
+ * written. ERROR_INVALID: other state. Within a slice only.
  */
 int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes request,
                   uint64_t *id_out) NEAP_MUST_USE;
-/* From unsent, or unknown with class dedupes: intent again with the stored bytes; checkpoints. unless_event (may be
- * NULL) as above; an unknown one is never cancelled. Within a slice only. */
+/* From unsent, or unknown with class dedupes: intent again with the stored bytes; checkpoints.
+ * unless_event (may be NULL) as above; an unknown one is never cancelled. Within a slice only. */
 int effect_intend_again(struct job *job, uint64_t id, const char *unless_event) NEAP_MUST_USE;
 
 /*
- * The outcome of the transfer, from its completion or from a slice; checkpoints when in a slice. A second call, or
- * one for an effect that is not in intent any more, is ERROR_INVALID and changes nothing.
+ * The outcome of the transfer, from its completion or from a slice; checkpoints when in a slice. A
+ * second call, or one for an effect that is not in intent any more, is ERROR_INVALID and changes
+ * nothing.
  */
 int effect_answered(struct work *work, uint64_t id, struct bytes raw_answer) NEAP_MUST_USE;
 int effect_not_sent(struct work *work, uint64_t id, const struct error *err) NEAP_MUST_USE;
@@ -104,7 +106,8 @@ int effect_unknown(struct work *work, uint64_t id, const struct error *err) NEAP
 
 /* From answered or unknown: it happened; result is JSON. Checkpoints in a slice. */
 int effect_confirm(struct work *work, uint64_t id, struct bytes result_json) NEAP_MUST_USE;
-/* From answered, or from unknown when a look-up found nothing: it did not happen, the other side said no. */
+/* From answered, or from unknown when a look-up found nothing: it did not happen, the other side
+ * said no. */
 int effect_refuse(struct work *work, uint64_t id, const char *kind,
                   const char *message) NEAP_MUST_USE;
 /* From unknown: looked up, and it is not there: unsent. */
@@ -115,8 +118,8 @@ bool effect_is_pending(struct work *work, const char *job_key);
 /* The first effect of this job that is neither confirmed nor refused; 0 = none. */
 uint64_t effect_unfinished(struct work *work, const char *job_key, uint64_t job_id);
 
-/* Effects not yet confirmed or refused, of one job key or (NULL) of all, until fn returns non-zero; request, answer
- * and result are not loaded. */
+/* Effects not yet confirmed or refused, of one job key or (NULL) of all, until fn returns non-zero;
+ * request, answer and result are not loaded. */
 typedef int (*effect_each_fn)(void *arg, const struct effect *effect);
 int effect_each_open(struct work *work, const char *job_key, effect_each_fn fn, void *arg);
 

@@ -1,6 +1,6 @@
 /*
- * Events: a small record, the payload and the answer apart from it, so that retention can drop the payload
- * and keep the identity.
+ * Events: a small record, the payload and the answer apart from it, so that retention can drop the
+ * payload and keep the identity.
  */
 #include "core/work/event_record.h"
 
@@ -11,9 +11,9 @@
 #include "core/work/event_store.h"
 #include "core/work/work_state.h"
 
-#define EVENT_VERSION 1
+#define EVENT_VERSION    1
 #define EVENT_ID_VERSION 1
-#define ANSWER_VERSION 1
+#define ANSWER_VERSION   1
 
 void event_record_free(struct event_record *event)
 {

@@ -5,9 +5,9 @@
 #include "core/work/work.h"
 
 #define EVENT_COMPRESS_ABOVE 2048 /* payloads above this many bytes are stored compressed */
-#define EVENT_NAME_MAX 200        /* name, flow */
-#define EVENT_KEY_MAX 1024        /* key, source, id, alias: longer is ERROR_LIMIT */
-#define EVENT_ALIASES_MAX 16
+#define EVENT_NAME_MAX       200  /* name, flow */
+#define EVENT_KEY_MAX        1024 /* key, source, id, alias: longer is ERROR_LIMIT */
+#define EVENT_ALIASES_MAX    16
 
 enum event_class { EVENT_QUEUED, EVENT_OVERTAKING };
 enum event_idle { EVENT_IDLE_KEEP, EVENT_IDLE_JOB };
@@ -16,7 +16,7 @@ enum event_idle { EVENT_IDLE_KEEP, EVENT_IDLE_JOB };
 struct event_new {
     const char *source;
     const char *id;
-    const char *key;  /* NULL = "<source>:<id>"; aliases are resolved */
+    const char *key; /* NULL = "<source>:<id>"; aliases are resolved */
     const char *name;
     const char *flow;
     struct bytes payload;
@@ -59,7 +59,8 @@ int event_find(struct work *work, const char *source, const char *id,
 /* Stores the answer with the event. ERROR_EXISTS: answered before, nothing changed. */
 int event_set_answer(struct work *work, uint64_t seq,
                      const struct event_answer *answer) NEAP_MUST_USE;
-/* The stored answer, in memory that *owned_out holds (buf_free). ERROR_NOT_FOUND: not answered yet. */
+/* The stored answer, in memory that *owned_out holds (buf_free). ERROR_NOT_FOUND: not answered yet.
+ */
 int event_answer(struct work *work, uint64_t seq, struct event_answer *answer_out,
                  struct buf *owned_out) NEAP_MUST_USE;
 

@@ -1,5 +1,6 @@
 /*
- * Exceptions and their waiters: two indexes, cause -> jobs and job -> causes, always changed together.
+ * Exceptions and their waiters: two indexes, cause -> jobs and job -> causes, always changed
+ * together.
  */
 #include "core/work/exception.h"
 
@@ -12,8 +13,8 @@
 #include "core/work/work_state.h"
 
 #define EXCEPTION_VERSION 1
-#define WAITER_VERSION 1
-#define CLOSED_VERSION 1
+#define WAITER_VERSION    1
+#define CLOSED_VERSION    1
 
 static const char *const recheck_names[] = {
 #define RECHECK_NAME(symbol, name) [symbol] = (name),
@@ -48,7 +49,8 @@ const char *exception_how_name(enum exception_how how)
     return how <= CLOSED_BY_DISMISSAL ? how_names[how] : "unknown";
 }
 
-/* ---- Records ----------------------------------------------------------------------------------- */
+/* ---- Records -----------------------------------------------------------------------------------
+ */
 
 struct open_exception {
     struct exception e;
@@ -183,7 +185,8 @@ int exception_load(struct work *work, const char *cause, const char *subject,
     return rc;
 }
 
-/* ---- Opening ----------------------------------------------------------------------------------- */
+/* ---- Opening -----------------------------------------------------------------------------------
+ */
 
 static const char *owner_of(struct work *work, const char *cause)
 {
@@ -253,7 +256,8 @@ int exception_wait(struct work *work, uint64_t job_id, const struct exception_ca
     return rc != 0 ? rc : open_or_renew(work, cause, false);
 }
 
-/* ---- Closing ----------------------------------------------------------------------------------- */
+/* ---- Closing -----------------------------------------------------------------------------------
+ */
 
 static int collect_waiters(struct work *work, const char *cause, const char *subject,
                            struct id_list *ids)
@@ -317,7 +321,8 @@ static int take_out(struct work *work, const struct exception *e,
     return rc;
 }
 
-/* Keeps the jobs that stand still because of this exception: held, dead, or parked on the connection. */
+/* Keeps the jobs that stand still because of this exception: held, dead, or parked on the
+ * connection. */
 static void keep_stopped(struct work *work, const struct exception *e, struct id_list *ids)
 {
     size_t kept = 0;
@@ -327,9 +332,9 @@ static void keep_stopped(struct work *work, const struct exception *e, struct id
         if (job_load(work, ids->ids[i], &info) != 0) {
             continue;
         }
-        bool is_stopped = info.state == JOB_HELD || info.state == JOB_DEAD ||
-                          (info.state == JOB_WAITING && is_connection &&
-                           strcmp(info.parked_on, e->subject) == 0);
+        bool is_stopped =
+            info.state == JOB_HELD || info.state == JOB_DEAD ||
+            (info.state == JOB_WAITING && is_connection && strcmp(info.parked_on, e->subject) == 0);
         job_info_free(&info);
         if (is_stopped) {
             ids->ids[kept++] = ids->ids[i];
@@ -376,11 +381,12 @@ int exception_close(struct work *work, const char *cause, const char *subject,
 {
     int rc = work_nested_begin(work);
     return rc != 0 ? rc
-                   : work_unit_end(work, close_it(work, cause, subject == NULL ? "" : subject,
-                                                  closing));
+                   : work_unit_end(work,
+                                   close_it(work, cause, subject == NULL ? "" : subject, closing));
 }
 
-/* ---- Waiters that got past --------------------------------------------------------------------- */
+/* ---- Waiters that got past ---------------------------------------------------------------------
+ */
 
 struct pair {
     char *cause;
@@ -423,7 +429,8 @@ static int load_pairs(struct work *work, uint64_t job_id, struct pair_list *pair
     return rc < 0 ? work_note_rc(work, rc) : 0;
 }
 
-/* The job got past this one. Nobody left: it closes, unless a flow has to prove it or it stands for itself. */
+/* The job got past this one. Nobody left: it closes, unless a flow has to prove it or it stands for
+ * itself. */
 static int get_past(struct work *work, uint64_t job_id, const struct pair *pair)
 {
     struct open_exception x;
@@ -522,7 +529,8 @@ int exception_reload(struct work *work)
     return rc;
 }
 
-/* ---- A person acts ----------------------------------------------------------------------------- */
+/* ---- A person acts -----------------------------------------------------------------------------
+ */
 
 static int audit(struct work *work, const char *action, const struct exception_act *act)
 {
@@ -619,7 +627,8 @@ int exception_dismiss(struct work *work, const struct exception_act *act)
     return act_in_unit(work, act, dismiss);
 }
 
-/* ---- Questions --------------------------------------------------------------------------------- */
+/* ---- Questions ---------------------------------------------------------------------------------
+ */
 
 struct walk {
     struct work *work;

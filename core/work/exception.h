@@ -1,6 +1,6 @@
 /*
- * Exceptions: business problems a person must see. (cause, subject) is one exception; jobs and causes are
- * many to many. A job is released when the last of its causes closes.
+ * Exceptions: business problems a person must see. (cause, subject) is one exception; jobs and
+ * causes are many to many. A job is released when the last of its causes closes.
  */
 #ifndef NEAP_CORE_WORK_EXCEPTION_H
 #define NEAP_CORE_WORK_EXCEPTION_H
@@ -8,10 +8,10 @@
 #include "core/work/work.h"
 
 /* Causes that the host itself opens. */
-#define EXCEPTION_CONNECTION_DOWN "connection_down"     /* subject: connection */
-#define EXCEPTION_SCRIPT_ERROR "script_error"           /* subject: file:line, or the flow */
-#define EXCEPTION_GAVE_UP "gave_up"                     /* subject: key; its job is dead */
-#define EXCEPTION_CRASHED "crashed"                     /* subject: key; its job is dead */
+#define EXCEPTION_CONNECTION_DOWN   "connection_down"   /* subject: connection */
+#define EXCEPTION_SCRIPT_ERROR      "script_error"      /* subject: file:line, or the flow */
+#define EXCEPTION_GAVE_UP           "gave_up"           /* subject: key; its job is dead */
+#define EXCEPTION_CRASHED           "crashed"           /* subject: key; its job is dead */
 #define EXCEPTION_UNFINISHED_EFFECT "unfinished_effect" /* subject: key */
 
 #define EXCEPTION_RECHECK_LIST(X)                                                                  \
@@ -37,7 +37,7 @@ enum exception_how {
 };
 const char *exception_how_name(enum exception_how how);
 
-#define EXCEPTION_CAUSE_MAX 200
+#define EXCEPTION_CAUSE_MAX  200
 #define EXCEPTION_CAUSES_MAX 256 /* of one hold */
 
 struct exception_cause { /* borrowed */
@@ -65,12 +65,14 @@ void exception_free(struct exception *exception); /* frees the members and clear
 int exception_load(struct work *work, const char *cause, const char *subject,
                    struct exception *exception_out) NEAP_MUST_USE;
 
-/* Opens (or renews the words of) an exception that no job waits for; holds go through job_request_hold. */
+/* Opens (or renews the words of) an exception that no job waits for; holds go through
+ * job_request_hold. */
 int exception_open(struct work *work, const struct exception_cause *cause) NEAP_MUST_USE;
 
 /*
- * Closes; jobs with no cause left become ready, from fresh steps, by deadline then arrival. ERROR_NOT_FOUND when it is
- * not open. who is NULL for proofs by flows. Acts of persons go to the audit chain.
+ * Closes; jobs with no cause left become ready, from fresh steps, by deadline then arrival.
+ * ERROR_NOT_FOUND when it is not open. who is NULL for proofs by flows. Acts of persons go to the
+ * audit chain.
  */
 struct exception_closing {
     enum exception_how how; /* not dismissal */
@@ -93,7 +95,8 @@ int exception_retry(struct work *work, const struct exception_act *act) NEAP_MUS
 /* A person: the waiting jobs end as done, "dismissed by X: reason". */
 int exception_dismiss(struct work *work, const struct exception_act *act) NEAP_MUST_USE;
 
-/* Open ones by cause and subject; cause NULL = all. Until fn returns non-zero; fn must not write. */
+/* Open ones by cause and subject; cause NULL = all. Until fn returns non-zero; fn must not write.
+ */
 typedef int (*exception_each_fn)(void *arg, const struct exception *exception);
 int exception_each(struct work *work, const char *cause, exception_each_fn fn, void *arg);
 /* Ids of the jobs that wait on it, oldest first. */

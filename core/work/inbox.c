@@ -1,6 +1,6 @@
 /*
- * Accepting: identity first (a duplicate writes nothing), then the event, its aliases, and either a job at
- * the end of the inbox or an entry in the mailbox of the key.
+ * Accepting: identity first (a duplicate writes nothing), then the event, its aliases, and either a
+ * job at the end of the inbox or an entry in the mailbox of the key.
  */
 #include "core/work/inbox.h"
 
@@ -14,7 +14,7 @@
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
-#define MAIL_VERSION 1
+#define MAIL_VERSION  1
 #define ALIAS_VERSION 1
 
 void accept_result_free(struct accept_result *result)
@@ -23,7 +23,8 @@ void accept_result_free(struct accept_result *result)
     result->has_answer = false;
 }
 
-/* ---- Aliases ----------------------------------------------------------------------------------- */
+/* ---- Aliases -----------------------------------------------------------------------------------
+ */
 
 static void alias_key(struct key *key, const char *name)
 {
@@ -108,14 +109,15 @@ int inbox_each_alias(struct work *work, const char *key, inbox_alias_fn fn, void
     return work_range(work, &prefix, false, visit_alias, &walk);
 }
 
-/* ---- Mailbox ----------------------------------------------------------------------------------- */
+/* ---- Mailbox -----------------------------------------------------------------------------------
+ */
 
 struct mail {
     uint64_t seq;
     char *name;
     enum event_idle idle;
-    bool is_seen;          /* some run looked at it */
-    uint64_t consumed_by;  /* job whose await it ended; 0 = none */
+    bool is_seen;         /* some run looked at it */
+    uint64_t consumed_by; /* job whose await it ended; 0 = none */
 };
 
 static void mail_key(struct key *key, const char *key_name, uint64_t seq)
@@ -240,7 +242,8 @@ int inbox_mail_seen(struct work *work, const char *key, uint64_t seq)
     return rc;
 }
 
-/* ---- Reaching the open job --------------------------------------------------------------------- */
+/* ---- Reaching the open job ---------------------------------------------------------------------
+ */
 
 static int reach(struct work *work, struct job_info *head, const struct mail *mail)
 {
@@ -391,7 +394,8 @@ uint64_t inbox_depth(struct work *work, const char *key)
     return count;
 }
 
-/* ---- Accepting --------------------------------------------------------------------------------- */
+/* ---- Accepting ---------------------------------------------------------------------------------
+ */
 
 static int check_text(const char *what, const char *text, size_t max, struct error *err)
 {
@@ -399,7 +403,8 @@ static int check_text(const char *what, const char *text, size_t max, struct err
         return error_set(err, ERROR_INVALID, "an event needs a %s", what);
     }
     if (strlen(text) > max) {
-        return error_set(err, ERROR_LIMIT, "the %s of an event is longer than %zu bytes", what, max);
+        return error_set(err, ERROR_LIMIT, "the %s of an event is longer than %zu bytes", what,
+                         max);
     }
     return 0;
 }
@@ -535,8 +540,7 @@ int work_accept(struct work *work, const struct event_new *event, struct accept_
             rc = work_unit_end(work, rc);
             result_out->event_seq = record.seq;
             result_out->job_id = record.job_id;
-            result_out->is_too_old =
-                record.at_ms != 0 && record.at_ms < work->options.live_from_ms;
+            result_out->is_too_old = record.at_ms != 0 && record.at_ms < work->options.live_from_ms;
             event_record_free(&record);
         }
         work->stats.accepted += rc == 0 ? 1 : 0;

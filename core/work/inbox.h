@@ -1,6 +1,6 @@
 /*
- * Accepting events, and what lies per key: its inbox (jobs in arrival order, only the head runs), its
- * mailbox (overtaking events) and its aliases.
+ * Accepting events, and what lies per key: its inbox (jobs in arrival order, only the head runs),
+ * its mailbox (overtaking events) and its aliases.
  */
 #ifndef NEAP_CORE_WORK_INBOX_H
 #define NEAP_CORE_WORK_INBOX_H
@@ -9,19 +9,19 @@
 
 struct accept_result {
     uint64_t event_seq;
-    uint64_t job_id;      /* made by it; 0 = none (overtaking kept, or a duplicate of such) */
-    bool is_duplicate;    /* (source, id) was accepted before: nothing was written */
-    bool is_too_old;      /* before live_from: recorded, its job is done already */
-    bool has_answer;      /* duplicate: the first was answered, the answer follows */
+    uint64_t job_id;            /* made by it; 0 = none (overtaking kept, or a duplicate of such) */
+    bool is_duplicate;          /* (source, id) was accepted before: nothing was written */
+    bool is_too_old;            /* before live_from: recorded, its job is done already */
+    bool has_answer;            /* duplicate: the first was answered, the answer follows */
     struct event_answer answer; /* in memory that owned holds */
     struct buf owned;
 };
 void accept_result_free(struct accept_result *result);
 
 /*
- * Accepts durably with the next commit of this work: answer the outside from turn_release. All or nothing.
- * ERROR_FULL: no space (503). ERROR_INVALID, ERROR_LIMIT: the event is not acceptable; err says why.
- * A duplicate is a success.
+ * Accepts durably with the next commit of this work: answer the outside from turn_release. All or
+ * nothing. ERROR_FULL: no space (503). ERROR_INVALID, ERROR_LIMIT: the event is not acceptable; err
+ * says why. A duplicate is a success.
  */
 int work_accept(struct work *work, const struct event_new *event, struct accept_result *result_out,
                 struct error *err) NEAP_MUST_USE;
@@ -29,8 +29,8 @@ int work_accept(struct work *work, const struct event_new *event, struct accept_
 /* The key behind a name: itself when it is no alias. Owned copy (free()), NULL on a store error. */
 char *inbox_resolve(struct work *work, const char *name);
 /*
- * From now on name addresses key. Overtaking events that came under name before move to key. ERROR_EXISTS
- * when name belongs to another key already (nothing changes).
+ * From now on name addresses key. Overtaking events that came under name before move to key.
+ * ERROR_EXISTS when name belongs to another key already (nothing changes).
  */
 int inbox_alias(struct work *work, const char *key, const char *name) NEAP_MUST_USE;
 /* fn(arg, alias) for each alias of the key until it returns non-zero. */

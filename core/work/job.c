@@ -1,9 +1,9 @@
 /*
  * The job record and its indexes. Durable states change in job_move only, by the table below.
  *
- * An open job is on one shelf of the order index: ready heads ('r') and ready jobs behind another of their
- * key ('q') by their place in the order, waiting and awaiting by until, held and dead by age. The same
- * index brings the queues back at start and answers "which jobs are ...?".
+ * An open job is on one shelf of the order index: ready heads ('r') and ready jobs behind another
+ * of their key ('q') by their place in the order, waiting and awaiting by until, held and dead by
+ * age. The same index brings the queues back at start and answers "which jobs are ...?".
  */
 #include "core/work/job.h"
 
@@ -18,7 +18,7 @@
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
-#define JOB_VERSION 1
+#define JOB_VERSION   1
 #define SHELF_BLOCKED 'q'
 
 static const char *const state_names[JOB_STATE_COUNT] = {
@@ -68,7 +68,8 @@ void job_set_text(char **field, const char *text)
     *field = copy;
 }
 
-/* ---- The record -------------------------------------------------------------------------------- */
+/* ---- The record --------------------------------------------------------------------------------
+ */
 
 void job_info_free(struct job_info *info)
 {
@@ -182,7 +183,8 @@ int job_store(struct work *work, const struct job_info *info)
     return work_put(work, &key, &value);
 }
 
-/* ---- Shelves ----------------------------------------------------------------------------------- */
+/* ---- Shelves -----------------------------------------------------------------------------------
+ */
 
 static uint8_t shelf_of(enum job_state state, bool is_head)
 {
@@ -293,8 +295,8 @@ int job_make_ready(struct work *work, struct job_info *info, bool is_fresh)
     if (rc != 0) {
         return rc;
     }
-    /* The shelf is left under the old order values, so nothing that orders may change before job_move:
-     * order counts only on the ready shelf, where the job is not. */
+    /* The shelf is left under the old order values, so nothing that orders may change before
+     * job_move: order counts only on the ready shelf, where the job is not. */
     assert(info->state != JOB_READY);
     end_parking(work, info);
     if (is_fresh) {
@@ -316,7 +318,8 @@ int job_make_ready(struct work *work, struct job_info *info, bool is_fresh)
     return rc;
 }
 
-/* ---- Inbox order ------------------------------------------------------------------------------- */
+/* ---- Inbox order -------------------------------------------------------------------------------
+ */
 
 static void inbox_prefix(struct key *key, const char *job_key_text)
 {
@@ -480,7 +483,8 @@ int job_finish(struct work *work, struct job_info *info, const char *note)
     return rc;
 }
 
-/* ---- Releasing many ---------------------------------------------------------------------------- */
+/* ---- Releasing many ----------------------------------------------------------------------------
+ */
 
 struct release {
     uint64_t id;

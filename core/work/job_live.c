@@ -111,7 +111,8 @@ int job_answer(struct job *job, const struct event_answer *answer)
     return rc;
 }
 
-/* ---- Notes ------------------------------------------------------------------------------------- */
+/* ---- Notes -------------------------------------------------------------------------------------
+ */
 
 void job_notes_clear(struct job *job)
 {

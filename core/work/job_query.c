@@ -119,15 +119,15 @@ int job_count(struct work *work, struct job_counts *out)
         }
     }
     out->by_state[JOB_READY] += out->blocked;
-    out->by_state[JOB_READY] -= work->live_count < out->by_state[JOB_READY]
-                                    ? work->live_count
-                                    : out->by_state[JOB_READY];
+    out->by_state[JOB_READY] -=
+        work->live_count < out->by_state[JOB_READY] ? work->live_count : out->by_state[JOB_READY];
     out->by_state[JOB_RUNNING] = work->live_count;
     out->by_state[JOB_DONE] = (uint64_t)counter_get(work, "jobs.done");
     return 0;
 }
 
-/* ---- A person acts ----------------------------------------------------------------------------- */
+/* ---- A person acts -----------------------------------------------------------------------------
+ */
 
 static int note_act(struct work *work, const struct job_info *info, const char *action,
                     const struct exception_act *act)

@@ -1,6 +1,6 @@
 /*
- * Durable waits: what a slice asks for, and the memory of waits by name. A wait is remembered for the job's
- * life, so a run that passes it again does not wait again, whatever made it run again.
+ * Durable waits: what a slice asks for, and the memory of waits by name. A wait is remembered for
+ * the job's life, so a run that passes it again does not wait again, whatever made it run again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +94,8 @@ bool job_wait_has_event(const char *events, const char *name)
     return false;
 }
 
-/* ---- Requests ---------------------------------------------------------------------------------- */
+/* ---- Requests ----------------------------------------------------------------------------------
+ */
 
 static struct job_request *new_request(struct job *job, enum job_request_kind kind)
 {

@@ -20,8 +20,8 @@ static void pause_key(struct key *key, enum pause_kind kind, const char *name)
 
 static int audit(struct work *work, const char *action, const struct pause *pause)
 {
-    char *subject = xasprintf("%s %s", pause->kind == PAUSE_FLOW ? "flow" : "connection",
-                              pause->name);
+    char *subject =
+        xasprintf("%s %s", pause->kind == PAUSE_FLOW ? "flow" : "connection", pause->name);
     struct audit_entry entry = {
         .who = pause->who, .action = action, .subject = subject, .detail = pause->reason};
     int rc = audit_append(work, &entry);

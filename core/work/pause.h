@@ -15,8 +15,9 @@ struct pause { /* borrowed */
 };
 
 /*
- * A paused flow accepts events but starts no job (those under way end) and skips ticks. A paused connection is
- * the caller's to refuse, as connection down; resuming releases what is parked. Both go to the audit chain.
+ * A paused flow accepts events but starts no job (those under way end) and skips ticks. A paused
+ * connection is the caller's to refuse, as connection down; resuming releases what is parked. Both
+ * go to the audit chain.
  */
 int pause_set(struct work *work, const struct pause *pause) NEAP_MUST_USE;
 int pause_clear(struct work *work, enum pause_kind kind, const char *name,

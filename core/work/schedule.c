@@ -1,6 +1,6 @@
 /*
- * A schedule is one record with its next due time; ticking moves it on in the same unit that accepts the
- * event, so a crash can neither lose nor double a tick.
+ * A schedule is one record with its next due time; ticking moves it on in the same unit that
+ * accepts the event, so a crash can neither lose nor double a tick.
  */
 #include "core/work/schedule.h"
 
@@ -121,7 +121,8 @@ static void free_all(struct schedule_list *all)
     free(all->list);
 }
 
-/* ---- Due times --------------------------------------------------------------------------------- */
+/* ---- Due times ---------------------------------------------------------------------------------
+ */
 
 /* The first due time after now; -1 = never (or a zone that is gone). */
 static int64_t cron_due(struct work *work, const struct schedule *s, int64_t now)
@@ -165,7 +166,8 @@ int64_t schedule_next(struct work *work)
     return next;
 }
 
-/* ---- Ticks ------------------------------------------------------------------------------------- */
+/* ---- Ticks -------------------------------------------------------------------------------------
+ */
 
 static int accept_tick(struct work *work, const struct schedule *s, int64_t now)
 {
@@ -173,8 +175,8 @@ static int accept_tick(struct work *work, const struct schedule *s, int64_t now)
     char *id = xasprintf("%s.%s:%lld", s->flow, s->name, (long long)s->next_ms);
     char *key = xasprintf("schedule:%s.%s", s->flow, s->name);
     char *name = xasprintf("schedule.%s", s->name);
-    char *payload = xasprintf("{\"due_ms\":%lld,\"missed\":%lld}", (long long)s->next_ms,
-                              (long long)missed);
+    char *payload =
+        xasprintf("{\"due_ms\":%lld,\"missed\":%lld}", (long long)s->next_ms, (long long)missed);
     struct event_new event = {
         .source = "schedule",
         .id = id,
@@ -222,7 +224,8 @@ static int tick(struct work *work, struct schedule *s)
     return rc != 0 ? rc : store(work, s);
 }
 
-/* After the clock was set back an interval would be due too late: never more than one interval away. */
+/* After the clock was set back an interval would be due too late: never more than one interval
+ * away. */
 static bool is_too_far(const struct schedule *s, int64_t now)
 {
     return s->every_ms > 0 && s->next_ms - now > s->every_ms;
@@ -254,7 +257,8 @@ int schedule_run_due(struct work *work)
     return rc;
 }
 
-/* ---- Replacing --------------------------------------------------------------------------------- */
+/* ---- Replacing ---------------------------------------------------------------------------------
+ */
 
 static int check_times(const struct schedule_spec *spec, struct error *err)
 {
@@ -293,7 +297,8 @@ int schedule_check(const struct schedule_spec *spec, struct error *err)
 
 static bool is_same(const struct schedule *s, const struct schedule_spec *spec)
 {
-    return s->every_ms == spec->every_ms && strcmp(s->cron, spec->cron == NULL ? "" : spec->cron) == 0 &&
+    return s->every_ms == spec->every_ms &&
+           strcmp(s->cron, spec->cron == NULL ? "" : spec->cron) == 0 &&
            strcmp(s->zone, spec->zone == NULL ? "UTC" : spec->zone) == 0;
 }
 
@@ -370,11 +375,12 @@ int schedule_replace(struct work *work, const struct schedule_spec *specs, size_
     }
     int rc = work_nested_begin(work);
     rc = rc != 0 ? rc : work_unit_end(work, replace(work, specs, count));
-    return rc == 0 ? 0 : error_set(err, rc, "the schedules cannot be stored: %s",
-                                   error_code_name(rc));
+    return rc == 0 ? 0
+                   : error_set(err, rc, "the schedules cannot be stored: %s", error_code_name(rc));
 }
 
-/* ---- Questions --------------------------------------------------------------------------------- */
+/* ---- Questions ---------------------------------------------------------------------------------
+ */
 
 int schedule_each(struct work *work, schedule_fn fn, void *arg)
 {

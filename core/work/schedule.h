@@ -1,6 +1,7 @@
 /*
- * Schedules: ticks of flows. A tick is an event "schedule.<name>" on the key "schedule:<flow>.<name>", source
- * "schedule". Missed ticks are caught up once; a tick whose forerunner is not done is skipped and counted.
+ * Schedules: ticks of flows. A tick is an event "schedule.<name>" on the key
+ * "schedule:<flow>.<name>", source "schedule". Missed ticks are caught up once; a tick whose
+ * forerunner is not done is skipped and counted.
  */
 #ifndef NEAP_CORE_WORK_SCHEDULE_H
 #define NEAP_CORE_WORK_SCHEDULE_H
@@ -21,8 +22,8 @@ struct schedule_spec { /* borrowed */
 int schedule_check(const struct schedule_spec *spec, struct error *err) NEAP_MUST_USE;
 
 /*
- * These are all the schedules from now on. Unchanged ones keep their due time; others start anew: an interval at
- * once, a cron at its next match. All or nothing.
+ * These are all the schedules from now on. Unchanged ones keep their due time; others start anew:
+ * an interval at once, a cron at its next match. All or nothing.
  */
 int schedule_replace(struct work *work, const struct schedule_spec *specs, size_t count,
                      struct error *err) NEAP_MUST_USE;
@@ -33,8 +34,8 @@ struct schedule_info { /* borrowed */
     int64_t every_ms;
     const char *cron;
     const char *zone;
-    int64_t next_ms;  /* -1 = never */
-    int64_t last_ms;  /* newest tick accepted; 0 = none */
+    int64_t next_ms; /* -1 = never */
+    int64_t last_ms; /* newest tick accepted; 0 = none */
     uint64_t ticks;
     uint64_t skipped; /* overlapping or paused */
 };

@@ -1,11 +1,12 @@
-/* The tables of neap.store: JSON values by (table, key), in key order. Writes belong to the slice. */
+/* The tables of neap.store: JSON values by (table, key), in key order. Writes belong to the slice.
+ */
 #ifndef NEAP_CORE_WORK_SCRIPT_TABLE_H
 #define NEAP_CORE_WORK_SCRIPT_TABLE_H
 
 #include "core/work/work.h"
 
 #define SCRIPT_TABLE_NAME_MAX 64 /* lower case letters, digits, "_" */
-#define SCRIPT_TABLE_KEY_MAX 400
+#define SCRIPT_TABLE_KEY_MAX  400
 
 /* ERROR_INVALID: bad table name; ERROR_LIMIT: key too long. */
 int script_table_check(struct bytes table, struct bytes key, struct error *err) NEAP_MUST_USE;

@@ -1,9 +1,9 @@
 /*
  * One slice of one job, and what its end means.
  *
- * The slice's writes are one nested unit: committed when it ended well, aborted when it raised. Then, outside of it,
- * the coroutine is dropped (unless it only waits for I/O) and a second unit writes the timeline and the
- * change of state, so that a raise cannot lose them.
+ * The slice's writes are one nested unit: committed when it ended well, aborted when it raised.
+ * Then, outside of it, the coroutine is dropped (unless it only waits for I/O) and a second unit
+ * writes the timeline and the change of state, so that a raise cannot lose them.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -26,7 +26,8 @@ static int add_line(struct job *job, const char *kind, const char *text, const c
     return timeline_add(job->work, job->info.key, &entry);
 }
 
-/* ---- The ends ---------------------------------------------------------------------------------- */
+/* ---- The ends ----------------------------------------------------------------------------------
+ */
 
 static void forget_failures(struct job_info *info)
 {
@@ -128,7 +129,8 @@ static int end_unwound(struct job *job)
     return ERROR_INVALID;
 }
 
-/* ---- Failing ----------------------------------------------------------------------------------- */
+/* ---- Failing -----------------------------------------------------------------------------------
+ */
 
 static const char *or_text(const char *text, const char *other)
 {
@@ -164,8 +166,8 @@ static int park(struct job *job, const struct failure *failure)
 {
     struct work *work = job->work;
     const char *connection = failure->connection_down;
-    char *message = xasprintf("Connection %s is down: %s", connection,
-                              or_text(failure->message, "no answer"));
+    char *message =
+        xasprintf("Connection %s is down: %s", connection, or_text(failure->message, "no answer"));
     char *reason = xasprintf("connection down: %s", connection);
     struct exception_cause cause = {
         .cause = EXCEPTION_CONNECTION_DOWN,
@@ -254,8 +256,8 @@ static int end_failed(struct job *job, const struct failure *failure)
         return retry_later(job, failure);
     }
     char cause[] = EXCEPTION_SCRIPT_ERROR;
-    char *message = xasprintf("%s failed: %s", job->info.flow,
-                              or_text(failure->message, "no message"));
+    char *message =
+        xasprintf("%s failed: %s", job->info.flow, or_text(failure->message, "no message"));
     char remedy[] = "Correct the script or the mapping; the next reload runs the job again.";
     char *subject = xstrdup(or_text(failure->place, job->info.flow));
     struct held_cause held = {cause, subject, message, remedy, RECHECK_RELOAD};
@@ -266,7 +268,8 @@ static int end_failed(struct job *job, const struct failure *failure)
     return rc;
 }
 
-/* ---- One slice --------------------------------------------------------------------------------- */
+/* ---- One slice ---------------------------------------------------------------------------------
+ */
 
 static bool is_over(enum slice_end end)
 {
@@ -296,7 +299,8 @@ static int apply(struct job *job, enum slice_end end, const struct failure *fail
     return 0;
 }
 
-/* A slice that unwound without asking for anything is a bug of the script room, told like a script error. */
+/* A slice that unwound without asking for anything is a bug of the script room, told like a script
+ * error. */
 static void check_end(struct job *job, enum slice_end *end, struct failure *failure)
 {
     if (*end == SLICE_UNWOUND && job->request == NULL && !job->wants_restart) {
@@ -318,14 +322,14 @@ static int end_slice(struct job *job, enum slice_end end, const struct failure *
     if (is_over(end) || (job->notes != NULL && job->notes->count > 0)) {
         rc = work_nested_begin(work);
         if (rc == 0) {
-            rc = work_unit_end(work,
-                               is_restart ? job_notes_write(job) : apply(job, end, failure));
+            rc = work_unit_end(work, is_restart ? job_notes_write(job) : apply(job, end, failure));
         }
     }
     job_request_free(job->request);
     job->request = NULL;
     if (rc != 0 && !work->must_drop && work->fatal == 0) {
-        /* The state on disk is as before the slice: ready. It stays out of the queue until a restart. */
+        /* The state on disk is as before the slice: ready. It stays out of the queue until a
+         * restart. */
         log_msg(LOG_ERROR, work->area, "the end of job %llu cannot be stored: %s",
                 (unsigned long long)id, error_code_name(rc));
         work->stats.quarantined++;
@@ -397,7 +401,8 @@ void slice_drop_job(struct work *work, struct job *job)
     job_live_remove(work, job);
 }
 
-/* ---- Starting ---------------------------------------------------------------------------------- */
+/* ---- Starting ----------------------------------------------------------------------------------
+ */
 
 /* A new version of the scripts, or a first run: the record says what it runs on. */
 static int take_generation(struct work *work, struct job_info *info)
@@ -421,8 +426,8 @@ static int start(struct work *work, uint64_t id, struct job **job_out)
     if (rc != 0) {
         return rc == ERROR_NOT_FOUND ? 0 : rc;
     }
-    bool can_run = info.state == JOB_READY && info.is_head &&
-                   !pause_is_set(work, PAUSE_FLOW, info.flow);
+    bool can_run =
+        info.state == JOB_READY && info.is_head && !pause_is_set(work, PAUSE_FLOW, info.flow);
     if (can_run) {
         rc = take_generation(work, &info);
         rc = rc != 0 ? rc : effect_abandon(work, info.key);

@@ -1,6 +1,6 @@
 /*
- * The turn. Works take slices one after the other, so a busy client cannot hold back the commits of the rest;
- * then each touched work commits and its outbox leaves.
+ * The turn. Works take slices one after the other, so a busy client cannot hold back the commits of
+ * the rest; then each touched work commits and its outbox leaves.
  */
 #include "core/work/turn.h"
 
@@ -19,7 +19,8 @@ struct turn {
     size_t first; /* takes the first slice of the next turn */
 };
 
-/* ---- Outbox ------------------------------------------------------------------------------------ */
+/* ---- Outbox ------------------------------------------------------------------------------------
+ */
 
 static void outbox_add(struct outbox *outbox, turn_release_fn fn, void *arg)
 {
@@ -82,7 +83,8 @@ void turn_release_cancel(struct work *work, turn_release_fn fn, void *arg)
     forget(&work->sealed, fn, arg);
 }
 
-/* ---- Commit ------------------------------------------------------------------------------------ */
+/* ---- Commit ------------------------------------------------------------------------------------
+ */
 
 static void on_committed(void *arg, int rc, const struct error *err)
 {
@@ -125,7 +127,8 @@ static void commit(struct work *work)
     }
 }
 
-/* ---- The turn ---------------------------------------------------------------------------------- */
+/* ---- The turn ----------------------------------------------------------------------------------
+ */
 
 struct turn *turn_new(struct loop *loop)
 {
@@ -164,9 +167,9 @@ static bool has_work(const struct turn *turn)
 {
     for (size_t i = 0; i < turn->count; i++) {
         struct work *work = turn->works[i];
-        bool is_waiting = work_has_ready(work) || (work->is_due && !work->is_draining) || work->must_drop ||
-                          work->is_due_stale || store_is_dirty(work->options.store) ||
-                          work->outbox.count > 0;
+        bool is_waiting = work_has_ready(work) || (work->is_due && !work->is_draining) ||
+                          work->must_drop || work->is_due_stale ||
+                          store_is_dirty(work->options.store) || work->outbox.count > 0;
         if (is_waiting && !work->is_full) {
             return true;
         }

@@ -10,8 +10,8 @@
 
 struct turn;
 
-#define TURN_SLICES_PER_WORK 64 /* group commit: this many jobs share one commit at most */
-#define TURN_SLICES 256         /* a turn is at most this many slices, then everyone commits */
+#define TURN_SLICES_PER_WORK 64  /* group commit: this many jobs share one commit at most */
+#define TURN_SLICES          256 /* a turn is at most this many slices, then everyone commits */
 
 struct turn *turn_new(struct loop *loop); /* loop is borrowed */
 void turn_free(struct turn *turn);        /* works are not closed */
@@ -19,16 +19,16 @@ void turn_add(struct turn *turn, struct work *work);
 void turn_remove(struct turn *turn, struct work *work);
 
 /*
- * One turn. may_wait: sleep in the poll when nothing is ready. *is_idle_out (may be NULL): nothing ran
- * and nothing can ever happen any more (virtual clock, no timer).
- * ERROR_IO: a commit failed; the host must stop with a non-zero exit and never retry it.
+ * One turn. may_wait: sleep in the poll when nothing is ready. *is_idle_out (may be NULL): nothing
+ * ran and nothing can ever happen any more (virtual clock, no timer). ERROR_IO: a commit failed;
+ * the host must stop with a non-zero exit and never retry it.
  */
 int turn_run(struct turn *turn, bool may_wait, bool *is_idle_out, struct error *err) NEAP_MUST_USE;
 
 /*
- * Calls fn(arg, true) after the next commit of this work, at once when nothing is uncommitted; fn(arg, false)
- * instead when its turn was dropped (answer 503, forget the send) or the work closes. Exactly once, in
- * call order. fn may write (a later turn) and may call turn_release.
+ * Calls fn(arg, true) after the next commit of this work, at once when nothing is uncommitted;
+ * fn(arg, false) instead when its turn was dropped (answer 503, forget the send) or the work
+ * closes. Exactly once, in call order. fn may write (a later turn) and may call turn_release.
  */
 typedef void (*turn_release_fn)(void *arg, bool is_durable);
 void turn_release(struct work *work, turn_release_fn fn, void *arg);

@@ -1,9 +1,9 @@
 /*
  * The engine of one client: opening and closing, nested units, and the queues in memory.
  *
- * Memory never runs ahead of the store: what a unit wants to change in memory (a job for the ready list, a
- * nudge, a word to the listener) waits in `pending` until the outermost unit commits. Dropping a turn
- * forgets all memory and reads the store again, as a restart would.
+ * Memory never runs ahead of the store: what a unit wants to change in memory (a job for the ready
+ * list, a nudge, a word to the listener) waits in `pending` until the outermost unit commits.
+ * Dropping a turn forgets all memory and reads the store again, as a restart would.
  */
 #include "core/work/work.h"
 
@@ -30,7 +30,8 @@ void failure_free(struct failure *failure)
     memset(failure, 0, sizeof *failure);
 }
 
-/* ---- Ready queue ------------------------------------------------------------------------------- */
+/* ---- Ready queue -------------------------------------------------------------------------------
+ */
 
 void ready_queue_push(struct ready_queue *queue, uint64_t id)
 {
@@ -60,7 +61,8 @@ bool ready_queue_pop(struct ready_queue *queue, uint64_t *id_out)
     return true;
 }
 
-/* ---- Pending changes --------------------------------------------------------------------------- */
+/* ---- Pending changes ---------------------------------------------------------------------------
+ */
 
 struct told { /* one word to the listener, on its way through the outbox */
     struct work *work;
@@ -157,8 +159,7 @@ static void pend(struct work *work, const struct pending *p)
 {
     if (work->pending_count == work->pending_capacity) {
         work->pending_capacity = work->pending_capacity == 0 ? 16 : work->pending_capacity * 2;
-        work->pending =
-            xrealloc(work->pending, work->pending_capacity * sizeof *work->pending);
+        work->pending = xrealloc(work->pending, work->pending_capacity * sizeof *work->pending);
     }
     work->pending[work->pending_count++] = *p;
     if (work->depth == 0) {
@@ -181,7 +182,8 @@ void work_pend_exception(struct work *work, const char *cause, const char *subje
     pend(work, &p);
 }
 
-/* ---- Nested units ------------------------------------------------------------------------------ */
+/* ---- Nested units ------------------------------------------------------------------------------
+ */
 
 int work_check_writable(struct work *work)
 {
@@ -268,7 +270,8 @@ int work_checkpoint(struct work *work)
     return rc != 0 ? rc : again;
 }
 
-/* ---- Due timer, space timer -------------------------------------------------------------------- */
+/* ---- Due timer, space timer --------------------------------------------------------------------
+ */
 
 static void on_due(void *arg)
 {
@@ -283,7 +286,8 @@ static void set_full(struct work *work, bool is_full)
     }
     work->is_full = is_full;
     log_msg(is_full ? LOG_ERROR : LOG_INFO, work->area, "%s",
-            is_full ? "no space left: nothing is accepted and nothing runs" : "there is space again");
+            is_full ? "no space left: nothing is accepted and nothing runs"
+                    : "there is space again");
     if (work->options.listener.on_full != NULL) {
         work->options.listener.on_full(work->options.listener.arg, is_full);
     }
@@ -358,7 +362,8 @@ void work_arm_timer(struct work *work)
     loop_timer_start(work->due_timer, delay > WORK_TIMER_MAX_MS ? WORK_TIMER_MAX_MS : delay);
 }
 
-/* ---- Waking what is due ------------------------------------------------------------------------ */
+/* ---- Waking what is due ------------------------------------------------------------------------
+ */
 
 struct due {
     struct id_list ids;
@@ -442,7 +447,8 @@ int work_run_due(struct work *work)
     return rc;
 }
 
-/* ---- Open, reload, close ----------------------------------------------------------------------- */
+/* ---- Open, reload, close -----------------------------------------------------------------------
+ */
 
 static void drop_all_live(struct work *work)
 {
@@ -617,7 +623,8 @@ void work_close(struct work *work)
     free(work);
 }
 
-/* ---- Small questions --------------------------------------------------------------------------- */
+/* ---- Small questions ---------------------------------------------------------------------------
+ */
 
 const char *work_client(const struct work *work)
 {
@@ -688,7 +695,8 @@ void work_set_policy(struct work *work, const struct work_lookup *lookup,
     work->options.live_from_ms = live_from_ms;
 }
 
-/* ---- Generations and connections --------------------------------------------------------------- */
+/* ---- Generations and connections ---------------------------------------------------------------
+ */
 
 static int generation_stored(struct work *work, const struct key *key, uint64_t *generation_out)
 {

@@ -7,10 +7,10 @@
 #include "core/work/job.h"
 #include "core/work/turn.h"
 
-#define WORK_NESTED_MAX 8      /* a slice, store.atomic within it, one call within that; some spare */
-#define WORK_LIVE_BUCKETS 1024 /* hash of live jobs; a power of two */
-#define WORK_DUE_PER_TURN 1024 /* wakes per turn: a flood of timers must not starve the poll */
-#define WORK_TIMER_MAX_MS 60000 /* the wall clock may jump: look again at least this often */
+#define WORK_NESTED_MAX     8 /* a slice, store.atomic within it, one call within that; some spare */
+#define WORK_LIVE_BUCKETS   1024  /* hash of live jobs; a power of two */
+#define WORK_DUE_PER_TURN   1024  /* wakes per turn: a flood of timers must not starve the poll */
+#define WORK_TIMER_MAX_MS   60000 /* the wall clock may jump: look again at least this often */
 #define WORK_SPACE_CHECK_MS 5000
 #define WORK_SEQUENCE_BLOCK 64 /* numbers reserved by one write */
 
@@ -97,20 +97,21 @@ struct work {
     bool must_drop; /* this turn cannot be kept */
     bool is_full;
     bool is_draining; /* nothing new starts */
-    int fatal; /* ERROR_IO once seen */
+    int fatal;        /* ERROR_IO once seen */
     struct error fatal_error;
 
     struct sequence sequences[WORK_SEQUENCE_COUNT];
     struct loop_timer *due_timer;
     struct loop_timer *space_timer;
-    int64_t space_due_ms; /* monotonic: next look at the disk */
-    bool is_due;       /* the timer fired */
-    bool is_due_stale; /* something was put on or off the due shelves */
+    int64_t space_due_ms;       /* monotonic: next look at the disk */
+    bool is_due;                /* the timer fired */
+    bool is_due_stale;          /* something was put on or off the due shelves */
     uint64_t quarantine_logged; /* one bit per table byte & 63 */
     uint64_t client_hash;
 };
 
-/* ---- Store access that notices a full map and a broken disk ----------------------------------- */
+/* ---- Store access that notices a full map and a broken disk -----------------------------------
+ */
 
 int work_get(struct work *work, const struct key *key, struct bytes *value_out) NEAP_MUST_USE;
 /* Frees value. */
@@ -129,7 +130,8 @@ int work_collect(struct work *work, const struct key *prefix, size_t max,
                  struct id_list *ids) NEAP_MUST_USE;
 int work_delete_prefix(struct work *work, const struct key *prefix) NEAP_MUST_USE;
 
-/* Bytes by themselves, compressed above EVENT_COMPRESS_ABOVE. Reading gives owned bytes with a NUL behind. */
+/* Bytes by themselves, compressed above EVENT_COMPRESS_ABOVE. Reading gives owned bytes with a NUL
+ * behind. */
 int work_put_blob(struct work *work, const struct key *key, struct bytes blob) NEAP_MUST_USE;
 int work_get_blob(struct work *work, const struct key *key, char **data_out,
                   size_t *size_out) NEAP_MUST_USE;
@@ -146,7 +148,8 @@ void work_pend_exception(struct work *work, const char *cause, const char *subje
 /* 0, or why this work takes no write now. */
 int work_check_writable(struct work *work) NEAP_MUST_USE;
 
-/* ---- Turn (work.c, turn.c, slice.c) ----------------------------------------------------------- */
+/* ---- Turn (work.c, turn.c, slice.c) -----------------------------------------------------------
+ */
 
 void work_reload(struct work *work); /* coroutines dropped, queues rebuilt from the store */
 void work_drop_turn(struct work *work);
@@ -155,11 +158,13 @@ void work_arm_timer(struct work *work);
 void work_tend_space(struct work *work); /* between turns: grows the map, notices a full disk */
 /* 1 = ran one, 0 = nothing ready, negative = error. */
 int slice_run(struct work *work);
-void slice_drop_job(struct work *work, struct job *job); /* coroutine ended, job forgotten in memory */
+void slice_drop_job(struct work *work,
+                    struct job *job); /* coroutine ended, job forgotten in memory */
 void outbox_run(struct outbox *outbox, bool is_durable);
 void outbox_move(struct outbox *from, struct outbox *to);
 
-/* ---- Jobs (job.c) ------------------------------------------------------------------------------ */
+/* ---- Jobs (job.c) ------------------------------------------------------------------------------
+ */
 
 /* As job_load; a broken record is quarantined and then ERROR_NOT_FOUND. */
 int job_take(struct work *work, uint64_t id, struct job_info *info_out) NEAP_MUST_USE;
@@ -167,7 +172,8 @@ int job_take(struct work *work, uint64_t id, struct job_info *info_out) NEAP_MUS
 int job_create(struct work *work, const struct event_record *event, bool is_done,
                uint64_t *id_out) NEAP_MUST_USE;
 int job_store(struct work *work, const struct job_info *info) NEAP_MUST_USE;
-/* The one place where a durable state changes: asserts the transition, moves the index entry, writes the record. */
+/* The one place where a durable state changes: asserts the transition, moves the index entry,
+ * writes the record. */
 int job_move(struct work *work, struct job_info *info, enum job_state to,
              int64_t until_ms) NEAP_MUST_USE;
 void job_set_text(char **field, const char *text);
@@ -186,7 +192,8 @@ void job_shelf_prefix(struct key *key, enum job_state state, bool is_head);
 int job_decode(struct bytes value, uint64_t id, struct job_info *info_out) NEAP_MUST_USE;
 bool job_is_open(const struct job_info *info);
 
-/* ---- Durable waits (job_wait.c) ---------------------------------------------------------------- */
+/* ---- Durable waits (job_wait.c) ----------------------------------------------------------------
+ */
 
 enum job_request_kind { REQUEST_SLEEP, REQUEST_AWAIT, REQUEST_HOLD };
 struct held_cause {
@@ -213,7 +220,8 @@ int job_wait_store(struct work *work, uint64_t job_id, const char *name,
 /* True when name is one of the lines of events. */
 bool job_wait_has_event(const char *events, const char *name);
 
-/* ---- Notes of a slice (job_live.c) ---------------------------------------------------------------- */
+/* ---- Notes of a slice (job_live.c)
+ * ---------------------------------------------------------------- */
 
 struct job_note {
     char *kind;
@@ -227,7 +235,8 @@ struct job_notes {
     size_t capacity;
 };
 
-/* ---- Others ------------------------------------------------------------------------------------ */
+/* ---- Others ------------------------------------------------------------------------------------
+ */
 
 /* The oldest event in the mailbox with one of these names that no await consumed yet. */
 int inbox_mail_unread(struct work *work, const char *key, const char *events,
@@ -236,7 +245,8 @@ int inbox_mail_consume(struct work *work, const char *key, uint64_t seq,
                        uint64_t job_id) NEAP_MUST_USE;
 /* The job looked at it: it will not start a job of its own when this one ends. */
 int inbox_mail_seen(struct work *work, const char *key, uint64_t seq) NEAP_MUST_USE;
-/* A job of this key ended: overtaking events with idle "job" that no run ever looked at start theirs now. */
+/* A job of this key ended: overtaking events with idle "job" that no run ever looked at start
+ * theirs now. */
 int inbox_mail_leftovers(struct work *work, const char *key) NEAP_MUST_USE;
 
 /* Live jobs (job_live.c). */
@@ -258,7 +268,8 @@ int exception_reload(struct work *work) NEAP_MUST_USE;
 
 /* At open: what was on its way is unknown now. */
 int effect_recover(struct work *work) NEAP_MUST_USE;
-/* A job of this key starts afresh, so nobody hears the answer of an earlier intent any more: unknown. */
+/* A job of this key starts afresh, so nobody hears the answer of an earlier intent any more:
+ * unknown. */
 int effect_abandon(struct work *work, const char *job_key) NEAP_MUST_USE;
 
 int schedule_run_due(struct work *work) NEAP_MUST_USE;

@@ -1,6 +1,6 @@
 /*
- * Store access of this room: every write notices a full map (the turn must be dropped) and a broken disk
- * (the host must stop), so that no caller can forget it.
+ * Store access of this room: every write notices a full map (the turn must be dropped) and a broken
+ * disk (the host must stop), so that no caller can forget it.
  */
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
@@ -10,10 +10,11 @@
 #include <string.h>
 #include <zlib.h>
 
-#define BLOB_VERSION 1
+#define BLOB_VERSION     1
 #define SEQUENCE_VERSION 1
-#define MARK_VERSION 1
-#define COMPRESS_LEVEL 1 /* measured by others many times: speed matters here, not the last percent */
+#define MARK_VERSION     1
+#define COMPRESS_LEVEL                                                                             \
+    1 /* measured by others many times: speed matters here, not the last percent */
 
 enum blob_encoding { BLOB_PLAIN, BLOB_ZLIB };
 
@@ -76,7 +77,8 @@ int work_range(struct work *work, const struct key *prefix, bool is_reverse, sto
     return store_range_prefix(work->options.store, key_bytes(prefix), is_reverse, fn, arg);
 }
 
-/* ---- Lists of ids and keys -------------------------------------------------------------------- */
+/* ---- Lists of ids and keys --------------------------------------------------------------------
+ */
 
 void id_list_add(struct id_list *list, uint64_t id)
 {
@@ -137,7 +139,8 @@ int work_delete_prefix(struct work *work, const struct key *prefix)
     }
 }
 
-/* ---- Blobs ------------------------------------------------------------------------------------ */
+/* ---- Blobs ------------------------------------------------------------------------------------
+ */
 
 int work_put_blob(struct work *work, const struct key *key, struct bytes blob)
 {
@@ -175,7 +178,8 @@ static int unpack(enum blob_encoding encoding, struct bytes stored, char *data, 
         return 0;
     }
     uLongf got = size;
-    int z = uncompress((unsigned char *)data, &got, (const unsigned char *)stored.data, stored.size);
+    int z =
+        uncompress((unsigned char *)data, &got, (const unsigned char *)stored.data, stored.size);
     return z == Z_OK && got == size ? 0 : ERROR_CORRUPT;
 }
 
@@ -208,7 +212,8 @@ int work_get_blob(struct work *work, const struct key *key, char **data_out, siz
     return 0;
 }
 
-/* ---- Numbers ---------------------------------------------------------------------------------- */
+/* ---- Numbers ----------------------------------------------------------------------------------
+ */
 
 static const char *sequence_name(enum work_sequence which)
 {
@@ -265,7 +270,8 @@ int work_next(struct work *work, enum work_sequence which, uint64_t *number_out)
     return 0;
 }
 
-/* ---- Broken records ---------------------------------------------------------------------------- */
+/* ---- Broken records ----------------------------------------------------------------------------
+ */
 
 void work_quarantine(struct work *work, const struct key *key)
 {

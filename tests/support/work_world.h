@@ -1,5 +1,5 @@
-/* A client in a box for the tests of core/work: virtual clock, real store in a temporary folder, and a
- * runner whose "scripts" are C functions. */
+/* A client in a box for the tests of core/work: virtual clock, real store in a temporary folder,
+ * and a runner whose "scripts" are C functions. */
 #ifndef NEAP_TESTS_SUPPORT_WORK_WORLD_H
 #define NEAP_TESTS_SUPPORT_WORK_WORLD_H
 
@@ -23,7 +23,7 @@
 #include "core/work/turn.h"
 #include "tests/support/tap.h"
 
-#define WORLD_START_MS 1800000000000LL
+#define WORLD_START_MS  1800000000000LL
 #define WORLD_TRACE_MAX 8192
 
 typedef enum slice_end (*world_script_fn)(struct job *job, struct failure *failure);

@@ -360,7 +360,8 @@ static void a_restarted_job_begins_again(void)
 static void a_paused_flow_starts_nothing_until_it_is_resumed(void)
 {
     struct world *w = world_open(world_done);
-    struct pause pause = {.kind = PAUSE_FLOW, .name = "orders", .who = "eve", .reason = "stocktake"};
+    struct pause pause = {
+        .kind = PAUSE_FLOW, .name = "orders", .who = "eve", .reason = "stocktake"};
     CHECK_INT(pause_set(w->work, &pause), 0);
     uint64_t id = world_order(w, "a", "a");
     world_settle(w);

@@ -1,0 +1,229 @@
+/* The turn: nothing leaves before its commit; a full map drops the turn and loses nothing durable.
+ */
+#include "tests/support/work_world.h"
+
+static int sent;
+static int dropped;
+
+static void on_release(void *arg, bool is_durable)
+{
+    world_trace(arg);
+    CHECK(!is_durable || !store_is_dirty(the_world.store));
+    sent += is_durable ? 1 : 0;
+    dropped += is_durable ? 0 : 1;
+}
+
+static char text_a[] = "A";
+static char text_b[] = "B";
+static char text_c[] = "C";
+
+static enum slice_end send_from_slice(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    CHECK_INT(counter_add(job->work, "n", 1), 0);
+    turn_release(job->work, on_release, text_b);
+    CHECK_INT(sent, 0);
+    world_trace("slice");
+    return SLICE_DONE;
+}
+
+static void nothing_is_released_before_the_commit(void)
+{
+    sent = dropped = 0;
+    struct world *w = world_open(send_from_slice);
+    world_settle(w);
+    turn_release(w->work, on_release, text_a); /* nothing uncommitted: at once */
+    CHECK_INT(sent, 1);
+    sent = 0;
+    world_order(w, "order:1", "a");
+    turn_release(w->work, on_release, text_a);
+    CHECK_INT(sent, 0);
+    CHECK_INT(world_turn(w), 0);
+    CHECK_STR(w->trace, "A;slice;A;B;");
+    CHECK_INT(dropped, 0);
+    world_close(w);
+}
+
+static void a_cancelled_release_never_runs(void)
+{
+    sent = dropped = 0;
+    struct world *w = world_open(world_done);
+    world_order(w, "order:1", "a");
+    turn_release(w->work, on_release, text_a);
+    turn_release(w->work, on_release, text_b);
+    turn_release_cancel(w->work, on_release, text_a);
+    world_settle(w);
+    CHECK_INT(sent, 1);
+    world_order(w, "order:2", "b");
+    turn_release(w->work, on_release, text_c);
+    world_close(w); /* the process ends before the commit */
+    CHECK_INT(dropped, 1);
+}
+
+static int big_rounds;
+
+/* Writes more than the map holds, after an honest part. */
+static enum slice_end fill_the_map(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    static char block[100000];
+    world_trace("fill");
+    turn_release(job->work, on_release, text_b);
+    for (int i = 0; i < big_rounds; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%d", i);
+        int rc = script_table_put(job->work, bytes_str("t"), bytes_str(key),
+                                  bytes_of(block, sizeof block));
+        if (rc != 0) {
+            CHECK_INT(rc, ERROR_FULL);
+            CHECK_INT(step_put(job, "x", bytes_str("1")), ERROR_FULL);
+            return SLICE_DONE; /* whatever it says: the turn is dropped */
+        }
+    }
+    return SLICE_DONE;
+}
+
+static struct world *small_world(world_script_fn script, uint64_t map_max_bytes)
+{
+    struct world *w = world_open(script);
+    world_crash(w);
+    w->map_bytes = 1 << 20;
+    w->map_max_bytes = map_max_bytes;
+    world_open_work(w);
+    return w;
+}
+
+static void a_full_map_drops_the_turn_grows_and_goes_on(void)
+{
+    sent = dropped = 0;
+    big_rounds = 20;
+    struct world *w = small_world(fill_the_map, 64 << 20);
+    uint64_t id = world_order(w, "order:1", "a");
+    CHECK_INT(world_turn(w), 0);
+    CHECK_INT(dropped, 1); /* the event was of that turn too: its answer becomes a 503 */
+    uint64_t seq;
+    CHECK_INT(event_find(w->work, "test", "a", &seq), ERROR_NOT_FOUND);
+    CHECK_INT(work_stats(w->work)->turns_dropped, 1);
+    CHECK(!work_is_full(w->work));
+    id = world_order(w, "order:1", "a");
+    w->script = world_done;
+    world_settle(w);
+    w->script = fill_the_map;
+    uint64_t next = world_order(w, "order:2", "b");
+    CHECK_STATE(w, id, "done");
+    world_settle(w);
+    CHECK_STATE(w, next, "done");
+    CHECK_INT(sent, 1);
+    CHECK_INT(work_live_count(w->work), 0);
+    world_close(w);
+}
+
+static void a_map_at_its_maximum_refuses_until_there_is_space(void)
+{
+    sent = dropped = 0;
+    big_rounds = 40;
+    struct world *w = small_world(fill_the_map, 1 << 20);
+    world_order(w, "order:1", "a");
+    CHECK_INT(world_turn(w), 0);
+    CHECK(work_is_full(w->work));
+    struct event_new event = {.source = "s", .id = "1", .name = "n", .flow = "f"};
+    struct accept_result result;
+    struct error err;
+    CHECK_INT(work_accept(w->work, &event, &result, &err), ERROR_FULL);
+    CHECK_INT(world_turn(w), 0);
+    w->script = world_done;
+    clock_advance(w->clock, 6000);
+    CHECK_INT(world_turn(w), 0);
+    CHECK(!work_is_full(w->work)); /* the disk has room: it tries again */
+    CHECK_INT(work_accept(w->work, &event, &result, &err), 0);
+    accept_result_free(&result);
+    world_close(w);
+}
+
+static void slices_share_a_commit(void)
+{
+    struct world *w = world_open(world_done);
+    world_settle(w);
+    uint64_t before = work_stats(w->work)->commits;
+    for (int i = 0; i < 50; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "order:%d", i);
+        world_order(w, key, key);
+    }
+    world_settle(w);
+    CHECK_INT(work_stats(w->work)->commits - before, 1);
+    CHECK_INT(work_stats(w->work)->done, 50);
+    world_close(w);
+}
+
+static void a_world_with_nothing_left_is_idle(void)
+{
+    struct world *w = world_open(world_done);
+    struct error err;
+    bool is_idle = false;
+    world_order(w, "order:1", "a");
+    CHECK_INT(turn_run(w->turn, true, &is_idle, &err), 0);
+    CHECK(!is_idle);
+    for (int i = 0; i < 5 && !is_idle; i++) {
+        CHECK_INT(turn_run(w->turn, true, &is_idle, &err), 0);
+    }
+    CHECK(is_idle);
+    world_close(w);
+}
+
+static int count_job(void *arg, const struct job_info *info)
+{
+    (void)info;
+    (*(int *)arg)++;
+    return 0;
+}
+
+static void a_read_only_store_answers_questions_and_takes_no_writes(void)
+{
+    struct world *w = world_open(world_done);
+    world_order(w, "order:1", "a");
+    world_settle(w);
+    w->script = NULL;
+    struct pause pause = {.kind = PAUSE_FLOW, .name = "orders", .who = "eve", .reason = "x"};
+    CHECK_INT(pause_set(w->work, &pause), 0);
+    world_order(w, "order:2", "b");
+    world_settle(w);
+    world_crash(w);
+    struct store_options options = {.path = w->folder, .is_read_only = true};
+    struct store *store;
+    struct work *work;
+    struct error err;
+    CHECK_INT(store_open(&store, &options, &err), 0);
+    struct work_options work_options = {
+        .client = "acme", .store = store, .clock = w->clock, .is_read_only = true};
+    CHECK_INT(work_open(&work, &work_options, &err), 0);
+    struct job_counts counts;
+    CHECK_INT(job_count(work, &counts), 0);
+    CHECK_INT(counts.by_state[JOB_DONE], 1);
+    CHECK_INT(counts.by_state[JOB_READY], 1);
+    int jobs = 0;
+    CHECK_INT(job_each(work, JOB_READY, count_job, &jobs), 0);
+    CHECK_INT(job_each_of_key(work, "order:1", count_job, &jobs), 0);
+    CHECK_INT(jobs, 2);
+    CHECK_INT(job_dismiss(work, 1, "eve", "x"), ERROR_INVALID);
+    CHECK_INT(counter_add(work, "n", 1), ERROR_INVALID);
+    work_close(work);
+    store_close(store);
+    world_open_work(w);
+    world_close(w);
+}
+
+int main(void)
+{
+    tap_case("nothing is released before the commit", nothing_is_released_before_the_commit);
+    tap_case("a cancelled release never runs", a_cancelled_release_never_runs);
+    tap_case("a full map drops the turn, grows and goes on",
+             a_full_map_drops_the_turn_grows_and_goes_on);
+    tap_case("a map at its maximum refuses until there is space",
+             a_map_at_its_maximum_refuses_until_there_is_space);
+    tap_case("slices share a commit", slices_share_a_commit);
+    tap_case("a world with nothing left is idle", a_world_with_nothing_left_is_idle);
+    tap_case("a read-only store answers questions and takes no writes",
+             a_read_only_store_answers_questions_and_takes_no_writes);
+    return tap_done();
+}
