@@ -1,0 +1,150 @@
+--- The script of the demonstration. Its lines of kind "demo" are printed as they are; "demo.books" carries
+--- the comparison of both ledgers, for the summary.
+
+local errors = require("neap.errors")
+local http = require("neap.http")
+local json = require("neap.json")
+
+local LOOK_MS = 400
+local LOOKS = 200
+local MEND_AFTER = 6 -- looks between seeing an unknown stock code and creating it
+
+local function call(connection, method, path, body)
+    local answer = errors.check(http.request({
+        connection = connection,
+        method = method,
+        path = path,
+        body = body and json.encode(body),
+        headers = body and { ["Content-Type"] = "application/json" },
+    }))
+    if answer.status >= 300 then
+        error(errors.new({ kind = "remote", message = path .. " answered " .. answer.status }))
+    end
+    return errors.check(json.decode(answer.body))
+end
+
+local function by_order(list)
+    local map = {}
+    for _, order in ipairs(list) do
+        map[order.order_id] = order
+    end
+    return map
+end
+
+local function khaos_orders()
+    local map = {}
+    for _, order in ipairs(call("khaos_control", "GET", "/ledger").orders) do
+        map[order.reference] = map[order.reference] or {}
+        table.insert(map[order.reference], order)
+    end
+    return map
+end
+
+local function attempt_facts(entry, books)
+    for _, attempt in ipairs(entry.attempts) do
+        if attempt.is_accepted then
+            books.answered = books.answered + 1
+            books.slowest_answer_ms = math.max(books.slowest_answer_ms, attempt.elapsed_ms)
+            return true
+        end
+    end
+    return false
+end
+
+-- What is still missing for one order, or nil when it is where it should be.
+local function missing(expect, entry, copies, books)
+    if not attempt_facts(entry, books) then
+        return "its delegation was not answered"
+    end
+    if expect ~= "posted" then
+        return #copies > 0 and "it was posted, but " .. expect or nil
+    end
+    if #copies ~= 1 then
+        return ("it is %d times in Khaos"):format(#copies)
+    end
+    local difference = math.abs(copies[1].totals.gross - entry.total_minor)
+    books.pennies = books.pennies + difference
+    books.posted = books.posted + 1
+    books.slowest_posting_ms = math.max(books.slowest_posting_ms, copies[1].created_ms - entry.placed_ms)
+    if difference ~= 0 then
+        return ("Khaos says %d, SCAYLE %d"):format(copies[1].totals.gross, entry.total_minor)
+    end
+    if entry.reference_key ~= copies[1].code then
+        return "SCAYLE does not know its Khaos order code yet"
+    end
+end
+
+local function compare(mended)
+    local expected = call("scayle_control", "GET", "/expectations")
+    local entries = by_order(call("scayle_control", "GET", "/ledger").orders)
+    local copies = khaos_orders()
+    local books = {
+        received = #expected.orders, answered = 0, posted = 0, pennies = 0,
+        slowest_answer_ms = 0, slowest_posting_ms = 0,
+        open = json.array({}), held = json.array({}), missing_skus = expected.missing_skus,
+    }
+    for _, order in ipairs(expected.orders) do
+        local expect = order.expect
+        if mended and expect == "held:unknown_stock_code" then
+            expect = "posted"
+        end
+        local what = missing(expect, entries[order.order_id], copies["SC" .. order.order_id] or {}, books)
+        if what then
+            table.insert(books.open, ("%d: %s"):format(order.order_id, what))
+        end
+        if expect ~= "posted" then
+            table.insert(books.held, { order = tostring(order.order_id), cause = expect:sub(#"held:" + 1) })
+        end
+    end
+    return books
+end
+
+local function mend(job, skus)
+    for _, sku in ipairs(skus) do
+        job:step("create " .. sku, function()
+            call("khaos_control", "POST", "/stock", { code = sku, level = 50 })
+            return true
+        end)
+    end
+    job:note("demo", "somebody creates " .. table.concat(skus, ", ") .. " in Khaos: what waits goes on by itself")
+end
+
+local function run(job)
+    local settings = job.settings
+    job:step("play", function()
+        return call("scayle_control", "POST", "/play", {
+            seed = settings.seed, count = settings.count, interval_ms = settings.interval_ms,
+        })
+    end)
+    local mended = false
+    for look = 1, LOOKS do
+        job:sleep("look " .. look, LOOK_MS)
+        local last_placed = look * LOOK_MS > settings.count * settings.interval_ms
+        if last_placed and look > settings.count * settings.interval_ms // LOOK_MS + MEND_AFTER then
+            if not mended then
+                local skus = job:step("missing codes", function()
+                    return call("scayle_control", "GET", "/expectations").missing_skus
+                end)
+                if #skus > 0 then
+                    mend(job, skus)
+                end
+                mended = true
+            end
+            local books = compare(mended)
+            if books.received >= settings.count and #books.open == 0 then
+                job:note("demo.books", "the books of both sides agree", books)
+                return
+            elseif look == LOOKS then
+                job:note("demo.books", "the books of both sides do not agree", books)
+            end
+        end
+    end
+end
+
+return {
+    name = "play",
+    version = 1,
+    schema = nil,
+    triggers = { { kind = "schedule", name = "begin", every_ms = 24 * 3600 * 1000 } },
+    run = run,
+}
