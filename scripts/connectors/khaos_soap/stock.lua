@@ -1,0 +1,150 @@
+--- Stock codes of Khaos Control over SOAP: which changed, and what Khaos says about some.
+local client = require("connectors.khaos_soap.client")
+local errors = require("neap.errors")
+local xml = require("neap.xml")
+
+local stock = {}
+
+--- Which date GetStockList compares.
+stock.REVISED = 0
+stock.MOVED = 2
+
+local CHUNK = 15 -- codes per ExportStock that integrators found to be safe
+local BY_CODE = 1
+
+---@class khaos.StockEntry
+---@field code string
+---@field parent_code string|nil of a variant
+---@field other_ref string|nil from the list
+---@field last_updated string|nil from the list: server local time
+---@field vat_rate string|nil from the export: a percentage
+---@field discontinued boolean|nil from the export: an order with it fails
+---@field deleted boolean|nil from the export: not shown on the web
+
+local function entry_of(item)
+    local function filled(name)
+        local value = item[name]
+        return value ~= "" and value or nil
+    end
+    return {
+        code = item.StockCode,
+        other_ref = filled("OtherRef"),
+        description = filled("StockDesc"),
+        parent_code = filled("ParentCode"),
+        last_updated = filled("LastUpdated"),
+    }
+end
+
+--- Codes whose revision or movement date is at or after `since`.
+---@async
+---@param khaos khaos.Client
+---@param date_type integer stock.REVISED or stock.MOVED
+---@param since string server local time, client.NO_DATE for all
+---@return khaos.StockEntry[]|nil
+---@return neap.Error|nil
+function stock.changed_since(khaos, date_type, since)
+    local result, err = khaos:call("GetStockList", {{"DateType", "int", date_type},
+        {"DateValue", "dateTime", since}, {"StockItemType", "int", 0}})
+    if not result then
+        return nil, err
+    end
+    local list = client.list(type(result) == "table" and result.List)
+    local count = type(result) == "table" and math.tointeger(tonumber(result.Count))
+    if count and count ~= #list then
+        return nil, errors.new({kind = "remote", retryable = true, message = string.format(
+            "Khaos's stock list was cut off: %d of %d codes", #list, count)})
+    end
+    local entries = {}
+    for _, item in ipairs(list) do
+        if type(item) == "table" and (item.StockCode or "") ~= "" then
+            entries[#entries + 1] = entry_of(item)
+        end
+    end
+    return entries
+end
+
+local function truth(node, name)
+    local text = xml.value(node, name)
+    if text == nil or text == "" then
+        return nil
+    end
+    return text == "-1" or text == "1" or text:lower() == "true"
+end
+
+local function add_item(found, node, parent_code)
+    local code = xml.value(node, "STOCK_CODE")
+    if not code or code == "" then
+        return
+    end
+    found[code] = {
+        code = code,
+        parent_code = parent_code,
+        vat_rate = xml.value(node, "VAT_RATE"),
+        discontinued = truth(node, "DISCONTINUED") or false,
+        deleted = truth(node, "DELETED") or false,
+        stock_controlled = truth(node, "STOCK_CONTROLLED"),
+    }
+end
+
+-- Variants may come nested: SCS, up to four levels of STYLE, SCS_ITEM.
+local function add_variants(found, node, parent_code)
+    for _, child in ipairs(node) do
+        if child.name == "SCS_ITEM" then
+            add_item(found, child, parent_code)
+        elseif child.name == "STYLE" or child.name == "SCS" then
+            add_variants(found, child, parent_code)
+        end
+    end
+end
+
+local function export_chunk(khaos, codes, found)
+    local text, err = khaos:call("ExportStock", {{"StockCode", "string", table.concat(codes, ",")},
+        {"MappingType", "int", BY_CODE}})
+    if not text then
+        return nil, err
+    end
+    local root, problem = client.document(text, "STOCK_ITEMS")
+    if problem then
+        return nil, problem
+    end
+    for _, node in ipairs(root and xml.children(root, "STOCK_ITEM") or {}) do
+        add_item(found, node)
+        add_variants(found, node, xml.value(node, "STOCK_CODE"))
+    end
+    return true
+end
+
+--- What Khaos says about codes, by exact code; absent ones are absent. A code with a comma cannot
+--- be asked for and counts as absent.
+---@async
+---@param khaos khaos.Client
+---@param codes string[]
+---@return table<string, khaos.StockEntry>|nil
+---@return neap.Error|nil
+function stock.export(khaos, codes)
+    local found, chunk = {}, {}
+    for i, code in ipairs(codes) do
+        if not code:find(",", 1, true) then
+            chunk[#chunk + 1] = code
+        end
+        if #chunk == CHUNK or (i == #codes and #chunk > 0) then
+            local ok, err = export_chunk(khaos, chunk, found)
+            if not ok then
+                return nil, err
+            end
+            chunk = {}
+        end
+    end
+    return found
+end
+
+--- Version of the service; the cheapest proof that it answers.
+---@async
+---@param khaos khaos.Client
+---@return string|nil
+---@return neap.Error|nil
+function stock.get_version(khaos)
+    return khaos:call("GetVersion", {})
+end
+
+return stock

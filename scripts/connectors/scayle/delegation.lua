@@ -1,0 +1,169 @@
+--- What SCAYLE sends us: order delegations and webhook envelopes, read leniently.
+local client = require("connectors.scayle.client")
+local errors = require("neap.errors")
+local json = require("neap.json")
+
+local delegation = {}
+
+--- An id or name as text: integers and texts count, trimmed; anything else is absent.
+---@param value any
+---@return string|nil
+local function text_of(value)
+    if math.type(value) == "integer" then
+        return tostring(value)
+    elseif math.type(value) == "float" then
+        local whole = math.tointeger(value)
+        return whole and tostring(whole) or nil
+    elseif type(value) ~= "string" then
+        return nil
+    end
+    local trimmed = value:match("^%s*(.-)%s*$")
+    return trimmed ~= "" and trimmed or nil
+end
+
+local function table_of(value)
+    return type(value) == "table" and value or {}
+end
+
+local function invalid(message)
+    return nil, errors.new({kind = "invalid", message = message})
+end
+
+local function decode(body)
+    local document, err = client.decode(body)
+    if document == nil then
+        return invalid("the body is no JSON: " .. err.message)
+    elseif type(document) ~= "table" then
+        return invalid("the body is no JSON object")
+    end
+    return document
+end
+
+---@class scayle.Delegation
+---@field order_id string
+---@field delegation_id string|nil the delegation's own id
+---@field order_reference_key string|nil SCAYLE's name of the order in a later cancellation
+---@field shop_key string|nil
+---@field shop_id string|nil shop country id
+---@field country_code string|nil alpha-2, upper case
+---@field merchant_key string|nil
+---@field carrier_key string|nil
+---@field company_id string|nil
+---@field cost table
+---@field raw table the whole document
+
+--- Reads a delegation. The only thing it cannot do without is the order id.
+---@param body string
+---@return scayle.Delegation|nil
+---@return neap.Error|nil kind invalid
+function delegation.parse(body)
+    local document, err = decode(body)
+    if not document then
+        return nil, err
+    end
+    local order_id = text_of(document.orderId)
+    if not order_id then
+        return invalid("orderId is missing")
+    end
+    local country = text_of(document.countryCode)
+    return {
+        order_id = order_id,
+        delegation_id = text_of(document.id),
+        order_reference_key = text_of(document.orderReferenceKey),
+        shop_key = text_of(document.shopKey),
+        shop_id = text_of(document.shopId),
+        country_code = country and country:upper(),
+        merchant_key = text_of(document.fulfillingMerchantKey),
+        carrier_key = text_of(table_of(document.carrier).key),
+        company_id = text_of(document.companyId),
+        cost = table_of(document.cost),
+        raw = document,
+    }
+end
+
+local function fill(template, values)
+    if type(template) == "table" then
+        local filled = {}
+        for key, entry in pairs(template) do
+            filled[key] = fill(entry, values)
+        end
+        return filled
+    elseif type(template) ~= "string" then
+        return template
+    end
+    return (template:gsub("{([%w_]+)}", function(name)
+        return values[name]
+    end))
+end
+
+--- The answer that accepts a delegation. What SCAYLE checks of it is not documented, so status
+--- and body are configuration; "{order_id}" and the other texts of a delegation are filled in.
+---@param spec {status: integer, body: table}
+---@param accepted scayle.Delegation
+---@return neap.Reply
+function delegation.answer(spec, accepted)
+    local values = {}
+    for name, value in pairs(accepted) do
+        values[name] = type(value) == "string" and value or nil
+    end
+    return {status = spec.status, headers = {["Content-Type"] = "application/json"},
+        body = json.encode(fill(spec.body, values))}
+end
+
+--- The answer to what cannot be read.
+---@param err neap.Error
+---@return neap.Reply
+function delegation.refusal(err)
+    return {status = 400, headers = {["Content-Type"] = "application/json"},
+        body = json.encode({statusCode = 400, errorKey = "validation_error",
+            message = err.message})}
+end
+
+---@class scayle.OrderNotice
+---@field id string of the event: drops repeats
+---@field type string
+---@field order_id string
+---@field shop_key string|nil
+---@field shop_id string|nil
+---@field country_code string|nil
+---@field confirmed_at string|nil
+---@field merchants string[]
+---@field raw table the order as sent; never final
+
+--- Reads a webhook about an order: admin and older envelope, payload the order or {order, items}.
+---@param body string
+---@return scayle.OrderNotice|nil nil, nil when it is about something else
+---@return neap.Error|nil kind invalid
+function delegation.notice(body)
+    local document, err = decode(body)
+    if not document then
+        return nil, err
+    end
+    local kind = text_of(document.type)
+    local id = text_of(document.key)
+    if not kind or not id then
+        return invalid("no webhook envelope: key or type is missing")
+    elseif not kind:find("^order") then
+        return nil
+    end
+    local payload = table_of(document.payload)
+    local order = type(payload.order) == "table" and payload.order or payload
+    local shop = table_of(order.shopCountry)
+    local order_id = text_of(order.id)
+    if not order_id then
+        return invalid("the payload holds no order id")
+    end
+    return {
+        id = id,
+        type = kind,
+        order_id = order_id,
+        shop_key = text_of(shop.shopKey),
+        shop_id = text_of(shop.id),
+        country_code = text_of(shop.countryCode),
+        confirmed_at = text_of(order.confirmedAt),
+        merchants = require("connectors.scayle.orders").merchants(order),
+        raw = order,
+    }
+end
+
+return delegation

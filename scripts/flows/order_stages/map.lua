@@ -1,0 +1,116 @@
+--- Stage "map": the order as a posting, or everything that stands in its way, all at once. Before
+--- a stock code is called unknown, Khaos is asked for it: the mirror may be stale.
+local codes = require("flows.khaos_codes")
+local mapper = require("flows.orders.map")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+
+local UNKNOWN = "unknown_stock_code"
+
+local function map_once(work)
+    local linked = work.job:links().khaos_order
+    return mapper.map({
+        order = work.order,
+        delegation = work.delegation,
+        mappings = work.settings.mappings,
+        settings = work.settings,
+        has_stock_code = codes.has,
+        delegated_ms = work.delegated_ms,
+        own_references = linked and {linked} or nil,
+    })
+end
+
+local function is_code(order, subject)
+    for _, item in ipairs(order.items or {}) do
+        local variant = type(item.variant) == "table" and item.variant or {}
+        if variant.referenceKey == subject then
+            return true
+        end
+    end
+    return not subject:find("^item ")
+end
+
+local function unknown_codes(work, result)
+    local list = {}
+    for _, cause in ipairs(result.causes) do
+        if cause.cause == UNKNOWN and is_code(work.order, cause.subject) then
+            list[#list + 1] = cause.subject
+        end
+    end
+    return list
+end
+
+local function ask_khaos(work, wanted)
+    local state = store.get("khaos_mirror", "state") or {}
+    local answer, err = work.job:step("ask Khaos for stock codes", function()
+        local known, problem = codes.ask(work.khaos, wanted, state.since_ms)
+        return known and {known = known}, problem
+    end)
+    return #support.check(work, "Khaos", answer, err).known > 0
+end
+
+-- What a person can do about it depends on what Khaos has instead.
+local function explain(cause)
+    local entry = codes.get(cause.subject)
+    local near = codes.near(cause.subject)
+    if entry and entry.discontinued then
+        cause.message = string.format("Stock code %s is discontinued in Khaos", cause.subject)
+        cause.remedy = "Make it current again in Khaos, or cancel the order's item."
+    elseif #near > 0 then
+        cause.message = string.format("%s (did you mean %s?)", cause.message,
+            table.concat(near, " or "))
+    end
+end
+
+local function all_causes(work, result)
+    local all = {}
+    for _, cause in ipairs(work.causes) do
+        all[#all + 1] = cause
+    end
+    for _, cause in ipairs(result.causes) do
+        if cause.cause == UNKNOWN then
+            explain(cause)
+        end
+        all[#all + 1] = cause
+    end
+    return all
+end
+
+-- How many of each code the order takes, for the stock that is not yet taken in Khaos.
+local function remember_units(work)
+    local open = store.get(support.OPEN, work.key)
+    if not open then
+        return
+    end
+    open.units = {}
+    for _, item in ipairs(work.order.items or {}) do
+        local variant = type(item.variant) == "table" and item.variant or {}
+        local merchant = type(item.merchant) == "table" and item.merchant.referenceKey
+        local code = variant.referenceKey
+        if type(code) == "string" and (not merchant or merchant == work.settings.merchant_key) then
+            open.units[code] = (open.units[code] or 0) + 1
+        end
+    end
+    store.put(support.OPEN, work.key, open)
+end
+
+--- Sets work.posting, or holds.
+---@async
+---@param work table
+---@return string|nil ended
+return function(work)
+    local result = map_once(work)
+    local wanted = unknown_codes(work, result)
+    if #wanted > 0 and ask_khaos(work, wanted) then
+        result = map_once(work)
+    end
+    remember_units(work)
+    work.job:facts(result.facts)
+    work.job:trail(result.trail)
+    local causes = all_causes(work, result)
+    if #causes > 0 then
+        support.hold(work, causes)
+    end
+    work.posting = result.posting
+    return nil
+end

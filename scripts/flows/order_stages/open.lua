@@ -1,0 +1,58 @@
+--- Makes the work of one order out of a job: what the event says, what is remembered, the two
+--- clients.
+local delegation = require("connectors.scayle.delegation")
+local identify = require("flows.order_stages.identify")
+local json = require("neap.json")
+local khaos_client = require("connectors.khaos_soap.client")
+local scayle_client = require("connectors.scayle.client")
+local support = require("flows.order_stages.support")
+
+local open = {}
+
+local READERS = {}
+
+READERS["order.delegated"] = function(payload)
+    return assert(delegation.parse(payload))
+end
+
+READERS["order.seen"] = function(payload)
+    return assert(delegation.notice(payload))
+end
+
+READERS["order.found"] = function(payload)
+    return assert(json.decode(payload))
+end
+
+--- Whether an event of this name starts the way of an order.
+---@param name string
+---@return boolean
+function open.is_order(name)
+    return READERS[name] ~= nil
+end
+
+---@param job neap.Job
+---@return table work
+function open.work(job)
+    local settings = job.settings
+    local said = READERS[job.event.name](job.event.payload)
+    local identity = identify.order(settings, said)
+    local record = support.record(job.key)
+    local is_delegated = job.event.name == "order.delegated"
+    return {
+        job = job,
+        settings = settings,
+        key = job.key,
+        order_id = identity.order_id,
+        where = {shop_key = identity.shop_key, country = identity.country},
+        merchant = identity.merchant,
+        is_delegated = is_delegated,
+        delegation = is_delegated and said.raw or nil,
+        delegated_ms = is_delegated and job.event.received_ms or record.delegated_ms,
+        record = record,
+        causes = {},
+        scayle = scayle_client.new(settings.scayle),
+        khaos = khaos_client.new(settings.khaos),
+    }
+end
+
+return open

@@ -1,0 +1,72 @@
+--- What the stages of the orders flow share: the record of an order, holds, ends.
+local errors = require("neap.errors")
+local store = require("neap.store")
+
+local support = {}
+
+support.RECORDS = "orders" -- key -> what is known of an order, kept
+support.OPEN = "orders_open" -- key -> accepted and not posted: {order_id, accepted_ms, units}
+support.LINES = "order_lines" -- reference -> lines of the posting with their unit ids
+
+--- The order's record; an empty one when there is none.
+---@param key string
+---@return table
+function support.record(key)
+    return store.get(support.RECORDS, key) or {}
+end
+
+--- Adds fields to the order's record.
+---@param work table
+---@param fields table
+function support.remember(work, fields)
+    local record = support.record(work.key)
+    for name, value in pairs(fields) do
+        record[name] = value
+    end
+    store.put(support.RECORDS, work.key, record)
+    work.record = record
+end
+
+--- Ends the order's way without a posting. What it returns ends the run of the stages.
+---@param work table
+---@param state string business words
+---@return string
+function support.finish(work, state)
+    store.delete(support.OPEN, work.key)
+    work.job:facts({state = state})
+    work.job:note("orders", state)
+    support.remember(work, {ended = state})
+    return state
+end
+
+--- Holds the order on causes; does not return.
+---@param work table
+---@param causes neap.Cause[]
+function support.hold(work, causes)
+    work.job:facts({state = "held: " .. causes[1].message})
+    work.job:hold(causes)
+end
+
+--- Gives the value; raises what may be tried again; holds on what a system refuses for good.
+---@async
+---@param work table
+---@param system "SCAYLE"|"Khaos"
+---@param value any
+---@param err neap.Error|nil
+---@return any
+function support.check(work, system, value, err)
+    if value ~= nil then
+        return value
+    elseif not errors.is(err) or err.retryable or err.kind == "cancelled" then
+        error(err, 0)
+    end
+    support.hold(work, {{
+        cause = "connection_refused",
+        subject = string.format("%s %s", system, err.status or err.kind),
+        message = string.format("%s refuses our requests: %s", system, err.message),
+        remedy = "Check credentials, rights and address of the connection, then close this.",
+        recheck = "manual",
+    }})
+end
+
+return support
