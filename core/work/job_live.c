@@ -167,7 +167,7 @@ void job_note(struct job *job, const char *kind, const char *text, const char *d
     bool has_data = data_json != NULL && strlen(data_json) <= TIMELINE_TEXT_MAX;
     notes->list[notes->count++] = (struct job_note){
         .kind = xstrdup(kind),
-        .text = xstrndup(text, TIMELINE_TEXT_MAX),
+        .text = xstrndup(text, strnlen(text, TIMELINE_TEXT_MAX)),
         .data_json = has_data ? xstrdup(data_json) : NULL,
         .at_ms = work_now_ms(job->work),
     };

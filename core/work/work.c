@@ -270,183 +270,6 @@ int work_checkpoint(struct work *work)
     return rc != 0 ? rc : again;
 }
 
-/* ---- Due timer, space timer --------------------------------------------------------------------
- */
-
-static void on_due(void *arg)
-{
-    struct work *work = arg;
-    work->is_due = true;
-}
-
-static void set_full(struct work *work, bool is_full)
-{
-    if (work->is_full == is_full) {
-        return;
-    }
-    work->is_full = is_full;
-    log_msg(is_full ? LOG_ERROR : LOG_INFO, work->area, "%s",
-            is_full ? "no space left: nothing is accepted and nothing runs"
-                    : "there is space again");
-    if (work->options.listener.on_full != NULL) {
-        work->options.listener.on_full(work->options.listener.arg, is_full);
-    }
-}
-
-static void on_space(void *arg)
-{
-    struct work *work = arg;
-    struct error err;
-    error_clear(&err);
-    if (store_check_space(work->options.store, &err) == 0) {
-        set_full(work, false);
-        work->is_due = true;
-    } else {
-        loop_timer_start(work->space_timer, WORK_SPACE_CHECK_MS);
-    }
-}
-
-void work_tend_space(struct work *work)
-{
-    struct error err;
-    error_clear(&err);
-    int64_t now = clock_mono_ms(work->options.clock);
-    if (work->is_full || now < work->space_due_ms || store_is_dirty(work->options.store)) {
-        return; /* released calls wrote already: after their commit */
-    }
-    store_abort(work->options.store);
-    work->space_due_ms = now + WORK_SPACE_CHECK_MS / 5;
-    int rc = store_check_space(work->options.store, &err);
-    if (rc == 0 && store_wants_growth(work->options.store)) {
-        rc = store_grow(work->options.store, &err);
-        rc = rc == ERROR_FULL ? 0 : rc; /* at its maximum: it is full when a put says so */
-    }
-    if (rc == ERROR_FULL) {
-        set_full(work, true);
-        loop_timer_start(work->space_timer, WORK_SPACE_CHECK_MS);
-    } else if (rc != 0) {
-        log_msg(LOG_ERROR, work->area, "%s", err.message);
-    }
-}
-
-static int first_order(void *arg, struct bytes key, struct bytes value)
-{
-    (void)value;
-    uint64_t order = key_u64_at(key, 2);
-    *(int64_t *)arg = order > INT64_MAX ? INT64_MAX : (int64_t)order;
-    return 1;
-}
-
-void work_arm_timer(struct work *work)
-{
-    static const enum job_state shelves[] = {JOB_WAITING, JOB_AWAITING};
-    if (!work->is_due_stale || work->is_full) {
-        return;
-    }
-    work->is_due_stale = false;
-    int64_t next = schedule_next(work);
-    for (size_t i = 0; i < 2; i++) {
-        int64_t order = INT64_MAX;
-        struct key prefix;
-        job_shelf_prefix(&prefix, shelves[i], true);
-        int rc = work_range(work, &prefix, false, first_order, &order);
-        work_note_rc(work, rc < 0 ? rc : 0);
-        next = order < next ? order : next;
-    }
-    if (next == INT64_MAX) {
-        loop_timer_stop(work->due_timer);
-        return;
-    }
-    int64_t delay = next - work_now_ms(work);
-    delay = delay < 0 ? 0 : delay;
-    loop_timer_start(work->due_timer, delay > WORK_TIMER_MAX_MS ? WORK_TIMER_MAX_MS : delay);
-}
-
-/* ---- Waking what is due ------------------------------------------------------------------------
- */
-
-struct due {
-    struct id_list ids;
-    struct id_list orders;
-    int64_t now_ms;
-};
-
-static int collect_due(void *arg, struct bytes key, struct bytes value)
-{
-    (void)value;
-    struct due *due = arg;
-    uint64_t order = key_u64_at(key, 2);
-    if (order > (uint64_t)due->now_ms || due->ids.count >= WORK_DUE_PER_TURN) {
-        return 1;
-    }
-    id_list_add(&due->orders, order);
-    id_list_add(&due->ids, key_last_u64(key));
-    return 0;
-}
-
-static int wake_due(struct work *work, enum job_state state, uint64_t order, uint64_t id)
-{
-    struct job_info info;
-    int rc = job_take(work, id, &info);
-    if (rc == ERROR_NOT_FOUND || (rc == 0 && info.state != state)) {
-        /* An index entry without its job would be due for ever. */
-        struct key key;
-        job_shelf_prefix(&key, state, true);
-        key_u64(&key, order);
-        key_u64(&key, id);
-        if (rc == 0) {
-            job_info_free(&info);
-        }
-        return work_delete(work, &key);
-    }
-    if (rc != 0) {
-        return rc;
-    }
-    if (info.wait_name[0] != '\0') {
-        rc = job_wait_finish(work, &info, 0);
-    }
-    if (rc == 0) {
-        rc = job_make_ready(work, &info, false);
-    }
-    job_info_free(&info);
-    return rc;
-}
-
-static int run_due_shelf(struct work *work, enum job_state state)
-{
-    struct due due = {.now_ms = work_now_ms(work)};
-    struct key prefix;
-    job_shelf_prefix(&prefix, state, true);
-    int rc = work_range(work, &prefix, false, collect_due, &due);
-    rc = rc < 0 ? work_note_rc(work, rc) : 0;
-    for (size_t i = 0; i < due.ids.count && rc == 0; i++) {
-        rc = work_nested_begin(work);
-        if (rc == 0) {
-            rc = work_unit_end(work, wake_due(work, state, due.orders.ids[i], due.ids.ids[i]));
-        }
-    }
-    id_list_free(&due.ids);
-    id_list_free(&due.orders);
-    return rc;
-}
-
-int work_run_due(struct work *work)
-{
-    if (!work->is_due || work->is_full || work->is_committing || work->is_draining) {
-        return 0;
-    }
-    work->is_due = false;
-    work->is_due_stale = true;
-    int rc = run_due_shelf(work, JOB_WAITING);
-    if (rc == 0) {
-        rc = run_due_shelf(work, JOB_AWAITING);
-    }
-    if (rc == 0) {
-        rc = schedule_run_due(work);
-    }
-    return rc;
-}
-
 /* ---- Open, reload, close -----------------------------------------------------------------------
  */
 
@@ -515,7 +338,7 @@ void work_drop_turn(struct work *work)
     if (rc != 0 && work->fatal == 0) {
         work->must_drop = false;
         store_abort(work->options.store);
-        set_full(work, true);
+        work_set_full(work, true);
         loop_timer_start(work->space_timer, WORK_SPACE_CHECK_MS);
     }
 }
@@ -579,8 +402,8 @@ int work_open(struct work **work_out, const struct work_options *options, struct
     work->client_hash = crash_file_hash(options->client);
     backoff_complete(&work->options.retry, NULL);
     if (!options->is_read_only) {
-        work->due_timer = loop_timer_new(options->loop, on_due, work);
-        work->space_timer = loop_timer_new(options->loop, on_space, work);
+        work->due_timer = loop_timer_new(options->loop, work_on_due, work);
+        work->space_timer = loop_timer_new(options->loop, work_on_space, work);
         int rc = recover(work);
         if (rc == 0) {
             rc = work_generation_changed(work, options->generation);

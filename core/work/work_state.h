@@ -7,7 +7,7 @@
 #include "core/work/job.h"
 #include "core/work/turn.h"
 
-#define WORK_NESTED_MAX     8 /* a slice, store.atomic within it, one call within that; some spare */
+#define WORK_NESTED_MAX     8     /* a slice, store.atomic within it, one call within that */
 #define WORK_LIVE_BUCKETS   1024  /* hash of live jobs; a power of two */
 #define WORK_DUE_PER_TURN   1024  /* wakes per turn: a flood of timers must not starve the poll */
 #define WORK_TIMER_MAX_MS   60000 /* the wall clock may jump: look again at least this often */
@@ -154,6 +154,9 @@ int work_check_writable(struct work *work) NEAP_MUST_USE;
 void work_reload(struct work *work); /* coroutines dropped, queues rebuilt from the store */
 void work_drop_turn(struct work *work);
 int work_run_due(struct work *work) NEAP_MUST_USE;
+void work_on_due(void *arg);
+void work_on_space(void *arg);
+void work_set_full(struct work *work, bool is_full);
 void work_arm_timer(struct work *work);
 void work_tend_space(struct work *work); /* between turns: grows the map, notices a full disk */
 /* 1 = ran one, 0 = nothing ready, negative = error. */

@@ -70,7 +70,7 @@ static enum slice_end fill_the_map(struct job *job, struct failure *failure)
     world_trace("fill");
     turn_release(job->work, on_release, text_b);
     for (int i = 0; i < big_rounds; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof key, "k%d", i);
         int rc = script_table_put(job->work, bytes_str("t"), bytes_str(key),
                                   bytes_of(block, sizeof block));
@@ -146,7 +146,7 @@ static void slices_share_a_commit(void)
     world_settle(w);
     uint64_t before = work_stats(w->work)->commits;
     for (int i = 0; i < 50; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof key, "order:%d", i);
         world_order(w, key, key);
     }
