@@ -1,4 +1,10 @@
-/* Log lines. One write(2) per line, so lines of one process never mix. */
+/*
+ * Log lines. One write(2) per line, so lines of one process never mix.
+ *
+ * A secret is kept in every form a line may show it in: as it is, as JSON escapes it, and with its line
+ * breaks as spaces. All places where any form stands are marked on the whole line first and blanked
+ * together, so that neither a shorter secret inside a longer one nor two that overlap leave a piece.
+ */
 #define _GNU_SOURCE
 #include "core/base/log.h"
 
@@ -14,15 +20,17 @@
 #define LOG_LINE_MAX       16384
 #define LOG_TEXT_MAX       8192
 #define LOG_SECRET_MIN     4 /* shorter texts would blank half of every line */
-#define LOG_SECRET_MAX     256
+#define LOG_SECRET_MAX     1024 /* forms; one secret has up to three */
+#define LOG_FORM_MAX       (512u << 10) /* six bytes for each of the longest secret's */
 
 /* The one module (with main) that may hold process-wide state: a log has to be reachable. */
 static struct {
     enum log_level level;
     enum log_format format;
+    bool has_told_limit;
     size_t secret_count;
     char *secrets[LOG_SECRET_MAX];
-} g_log = {LOG_INFO, LOG_FORMAT_AUTO, 0, {NULL}};
+} g_log = {LOG_INFO, LOG_FORMAT_AUTO, false, 0, {NULL}};
 
 static const char *const LEVEL_NAMES[] = {"debug", "info", "warn", "error"};
 
@@ -32,37 +40,84 @@ void log_configure(enum log_level level, enum log_format format)
     g_log.format = format;
 }
 
-void log_redact(const char *secret_text)
+static void add_form(const char *text)
 {
-    if (strlen(secret_text) < LOG_SECRET_MIN || g_log.secret_count == LOG_SECRET_MAX) {
-        return;
-    }
     for (size_t i = 0; i < g_log.secret_count; i++) {
-        if (strcmp(g_log.secrets[i], secret_text) == 0) {
+        if (strcmp(g_log.secrets[i], text) == 0) {
             return;
         }
     }
-    g_log.secrets[g_log.secret_count++] = xstrdup(secret_text);
+    if (g_log.secret_count < LOG_SECRET_MAX) {
+        g_log.secrets[g_log.secret_count++] = xstrdup(text);
+    } else if (!g_log.has_told_limit) {
+        g_log.has_told_limit = true;
+        log_msg(LOG_ERROR, "log", "more secrets than the log can watch for: later ones may be shown");
+    }
+}
+
+void log_redact(const char *secret_text)
+{
+    if (strlen(secret_text) < LOG_SECRET_MIN) {
+        return;
+    }
+    add_form(secret_text);
+    struct buf quoted;
+    buf_init(&quoted, LOG_FORM_MAX);
+    if (json_quote(&quoted, bytes_str(secret_text)) == 0) {
+        quoted.data[quoted.size - 1] = '\0';
+        add_form(quoted.data + 1);
+        explicit_bzero(quoted.data, quoted.size);
+    }
+    buf_free(&quoted);
+    char *flat = xstrdup(secret_text);
+    for (char *c = flat; *c != '\0'; c++) {
+        *c = *c == '\n' || *c == '\r' ? ' ' : *c;
+    }
+    add_form(flat);
+    explicit_bzero(flat, strlen(flat));
+    free(flat);
 }
 
 void log_shutdown(void)
 {
     for (size_t i = 0; i < g_log.secret_count; i++) {
+        explicit_bzero(g_log.secrets[i], strlen(g_log.secrets[i]));
         free(g_log.secrets[i]);
     }
     g_log.secret_count = 0;
+    g_log.has_told_limit = false;
 }
 
+static void mark_secret(const struct buf *line, const char *secret, bool marks[LOG_LINE_MAX])
+{
+    size_t size = strlen(secret);
+    const char *end = line->data + line->size;
+    const char *at = memmem(line->data, line->size, secret, size);
+    while (at != NULL) {
+        memset(marks + (at - line->data), true, size);
+        at++;
+        at = memmem(at, (size_t)(end - at), secret, size);
+    }
+}
+
+/* Each marked stretch becomes "***": how long a secret is says something too. */
 static void redact_line(struct buf *line)
 {
-    for (size_t i = 0; i < g_log.secret_count && line->data != NULL; i++) {
-        size_t size = strlen(g_log.secrets[i]);
-        char *at = memmem(line->data, line->size, g_log.secrets[i], size);
-        while (at != NULL) {
-            memset(at, '*', size);
-            at = memmem(line->data, line->size, g_log.secrets[i], size);
+    bool marks[LOG_LINE_MAX] = {false};
+    for (size_t i = 0; i < g_log.secret_count && line->size > 0; i++) {
+        mark_secret(line, g_log.secrets[i], marks);
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < line->size; i++) {
+        bool is_start = marks[i] && (i == 0 || !marks[i - 1]);
+        if (is_start) {
+            memcpy(line->data + kept, "***", 3); /* never longer than what it replaces */
+            kept += 3;
+        } else if (!marks[i]) {
+            line->data[kept++] = line->data[i];
         }
     }
+    line->size = kept;
 }
 
 static void format_json(struct buf *line, enum log_level level, const char *area,
@@ -118,6 +173,8 @@ static void write_line(enum log_level level, const char *area, const char *field
         format_json(&line, level, area, fields_json, text);
     }
     redact_line(&line);
+    line.has_failed = false; /* too long: what fitted is written, and the line still ends */
+    line.max = LOG_LINE_MAX + 1;
     buf_add_char(&line, '\n');
     if (write(STDERR_FILENO, buf_text(&line), line.size) < 0) {
         /* stderr is gone: there is nowhere left to say so */

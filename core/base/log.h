@@ -17,8 +17,10 @@ void log_msg(enum log_level level, const char *area, const char *fmt, ...) NEAP_
 void log_fields(enum log_level level, const char *area, const char *fields_json, const char *fmt,
                 ...) NEAP_PRINTF(4, 5);
 
-/* Registers a text that must never be printed; every line is redacted. Ignored when shorter than
- * 4 characters. */
+/*
+ * Registers a text that must never be printed: "***" stands for it in every line, also where JSON escapes
+ * it. Ignored when shorter than 4 characters. There is room for some 340; passing that is logged once.
+ */
 void log_redact(const char *secret_text);
 void log_shutdown(void); /* forgets the registered texts */
 
