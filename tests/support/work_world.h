@@ -134,7 +134,7 @@ static inline struct world *world_open(world_script_fn script)
     struct world *w = &the_world;
     memset(w, 0, sizeof *w);
     log_configure(LOG_ERROR + 1, LOG_FORMAT_JSON);
-    strcpy(w->folder, "/tmp/neap_work_XXXXXX");
+    snprintf(w->folder, sizeof w->folder, "/tmp/neap_work_XXXXXX");
     if (mkdtemp(w->folder) == NULL) {
         printf("Bail out! no temporary folder\n");
         exit(EXIT_FAILURE);

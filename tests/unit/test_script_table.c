@@ -7,8 +7,8 @@ static int join(void *arg, struct bytes key, struct bytes json)
 {
     (void)json;
     char *out = arg;
-    strncat(out, key.data, key.size);
-    strcat(out, " ");
+    size_t used = strlen(out);
+    snprintf(out + used, 128 - used, "%.*s ", (int)key.size, key.data);
     return 0;
 }
 
