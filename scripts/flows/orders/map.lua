@@ -11,7 +11,6 @@
 --- Khaos's own arithmetic over the texts that are sent comes to exactly the order's total.
 local amounts = require("flows.orders.amounts")
 local causes = require("flows.orders.causes")
-local clock = require("flows.orders.clock")
 local customer = require("flows.orders.customer")
 local delivery = require("flows.orders.delivery")
 local identity = require("flows.orders.identity")
@@ -75,7 +74,8 @@ local function set_order_date(work)
             "Order %s has no readable confirmation time", work.order_id))
         return
     end
-    work.order_date = clock.local_text(work.confirmed_ms, zone)
+    local at = time.format_iso(work.confirmed_ms, {zone = zone})
+    work.order_date = at:sub(1, #"2026-05-04T11:02:58")
 end
 
 local function resolve_market(work)

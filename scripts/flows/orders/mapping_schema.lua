@@ -4,9 +4,9 @@
 ---     mapping_schema.settings_fields   -- the flow settings that the mapper reads
 ---     mapping_schema.check(mappings, "settings.mappings")
 local amounts = require("flows.orders.amounts")
-local clock = require("flows.orders.clock")
 local money = require("neap.money")
 local schema = require("lib.schema")
+local time = require("neap.time")
 
 local mapping_schema = {}
 
@@ -56,7 +56,8 @@ local COMPANY = {type = "record", help = "posting profile of one shop country", 
     brand = text(), sales_source = text(nil, true), site = text(), website_name = text(),
     zone = {type = "string", required = true, help = "of the Khaos server: \"Europe/London\"",
         check = function(zone)
-            return not clock.knows(zone) and "is no zone of Europe known here" or nil
+            local is_known = time.format_iso(0, {zone = zone}) ~= nil
+            return not is_known and "is no IANA time zone known here" or nil
         end},
     default_carrier = {type = "string", help = "when the delegation names none"},
     delivery_countries = {type = "list", items = {type = "string", pattern = "^%u%u$",
