@@ -205,7 +205,7 @@ local function schema_tests(t)
         {{company = {standard_rate = "0.20"}}, "without needless zeros: 0.2"},
         {{company = {default_carrier = "PSOT"}}, 'did you mean "POST"'},
         {{company = {currency = "JPY"}}, "JPY has no hundredths"},
-        {{company = {zone = "Europe/Leeds"}}, "no zone of Europe"},
+        {{company = {zone = "Europe/Leeds"}}, "no IANA time zone"},
         {{company = {calc = "grss"}}, 'did you mean "gross"'},
         {{promotions = {{match = {}, becomes = "price"}}}, "matches every reduction"},
         {{promotions = {{match = {category = "sale"}, becomes = "free_line"}}},
