@@ -266,7 +266,7 @@ int64_t cron_next_ms(const struct cron *cron, const struct zone *zone, int64_t a
         zone_parts_at(zone, after_ms, &now);
         day = days_from_date(now.year, now.month, now.day);
     }
-    for (int64_t i = 0; i <= SEARCH_DAYS; i++) {
+    for (int i = 0; i <= SEARCH_DAYS; i++) {
         struct zone_parts parts;
         memset(&parts, 0, sizeof parts);
         date_from_days(day + i, &parts);

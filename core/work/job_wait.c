@@ -127,7 +127,7 @@ int job_request_sleep(struct job *job, const char *name, int64_t delay_ms)
 static char *join_events(const char *const *events)
 {
     struct buf joined;
-    buf_init(&joined, (EVENT_NAME_MAX + 1) * JOB_WAIT_EVENTS_MAX);
+    buf_init(&joined, (size_t)(EVENT_NAME_MAX + 1) * JOB_WAIT_EVENTS_MAX);
     for (size_t i = 0; events[i] != NULL; i++) {
         bool is_bad = i >= JOB_WAIT_EVENTS_MAX || strlen(events[i]) > EVENT_NAME_MAX ||
                       strchr(events[i], '\n') != NULL;

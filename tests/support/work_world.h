@@ -180,7 +180,9 @@ static inline void world_close(struct world *w)
         unlink(path);
         free(path);
     }
-    closedir(dir);
+    if (dir != NULL) {
+        closedir(dir);
+    }
     rmdir(w->folder);
 }
 

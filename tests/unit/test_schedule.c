@@ -37,7 +37,7 @@ static void an_interval_ticks_at_once_and_then_in_step(void)
         world_pass(w, 30000);
     }
     CHECK_INT(info_of(w).ticks, 6);
-    CHECK_INT(info_of(w).next_ms, WORLD_START_MS + 6 * 60000);
+    CHECK_INT(info_of(w).next_ms, WORLD_START_MS + 6LL * 60000);
     world_close(w);
 }
 
@@ -47,11 +47,11 @@ static void missed_ticks_are_caught_up_once(void)
     CHECK_INT(replace(w, &every_minute, 1), 0);
     world_settle(w);
     world_crash(w);
-    clock_advance(w->clock, 10 * 60000 + 5000);
+    clock_advance(w->clock, 10LL * 60000 + 5000);
     world_open_work(w);
     world_settle(w);
     CHECK_STR(w->trace, "schedule:stock.delta;schedule:stock.delta;");
-    CHECK_INT(info_of(w).next_ms, WORLD_START_MS + 11 * 60000);
+    CHECK_INT(info_of(w).next_ms, WORLD_START_MS + 11LL * 60000);
     world_close(w);
 }
 
@@ -104,7 +104,7 @@ static void a_cron_ticks_in_its_zone(void)
     CHECK_INT(info_of(w).next_ms, WORLD_START_MS + 24LL * 3600 * 1000);
     world_settle(w);
     for (int i = 0; i < 25; i++) {
-        world_pass(w, 3600 * 1000);
+        world_pass(w, 3600000);
     }
     CHECK_INT(info_of(w).ticks, 1);
     world_close(w);

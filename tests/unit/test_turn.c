@@ -98,14 +98,14 @@ static void a_full_map_drops_the_turn_grows_and_goes_on(void)
     sent = dropped = 0;
     big_rounds = 20;
     struct world *w = small_world(fill_the_map, 64 << 20);
-    uint64_t id = world_order(w, "order:1", "a");
+    world_order(w, "order:1", "a");
     CHECK_INT(world_turn(w), 0);
     CHECK_INT(dropped, 1); /* the event was of that turn too: its answer becomes a 503 */
     uint64_t seq;
     CHECK_INT(event_find(w->work, "test", "a", &seq), ERROR_NOT_FOUND);
     CHECK_INT(work_stats(w->work)->turns_dropped, 1);
     CHECK(!work_is_full(w->work));
-    id = world_order(w, "order:1", "a");
+    uint64_t id = world_order(w, "order:1", "a");
     w->script = world_done;
     world_settle(w);
     w->script = fill_the_map;
