@@ -64,6 +64,7 @@ local function merged(list, additions)
             end
         end
     end
+    table.sort(all)
     return all
 end
 

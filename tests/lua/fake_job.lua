@@ -1,11 +1,12 @@
---- A job object without a host: a clock that stands, a store in memory, a ledger of effects with the
---- states of core/work/effect.h, scripted HTTP. For tests of flows.
+--- A job object without a host: a clock that stands, a store in memory, a ledger of effects with
+--- the states of core/work/effect.h, scripted HTTP. For tests of flows.
 ---
 ---     local world = fake_job.world{http = function(request) return {status = 200, ...} end}
 ---     local ended = world:play(flow, {event = {...}, settings = {...}})
 ---     -- ended.done, ended.held (causes), ended.waits ({name=, ms=}) or ended.error
 ---
---- The fakes go into neap.http, neap.store, neap.log and neap.time while `play` runs, and out again.
+--- The fakes go into neap.http, neap.store, neap.log and neap.time while `play` runs, and out
+--- again.
 local errors = require("neap.errors")
 local json = require("neap.json")
 local support = require("sandbox_support")
@@ -114,7 +115,11 @@ local function resolve(effect, spec, doubt)
         end
         return confirm(effect, result)
     end
-    effect.state = doubt and not doubt.retryable and "refused" or "unsent"
+    if doubt and not doubt.retryable then
+        effect.state = "refused"
+        return nil, errors.new({kind = doubt.kind, message = doubt.message})
+    end
+    effect.state = "unsent"
     return nil, doubt or errors.new({kind = "network", message = "absent", retryable = true})
 end
 

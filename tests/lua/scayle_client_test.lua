@@ -1,4 +1,5 @@
---- The SCAYLE connector: errors and what may be asked again, identifiers, lenient reading, delegations.
+--- The SCAYLE connector: errors and what may be asked again, identifiers, lenient reading,
+--- delegations.
 local fake_job = require("fake_job") -- first: it makes the modules a runner lacks
 local client = require("connectors.scayle.client")
 local delegation = require("connectors.scayle.delegation")

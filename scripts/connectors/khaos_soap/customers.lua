@@ -146,7 +146,7 @@ function customers.read_import(answer)
     end
     local skipped = type(result) == "table" and client.list(result.CustomerSkipped)[1]
     local words = skipped and (skipped.SkipReason or "") or ""
-    return nil, errors.new({kind = "remote", maybe_sent = true,
+    return nil, errors.new({kind = skipped and "invalid" or "remote", maybe_sent = true,
         message = words ~= "" and words or "the reply names no customer",
         details = skipped and {skip_reason = words} or nil})
 end

@@ -3,7 +3,8 @@
 --- Khaos never imports a reference (ASSOCIATED_REF) twice, and tells by ExportOrderStatusEx
 --- whether it has one. The wording of a skip is not documented and may as well be the answer to a
 --- repeat, so a skip leaves the outcome open: the lookup decides, and the words are kept for the
---- person who must read them.
+--- person who must read them. A skip is of kind "invalid" (Khaos decided), a fault of kind "remote"
+--- (nobody knows whether it passes).
 local client = require("connectors.khaos_soap.client")
 local errors = require("neap.errors")
 local money = require("neap.money")
@@ -27,7 +28,7 @@ function orders.import_request(khaos, posting)
 end
 
 local function undecided(message, details)
-    return nil, errors.new({kind = "remote", message = message, maybe_sent = true,
+    return nil, errors.new({kind = details and "invalid" or "remote", message = message, maybe_sent = true,
         details = details})
 end
 

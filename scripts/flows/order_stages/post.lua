@@ -6,10 +6,15 @@ local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
 
+-- An answer of the web server before Khaos: it refuses our requests, not this order.
+local function is_web_server(err)
+    return err.status ~= nil and err.status >= 400 and not err.maybe_sent
+end
+
 -- Khaos's faults do not say whether they will pass, so a faulted import is tried again a few
 -- times before a person is asked; a skip is a decision of Khaos and is not.
 local function retry_fault(work, name, err)
-    if not (err.details and err.details.fault) then
+    if err.kind ~= "remote" or is_web_server(err) then
         return
     end
     for i = 1, work.settings.fault_retries do
@@ -19,8 +24,7 @@ end
 
 local function refuse(work, what, err)
     local words = err.message
-    if err.status and not (err.details and err.details.fault) and not err.maybe_sent
-        and err.status >= 400 then
+    if is_web_server(err) then
         support.check(work, "Khaos", nil, err)
     end
     support.hold(work, {{

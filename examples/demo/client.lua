@@ -1,0 +1,80 @@
+--- Fellside Outdoor, the demo merchant: sells in three countries on SCAYLE, runs on Khaos Control.
+--- Both far sides are the sandboxes of this repository; `neap demo` starts all of it.
+
+-- The demo's schedules are fast, so that a person sees something happen; a real client leaves them be.
+require("flows.orders").sweep_every(tonumber(var("SWEEP_EVERY_MS", "20000")))
+require("flows.khaos_mirror").every(tonumber(var("MIRROR_EVERY_MS", "3000")))
+
+local OPERATIONS = "operations@fellside.example"
+local CATALOGUE = "catalogue@fellside.example"
+local FINANCE = "finance@fellside.example"
+local CONSULTANT = "integration@fellside.example"
+
+return {
+    name = "demo",
+    live_from = "2026-01-01T00:00:00Z",
+    zone = "Europe/London",
+
+    connections = {
+        scayle = {
+            base_url = var("SCAYLE_URL", "http://127.0.0.1:8080/scayle/api/admin/v1"),
+            headers = {["X-Access-Token"] = secret("SCAYLE_TOKEN")},
+            rate_per_s = 15, -- ordersRead: 1000 a minute
+            rate_burst = 100,
+        },
+        khaos = {
+            base_url = var("KHAOS_URL", "http://127.0.0.1:8080/khaos"),
+            max_concurrent = 4,
+            -- How long an import may go on in Khaos after its reply was lost.
+            settle_ms = tonumber(var("KHAOS_SETTLE_MS", "500")),
+        },
+    },
+
+    -- SCAYLE sends both with the same account.
+    auth = {
+        delegation = {user = "scayle", password = secret("DELEGATION_PASSWORD")},
+        webhook = {user = "scayle", password = secret("DELEGATION_PASSWORD")},
+    },
+
+    owners = {
+        default = OPERATIONS,
+        unknown_stock_code = CATALOGUE,
+        totals_do_not_tie = FINANCE,
+        posted_total_differs = FINANCE,
+        unmapped_payment = FINANCE,
+        unmapped_market = CONSULTANT,
+        unmapped_tax = CONSULTANT,
+        unmapped_shipping = CONSULTANT,
+        unmapped_promotion = CONSULTANT,
+        unmapped_fee = CONSULTANT,
+        connection_refused = CONSULTANT,
+        script_error = CONSULTANT,
+    },
+
+    retry = {
+        initial_ms = tonumber(var("RETRY_MS", "500")),
+        max_ms = 10000,
+    },
+
+    flows = {
+        orders = {use = "flows.orders", settings = {
+            merchant_key = "fellside",
+            shops = {
+                {shop_key = "fo", country = "GB", shop_country_id = "1412"},
+                {shop_key = "fo", country = "DE", shop_country_id = "1415"},
+                {shop_key = "fo", country = "IE", shop_country_id = "1421"},
+            },
+            despatch_promise_hours = 48,
+            delegation_grace_ms = tonumber(var("DELEGATION_GRACE_MS", "60000")),
+            fault_wait_ms = tonumber(var("FAULT_WAIT_MS", "1000")),
+            mappings = {
+                companies = require("mappings.companies"),
+                tax = require("mappings.tax"),
+                shipping = require("mappings.shipping"),
+                payments = require("mappings.payments"),
+                promotions = require("mappings.promotions"),
+            },
+        }},
+        khaos_mirror = {use = "flows.khaos_mirror"},
+    },
+}
