@@ -45,7 +45,7 @@ static const char *colour_of(const struct demo *d, const char *kind)
         const char *kind;
         const char *colour;
     } COLOURS[] = {{"held", "\x1b[33m"}, {"failed", "\x1b[31m"}, {"released", "\x1b[36m"},
-                   {"posted", "\x1b[32m"}, {"confirmed", "\x1b[32m"}};
+                   {"post", "\x1b[32m"}, {"acknowledge", "\x1b[32m"}};
     for (size_t i = 0; d->has_colour && i < sizeof(COLOURS) / sizeof(COLOURS[0]); i++) {
         if (strcmp(COLOURS[i].kind, kind) == 0) {
             return COLOURS[i].colour;
@@ -56,11 +56,14 @@ static const char *colour_of(const struct demo *d, const char *kind)
 
 static void print_line(const struct demo *d, const char *key, const struct timeline_entry *entry)
 {
-    static const char *const QUIET[] = {"http", "step", "woken", "sleep", "schedule"};
-    for (size_t i = 0; i < sizeof(QUIET) / sizeof(QUIET[0]); i++) {
-        if (strcmp(entry->kind, QUIET[i]) == 0) {
-            return;
-        }
+    static const char *const TOLD[] = {"accepted", "post",  "acknowledge", "held",
+                                       "released", "retry", "failed",      "dead"};
+    size_t k = 0;
+    while (k < sizeof(TOLD) / sizeof(TOLD[0]) && strcmp(TOLD[k], entry->kind) != 0) {
+        k++;
+    }
+    if (k == sizeof(TOLD) / sizeof(TOLD[0]) || strstr(entry->text, ".notice") != NULL) {
+        return;
     }
     if (strncmp(key, "order:", 6) != 0) {
         return;
@@ -69,7 +72,7 @@ static void print_line(const struct demo *d, const char *key, const struct timel
     json_format_instant(clock_wall_ms(d->host->clock), at);
     const char *colour = colour_of(d, entry->kind);
     const char *number = strrchr(key, ':') + 1;
-    printf("%.8s  order %-8s %s%-10s%s %s\n", at + 11, number, colour, entry->kind,
+    printf("%.8s  order %-8s %s%-11s%s %s\n", at + 11, number, colour, entry->kind,
            colour[0] == '\0' ? "" : "\x1b[0m", entry->text);
 }
 

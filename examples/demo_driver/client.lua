@@ -1,12 +1,16 @@
---- Plays the demonstration: places the orders, mends one problem as a person would, and compares the books
---- of both sandboxes at the end. It knows nothing of the client under test.
+--- Plays the demonstration: places the orders, mends one problem as a person would, and compares
+--- the books of both sandboxes at the end. It knows nothing of the client under test.
 
 return {
     name = "driver",
     live_from = "2020-01-01T00:00:00Z",
     connections = {
-        scayle_control = { base_url = var("SCAYLE_CONTROL_URL", "http://127.0.0.1:8080/scayle/_control") },
-        khaos_control = { base_url = var("KHAOS_CONTROL_URL", "http://127.0.0.1:8080/khaos/_control") },
+        scayle_control = {
+            base_url = var("SCAYLE_CONTROL_URL", "http://127.0.0.1:8080/scayle/_control"),
+        },
+        khaos_control = {
+            base_url = var("KHAOS_CONTROL_URL", "http://127.0.0.1:8080/khaos/_control"),
+        },
     },
     flows = {
         play = {
@@ -15,6 +19,7 @@ return {
                 count = tonumber(var("DEMO_ORDERS", "30")),
                 seed = tonumber(var("DEMO_SEED", "1")),
                 interval_ms = tonumber(var("DEMO_INTERVAL_MS", "150")),
+                look_ms = tonumber(var("DEMO_LOOK_MS", "400")),
             },
         },
     },

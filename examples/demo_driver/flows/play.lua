@@ -1,13 +1,12 @@
---- The script of the demonstration. Its lines of kind "demo" are printed as they are; "demo.books" carries
---- the comparison of both ledgers, for the summary.
+--- The script of the demonstration. Lines of kind "demo" are printed as they are; "demo.books"
+--- carries the comparison of both ledgers, for the summary.
 
 local errors = require("neap.errors")
 local http = require("neap.http")
 local json = require("neap.json")
 
-local LOOK_MS = 400
 local LOOKS = 200
-local MEND_AFTER = 6 -- looks between seeing an unknown stock code and creating it
+local MEND_AFTER = 8 -- looks between the last order and the creation of the unknown stock code
 
 local function call(connection, method, path, body)
     local answer = errors.check(http.request({
@@ -65,7 +64,8 @@ local function missing(expect, entry, copies, books)
     local difference = math.abs(copies[1].totals.gross - entry.total_minor)
     books.pennies = books.pennies + difference
     books.posted = books.posted + 1
-    books.slowest_posting_ms = math.max(books.slowest_posting_ms, copies[1].created_ms - entry.placed_ms)
+    local took_ms = copies[1].imported_ms - entry.placed_ms
+    books.slowest_posting_ms = math.max(books.slowest_posting_ms, took_ms)
     if difference ~= 0 then
         return ("Khaos says %d, SCAYLE %d"):format(copies[1].totals.gross, entry.total_minor)
     end
@@ -74,7 +74,7 @@ local function missing(expect, entry, copies, books)
     end
 end
 
-local function compare(mended)
+local function compare()
     local expected = call("scayle_control", "GET", "/expectations")
     local entries = by_order(call("scayle_control", "GET", "/ledger").orders)
     local copies = khaos_orders()
@@ -85,28 +85,42 @@ local function compare(mended)
     }
     for _, order in ipairs(expected.orders) do
         local expect = order.expect
-        if mended and expect == "held:unknown_stock_code" then
-            expect = "posted"
+        if expect == "held:unknown_stock_code" then
+            expect = "posted" -- the code was created meanwhile
         end
-        local what = missing(expect, entries[order.order_id], copies["SC" .. order.order_id] or {}, books)
+        local found = copies["SC" .. order.order_id] or {}
+        local what = missing(expect, entries[order.order_id], found, books)
         if what then
             table.insert(books.open, ("%d: %s"):format(order.order_id, what))
         end
         if expect ~= "posted" then
-            table.insert(books.held, { order = tostring(order.order_id), cause = expect:sub(#"held:" + 1) })
+            table.insert(books.held, {
+                order = tostring(order.order_id),
+                cause = expect:sub(#"held:" + 1),
+            })
         end
     end
     return books
 end
 
-local function mend(job, skus)
+-- What a person would do about the unknown stock code.
+local function create_codes()
+    local skus = call("scayle_control", "GET", "/expectations").missing_skus
     for _, sku in ipairs(skus) do
-        job:step("create " .. sku, function()
-            call("khaos_control", "POST", "/stock", { code = sku, level = 50 })
-            return true
-        end)
+        call("khaos_control", "POST", "/stock", { code = sku, level = 50 })
     end
-    job:note("demo", "somebody creates " .. table.concat(skus, ", ") .. " in Khaos: what waits goes on by itself")
+    return skus
+end
+
+local function mend(job)
+    job:step("mend", function()
+        local skus = create_codes()
+        if #skus > 0 then
+            job:note("demo", ("somebody creates %s in Khaos: what waits for it goes on by itself")
+                :format(table.concat(skus, ", ")))
+        end
+        return skus
+    end)
 end
 
 local function run(job)
@@ -116,27 +130,17 @@ local function run(job)
             seed = settings.seed, count = settings.count, interval_ms = settings.interval_ms,
         })
     end)
-    local mended = false
+    local play_ms = settings.count * settings.interval_ms
+    job:sleep("all placed", play_ms + MEND_AFTER * settings.look_ms)
+    mend(job)
     for look = 1, LOOKS do
-        job:sleep("look " .. look, LOOK_MS)
-        local last_placed = look * LOOK_MS > settings.count * settings.interval_ms
-        if last_placed and look > settings.count * settings.interval_ms // LOOK_MS + MEND_AFTER then
-            if not mended then
-                local skus = job:step("missing codes", function()
-                    return call("scayle_control", "GET", "/expectations").missing_skus
-                end)
-                if #skus > 0 then
-                    mend(job, skus)
-                end
-                mended = true
-            end
-            local books = compare(mended)
-            if books.received >= settings.count and #books.open == 0 then
-                job:note("demo.books", "the books of both sides agree", books)
-                return
-            elseif look == LOOKS then
-                job:note("demo.books", "the books of both sides do not agree", books)
-            end
+        job:sleep("look " .. look, settings.look_ms)
+        local books = compare()
+        local is_settled = books.received >= settings.count and #books.open == 0
+        if is_settled or look == LOOKS then
+            local words = is_settled and "the books agree" or "the books do not agree"
+            job:note("demo.books", words, books)
+            return
         end
     end
 end
@@ -144,7 +148,6 @@ end
 return {
     name = "play",
     version = 1,
-    schema = nil,
     triggers = { { kind = "schedule", name = "begin", every_ms = 24 * 3600 * 1000 } },
     run = run,
 }
