@@ -47,10 +47,6 @@ check:
 asan:
 	@$(MAKE) --no-print-directory -s -j2 MODE=asan ERR=1 unit
 
-## make bench      a table of ratios to the bare floor; asserts nothing
-bench:
-	@tests/bench/run.sh
-
 ## make container  build the image with podman or buildah
 container:
 	@podman build -t neap -f Containerfile . 2>/dev/null || buildah build -t neap -f Containerfile .

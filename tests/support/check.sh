@@ -35,12 +35,14 @@ as_program "$stages/lint" "tests/support/lint.sh"
 as_program "$stages/lua" "build/neap test --lua tests/lua/*_test.lua"
 as_program "$stages/lua_asan" "build/asan/neap test --lua tests/lua/*_test.lua"
 as_program "$stages/fuzz" "make -s fuzz-regression"
+as_program "$stages/examples" "tests/support/examples.sh"
 as_program "$stages/integration" "tests/integration/run.sh"
 
 stage "lint" "$tap" "$stages/lint"
 stage "build with gcc" build debug
 stage "unit tests" make -s -j2 MODE=debug ERR=1 unit
 stage "Lua tests" "$tap" "$stages/lua"
+stage "examples" "$tap" "$stages/examples"
 stage "integration tests" "$tap" "$stages/integration"
 stage "build with sanitizers" build asan
 stage "unit tests, sanitizers" make -s -j2 MODE=asan ERR=1 unit

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Examples are tests: each client is checked and its cases are run, a new client is made and tested, and the
+# demonstration is played. Output is TAP.
+set -u
+cd "$(dirname "$0")/../.."
+neap=${NEAP_BINARY:-build/neap}
+count=0
+failed=0
+
+try() { # sentence, command...
+    count=$((count + 1))
+    local sentence=$1
+    shift
+    if "$@" >"$log" 2>&1; then
+        echo "ok $count - $sentence"
+    else
+        failed=$((failed + 1))
+        tail -n 30 "$log" | sed 's/^/# /'
+        echo "not ok $count - $sentence"
+    fi
+}
+
+log=$(mktemp)
+folder=$(mktemp -d)
+secrets=examples/demo/secrets
+for client in examples/demo examples/demo_driver examples/sandbox/scayle examples/sandbox/khaos; do
+    try "$client passes neap check" "$neap" check "$client" --secrets "$secrets"
+done
+try "examples/demo passes its golden cases" "$neap" test examples/demo
+try "neap new makes a client" "$neap" new "$folder/acme"
+try "the new client passes neap check" "$neap" check "$folder/acme"
+try "the new client passes its golden cases" "$neap" test "$folder/acme"
+try "the demonstration ends with every order where it should be" "$neap" demo --once
+rm -rf "$folder" "$log"
+echo "1..$count"
+[ "$failed" -eq 0 ]
