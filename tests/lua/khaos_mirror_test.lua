@@ -54,6 +54,9 @@ local function filling(t)
         -- 10:03 UTC is 11:03 in London; 90 minutes before is 09:33.
         t.matches(asked[2].body, "2026%-05%-04T09:33:00")
     end)
+end
+
+local function details(t)
     t.case("a changed code is looked at: a discontinued one is not for orders", function()
         local world, khaos = khaos_sandbox.world()
         refresh(world)
@@ -113,5 +116,6 @@ end
 
 return function(t)
     filling(t)
+    details(t)
     matching(t)
 end

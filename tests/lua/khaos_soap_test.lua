@@ -31,10 +31,12 @@ local MULTIREF = envelope([[<n:ImportOrdersResponse xmlns:n="u"><return href="#1
 <item href="#2"/></OrderImport></T>
 <T id="2"><SalesOrderCode>SO1</SalesOrderCode><URN>FENN003</URN></T>]])
 local SKIPPED = envelope([[<n:ImportOrdersResponse xmlns:n="u"><return>
-<ImportedCount>0</ImportedCount><OrderImport i:type="S:Array"/><OrderSkipped i:type="S:Array"><item><OrderRef>SC1</OrderRef>
+<ImportedCount>0</ImportedCount><OrderImport i:type="S:Array"/><OrderSkipped i:type="S:Array">
+<item><OrderRef>SC1</OrderRef>
 <SkipReason>no such courier</SkipReason></item></OrderSkipped></return></n:ImportOrdersResponse>]])
 local FAULT = envelope([[<E:Fault><faultcode>E:Client</faultcode>
-<faultstring>no database</faultstring><faultactor>EDatabaseError</faultactor><detail><n:EWebServiceError xmlns:n="urn:WebServiceP">
+<faultstring>no database</faultstring><faultactor>EDatabaseError</faultactor>
+<detail><n:EWebServiceError xmlns:n="urn:WebServiceP">
 <ExceptionClassName>EDatabaseError</ExceptionClassName></n:EWebServiceError></detail></E:Fault>]])
 local LOOP = envelope([[<n:ImportOrdersResponse xmlns:n="u"><return href="#1"/>
 </n:ImportOrdersResponse><T id="1"><OrderImport href="#1"/></T>]])
@@ -199,6 +201,9 @@ local function service(t)
             t.equal(err.maybe_sent, true)
         end)
     end)
+end
+
+local function stock_service(t)
     t.case("stock codes are listed and exported, unknown ones are absent", function()
         local world = khaos_sandbox.world()
         world:with(function()
@@ -213,7 +218,8 @@ local function service(t)
 end
 
 local NESTED = [[<STOCK_ITEMS><STOCK_ITEM><STOCK_CODE>TEE</STOCK_CODE>
-<DISCONTINUED>0</DISCONTINUED><SCS><STYLE><STYLE><SCS_ITEM><STOCK_CODE>TEE-M</STOCK_CODE><VAT_RATE>20</VAT_RATE></SCS_ITEM></STYLE>
+<DISCONTINUED>0</DISCONTINUED><SCS><STYLE><STYLE>
+<SCS_ITEM><STOCK_CODE>TEE-M</STOCK_CODE><VAT_RATE>20</VAT_RATE></SCS_ITEM></STYLE>
 <SCS_ITEM><STOCK_CODE>TEE-L</STOCK_CODE><DISCONTINUED>-1</DISCONTINUED></SCS_ITEM></STYLE></SCS>
 </STOCK_ITEM></STOCK_ITEMS>]]
 
@@ -241,6 +247,7 @@ return function(t)
     broken_answers(t)
     documents(t)
     service(t)
+    stock_service(t)
     nested_stock(t)
     t.case("the connector says what only a person or an add-on can do", function()
         local able = client.new({add_ons = {"cancel_order"}}).capabilities

@@ -111,6 +111,9 @@ local function accepting(t)
         t.equal(delegate(s, "{}").events or "none", "none")
         t.equal(delegate(s, [[{"orderId":"204417"}]]).events[1].key, KEY)
     end)
+end
+
+local function accepting_others(t)
     t.case("another merchant's delegation has a key of its own and is never posted", function()
         local s = scene(t)
         local body = DELEGATION:gsub("fellside", "other")
@@ -162,6 +165,9 @@ local function posting(t)
         is_done(t, play(s, "order.found", json.encode({order_id = "204417", shop_key = "fo"})))
         t.equal({imports(s), #s.scayle.references, #s.world:sent("NS1:ImportCompany")}, {1, 1, 1})
     end)
+end
+
+local function posting_without_delegation(t)
     t.case("an order seen without its delegation waits for it, then is posted", function()
         local s = scene(t)
         local ended, waits = play(s, "order.found",
@@ -208,6 +214,9 @@ local function ending(t)
         is_done(t, play(s))
         t.equal({imports(s), s.world.exceptions["before_live_from 204417"] ~= nil}, {0, true})
     end)
+end
+
+local function refused_reads(t)
     t.case("an order that SCAYLE does not show is asked for again, then held", function()
         local s = scene(t)
         s.scayle.order = nil
@@ -250,6 +259,9 @@ local function causes(t)
         s.world.store.put("khaos_codes", "FO-JKT-1042-M", {discontinued = true})
         t.equal(play(s).held[1].message, "Stock code FO-JKT-1042-M is discontinued in Khaos")
     end)
+end
+
+local function several_causes(t)
     t.case("all causes come at once", function()
         local s = scene(t)
         s.scayle.order.items[1].variant.referenceKey = "FO-NOPE"
@@ -307,6 +319,9 @@ local function trouble(t)
         is_done(t, play(s))
         t.equal(imports(s), 2)
     end)
+end
+
+local function refusals(t)
     t.case("what Khaos skips is held with its words", function()
         local s = scene(t)
         s.settings.mappings.companies["1412"].brand = "Nobody"
@@ -400,6 +415,9 @@ local function sweeping(t)
         t.equal({asked, s.world.store.get("order_watermark", "sweep") ~= nil},
             {{"first", "p2"}, true})
     end)
+end
+
+local function stuck(t)
     t.case("an order accepted and not posted for too long is told once", function()
         local s = scene(t)
         s.scayle.list = function()
@@ -428,10 +446,16 @@ end
 
 return function(t)
     accepting(t)
+    accepting_others(t)
     posting(t)
+    posting_without_delegation(t)
     ending(t)
+    refused_reads(t)
     causes(t)
+    several_causes(t)
     trouble(t)
+    refusals(t)
     sweeping(t)
+    stuck(t)
     replacing(t)
 end

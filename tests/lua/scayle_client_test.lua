@@ -153,8 +153,8 @@ local function notices(t)
     t.case("both envelopes give the same notice", function()
         for _, head in ipairs({[["meta":{"xRequestId":"r"},"version":2,]],
             [["locale":{"appId":1,"countryCode":"GBR"},]]}) do
-            local notice = assert(delegation.notice([[{"key":"k1","type":"order-confirmed",]] .. head
-                .. payload .. "}"))
+            local body = [[{"key":"k1","type":"order-confirmed",]] .. head .. payload .. "}"
+            local notice = assert(delegation.notice(body))
             t.equal({notice.id, notice.order_id, notice.shop_id, notice.merchants[1]},
                 {"k1", "204417", "1412", "us"})
         end
