@@ -1,0 +1,69 @@
+--- The client of the integration tests: the demo's mappings, every wait short. neap.py copies this
+--- file and examples/demo/mappings into a folder of the test's own.
+
+local function number(name, default)
+    return tonumber(var(name, tostring(default)))
+end
+
+require("flows.orders").sweep_every(number("SWEEP_MS", 1000))
+require("flows.khaos_mirror").every(number("MIRROR_MS", 500))
+
+local khaos = {connection = "khaos", zone = "Europe/London"}
+
+return {
+    name = "demo",
+    live_from = "2020-01-01T00:00:00Z",
+    zone = "Europe/London",
+    connections = {
+        scayle = {
+            base_url = var("SCAYLE_URL", "http://127.0.0.1:9/scayle/api/admin/v1"),
+            headers = {["X-Access-Token"] = "sandbox-token"},
+            timeout_ms = number("TIMEOUT_MS", 2000),
+            breaker_failures = number("BREAKER_FAILURES", 5),
+            breaker_cool_ms = number("BREAKER_COOL_MS", 200),
+            settle_ms = 50,
+        },
+        khaos = {
+            base_url = var("KHAOS_URL", "http://127.0.0.1:9/khaos"),
+            timeout_ms = number("TIMEOUT_MS", 2000),
+            breaker_failures = number("BREAKER_FAILURES", 5),
+            breaker_cool_ms = number("BREAKER_COOL_MS", 200),
+            max_concurrent = 4,
+            settle_ms = 50,
+        },
+    },
+    auth = {
+        delegation = {user = "scayle", password = "sandbox"},
+        webhook = {user = "scayle", password = "sandbox"},
+    },
+    owners = {default = "operations", unknown_stock_code = "merchandising"},
+    retry = {initial_ms = 50, max_ms = number("RETRY_MAX_MS", 300)},
+    flows = {
+        orders = {
+            use = "flows.orders",
+            settings = {
+                shops = {
+                    {shop_key = "fo", country = "GB", shop_country_id = "1412"},
+                    {shop_key = "fo", country = "DE", shop_country_id = "1415"},
+                    {shop_key = "fo", country = "IE", shop_country_id = "1421"},
+                    {shop_key = "fo", country = "CH", shop_country_id = "1430"},
+                },
+                merchant_key = "fellside",
+                khaos = khaos,
+                delegation_grace_ms = number("GRACE_MS", 60000),
+                missing_order_wait_ms = 200,
+                read_back_wait_ms = 200,
+                fault_wait_ms = 100,
+                despatch_promise_hours = 48,
+                mappings = {
+                    companies = require("mappings.companies"),
+                    tax = require("mappings.tax"),
+                    shipping = require("mappings.shipping"),
+                    payments = require("mappings.payments"),
+                    promotions = require("mappings.promotions"),
+                },
+            },
+        },
+        mirror = {use = "flows.khaos_mirror", settings = {khaos = khaos}},
+    },
+}
