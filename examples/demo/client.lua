@@ -1,7 +1,8 @@
 --- Fellside Outdoor, the demo merchant: sells in three countries on SCAYLE, runs on Khaos Control.
 --- Both far sides are the sandboxes of this repository; `neap demo` starts all of it.
 
--- The demo's schedules are fast, so that a person sees something happen; a real client leaves them be.
+-- The demo's schedules are fast, so that a person sees something happen; a real client leaves
+-- them be.
 require("flows.orders").sweep_every(tonumber(var("SWEEP_EVERY_MS", "20000")))
 require("flows.khaos_mirror").every(tonumber(var("MIRROR_EVERY_MS", "3000")))
 
