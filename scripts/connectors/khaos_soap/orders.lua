@@ -28,8 +28,8 @@ function orders.import_request(khaos, posting)
 end
 
 local function undecided(message, details)
-    return nil, errors.new({kind = details and "invalid" or "remote", message = message, maybe_sent = true,
-        details = details})
+    return nil, errors.new({kind = details and "invalid" or "remote", message = message,
+        maybe_sent = true, details = details})
 end
 
 --- What the reply to import_request says.
