@@ -23,6 +23,7 @@ struct generation {
     int settings_ref;                  /* flow index + 1 -> settings */
     int handlers_ref;                  /* route index + 1 -> handle */
     bool is_loading;                   /* secret() and var() answer */
+    size_t problems;                   /* told to on_problem */
     uint64_t disk_hash;
     struct job_run *runs;
 };
@@ -86,13 +87,28 @@ static void set_global(lua_State *L, const char *name, lua_CFunction fn, struct 
     lua_pop(L, 1);
 }
 
-/* Joins the messages (a list at the top) and raises. */
-static int raise_messages(lua_State *L)
+static void tell_problem(struct generation *g, const char *text)
+{
+    g->problems++;
+    g->options.on_problem(g->options.arg, text);
+}
+
+/* Joins the messages (a list at the top) and raises, or tells each and raises nil. */
+static int raise_messages(lua_State *L, struct generation *g)
 {
     luaL_Buffer text;
     int list = lua_gettop(L);
-    luaL_buffinit(L, &text);
     lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+    for (lua_Integer i = 1; g->options.on_problem != NULL && i <= count; i++) {
+        lua_rawgeti(L, list, i);
+        tell_problem(g, luaL_tolstring(L, -1, NULL));
+        lua_pop(L, 2);
+    }
+    if (g->options.on_problem != NULL) {
+        lua_pushnil(L);
+        return lua_error(L);
+    }
+    luaL_buffinit(L, &text);
     for (lua_Integer i = 1; i <= count; i++) {
         luaL_addstring(&text, i == 1 ? "" : "; ");
         lua_rawgeti(L, list, i);
@@ -103,7 +119,7 @@ static int raise_messages(lua_State *L)
 }
 
 /* Replaces the settings at the top by what the flow's schema makes of them. stack: flow, settings */
-static void check_settings(lua_State *L, const char *name)
+static void check_settings(lua_State *L, struct generation *g, const char *name)
 {
     lua_getfield(L, -2, "schema");
     if (lua_isnil(L, -1)) {
@@ -117,7 +133,7 @@ static void check_settings(lua_State *L, const char *name)
     lua_pushfstring(L, "client.lua: flows.%s.settings", name);
     lua_call(L, 3, 2);
     if (!lua_toboolean(L, -2)) {
-        raise_messages(L);
+        raise_messages(L, g);
     }
     lua_pop(L, 2);
     lua_getfield(L, -1, "with_defaults");
@@ -159,11 +175,36 @@ static void load_flow(lua_State *L, struct generation *g, size_t i)
         lua_pop(L, 1);
         lua_newtable(L);
     }
-    check_settings(L, f->name);
+    check_settings(L, g, f->name);
     run_selftest(L);
     lua_rawseti(L, 3, (lua_Integer)i + 1);
     lua_getfield(L, -1, "run");
     lua_rawseti(L, 2, (lua_Integer)i + 1);
+    lua_settop(L, 4);
+}
+
+/* As load_flow, telling what it raises. stack: generation, flow, the four tables of load_flow */
+static int load_flow_alone(lua_State *L)
+{
+    struct generation *g = lua_touserdata(L, 1);
+    size_t i = (size_t)lua_tointeger(L, 2);
+    lua_remove(L, 1);
+    lua_remove(L, 1);
+    load_flow(L, g, i);
+    return 0;
+}
+
+static void check_flow(lua_State *L, struct generation *g, size_t i)
+{
+    lua_pushcfunction(L, load_flow_alone);
+    lua_pushlightuserdata(L, g);
+    lua_pushinteger(L, (lua_Integer)i);
+    for (int table = 1; table <= 4; table++) {
+        lua_pushvalue(L, table);
+    }
+    if (lua_pcall(L, 6, 0, 0) != LUA_OK && !lua_isnil(L, -1)) {
+        tell_problem(g, luaL_tolstring(L, -1, NULL));
+    }
     lua_settop(L, 4);
 }
 
@@ -179,7 +220,14 @@ static int load_all(lua_State *L)
     lua_newtable(L);
     lua_newtable(L);
     for (size_t i = 0; i < g->manifest.flow_count; i++) {
-        load_flow(L, g, i);
+        if (g->options.on_problem == NULL) {
+            load_flow(L, g, i);
+        } else {
+            check_flow(L, g, i);
+        }
+    }
+    if (g->problems > 0) {
+        luaL_error(L, "%d problems", (int)g->problems);
     }
     g->handlers_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     g->settings_ref = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -30,6 +30,11 @@ struct generation_options {
     /* The text of a secret or variable: 0, or ERROR_NOT_FOUND. Called while the manifest loads. */
     int (*find_secret)(void *arg, const char *name, struct buf *out);
     int (*find_variable)(void *arg, const char *name, struct buf *out);
+    /*
+     * For checking: told of each problem on its own, the loading goes on past those of one flow, and then
+     * fails. NULL: the first problem ends it. Called from inside Lua: it must not raise.
+     */
+    void (*on_problem)(void *arg, const char *text);
     void *arg;
 };
 

@@ -320,6 +320,22 @@ static char *real_root(const char *folder)
     return folder == NULL ? NULL : realpath(folder, NULL);
 }
 
+/* Folders that are not there are left out. */
+static char **real_roots(const char *const *folders)
+{
+    size_t count = 0;
+    while (folders != NULL && folders[count] != NULL) {
+        count++;
+    }
+    char **roots = xcalloc(count + 1, sizeof(*roots));
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        roots[kept] = real_root(folders[i]);
+        kept += roots[kept] == NULL ? 0 : 1;
+    }
+    return roots;
+}
+
 static unsigned read_stress(void)
 {
     const char *text = getenv("NEAP_GC_STRESS");
@@ -339,6 +355,7 @@ struct vm *vm_new(const struct vm_options *options, struct error *err)
     vm->client_name = xstrdup(options->client_name == NULL ? "client" : options->client_name);
     vm->client_root = real_root(options->client_folder);
     vm->scripts_root = real_root(options->scripts_folder);
+    vm->more_roots = real_roots(options->more_folders);
     vm->job_left_us = INT64_MAX;
     vm->budget.what = "";
     vm->files_hash = 14695981039346656037u; /* FNV-1a's offset */
@@ -381,6 +398,10 @@ void vm_free(struct vm *vm)
     free(vm->client_name);
     free(vm->client_root);
     free(vm->scripts_root);
+    for (size_t i = 0; vm->more_roots[i] != NULL; i++) {
+        free(vm->more_roots[i]);
+    }
+    free(vm->more_roots);
     free(vm);
 }
 

@@ -42,6 +42,7 @@ struct vm_options {
     const char *client_name;        /* shown in messages */
     const char *client_folder;      /* first root of require; NULL: none */
     const char *scripts_folder;     /* second root of require; NULL: none */
+    const char *const *more_folders;/* roots of require between the two, for tests; ends with NULL */
     const struct vm_module *modules;/* borrowed; ends with a NULL name; may be NULL */
     struct watchdog *watchdog;      /* borrowed; may be NULL */
     struct vm_limits limits;
@@ -102,5 +103,8 @@ void vm_run_client_file(lua_State *L, const char *file);
 
 /* Inside Lua: as the script's own require. Raises. [-0, +1] */
 void vm_require(lua_State *L, const char *name);
+
+/* Inside Lua, for tests: require(name) gives the value at the top from now on. May raise. [-1, +0] */
+void vm_set_loaded(lua_State *L, const char *name);
 
 #endif

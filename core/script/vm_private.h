@@ -28,6 +28,7 @@ struct vm {
     char *client_name;
     char *client_root;  /* real paths, NULL when there is none */
     char *scripts_root;
+    char **more_roots;  /* ends with NULL; or NULL */
 
     size_t memory_used;
     unsigned stress_every; /* NEAP_GC_STRESS: each n-th allocation first collects everything */

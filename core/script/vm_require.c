@@ -135,6 +135,12 @@ static bool load_from_roots(lua_State *L, const char *relative, bool is_host_onl
         load_file(L, path, relative);
         return true;
     }
+    for (size_t i = 0; !is_host_only && vm->more_roots[i] != NULL; i++) {
+        if (find_below(vm->more_roots[i], relative, path)) {
+            load_file(L, path, relative);
+            return true;
+        }
+    }
     if (find_below(vm->scripts_root, relative, path)) {
         snprintf(shown, sizeof(shown), "scripts/%s", relative);
         load_file(L, path, shown);
@@ -209,6 +215,14 @@ void vm_require_host(lua_State *L, const char *name)
     char cache_name[NAME_MAX_BYTES + 8];
     snprintf(cache_name, sizeof(cache_name), "host:%s", name);
     require_as(L, name, cache_name, true);
+}
+
+void vm_set_loaded(lua_State *L, const char *name)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
 }
 
 void vm_run_client_file(lua_State *L, const char *file)
