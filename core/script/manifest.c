@@ -52,6 +52,7 @@ void manifest_free(struct manifest *m)
     free(m->flows);
     free(m->routes);
     free(m->schedules);
+    free(m->timings);
     memset(m, 0, sizeof(*m));
 }
 
@@ -436,9 +437,26 @@ static bool is_plain_name(const char *name)
     return size > 0 && name[size] == '\0';
 }
 
+/* How often one schedule of the flow read last runs here. */
+static void read_timing(struct reading *r, const char *name)
+{
+    static const char *const known[] = {"every_ms", "cron", "zone", NULL};
+    struct manifest *m = r->m;
+    check_keys(r, known);
+    m->timings = xrealloc(m->timings, (m->timing_count + 1) * sizeof(*m->timings));
+    struct manifest_schedule *t = &m->timings[m->timing_count];
+    memset(t, 0, sizeof(*t));
+    m->timing_count++;
+    t->flow = m->flow_count - 1;
+    t->name = name;
+    t->every_ms = read_integer(r, "every_ms", 0, SCHEDULE_EVERY_MIN_MS);
+    t->cron = read_text(r, "cron", NULL);
+    t->zone = read_text(r, "zone", "UTC");
+}
+
 static void read_flow_entry(struct reading *r, const char *name)
 {
-    static const char *const known[] = {"use", "settings", "retry", NULL};
+    static const char *const known[] = {"use", "settings", "retry", "schedules", NULL};
     struct manifest *m = r->m;
     size_t outer;
     check_keys(r, known);
@@ -455,6 +473,7 @@ static void read_flow_entry(struct reading *r, const char *name)
         leave(r, outer); /* only that it is a table: its schema belongs to the flow */
     }
     read_retry(r, &f->retry, &f->has_retry);
+    each_entry(r, "schedules", read_timing);
 }
 
 static void read_live_from(struct reading *r)
@@ -526,6 +545,40 @@ static void read_route(struct reading *r, size_t flow, int handlers)
     lua_rawseti(r->L, handlers, (lua_Integer)m->route_count);
 }
 
+/* The client's own timing of this schedule, if it gives one. */
+static void take_timing(struct manifest *m, struct manifest_schedule *s)
+{
+    for (size_t i = 0; i < m->timing_count; i++) {
+        struct manifest_schedule *t = &m->timings[i];
+        if (t->flow == s->flow && strcmp(t->name, s->name) == 0) {
+            s->every_ms = t->every_ms;
+            s->cron = t->cron;
+            s->zone = t->zone;
+        }
+    }
+}
+
+static bool has_schedule(const struct manifest *m, const struct manifest_schedule *timing)
+{
+    for (size_t i = 0; i < m->schedule_count; i++) {
+        if (m->schedules[i].flow == timing->flow &&
+            strcmp(m->schedules[i].name, timing->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_timings(struct reading *r, size_t flow)
+{
+    for (size_t i = 0; i < r->m->timing_count; i++) {
+        if (r->m->timings[i].flow == flow && !has_schedule(r->m, &r->m->timings[i])) {
+            raise_at(r, "", "the manifest times a schedule \"%s\", which this flow does not have",
+                     r->m->timings[i].name);
+        }
+    }
+}
+
 static void read_schedule(struct reading *r, size_t flow)
 {
     static const char *const known[] = {"kind", "name", "every_ms", "cron", "zone", NULL};
@@ -540,6 +593,7 @@ static void read_schedule(struct reading *r, size_t flow)
     s->every_ms = read_integer(r, "every_ms", 0, SCHEDULE_EVERY_MIN_MS);
     s->cron = read_text(r, "cron", NULL);
     s->zone = read_text(r, "zone", "UTC");
+    take_timing(m, s);
     struct schedule_spec spec = {m->flows[flow].name, s->name, s->every_ms, s->cron, s->zone};
     struct error err;
     error_clear(&err);
@@ -620,6 +674,7 @@ void manifest_read_flow(lua_State *L, struct manifest *m, size_t flow, int handl
         lua_pop(L, 1);
     }
     read_triggers(&r, flow, handlers);
+    check_timings(&r, flow);
 }
 
 /* ---- Looking up --------------------------------------------------------------------------------- */

@@ -66,6 +66,8 @@ struct manifest {
     size_t route_count;
     struct manifest_schedule *schedules;
     size_t schedule_count;
+    struct manifest_schedule *timings; /* private: what `flows.*.schedules` says, by flow and name */
+    size_t timing_count;
     char **texts; /* private: everything the pointers above point to */
     size_t text_count;
 };

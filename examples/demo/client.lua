@@ -1,11 +1,6 @@
 --- Fellside Outdoor, the demo merchant: sells in three countries on SCAYLE, runs on Khaos Control.
 --- Both far sides are the sandboxes of this repository; `neap demo` starts all of it.
 
--- The demo's schedules are fast, so that a person sees something happen; a real client leaves
--- them be.
-require("flows.orders").sweep_every(tonumber(var("SWEEP_EVERY_MS", "20000")))
-require("flows.khaos_mirror").every(tonumber(var("MIRROR_EVERY_MS", "3000")))
-
 local OPERATIONS = "operations@fellside.example"
 local CATALOGUE = "catalogue@fellside.example"
 local FINANCE = "finance@fellside.example"
@@ -58,7 +53,11 @@ return {
     },
 
     flows = {
-        orders = {use = "flows.orders", settings = {
+        -- The demo's schedules are fast, so that a person sees something happen; a real client
+        -- leaves them be.
+        orders = {use = "flows.orders", schedules = {
+            sweep = {every_ms = tonumber(var("SWEEP_EVERY_MS", "20000"))},
+        }, settings = {
             merchant_key = "fellside",
             shops = {
                 {shop_key = "fo", country = "GB", shop_country_id = "1412"},
@@ -76,6 +75,8 @@ return {
                 promotions = require("mappings.promotions"),
             },
         }},
-        khaos_mirror = {use = "flows.khaos_mirror"},
+        khaos_mirror = {use = "flows.khaos_mirror", schedules = {
+            refresh = {every_ms = tonumber(var("MIRROR_EVERY_MS", "3000"))},
+        }},
     },
 }

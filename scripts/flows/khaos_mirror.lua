@@ -16,8 +16,6 @@ local TABLE = "khaos_mirror"
 local CAUSE = "unknown_stock_code"
 local MINUTE_MS = 60000
 
-local tick = {kind = "schedule", name = "refresh", every_ms = MINUTE_MS}
-
 local schema = {type = "record", fields = {
     khaos = client.schema(),
     overlap_ms = {type = "integer", min = 0, default = 90 * MINUTE_MS,
@@ -139,17 +137,10 @@ local function refresh(job)
     close_proved(job)
 end
 
---- Changes how often the flow runs; for client.lua, before the host reads the flow.
----@param every_ms integer
-local function every(every_ms)
-    tick.every_ms = every_ms
-end
-
 return {
     name = "khaos_mirror",
     version = 1,
     schema = schema,
-    triggers = {tick},
+    triggers = {{kind = "schedule", name = "refresh", every_ms = MINUTE_MS}},
     run = refresh,
-    every = every,
 }

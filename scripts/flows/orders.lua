@@ -137,14 +137,6 @@ local function selftest(settings)
     end
 end
 
-local sweep_tick = {kind = "schedule", name = "sweep", every_ms = 5 * MINUTE_MS}
-
---- Changes how often the sweep runs; for client.lua, before the host reads the flow.
----@param every_ms integer
-local function sweep_every(every_ms)
-    sweep_tick.every_ms = every_ms
-end
-
 return {
     name = "orders",
     version = 1,
@@ -156,10 +148,11 @@ return {
             end},
         {kind = "route", name = "webhook", method = "POST", path = "/scayle/webhook",
             auth = "webhook", handle = accept.webhook},
-        sweep_tick,
+        {kind = "schedule", name = "sweep", every_ms = 5 * MINUTE_MS},
     },
     stages = standard,
     run = run,
     selftest = selftest,
-    sweep_every = sweep_every,
+    report = require("flows.orders.report"),
+    rehearse = require("flows.orders.rehearse"),
 }

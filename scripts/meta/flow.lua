@@ -10,6 +10,9 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field stages table<string, function>|nil named parts a client may replace one at a time
 ---@field run fun(job: neap.Job)|nil called for every event of this flow, schedule ticks too
 ---@field selftest fun(settings: table)|nil raises when the settings cannot work; run at load
+---@field report (fun(settings: table): string[])|nil what the settings mean for people; `neap check` prints it
+---@field rehearse (fun(settings: table, case: table): {posted: table|nil, held: string[]|nil})|nil what the flow
+---   would do with a golden case, reading and sending nothing; see scripts/lib/golden.lua
 
 ---@alias neap.Trigger neap.Route|neap.ScheduleTrigger
 
@@ -66,7 +69,18 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field auth table<string, {user: string, password: any}>|nil for routes: HTTP Basic
 ---@field owners table<string, string>|nil cause -> owner; "default" for the rest
 ---@field retry neap.RetryPolicy|nil default for all flows
----@field flows table<string, {use: string, settings: table|nil, retry: neap.RetryPolicy|nil}> use = module name
+---@field flows table<string, neap.FlowUse>
+
+---@class neap.FlowUse
+---@field use string module name: "flows.orders"
+---@field settings table|nil checked against the flow's schema
+---@field retry neap.RetryPolicy|nil
+---@field schedules table<string, neap.Timing>|nil other times for the flow's schedules, by their name
+
+---@class neap.Timing
+---@field every_ms integer|nil
+---@field cron string|nil
+---@field zone string|nil
 
 ---@class neap.RetryPolicy
 ---@field initial_ms integer|nil default 1,000

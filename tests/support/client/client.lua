@@ -5,9 +5,6 @@ local function number(name, default)
     return tonumber(var(name, tostring(default)))
 end
 
-require("flows.orders").sweep_every(number("SWEEP_MS", 1000))
-require("flows.khaos_mirror").every(number("MIRROR_MS", 500))
-
 local khaos = {connection = "khaos", zone = "Europe/London"}
 
 return {
@@ -41,6 +38,7 @@ return {
     flows = {
         orders = {
             use = "flows.orders",
+            schedules = {sweep = {every_ms = number("SWEEP_MS", 1000)}},
             settings = {
                 shops = {
                     {shop_key = "fo", country = "GB", shop_country_id = "1412"},
@@ -64,6 +62,6 @@ return {
                 },
             },
         },
-        mirror = {use = "flows.khaos_mirror", settings = {khaos = khaos}},
+        mirror = {use = "flows.khaos_mirror", schedules = {refresh = {every_ms = number("MIRROR_MS", 500)}}, settings = {khaos = khaos}},
     },
 }
