@@ -62,6 +62,10 @@ return {
                 },
             },
         },
-        mirror = {use = "flows.khaos_mirror", schedules = {refresh = {every_ms = number("MIRROR_MS", 500)}}, settings = {khaos = khaos}},
+        mirror = {
+            use = "flows.khaos_mirror",
+            schedules = {refresh = {every_ms = number("MIRROR_MS", 500)}},
+            settings = {khaos = khaos},
+        },
     },
 }
