@@ -28,6 +28,7 @@ local REFUSALS = {
     {429, "", {["retry-after"] = "12", ["x-ratelimit-reset"] = "50"}, "remote", true, 12000},
     {429, "", {["retry-after"] = "soon"}, "remote", true},
     {500, "<html>", {}, "remote", true},
+    {502, "", {["x-ratelimit-remaining"] = "80", ["x-ratelimit-reset"] = "50"}, "remote", true},
     {503, "", {["retry-after"] = "2"}, "remote", true, 2000},
     {200, RATE, {}, "remote", true},
     {200, "{broken", {}, "remote", true},

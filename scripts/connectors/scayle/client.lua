@@ -132,15 +132,12 @@ local function words_of(answer, list)
         table.concat(parts, "; "))
 end
 
--- Seconds as SCAYLE gives them; a date in Retry-After is not documented and not read.
-local function wait_ms(answer)
-    for _, name in ipairs({"retry-after", "x-ratelimit-reset"}) do
-        local seconds = tonumber(answer.headers[name])
-        if seconds and seconds >= 0 then
-            return math.tointeger(seconds * 1000 // 1)
-        end
-    end
-    return nil
+-- Seconds as SCAYLE gives them; a date in Retry-After is not documented and not read. Every answer
+-- says when the quota resets; only a refusal for the quota's sake has to wait for it.
+local function wait_ms(answer, limited)
+    local seconds = tonumber(answer.headers["retry-after"])
+        or limited and tonumber(answer.headers["x-ratelimit-reset"])
+    return seconds and seconds >= 0 and math.tointeger(seconds * 1000 // 1) or nil
 end
 
 local KINDS = {[400] = "invalid", [404] = "not_found", [408] = "timeout", [409] = "exists",
@@ -154,7 +151,7 @@ local function error_of(answer, list)
         message = words_of(answer, list),
         status = answer.status,
         retryable = retryable,
-        retry_after_ms = retryable and wait_ms(answer) or nil,
+        retry_after_ms = retryable and wait_ms(answer, limited) or nil,
         maybe_sent = not limited and retryable or nil,
         details = {errors = list, is_rate_limit = limited or nil},
     })
