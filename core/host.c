@@ -1,6 +1,6 @@
 /*
- * Life of a host: everything is opened in host_open, in the order of the rooms, and freed in host_close in
- * reverse. host_run is turns until the drain is over.
+ * Life of a host: everything is opened in host_open, in the order of the rooms, and freed in
+ * host_close in reverse. host_run is turns until the drain is over.
  */
 #define _GNU_SOURCE
 #include "core/host_private.h"
@@ -21,7 +21,8 @@
 #define HOST_DRAIN_MS         10000
 #define HOST_VIRTUAL_START_MS 1777888800000 /* 2026-05-04T10:00:00Z */
 
-/* ---- Signals ---------------------------------------------------------------------------------- */
+/* ---- Signals ----------------------------------------------------------------------------------
+ */
 
 static void on_stop_signal(evutil_socket_t number, short what, void *arg)
 {
@@ -56,7 +57,8 @@ static void watch_signals(struct host *host)
     }
 }
 
-/* ---- Questions of people ------------------------------------------------------------------------ */
+/* ---- Questions of people ------------------------------------------------------------------------
+ */
 
 struct ops_view host_view(struct host *host)
 {
@@ -122,7 +124,8 @@ static void hold_answer(void *arg, struct control_ticket *ticket)
     on_durable(hold, true);
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------- */
+/* ---- Opening
+ * ------------------------------------------------------------------------------------- */
 
 static void copy_variables(struct host *host, const char *const *variables)
 {
@@ -153,8 +156,8 @@ static int open_data_folder(struct host *host, struct error *err)
 
 static int open_loop(struct host *host, const struct host_options *options, struct error *err)
 {
-    int64_t start = options->virtual_start_ms != 0 ? options->virtual_start_ms
-                                                   : HOST_VIRTUAL_START_MS;
+    int64_t start =
+        options->virtual_start_ms != 0 ? options->virtual_start_ms : HOST_VIRTUAL_START_MS;
     host->clock = host->is_virtual ? clock_new_virtual(start) : clock_new_system();
     host->loop = loop_new(host->clock);
     if (host->loop == NULL) {
@@ -273,7 +276,8 @@ void host_close(struct host *host)
     free(host);
 }
 
-/* ---- Running ------------------------------------------------------------------------------------- */
+/* ---- Running
+ * ------------------------------------------------------------------------------------- */
 
 /* Nothing under way any more: what is left is durable and goes on at the next start. */
 static bool is_drained(const struct host *host)
@@ -317,8 +321,10 @@ int host_run(struct host *host, struct error *err)
 static void on_drain_over(void *arg)
 {
     struct host *host = arg;
-    log_msg(LOG_WARN, "host", "some work is still under way after %lld ms: it goes on at the next "
-            "start", (long long)host->drain_ms);
+    log_msg(LOG_WARN, "host",
+            "some work is still under way after %lld ms: it goes on at the next "
+            "start",
+            (long long)host->drain_ms);
     host->has_stopped = true;
 }
 

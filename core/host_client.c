@@ -1,8 +1,9 @@
 /*
- * One client of a host: its store, its work, its runner, its connections, and what a reload changes of them.
+ * One client of a host: its store, its work, its runner, its connections, and what a reload changes
+ * of them.
  *
- * A connection whose declaration changed is replaced; the old one goes to the retired list until nothing is
- * under way on it, because runs of the old generation may still wait there.
+ * A connection whose declaration changed is replaced; the old one goes to the retired list until
+ * nothing is under way on it, because runs of the old generation may still wait there.
  */
 #define _GNU_SOURCE
 #include "core/host_private.h"
@@ -16,7 +17,8 @@
 #include "core/work/inbox.h"
 #include "core/work/job.h"
 
-/* ---- Secrets and variables of manifests ---------------------------------------------------------- */
+/* ---- Secrets and variables of manifests
+ * ---------------------------------------------------------- */
 
 static int find_secret(void *arg, const char *name, struct buf *out)
 {
@@ -58,7 +60,8 @@ static void fill_generation_options(struct host_client *client, struct generatio
     options->arg = client;
 }
 
-/* ---- Connections ----------------------------------------------------------------------------------- */
+/* ---- Connections
+ * ----------------------------------------------------------------------------------- */
 
 static void on_breaker(void *arg, struct connection *c, enum breaker_state state)
 {
@@ -91,7 +94,8 @@ static bool same_headers(const struct http_headers *a, const struct http_headers
     return is_same;
 }
 
-/* Options as declared; those of a connection have defaults filled in, so both sides come from manifests. */
+/* Options as declared; those of a connection have defaults filled in, so both sides come from
+ * manifests. */
 static bool same_options(const struct connection_options *a, const struct connection_options *b)
 {
     const struct transport_policy *p = &a->policy;
@@ -105,8 +109,8 @@ static bool same_options(const struct connection_options *a, const struct connec
            p->max_answer_bytes == q->max_answer_bytes && a->timeout_ms == b->timeout_ms &&
            a->max_concurrent == b->max_concurrent && !(a->rate_per_s < b->rate_per_s) &&
            !(a->rate_per_s > b->rate_per_s) && a->rate_burst == b->rate_burst &&
-           a->breaker_failures == b->breaker_failures &&
-           a->breaker_cool_ms == b->breaker_cool_ms && a->settle_ms == b->settle_ms;
+           a->breaker_failures == b->breaker_failures && a->breaker_cool_ms == b->breaker_cool_ms &&
+           a->settle_ms == b->settle_ms;
 }
 
 static const struct connection_options *find_declared(const struct manifest *m, const char *name)
@@ -186,7 +190,8 @@ static struct connection *find_connection(void *arg, const char *name)
     return host_client_connection(arg, name);
 }
 
-/* ---- Reload ------------------------------------------------------------------------------------------ */
+/* ---- Reload
+ * ------------------------------------------------------------------------------------------ */
 
 static int load_aside(void *arg, struct generation **generation_out, struct error *err)
 {
@@ -230,7 +235,8 @@ static void on_load_failed(void *arg, const struct error *err)
             err->message);
 }
 
-/* ---- Opening and closing ------------------------------------------------------------------------------- */
+/* ---- Opening and closing
+ * ------------------------------------------------------------------------------- */
 
 static void on_answer(void *arg, uint64_t event_seq, const struct event_answer *answer)
 {

@@ -1,9 +1,9 @@
 /*
  * Requests from outside: health and metrics of the host, else /<client>/<route of a flow>.
  *
- * An answer leaves from turn_release, after the commit of what the handler wrote; when the turn was dropped
- * it becomes 503. An answer that a job may give waits in the client's pending list until the job answers
- * or its time is up.
+ * An answer leaves from turn_release, after the commit of what the handler wrote; when the turn was
+ * dropped it becomes 503. An answer that a job may give waits in the client's pending list until
+ * the job answers or its time is up.
  */
 #define _GNU_SOURCE
 #include "core/host_private.h"
@@ -30,7 +30,8 @@ struct host_pending {
     struct host_pending *next;
 };
 
-/* ---- Plain answers --------------------------------------------------------------------------------- */
+/* ---- Plain answers
+ * --------------------------------------------------------------------------------- */
 
 static void count_answer(struct host_client *client, int status)
 {
@@ -81,7 +82,8 @@ static void answer_page(struct host *host, struct http_exchange *x, bool is_heal
     buf_free(&body);
 }
 
-/* ---- Replies of flows ------------------------------------------------------------------------------- */
+/* ---- Replies of flows
+ * ------------------------------------------------------------------------------- */
 
 static void unlist(struct host_pending *p)
 {
@@ -252,8 +254,8 @@ void host_on_request(void *arg, struct http_exchange *x)
 {
     struct host *host = arg;
     const char *path = http_exchange_path(x);
-    bool is_read = strcmp(http_exchange_method(x), "GET") == 0 ||
-                   strcmp(http_exchange_method(x), "HEAD") == 0;
+    bool is_read =
+        strcmp(http_exchange_method(x), "GET") == 0 || strcmp(http_exchange_method(x), "HEAD") == 0;
     if (is_read && (strcmp(path, "/healthz") == 0 || strcmp(path, "/metrics") == 0)) {
         answer_page(host, x, path[1] == 'h');
         return;

@@ -1,4 +1,5 @@
-/* The host's inside: shared by host.c (life), host_client.c (one client) and host_http.c (routes). */
+/* The host's inside: shared by host.c (life), host_client.c (one client) and host_http.c (routes).
+ */
 #ifndef NEAP_CORE_HOST_PRIVATE_H
 #define NEAP_CORE_HOST_PRIVATE_H
 

@@ -57,8 +57,8 @@ int error_wrap(struct error *err, const char *fmt, ...)
     vsnprintf(err->message, sizeof(err->message), fmt, args);
     va_end(args);
     size_t used = strlen(err->message);
-    snprintf(err->message + used, sizeof(err->message) - used, ": %.*s",
-             (int)(sizeof(old) - 1), old);
+    snprintf(err->message + used, sizeof(err->message) - used, ": %.*s", (int)(sizeof(old) - 1),
+             old);
     return err->code;
 }
 

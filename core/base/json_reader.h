@@ -1,6 +1,7 @@
 /*
  * Looks into JSON text that this program wrote itself (records, answers of a host): members of an
- * object, elements of an array, texts. Bad text yields "not there", never a crash. Scripts use neap.json.
+ * object, elements of an array, texts. Bad text yields "not there", never a crash. Scripts use
+ * neap.json.
  */
 #ifndef NEAP_CORE_BASE_JSON_READER_H
 #define NEAP_CORE_BASE_JSON_READER_H
@@ -9,7 +10,8 @@
 
 /* The raw text of member `key` of the object `json`. False when absent or json is no object. */
 bool json_find(struct bytes json, const char *key, struct bytes *value_out);
-/* Walks an array: *rest_inout starts as the array text; each call yields one element. False at the end. */
+/* Walks an array: *rest_inout starts as the array text; each call yields one element. False at the
+ * end. */
 bool json_next(struct bytes *rest_inout, struct bytes *value_out);
 /* Appends the decoded text of a JSON string. False when value is no string. */
 bool json_text(struct bytes value, struct buf *out);

@@ -1,4 +1,5 @@
-/* Writes JSON text into a buffer: for logs, answers of the host and records; scripts use neap.json. */
+/* Writes JSON text into a buffer: for logs, answers of the host and records; scripts use neap.json.
+ */
 #ifndef NEAP_CORE_BASE_JSON_WRITER_H
 #define NEAP_CORE_BASE_JSON_WRITER_H
 

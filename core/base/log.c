@@ -1,9 +1,10 @@
 /*
  * Log lines. One write(2) per line, so lines of one process never mix.
  *
- * A secret is kept in every form a line may show it in: as it is, as JSON escapes it, and with its line
- * breaks as spaces. All places where any form stands are marked on the whole line first and blanked
- * together, so that neither a shorter secret inside a longer one nor two that overlap leave a piece.
+ * A secret is kept in every form a line may show it in: as it is, as JSON escapes it, and with its
+ * line breaks as spaces. All places where any form stands are marked on the whole line first and
+ * blanked together, so that neither a shorter secret inside a longer one nor two that overlap leave
+ * a piece.
  */
 #define _GNU_SOURCE
 #include "core/base/log.h"
@@ -17,11 +18,11 @@
 #include "core/base/json_writer.h"
 #include "core/base/xalloc.h"
 
-#define LOG_LINE_MAX       16384
-#define LOG_TEXT_MAX       8192
-#define LOG_SECRET_MIN     4 /* shorter texts would blank half of every line */
-#define LOG_SECRET_MAX     1024 /* forms; one secret has up to three */
-#define LOG_FORM_MAX       (512u << 10) /* six bytes for each of the longest secret's */
+#define LOG_LINE_MAX   16384
+#define LOG_TEXT_MAX   8192
+#define LOG_SECRET_MIN 4            /* shorter texts would blank half of every line */
+#define LOG_SECRET_MAX 1024         /* forms; one secret has up to three */
+#define LOG_FORM_MAX   (512u << 10) /* six bytes for each of the longest secret's */
 
 /* The one module (with main) that may hold process-wide state: a log has to be reachable. */
 static struct {
@@ -51,7 +52,8 @@ static void add_form(const char *text)
         g_log.secrets[g_log.secret_count++] = xstrdup(text);
     } else if (!g_log.has_told_limit) {
         g_log.has_told_limit = true;
-        log_msg(LOG_ERROR, "log", "more secrets than the log can watch for: later ones may be shown");
+        log_msg(LOG_ERROR, "log",
+                "more secrets than the log can watch for: later ones may be shown");
     }
 }
 

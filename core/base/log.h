@@ -1,4 +1,5 @@
-/* Log lines on stderr: JSON, or readable when stderr is a terminal. Secrets are never passed here. */
+/* Log lines on stderr: JSON, or readable when stderr is a terminal. Secrets are never passed here.
+ */
 #ifndef NEAP_CORE_BASE_LOG_H
 #define NEAP_CORE_BASE_LOG_H
 
@@ -18,8 +19,9 @@ void log_fields(enum log_level level, const char *area, const char *fields_json,
                 ...) NEAP_PRINTF(4, 5);
 
 /*
- * Registers a text that must never be printed: "***" stands for it in every line, also where JSON escapes
- * it. Ignored when shorter than 4 characters. There is room for some 340; passing that is logged once.
+ * Registers a text that must never be printed: "***" stands for it in every line, also where JSON
+ * escapes it. Ignored when shorter than 4 characters. There is room for some 340; passing that is
+ * logged once.
  */
 void log_redact(const char *secret_text);
 void log_shutdown(void); /* forgets the registered texts */

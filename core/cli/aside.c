@@ -1,4 +1,5 @@
-/* See aside.h. Secrets that are not set get a stand-in, so that a client can be checked without them. */
+/* See aside.h. Secrets that are not set get a stand-in, so that a client can be checked without
+ * them. */
 #include "core/cli/aside.h"
 
 #include <stdlib.h>

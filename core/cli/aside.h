@@ -1,4 +1,5 @@
-/* Loading a client aside for verbs that look at it: as a host would, but nothing runs and nothing is sent. */
+/* Loading a client aside for verbs that look at it: as a host would, but nothing runs and nothing
+ * is sent. */
 #ifndef NEAP_CORE_CLI_ASIDE_H
 #define NEAP_CORE_CLI_ASIDE_H
 
@@ -26,7 +27,9 @@ struct aside {
 #define ASIDE_OPTIONS                                                                              \
     {"--secrets", "DIR", "folder of secret files; else the environment"},                          \
         {"--set", "NAME=VALUE", "a value for var(\"NAME\") in manifests (repeatable)"},            \
-        {"--scripts", "DIR", "connectors and flows shipped with the host"}
+    {                                                                                              \
+        "--scripts", "DIR", "connectors and flows shipped with the host"                           \
+    }
 
 /* Takes clock over. Says what is wrong and returns the exit code; aside_close in any case. */
 int aside_open(struct aside *aside, const struct cli_args *args, struct clock *clock);

@@ -92,9 +92,8 @@ static int ask_archive(const struct cli_args *args, const struct admin_request *
         cli_fail(args, CLI_UNREACHABLE, "%s", err.message);
         rc = CLI_UNREACHABLE;
     } else {
-        struct ops_view view = {.clients = a->clients,
-                                .count = a->count,
-                                .now_ms = clock_wall_ms(a->clock)};
+        struct ops_view view = {
+            .clients = a->clients, .count = a->count, .now_ms = clock_wall_ms(a->clock)};
         rc = admin_run(&view, request, out);
     }
     archive_close(a);
@@ -111,7 +110,9 @@ int cli_ask(const struct cli_args *args, const char *verb)
         .count = args->word_count + 1,
         .words = words,
         .client = cli_option(args, "--client"),
-        .who = cli_has(args, "--who") ? cli_option(args, "--who") : user != NULL ? user : "local",
+        .who = cli_has(args, "--who") ? cli_option(args, "--who")
+               : user != NULL         ? user
+                                      : "local",
         .reason = cli_option(args, "--reason"),
         .wants_json = cli_has(args, "--json"),
         .is_dry_run = cli_has(args, "--dry-run"),

@@ -7,10 +7,15 @@
 /* Options that every asking verb takes. */
 #define CLI_ASK_OPTIONS                                                                            \
     {"--data", "DIR", "data folder (default $NEAP_DATA or ./data)"},                               \
-        {"--client", "NAME", "only this client"}
+    {                                                                                              \
+        "--client", "NAME", "only this client"                                                     \
+    }
 #define CLI_ACT_OPTIONS                                                                            \
     {"--reason", "TEXT", "why; goes to the audit chain with your name"},                           \
-        {"--who", "NAME", "who acts (default: $USER)"}, {"--dry-run", NULL, "say what would happen"}
+        {"--who", "NAME", "who acts (default: $USER)"},                                            \
+    {                                                                                              \
+        "--dry-run", NULL, "say what would happen"                                                 \
+    }
 
 /* Puts `verb` before the words and asks. Prints the answer; returns the exit code. */
 int cli_ask(const struct cli_args *args, const char *verb);

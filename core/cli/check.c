@@ -35,7 +35,8 @@ static void add_report_line(void *arg, const char *flow, const char *line)
     free(text);
 }
 
-/* ---- Text ----------------------------------------------------------------------------------------- */
+/* ---- Text
+ * ----------------------------------------------------------------------------------------- */
 
 static const char *plural(size_t count)
 {
@@ -64,7 +65,8 @@ static void print_text(const struct finding *f)
            plural(m->schedule_count));
 }
 
-/* ---- JSON ----------------------------------------------------------------------------------------- */
+/* ---- JSON
+ * ----------------------------------------------------------------------------------------- */
 
 static void write_texts(struct json_writer *w, const char *key, const struct aside_texts *texts)
 {
@@ -93,7 +95,8 @@ static void write_json(struct json_writer *w, const struct finding *f)
     json_object_end(w);
 }
 
-/* ---- The verb ------------------------------------------------------------------------------------- */
+/* ---- The verb
+ * ------------------------------------------------------------------------------------- */
 
 static int check_folder(struct aside *aside, const char *folder, struct json_writer *json)
 {
@@ -166,8 +169,10 @@ const struct cli_verb CLI_CHECK = {
     .name = "check",
     .summary = "is this client right? manifest, mappings and scripts, with file and line",
     .usage = "neap check [options] DIR...",
-    .details = "Loads each client as a host would, runs its self-tests, sends nothing. Says what its settings\n"
-               "mean where a flow can say it: for orders, what Khaos can still cancel per payment method.\n"
+    .details = "Loads each client as a host would, runs its self-tests, sends nothing. Says what "
+               "its settings\n"
+               "mean where a flow can say it: for orders, what Khaos can still cancel per payment "
+               "method.\n"
                "A secret that is not set is a warning here; the host does not start without it.",
     .options = (const struct cli_option[]){ASIDE_OPTIONS,
                                            {"--strict", NULL, "warnings are errors"},

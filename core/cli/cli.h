@@ -45,10 +45,10 @@ struct cli_args {
 
 struct cli_verb {
     const char *name;
-    const char *summary;               /* one line */
-    const char *usage;                 /* "neap order [options] REF" */
-    const char *details;               /* paragraphs of --help, may be NULL */
-    const struct cli_option *options;  /* ends with a NULL name; --json and --help are added */
+    const char *summary;              /* one line */
+    const char *usage;                /* "neap order [options] REF" */
+    const char *details;              /* paragraphs of --help, may be NULL */
+    const struct cli_option *options; /* ends with a NULL name; --json and --help are added */
     int (*run)(const struct cli_args *args);
 };
 
@@ -58,7 +58,8 @@ int cli_main(int argc, char **argv);
 /* The verbs, ending with NULL. */
 extern const struct cli_verb *const CLI_VERBS[];
 
-const char *cli_option(const struct cli_args *args, const char *name); /* last value, "" for switches */
+const char *cli_option(const struct cli_args *args,
+                       const char *name); /* last value, "" for switches */
 bool cli_has(const struct cli_args *args, const char *name);
 /* The i-th value of a repeated option or NULL. */
 const char *cli_option_at(const struct cli_args *args, const char *name, size_t i);
@@ -69,8 +70,8 @@ bool cli_option_int(const struct cli_args *args, const char *name, long long min
 /* Prints "neap VERB: message" to stderr and returns code. */
 int cli_fail(const struct cli_args *args, int code, const char *fmt, ...) NEAP_PRINTF(3, 4);
 
-/* Where the scripts shipped with the host are: --scripts, $NEAP_SCRIPTS, beside the binary's tree, or
- * the installed place. Caller frees. NULL when nowhere. */
+/* Where the scripts shipped with the host are: --scripts, $NEAP_SCRIPTS, beside the binary's tree,
+ * or the installed place. Caller frees. NULL when nowhere. */
 char *cli_scripts_root(const struct cli_args *args);
 char *cli_examples_root(const struct cli_args *args);
 /* --data, $NEAP_DATA or "data". Borrowed. */

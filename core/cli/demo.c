@@ -1,8 +1,8 @@
 /*
  * neap demo: the demo client and both sandboxes in one host, played by examples/demo_driver.
  *
- * Lines come from the timelines as they are written. The driver compares the books of both sides; whether the
- * held orders wait on the right causes is looked up here.
+ * Lines come from the timelines as they are written. The driver compares the books of both sides;
+ * whether the held orders wait on the right causes is looked up here.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -37,15 +37,19 @@ struct demo {
     char folder[64];
 };
 
-/* ---- Lines as they happen ----------------------------------------------------------------------------- */
+/* ---- Lines as they happen
+ * ----------------------------------------------------------------------------- */
 
 static const char *colour_of(const struct demo *d, const char *kind)
 {
     static const struct {
         const char *kind;
         const char *colour;
-    } COLOURS[] = {{"held", "\x1b[33m"}, {"failed", "\x1b[31m"}, {"released", "\x1b[36m"},
-                   {"post", "\x1b[32m"}, {"acknowledge", "\x1b[32m"}};
+    } COLOURS[] = {{"held", "\x1b[33m"},
+                   {"failed", "\x1b[31m"},
+                   {"released", "\x1b[36m"},
+                   {"post", "\x1b[32m"},
+                   {"acknowledge", "\x1b[32m"}};
     for (size_t i = 0; d->has_colour && i < sizeof(COLOURS) / sizeof(COLOURS[0]); i++) {
         if (strcmp(COLOURS[i].kind, kind) == 0) {
             return COLOURS[i].colour;
@@ -92,7 +96,8 @@ static void on_timeline(void *arg, struct host_client *client, const char *key,
     fflush(stdout);
 }
 
-/* ---- Summary -------------------------------------------------------------------------------------------- */
+/* ---- Summary
+ * -------------------------------------------------------------------------------------------- */
 
 static int64_t figure(const struct demo *d, const char *name)
 {
@@ -158,8 +163,8 @@ static bool are_held_right(const struct demo *d, bool wants_words)
     struct host_client *client = host_find_client(d->host, "demo", 4);
     struct bytes list;
     struct bytes element;
-    bool is_right = client != NULL && d->books != NULL &&
-                    json_find(bytes_str(d->books), "held", &list);
+    bool is_right =
+        client != NULL && d->books != NULL && json_find(bytes_str(d->books), "held", &list);
     while (client != NULL && d->books != NULL && json_next(&list, &element)) {
         is_right = is_held_right(client->work, element, wants_words) && is_right;
     }
@@ -188,30 +193,32 @@ static size_t print_open(const struct demo *d)
 static int print_exception(void *arg, const struct exception *e)
 {
     (void)arg;
-    printf("  %3" PRIu64 " on %s%s%s: %s\n", e->waiting, e->cause,
-           e->subject[0] == '\0' ? "" : " ", e->subject, e->message);
+    printf("  %3" PRIu64 " on %s%s%s: %s\n", e->waiting, e->cause, e->subject[0] == '\0' ? "" : " ",
+           e->subject, e->message);
     return 0;
 }
 
 static void print_next(const struct demo *d)
 {
-    printf("\nto try next (another terminal):\n"
-           "  build/neap exceptions --data %s\n"
-           "  build/neap order 300001 --data %s\n"
-           "  build/neap status --data %s\n"
-           "  curl http://127.0.0.1:%u/metrics\n"
-           "  edit examples/demo/mappings/*.lua and save: held orders run again on the new scripts\n",
-           d->folder, d->folder, d->folder, host_port(d->host));
+    printf(
+        "\nto try next (another terminal):\n"
+        "  build/neap exceptions --data %s\n"
+        "  build/neap order 300001 --data %s\n"
+        "  build/neap status --data %s\n"
+        "  curl http://127.0.0.1:%u/metrics\n"
+        "  edit examples/demo/mappings/*.lua and save: held orders run again on the new scripts\n",
+        d->folder, d->folder, d->folder, host_port(d->host));
 }
 
 /* True when every order is where it should be. */
 static bool print_summary(const struct demo *d)
 {
     printf("\n%" PRId64 " orders received, %" PRId64 " delegations answered (slowest %" PRId64
-           " ms)\n", figure(d, "received"), figure(d, "answered"), figure(d, "slowest_answer_ms"));
+           " ms)\n",
+           figure(d, "received"), figure(d, "answered"), figure(d, "slowest_answer_ms"));
     printf("%" PRId64 " posted to Khaos and known to SCAYLE by their Khaos code (slowest %" PRId64
-           " ms from the basket)\n%" PRId64 " pennies of difference\n", figure(d, "posted"),
-           figure(d, "slowest_posting_ms"), figure(d, "pennies"));
+           " ms from the basket)\n%" PRId64 " pennies of difference\n",
+           figure(d, "posted"), figure(d, "slowest_posting_ms"), figure(d, "pennies"));
     struct host_client *client = host_find_client(d->host, "demo", 4);
     printf("held, with their causes:\n");
     exception_each(client->work, NULL, print_exception, NULL);
@@ -223,7 +230,8 @@ static bool print_summary(const struct demo *d)
     return is_right;
 }
 
-/* ---- The host --------------------------------------------------------------------------------------------- */
+/* ---- The host
+ * --------------------------------------------------------------------------------------------- */
 
 static bool is_port_free(unsigned port)
 {
@@ -256,7 +264,8 @@ static int open_demo(struct demo *d, const struct cli_args *args, unsigned port,
     if (examples == NULL || scripts == NULL) {
         free(examples);
         free(scripts);
-        return error_set(err, ERROR_NOT_FOUND, "the scripts and examples of Neap are nowhere: set "
+        return error_set(err, ERROR_NOT_FOUND,
+                         "the scripts and examples of Neap are nowhere: set "
                          "NEAP_SCRIPTS and NEAP_EXAMPLES");
     }
     static const char *const CLIENTS[] = {"demo", "sandbox/scayle", "sandbox/khaos", "demo_driver"};
@@ -341,8 +350,9 @@ static int run_demo(const struct cli_args *args)
     }
     d.host->on_timeline = on_timeline;
     d.host->timeline_arg = &d;
-    printf("Neap on http://127.0.0.1:%u with the demo client, SCAYLE and Khaos (both simulated)\n\n",
-           host_port(d.host));
+    printf(
+        "Neap on http://127.0.0.1:%u with the demo client, SCAYLE and Khaos (both simulated)\n\n",
+        host_port(d.host));
     play(&d);
     bool is_right = print_summary(&d);
     print_next(&d);
@@ -362,8 +372,9 @@ const struct cli_verb CLI_DEMO = {
     .name = "demo",
     .summary = "play about 30 orders through a demo client and both sandboxes",
     .usage = "neap demo [--once]",
-    .details = "Prints what happens as it happens, then a summary, then keeps serving. Data is kept in a\n"
-               "folder of its own under /tmp, which goes at the end.",
+    .details =
+        "Prints what happens as it happens, then a summary, then keeps serving. Data is kept in a\n"
+        "folder of its own under /tmp, which goes at the end.",
     .options =
         (const struct cli_option[]){
             {"--once", NULL, "end after the summary; exit code 0 only if every order is right"},

@@ -13,9 +13,9 @@
 #include "core/base/xalloc.h"
 #include "core/cli/cli.h"
 
-#define NEW_FILE_MAX  (1u << 20)
-#define NEW_LIST_MAX  (1u << 20)
-#define NAME_MARK     "{{name}}"
+#define NEW_FILE_MAX (1u << 20)
+#define NEW_LIST_MAX (1u << 20)
+#define NAME_MARK    "{{name}}"
 
 struct copying {
     const struct cli_args *args;
@@ -26,7 +26,8 @@ struct copying {
     bool is_dry_run;
 };
 
-/* ---- One file ------------------------------------------------------------------------------------- */
+/* ---- One file
+ * ------------------------------------------------------------------------------------- */
 
 static int read_text(const char *path, struct buf *out)
 {
@@ -81,7 +82,8 @@ static int copy_file(const struct copying *c, const char *from, const char *to)
     return rc;
 }
 
-/* ---- The folder ------------------------------------------------------------------------------------- */
+/* ---- The folder
+ * ------------------------------------------------------------------------------------- */
 
 static int compare_entries(const FTSENT **a, const FTSENT **b)
 {
@@ -160,7 +162,8 @@ static bool is_free(const char *folder)
     return dir != NULL && count <= 2;
 }
 
-/* ---- The verb ------------------------------------------------------------------------------------- */
+/* ---- The verb
+ * ------------------------------------------------------------------------------------- */
 
 static bool is_client_name(const char *name)
 {
@@ -235,9 +238,9 @@ static int run_new(const struct cli_args *args)
     struct stat info;
     int rc = CLI_OK;
     if (!is_client_name(name)) {
-        rc = cli_fail(args, CLI_USAGE,
-                      "\"%s\" is no name for a client: letters, digits, \"-\" and \"_\" (--name NAME)",
-                      name);
+        rc = cli_fail(
+            args, CLI_USAGE,
+            "\"%s\" is no name for a client: letters, digits, \"-\" and \"_\" (--name NAME)", name);
     } else if (from == NULL || stat(from, &info) != 0) {
         rc = cli_fail(args, CLI_NOT_FOUND, "the template is nowhere: set NEAP_EXAMPLES");
     } else if (!is_free(folder)) {
@@ -259,9 +262,9 @@ const struct cli_verb CLI_NEW = {
     .summary = "a new client that passes check and test",
     .usage = "neap new [options] DIR",
     .details = "Copies the template: manifest, mappings, a place for own stages, two golden cases.",
-    .options =
-        (const struct cli_option[]){{"--name", "NAME", "of the client (default: that of the folder)"},
-                                    {"--dry-run", NULL, "list the files, write nothing"},
-                                    {NULL, NULL, NULL}},
+    .options = (const struct cli_option[]){{"--name", "NAME",
+                                            "of the client (default: that of the folder)"},
+                                           {"--dry-run", NULL, "list the files, write nothing"},
+                                           {NULL, NULL, NULL}},
     .run = run_new,
 };

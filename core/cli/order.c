@@ -10,7 +10,8 @@ const struct cli_verb CLI_ORDER = {
     .name = "order",
     .summary = "one order: state, deadlines, causes, timeline and penny trail",
     .usage = "neap order [options] REF",
-    .details = "REF is the shop's order number, its public number, the reference in Khaos, the Khaos order\n"
+    .details = "REF is the shop's order number, its public number, the reference in Khaos, the "
+               "Khaos order\n"
                "code or the whole key (order:fo:204417). Reads a stopped host's data too.",
     .options = (const struct cli_option[]){CLI_ASK_OPTIONS, {NULL, NULL, NULL}},
     .run = run_order,
@@ -26,7 +27,8 @@ const struct cli_verb CLI_EXCEPTIONS = {
     .summary = "open problems: list, show, retry, release, dismiss",
     .usage = "neap exceptions [ls [CAUSE] | show | retry | release | dismiss CAUSE [SUBJECT]]",
     .details =
-        "ls       every open problem with the orders, the money and the first deadline that wait on it;\n"
+        "ls       every open problem with the orders, the money and the first deadline that wait "
+        "on it;\n"
         "         exit code 1 when there is one\n"
         "show     one problem and what waits on it\n"
         "retry    runs the waiting orders again now; it stays open until they get past it\n"
@@ -59,7 +61,8 @@ const struct cli_verb CLI_PAUSE = {
     .name = "pause",
     .summary = "stop a flow or a connection, durably, until it is resumed",
     .usage = "neap pause [options] flow|connection NAME",
-    .details = "A paused flow accepts events and runs nothing; jobs under way end. Needs the running host.",
+    .details = "A paused flow accepts events and runs nothing; jobs under way end. Needs the "
+               "running host.",
     .options = (const struct cli_option[]){CLI_ASK_OPTIONS, CLI_ACT_OPTIONS, {NULL, NULL, NULL}},
     .run = run_pause,
 };

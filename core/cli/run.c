@@ -17,11 +17,13 @@
 
 #define DRAIN_MAX_MS 600000
 
-/* ---- Health probe, for containers that have no HTTP client --------------------------------------- */
+/* ---- Health probe, for containers that have no HTTP client
+ * --------------------------------------- */
 
 static int probe_connected(int fd)
 {
-    static const char QUESTION[] = "GET /healthz HTTP/1.1\r\nHost: neap\r\nConnection: close\r\n\r\n";
+    static const char QUESTION[] =
+        "GET /healthz HTTP/1.1\r\nHost: neap\r\nConnection: close\r\n\r\n";
     struct timeval timeout = {3, 0};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     char answer[64] = "";
@@ -56,7 +58,8 @@ static int probe(const struct cli_args *args, const char *address)
     return rc == CLI_OK ? rc : cli_fail(args, rc, "%s is not healthy", address);
 }
 
-/* ---- Folders --------------------------------------------------------------------------------------- */
+/* ---- Folders
+ * --------------------------------------------------------------------------------------- */
 
 static void add_client(struct serve_folders *folders, char *path)
 {
@@ -97,8 +100,9 @@ int serve_find_clients(const struct cli_args *args, struct serve_folders *folder
         }
     }
     if (folders->count == 0) {
-        return cli_fail(args, CLI_USAGE,
-                        "no client: give --client DIR (a folder with a client.lua) or --clients DIR");
+        return cli_fail(
+            args, CLI_USAGE,
+            "no client: give --client DIR (a folder with a client.lua) or --clients DIR");
     }
     return CLI_OK;
 }
@@ -111,7 +115,8 @@ void serve_folders_free(struct serve_folders *folders)
     free(folders->paths);
 }
 
-/* ---- Signals and logs -------------------------------------------------------------------------------- */
+/* ---- Signals and logs
+ * -------------------------------------------------------------------------------- */
 
 void serve_configure_log(const struct cli_args *args, enum log_level level)
 {
@@ -121,9 +126,9 @@ void serve_configure_log(const struct cli_args *args, enum log_level level)
         level = strcmp(LEVELS[i], wanted) == 0 ? (enum log_level)i : level;
     }
     const char *format = cli_option(args, "--log");
-    log_configure(level, format == NULL                  ? LOG_FORMAT_AUTO
-                         : strcmp(format, "json") == 0   ? LOG_FORMAT_JSON
-                                                         : LOG_FORMAT_HUMAN);
+    log_configure(level, format == NULL                ? LOG_FORMAT_AUTO
+                         : strcmp(format, "json") == 0 ? LOG_FORMAT_JSON
+                                                       : LOG_FORMAT_HUMAN);
 }
 
 static void collect(const struct cli_args *args, const char *option, const char *values[])
@@ -197,8 +202,10 @@ const struct cli_verb CLI_RUN = {
     .name = "run",
     .summary = "serve clients until SIGTERM; SIGHUP loads their scripts anew",
     .usage = "neap run [options] --client DIR | --clients DIR",
-    .details = "SIGTERM (or Ctrl-C) drains: no new requests, work under way ends, nothing is lost; a second\n"
-               "one ends at once, which loses nothing either. Scripts are watched and loaded when they change.",
+    .details = "SIGTERM (or Ctrl-C) drains: no new requests, work under way ends, nothing is lost; "
+               "a second\n"
+               "one ends at once, which loses nothing either. Scripts are watched and loaded when "
+               "they change.",
     .options =
         (const struct cli_option[]){
             {"--client", "DIR", "folder with a client.lua (repeatable)"},

@@ -1,4 +1,5 @@
-/* neap test: golden cases of clients and library tests, in the host's own states, as TAP or JSON. */
+/* neap test: golden cases of clients and library tests, in the host's own states, as TAP or JSON.
+ */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <libgen.h>
@@ -13,10 +14,10 @@
 #include "core/cli/aside.h"
 #include "core/script/vm_files.h"
 
-#define ROOTS_MAX      16
-#define ROOT_MARK      "-- neap-test-root:"
-#define TEST_JSON_MAX  (64u << 20)
-#define TEST_LINE_MAX  4096
+#define ROOTS_MAX     16
+#define ROOT_MARK     "-- neap-test-root:"
+#define TEST_JSON_MAX (64u << 20)
+#define TEST_LINE_MAX 4096
 
 struct tally {
     struct json_writer *json; /* NULL: TAP */
@@ -25,7 +26,8 @@ struct tally {
     size_t failed;
 };
 
-/* ---- Results -------------------------------------------------------------------------------------- */
+/* ---- Results
+ * -------------------------------------------------------------------------------------- */
 
 /* TAP comments, so that what failed stays with its case: each line behind "# ". */
 static void print_details(const char *details)
@@ -73,7 +75,8 @@ static void begin_file(struct tally *t, const char *file)
     }
 }
 
-/* ---- Library tests -------------------------------------------------------------------------------- */
+/* ---- Library tests
+ * -------------------------------------------------------------------------------- */
 
 /* Further roots of require that the first comment lines of a test name. */
 struct roots {
@@ -172,7 +175,8 @@ static void run_libraries(struct run *run, const struct cli_args *args)
     free(scripts);
 }
 
-/* ---- Clients -------------------------------------------------------------------------------------- */
+/* ---- Clients
+ * -------------------------------------------------------------------------------------- */
 
 static int is_test(const struct dirent *entry)
 {
@@ -253,7 +257,8 @@ static int run_all(struct run *run, const struct cli_args *args)
     return worst;
 }
 
-/* ---- The verb ------------------------------------------------------------------------------------- */
+/* ---- The verb
+ * ------------------------------------------------------------------------------------- */
 
 static int run_and_print(struct run *run, const struct cli_args *args)
 {
@@ -305,9 +310,11 @@ const struct cli_verb CLI_TEST = {
     .summary = "do a client's golden cases still come out?",
     .usage = "neap test [options] DIR... | --lua FILE...",
     .details =
-        "Runs DIR/cases/*.lua through the client's own mappings, and its *_test.lua files: offline, in\n"
+        "Runs DIR/cases/*.lua through the client's own mappings, and its *_test.lua files: "
+        "offline, in\n"
         "virtual time, the same each time. What differs is shown field by field. Output is TAP.\n"
-        "With --lua the arguments are library tests, each a file that returns function(t); a first\n"
+        "With --lua the arguments are library tests, each a file that returns function(t); a "
+        "first\n"
         "comment line \"-- neap-test-root: FOLDER...\" names further folders for its require.",
     .options = (const struct cli_option[]){ASIDE_OPTIONS,
                                            {"--lua", NULL, "the arguments are library tests"},

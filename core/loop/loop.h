@@ -26,13 +26,14 @@ struct clock *loop_clock(struct loop *loop);
 struct event_base *loop_event_base(struct loop *loop); /* NULL with a virtual clock */
 
 /*
- * One round: waits (only when may_wait) until I/O, a due timer or a deferred call, then runs what is
- * due, at most each timer once. Deferred calls made during the round run in the next one.
+ * One round: waits (only when may_wait) until I/O, a due timer or a deferred call, then runs what
+ * is due, at most each timer once. Deferred calls made during the round run in the next one.
  * Returns false when may_wait and nothing can ever happen any more (virtual clock, no timer).
  */
 bool loop_poll(struct loop *loop, bool may_wait);
 
-/* Makes a waiting loop_poll return. Async-signal-safe is not promised; call it on the loop thread. */
+/* Makes a waiting loop_poll return. Async-signal-safe is not promised; call it on the loop thread.
+ */
 void loop_wake(struct loop *loop);
 
 /* Runs fn(arg) in the next round, in call order. */
@@ -47,7 +48,7 @@ void loop_timer_stop(struct loop_timer *timer);
 bool loop_timer_is_running(const struct loop_timer *timer);
 void loop_timer_free(struct loop_timer *timer); /* accepts NULL; stops first */
 
-size_t loop_timer_count(const struct loop *loop);   /* made and not freed, for leak checks */
+size_t loop_timer_count(const struct loop *loop);    /* made and not freed, for leak checks */
 int64_t loop_next_timer_ms(const struct loop *loop); /* delay to the next one; -1 when none runs */
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * What people ask of a host and do to it: orders, exceptions, status. The same code answers in a running
- * host (control.h) and, for reading, over the data of a stopped one.
+ * What people ask of a host and do to it: orders, exceptions, status. The same code answers in a
+ * running host (control.h) and, for reading, over the data of a stopped one.
  */
 #ifndef NEAP_CORE_OPS_ADMIN_H
 #define NEAP_CORE_OPS_ADMIN_H
@@ -12,8 +12,8 @@ struct ops_client {
     const char *name;
     struct work *work;
     uint64_t generation;
-    int64_t loaded_ms;      /* when the generation was loaded; 0 for a stopped host */
-    const char *load_error; /* why the newest scripts do not serve; NULL or "" when they do */
+    int64_t loaded_ms;       /* when the generation was loaded; 0 for a stopped host */
+    const char *load_error;  /* why the newest scripts do not serve; NULL or "" when they do */
     const uint64_t *answers; /* HTTP answers given, by status; NULL for a stopped host */
     size_t answers_size;
     struct connection *const *connections;
@@ -24,7 +24,7 @@ struct ops_client {
 struct ops_view {
     const struct ops_client *clients;
     size_t count;
-    bool is_live;       /* a running host: acts are possible */
+    bool is_live; /* a running host: acts are possible */
     bool is_draining;
     int64_t started_ms; /* wall clock */
     int64_t now_ms;
@@ -35,7 +35,7 @@ struct admin_request {
     const char *const *words; /* "exceptions", "release", CAUSE, SUBJECT */
     const char *client;       /* NULL: all, or the only one */
     const char *who;
-    const char *reason;       /* NULL when none was given */
+    const char *reason; /* NULL when none was given */
     bool wants_json;
     bool is_dry_run;
 };

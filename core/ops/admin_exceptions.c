@@ -253,11 +253,11 @@ int admin_exceptions(struct admin_context *c)
     if (strcmp(verb, "ls") == 0) {
         return list_all(c);
     }
-    bool is_act = strcmp(verb, "retry") == 0 || strcmp(verb, "release") == 0 ||
-                  strcmp(verb, "dismiss") == 0;
+    bool is_act =
+        strcmp(verb, "retry") == 0 || strcmp(verb, "release") == 0 || strcmp(verb, "dismiss") == 0;
     if (!is_act && strcmp(verb, "show") != 0) {
-        return admin_fail(c, ADMIN_USAGE, "exceptions knows ls, show, retry, release, dismiss; not %s",
-                          verb);
+        return admin_fail(c, ADMIN_USAGE,
+                          "exceptions knows ls, show, retry, release, dismiss; not %s", verb);
     }
     const char *cause = admin_word(c, 2);
     const char *subject = admin_word(c, 3) == NULL ? "" : admin_word(c, 3);

@@ -75,7 +75,8 @@ static char *find_key(struct work *work, const char *ref, uint64_t *found_out)
     return s.key;
 }
 
-/* ---- Text ------------------------------------------------------------------------------------- */
+/* ---- Text -------------------------------------------------------------------------------------
+ */
 
 static int print_link(void *arg, const char *system, const char *id)
 {
@@ -182,7 +183,8 @@ static void print_order(struct admin_context *c, const char *key)
     dossier_facts_free(&facts);
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------- */
+/* ---- JSON -------------------------------------------------------------------------------------
+ */
 
 static int json_link(void *arg, const char *system, const char *id)
 {

@@ -1,4 +1,5 @@
-/* The control socket. Questions are small and trusted to be local, but parsed as if they were not. */
+/* The control socket. Questions are small and trusted to be local, but parsed as if they were not.
+ */
 #define _GNU_SOURCE
 #include "core/ops/control.h"
 
@@ -59,8 +60,9 @@ static void ticket_free(struct control_ticket *ticket)
     free(ticket);
 }
 
-/* Splits "3:abc0:..." into NUL-terminated fields in place (the ':' after a field's length is its start, the
- * terminator overwrites the next length's first digit after that was read). Returns the count or -1. */
+/* Splits "3:abc0:..." into NUL-terminated fields in place (the ':' after a field's length is its
+ * start, the terminator overwrites the next length's first digit after that was read). Returns the
+ * count or -1. */
 static int split_fields(char *text, size_t size, char *fields[CONTROL_FIELDS_MAX])
 {
     int count = 0;
@@ -165,8 +167,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)from;
     (void)from_size;
     struct control *control = arg;
-    struct bufferevent *peer = bufferevent_socket_new(evconnlistener_get_base(listener), fd,
-                                                      BEV_OPT_CLOSE_ON_FREE);
+    struct bufferevent *peer =
+        bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
     if (peer == NULL) {
         close(fd);
         return;
@@ -188,8 +190,8 @@ static int fill_address(struct sockaddr_un *address, const char *path, struct er
     memset(address, 0, sizeof(*address));
     address->sun_family = AF_UNIX;
     if (strlen(path) >= sizeof(address->sun_path)) {
-        return error_set(err, ERROR_INVALID,
-                         "the data folder's path is too long for a socket: %s", path);
+        return error_set(err, ERROR_INVALID, "the data folder's path is too long for a socket: %s",
+                         path);
     }
     memcpy(address->sun_path, path, strlen(path));
     return 0;
@@ -207,9 +209,9 @@ int control_listen(struct control **control_out, struct loop *loop, const char *
     unlink(path);
     mode_t mask = umask(0177);
     struct control *control = xcalloc(1, sizeof(*control));
-    control->listener = evconnlistener_new_bind(
-        loop_event_base(loop), on_accept, control, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-        16, (struct sockaddr *)&address, sizeof(address));
+    control->listener = evconnlistener_new_bind(loop_event_base(loop), on_accept, control,
+                                                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
+                                                (struct sockaddr *)&address, sizeof(address));
     umask(mask);
     if (control->listener == NULL) {
         free(control);
@@ -237,7 +239,8 @@ void control_close(struct control *control)
     free(control);
 }
 
-/* ---- The asking side --------------------------------------------------------------------------- */
+/* ---- The asking side ---------------------------------------------------------------------------
+ */
 
 static void add_field(struct buf *question, const char *text)
 {

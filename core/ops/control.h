@@ -1,10 +1,10 @@
 /*
- * The local socket between a running host and the verbs: data/neap.sock, mode 0600. One question per
- * connection, answered and closed.
+ * The local socket between a running host and the verbs: data/neap.sock, mode 0600. One question
+ * per connection, answered and closed.
  *
- * question: "NEAP1\n", then each field as a decimal length, ":" and its bytes (netstring without comma):
- *           who, client, reason, flags ("j" JSON, "d" dry run), then the words. An empty line ends it.
- * answer:   the exit code as three digits and a newline, then the text.
+ * question: "NEAP1\n", then each field as a decimal length, ":" and its bytes (netstring without
+ * comma): who, client, reason, flags ("j" JSON, "d" dry run), then the words. An empty line ends
+ * it. answer:   the exit code as three digits and a newline, then the text.
  */
 #ifndef NEAP_CORE_OPS_CONTROL_H
 #define NEAP_CORE_OPS_CONTROL_H
@@ -14,11 +14,12 @@
 
 struct control;
 
-/* Answers one question: appends to out, returns the exit code; then done is called by the host once what was
- * written is durable (control_release). */
+/* Answers one question: appends to out, returns the exit code; then done is called by the host once
+ * what was written is durable (control_release). */
 typedef int (*control_answer_fn)(void *arg, const struct admin_request *request, struct buf *out);
 
-/* Called when an answer is ready to leave: the host calls control_release(ticket) after its commits. */
+/* Called when an answer is ready to leave: the host calls control_release(ticket) after its
+ * commits. */
 struct control_ticket;
 typedef void (*control_hold_fn)(void *arg, struct control_ticket *ticket);
 

@@ -40,7 +40,9 @@ struct metric {
 };
 
 #define WORK_METRIC(field, help)                                                                   \
-    {"neap_" #field "_total", "counter", help, offsetof(struct work_stats, field)}
+    {                                                                                              \
+        "neap_" #field "_total", "counter", help, offsetof(struct work_stats, field)               \
+    }
 
 static const struct metric WORK_METRICS[] = {
     WORK_METRIC(accepted, "Events accepted."),
@@ -101,8 +103,8 @@ static void job_metrics(const struct ops_view *view, struct buf *out)
                      view->clients[i].name, job_state_name((enum job_state)s), counts.by_state[s]);
         }
         int64_t age = counts.oldest_ready_ms == 0 ? 0 : view->now_ms - counts.oldest_ready_ms;
-        buf_addf(out, "neap_oldest_job_seconds{client=\"%s\"} %" PRId64 "\n",
-                 view->clients[i].name, age / 1000);
+        buf_addf(out, "neap_oldest_job_seconds{client=\"%s\"} %" PRId64 "\n", view->clients[i].name,
+                 age / 1000);
     }
     head(out, "neap_exceptions", "gauge", "Open exceptions.");
     for (size_t i = 0; i < view->count; i++) {
@@ -132,18 +134,19 @@ static void connection_metrics(const struct ops_view *view, struct buf *out)
             struct connection_stats stats;
             connection_stats(c->connections[n], &stats);
             const char *name = connection_options(c->connections[n])->name;
-            for (int class = 1; class < 6; class++) {
+            for (int class = 1; class < 6; class ++) {
                 buf_addf(out,
                          "neap_connection_answers_total{client=\"%s\",connection=\"%s\","
                          "class=\"%dxx\"} %" PRIu64 "\n",
                          c->name, name, class, stats.by_class[class]);
             }
-            buf_addf(out, "neap_connection_failed_total{client=\"%s\",connection=\"%s\"} %" PRIu64
-                     "\n", c->name, name, stats.failed);
+            buf_addf(out,
+                     "neap_connection_failed_total{client=\"%s\",connection=\"%s\"} %" PRIu64 "\n",
+                     c->name, name, stats.failed);
             buf_addf(out, "neap_connection_queued{client=\"%s\",connection=\"%s\"} %u\n", c->name,
                      name, stats.queued);
-            buf_addf(out, "neap_connection_up{client=\"%s\",connection=\"%s\"} %d\n", c->name,
-                     name, connection_breaker(c->connections[n]) == BREAKER_CLOSED ? 1 : 0);
+            buf_addf(out, "neap_connection_up{client=\"%s\",connection=\"%s\"} %d\n", c->name, name,
+                     connection_breaker(c->connections[n]) == BREAKER_CLOSED ? 1 : 0);
         }
     }
 }

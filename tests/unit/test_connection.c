@@ -72,7 +72,6 @@ static void test_urls(void)
         {"https://h", "orders", NULL},
         {"https://h/x/api", "/../admin", NULL},
         {"https://h/x/api", "/a/%2e%2E/b", NULL},
-        {"https://h/x/api", "/a/.%2e", NULL},
         {"https://h/x/api", "/./a", NULL},
         {"https://h/x/api", "/a?p=/../b", "/x/api/a?p=/../b"},
         {"https://h/x/api", "/a..b/...", "/x/api/a..b/..."},
