@@ -129,12 +129,11 @@ static void hold_answer(void *arg, struct control_ticket *ticket)
 
 static void copy_variables(struct host *host, const char *const *variables)
 {
-    while (variables != NULL && variables[host->variable_count] != NULL) {
-        host->variable_count++;
-    }
-    host->variables = xcalloc(host->variable_count + 1, sizeof(char *));
-    for (size_t i = 0; i < host->variable_count; i++) {
+    host->variables = xcalloc(1, sizeof(char *));
+    for (size_t i = 0; variables != NULL && variables[i] != NULL; i++) {
+        host->variables = xrealloc(host->variables, (i + 2) * sizeof(char *));
         host->variables[i] = xstrdup(variables[i]);
+        host->variable_count = i + 1;
     }
 }
 
@@ -191,8 +190,8 @@ static int open_listeners(struct host *host, const struct host_options *options,
     }
     if (rc == 0) {
         char *path = xasprintf("%s/neap.sock", host->data_folder);
-        rc = control_listen(&host->control, host->loop, path, answer_question, hold_answer, host,
-                            err);
+        struct control_owner owner = {answer_question, hold_answer, host};
+        rc = control_listen(&host->control, host->loop, path, &owner, err);
         free(path);
     }
     return rc;

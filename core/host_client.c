@@ -125,7 +125,8 @@ static const struct connection_options *find_declared(const struct manifest *m, 
 
 static void retire(struct host_client *client, struct connection *c)
 {
-    client->retired = xrealloc(client->retired, (client->retired_count + 1) * sizeof(c));
+    client->retired =
+        xrealloc(client->retired, (client->retired_count + 1) * sizeof(struct connection *));
     client->retired[client->retired_count++] = c;
 }
 
@@ -148,7 +149,8 @@ static void free_idle_retired(struct host_client *client)
 static void set_connections(struct host_client *client, const struct manifest *old,
                             const struct manifest *next)
 {
-    struct connection **connections = xcalloc(next->connection_count + 1, sizeof(*connections));
+    struct connection **connections =
+        xcalloc(next->connection_count + 1, sizeof(struct connection *));
     for (size_t i = 0; i < next->connection_count; i++) {
         const struct connection_options *wanted = &next->connections[i];
         const struct connection_options *had = find_declared(old, wanted->name);

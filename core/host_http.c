@@ -150,8 +150,11 @@ void host_on_job_answer(struct host_client *client, uint64_t event_seq,
 
 void host_pending_close(struct host_client *client)
 {
-    while (client->pending != NULL) {
-        send_reply(client->pending, false);
+    struct host_pending *p = NULL;
+    while ((p = client->pending) != NULL) {
+        client->pending = p->next;
+        p->is_listed = false;
+        send_reply(p, false);
     }
 }
 

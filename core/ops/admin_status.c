@@ -113,11 +113,12 @@ int admin_status(struct admin_context *c)
 
 int admin_pause(struct admin_context *c)
 {
-    bool is_pause = strcmp(admin_word(c, 0), "pause") == 0;
+    const char *verb = admin_word(c, 0);
+    bool is_pause = verb != NULL && strcmp(verb, "pause") == 0;
     const char *kind = admin_word(c, 1);
     const char *name = admin_word(c, 2);
     bool is_flow = kind != NULL && strcmp(kind, "flow") == 0;
-    if (name == NULL || (!is_flow && strcmp(kind, "connection") != 0)) {
+    if (kind == NULL || name == NULL || (!is_flow && strcmp(kind, "connection") != 0)) {
         return admin_fail(c, ADMIN_USAGE, "say what: flow NAME or connection NAME");
     }
     if (!c->view->is_live) {
@@ -135,7 +136,7 @@ int admin_pause(struct admin_context *c)
     struct pause pause = {what, name, c->request->who,
                           c->request->reason == NULL ? "" : c->request->reason, c->view->now_ms};
     if (c->request->is_dry_run) {
-        buf_addf(c->out, "would %s %s %s of %s\n", admin_word(c, 0), kind, name, c->client->name);
+        buf_addf(c->out, "would %s %s %s of %s\n", verb, kind, name, c->client->name);
         return ADMIN_OK;
     }
     int rc = is_pause ? pause_set(c->client->work, &pause)

@@ -29,9 +29,7 @@
 struct control {
     struct evconnlistener *listener;
     char *path;
-    control_answer_fn answer;
-    control_hold_fn hold;
-    void *arg;
+    struct control_owner owner;
     struct control_ticket *tickets;
 };
 
@@ -102,7 +100,7 @@ static int answer_question(struct control_ticket *ticket, char *text, size_t siz
         .wants_json = strchr(fields[3], 'j') != NULL,
         .is_dry_run = strchr(fields[3], 'd') != NULL,
     };
-    return ticket->control->answer(ticket->control->arg, &request, &ticket->out);
+    return ticket->control->owner.answer(ticket->control->owner.arg, &request, &ticket->out);
 }
 
 static void on_read(struct bufferevent *peer, void *arg)
@@ -126,7 +124,7 @@ static void on_read(struct bufferevent *peer, void *arg)
     ticket->is_answered = true;
     ticket->is_held = true;
     ticket->exit_code = answer_question(ticket, text + magic, size - magic - 2);
-    ticket->control->hold(ticket->control->arg, ticket);
+    ticket->control->owner.hold(ticket->control->owner.arg, ticket);
 }
 
 static void on_event(struct bufferevent *peer, short what, void *arg)
@@ -198,7 +196,7 @@ static int fill_address(struct sockaddr_un *address, const char *path, struct er
 }
 
 int control_listen(struct control **control_out, struct loop *loop, const char *path,
-                   control_answer_fn answer, control_hold_fn hold, void *arg, struct error *err)
+                   const struct control_owner *owner, struct error *err)
 {
     *control_out = NULL;
     struct sockaddr_un address;
@@ -218,9 +216,7 @@ int control_listen(struct control **control_out, struct loop *loop, const char *
         return error_set_errno(err, ERROR_IO, errno, "cannot listen on %s", path);
     }
     control->path = xstrdup(path);
-    control->answer = answer;
-    control->hold = hold;
-    control->arg = arg;
+    control->owner = *owner;
     *control_out = control;
     return 0;
 }
@@ -230,8 +226,10 @@ void control_close(struct control *control)
     if (control == NULL) {
         return;
     }
-    while (control->tickets != NULL) {
-        ticket_free(control->tickets);
+    struct control_ticket *next = NULL;
+    for (struct control_ticket *ticket = control->tickets; ticket != NULL; ticket = next) {
+        next = ticket->next;
+        ticket_free(ticket);
     }
     evconnlistener_free(control->listener);
     unlink(control->path);

@@ -23,10 +23,16 @@ typedef int (*control_answer_fn)(void *arg, const struct admin_request *request,
 struct control_ticket;
 typedef void (*control_hold_fn)(void *arg, struct control_ticket *ticket);
 
-/* An old socket file is replaced (the data folder is locked, so nobody serves it). */
+struct control_owner {
+    control_answer_fn answer;
+    control_hold_fn hold;
+    void *arg;
+};
+
+/* An old socket file is replaced (the data folder is locked, so nobody serves it). owner is copied.
+ */
 int control_listen(struct control **control_out, struct loop *loop, const char *path,
-                   control_answer_fn answer, control_hold_fn hold, void *arg,
-                   struct error *err) NEAP_MUST_USE;
+                   const struct control_owner *owner, struct error *err) NEAP_MUST_USE;
 void control_release(struct control_ticket *ticket); /* sends it */
 void control_close(struct control *control);         /* removes the socket; accepts NULL */
 
