@@ -29,6 +29,7 @@ struct job_run {
     const struct manifest_flow *flow;
     struct job *job;
     struct coroutine *co;
+    void **object;                       /* the slot in the job object that points here, or NULL */
     char *step;                          /* name of the step or effect it is in, or NULL */
     bool is_unwinding;                   /* a durable wait was asked for: never resumed again */
     struct job_run *next;                /* of the same generation */

@@ -90,13 +90,13 @@ static bool is_down(const struct runner *r, const char *name)
     return connection_breaker(c) != BREAKER_CLOSED || pause_is_set(r->work, PAUSE_CONNECTION, name);
 }
 
-static void log_failure(const struct runner *r, const struct job *job, const struct failure *f)
+/* work logs the failure itself; here is what only this room knows. */
+static void log_traceback(const struct runner *r, const struct job *job, const struct failure *f)
 {
-    log_msg(f->is_retryable ? LOG_INFO : LOG_WARN, r->client,
-            "flow %s, job %llu (%s), attempt %u%s%s: %s: %s; at %s", job->info.flow,
-            (unsigned long long)job->info.id, job->info.key, job->info.attempt,
-            f->step == NULL ? "" : ", in ", f->step == NULL ? "" : f->step, f->kind, f->message,
-            f->traceback == NULL ? "?" : f->traceback);
+    if (f->traceback != NULL) {
+        log_msg(LOG_INFO, r->client, "job %llu%s%s failed at: %s", (unsigned long long)job->info.id,
+                f->step == NULL ? "" : ", in ", f->step == NULL ? "" : f->step, f->traceback);
+    }
 }
 
 /* The failure record; takes the texts of `from`. */
@@ -114,7 +114,7 @@ static void fill_failure(const struct runner *r, const struct job *job, const st
         to->connection_down = xstrdup(from->connection);
     }
     vm_failure_clear(from);
-    log_failure(r, job, to);
+    log_traceback(r, job, to);
 }
 
 static struct job_run *start_run(struct runner *r, struct job *job, const struct manifest_flow *flow,
@@ -208,6 +208,9 @@ static void drop_run(void *arg, struct job *job)
     vm_set_owner(vm, &run->scope); /* may_write is false: <close> variables may log, no more */
     coroutine_drop(run->co);
     vm_set_owner(vm, NULL);
+    if (run->object != NULL) {
+        *run->object = NULL; /* a script that kept the job object gets an error from now on */
+    }
     generation_remove_run(run->generation, run);
     free(run->step);
     free(run);

@@ -54,6 +54,42 @@ static int guarded_setmetatable(lua_State *L)
     return 1;
 }
 
+/*
+ * upvalue 1: the script's handler. Hooks are off while a handler runs for an error that a hook raised, so a
+ * spent budget must not enter one: an endless handler could not be stopped.
+ */
+static int guarded_handler(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (vm_of(L)->is_raising) {
+        return 1;
+    }
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static int guarded_xpcall_k(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    return lua_gettop(L);
+}
+
+/* upvalue 1: the stock xpcall */
+static int guarded_xpcall(lua_State *L)
+{
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, guarded_handler, 1);
+    lua_replace(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, guarded_xpcall_k);
+    return lua_gettop(L);
+}
+
 static lua_Integer check_range(lua_State *L, lua_Integer low, lua_Integer high)
 {
     if (low > high) {
@@ -197,6 +233,7 @@ void vm_globals_install(lua_State *L)
     drop_others(L);
     lua_pushcfunction(L, guarded_setmetatable);
     lua_setfield(L, -2, "setmetatable");
+    wrap(L, "xpcall", guarded_xpcall);
     install_table(L);
     install_math(L);
     luaL_requiref(L, "utf8", luaopen_utf8, 0);

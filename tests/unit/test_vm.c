@@ -1,0 +1,386 @@
+/* The Lua state: globals, fences, budgets, memory. */
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <unistd.h>
+
+#include "core/base/log.h"
+#include "core/script/vm.h"
+#include "core/script/watchdog.h"
+#include "tests/support/tap.h"
+#include "tests/support/temp_folder.h"
+
+struct world {
+    char folder[256];
+    struct clock *clock;
+    struct vm *vm;
+    struct vm_failure failure;
+};
+
+static void world_open(struct world *w, size_t memory_bytes)
+{
+    memset(w, 0, sizeof(*w));
+    temp_folder_make(w->folder, sizeof(w->folder));
+    char path[512];
+    snprintf(path, sizeof(path), "%s/client", w->folder);
+    mkdir(path, 0700);
+    snprintf(path, sizeof(path), "%s/scripts", w->folder);
+    mkdir(path, 0700);
+    w->clock = clock_new_virtual(0);
+    char client[512];
+    snprintf(client, sizeof(client), "%s/client", w->folder);
+    struct vm_options options = {
+        .clock = w->clock,
+        .random_seed = 7,
+        .client_folder = client,
+        .scripts_folder = path,
+        .limits = {.memory_bytes = memory_bytes, .load_us = 200000},
+    };
+    struct error err;
+    w->vm = vm_new(&options, &err);
+    CHECK(w->vm != NULL);
+}
+
+static void world_close(struct world *w)
+{
+    vm_failure_clear(&w->failure);
+    vm_free(w->vm);
+    clock_free(w->clock);
+    temp_folder_remove(w->folder);
+}
+
+static void write_file(struct world *w, const char *name, const char *text)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/%s", w->folder, name);
+    FILE *file = fopen(path, "w");
+    fputs(text, file);
+    fclose(file);
+}
+
+struct chunk {
+    const char *text;
+    char result[512];
+};
+
+static int run_chunk(lua_State *L)
+{
+    struct chunk *chunk = lua_touserdata(L, 1);
+    if (luaL_loadbufferx(L, chunk->text, strlen(chunk->text), "@test.lua", "t") != LUA_OK) {
+        return lua_error(L);
+    }
+    lua_call(L, 0, 1);
+    snprintf(chunk->result, sizeof(chunk->result), "%s", luaL_tolstring(L, -1, NULL));
+    return 0;
+}
+
+/* The result as text, or the message of the failure. */
+static const char *run_text(struct world *w, const char *text)
+{
+    static struct chunk chunk;
+    chunk.text = text;
+    vm_failure_clear(&w->failure);
+    if (vm_call(w->vm, run_chunk, &chunk, 0, &w->failure) != 0) {
+        return w->failure.err.message;
+    }
+    return chunk.result;
+}
+
+struct text_case {
+    const char *text;
+    const char *expected;
+};
+
+static void check_cases(struct world *w, const struct text_case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *result = run_text(w, cases[i].text);
+        if (strcmp(result, cases[i].expected) != 0) {
+            printf("# %s\n", cases[i].text);
+        }
+        CHECK_STR(result, cases[i].expected);
+    }
+}
+
+#define CHECK_CASES(w, cases) check_cases(w, cases, sizeof(cases) / sizeof((cases)[0]))
+
+static void has_listed_globals(void)
+{
+    struct world w;
+    static const struct text_case cases[] = {
+        {"local t = {} for k in pairs(_ENV) do t[#t + 1] = k end return table.concat(t, ' ')",
+         "assert error getmetatable ipairs math next pairs pcall rawequal rawget rawlen rawset require "
+         "select setmetatable string table tonumber tostring type utf8 xpcall"},
+        {"return string.dump", "nil"},
+        {"return math.randomseed", "nil"},
+        {"return getmetatable('')", "false"},
+        {"return load('x')", "test.lua:1: undeclared global 'load'; scripts cannot make code"},
+        {"return os.time()",
+         "test.lua:1: undeclared global 'os'; time comes from require(\"neap.time\")"},
+        {"local a = 1\nreturn a + undefined_name",
+         "test.lua:2: undeclared global 'undefined_name'"},
+        {"x = 1", "test.lua:1: undeclared global 'x' (write \"local x\")"},
+        {"return setmetatable({}, {__gc = function() end})",
+         "test.lua:1: scripts have no finalizers: remove __gc"},
+        {"return getmetatable(setmetatable({}, {__metatable = 'locked'}))", "locked"},
+        {"setmetatable(_ENV, nil)", "test.lua:1: cannot change a protected metatable"},
+        {"return #setmetatable({}, {__len = function() return 3 end})", "3"},
+    };
+    world_open(&w, 0);
+    CHECK_CASES(&w, cases);
+    world_close(&w);
+}
+
+static void iterates_sorted(void)
+{
+    struct world w;
+    static const struct text_case cases[] = {
+        {"local t = {b = 1, a = 2, [10] = 3, [-1] = 4, [2.5] = 5, [true] = 6, [false] = 7, 'one'}\n"
+         "local out = {} for k in pairs(t) do out[#out + 1] = tostring(k) end\n"
+         "return table.concat(out, ' ')",
+         "-1 1 2.5 10 a b false true"},
+        {"local t = {c = 1, a = 2, b = 3} local out, k = {}, nil\n"
+         "repeat k = next(t, k) out[#out + 1] = tostring(k) until k == nil\n"
+         "return table.concat(out, ' ')",
+         "a b c nil"},
+        {"return next({})", "nil"},
+        {"local t = {} for i = 1, 1000 do t['k' .. i] = i end local n = 0\n"
+         "for k in pairs(t) do t[k] = nil n = n + 1 end return n .. ' ' .. tostring(next(t))",
+         "1000 nil"},
+        {"local t = {} for i = 1, 1000 do t['k' .. i] = i end local n = 0\n"
+         "for k in next, t do t[k] = nil n = n + 1 end return n", "1000"},
+        {"local t = {a = 1, b = 2} local k = next(t) t.c = 3 t.aa = 4\n"
+         "return next(t, k) .. next(t, 'aa') .. next(t, 'b')", "aabc"},
+        {"local p = setmetatable({}, {__pairs = function() return function(_, k)\n"
+         "if not k then return 1 end end, nil, nil end}) local n = 0\n"
+         "for _ in pairs(p) do n = n + 1 end return n", "1"},
+        {"return pcall(next, {}, 'nope')", "false"},
+        {"local k = {} local t = {[k] = 1, z = 2} local out = {}\n"
+         "for key in pairs(t) do out[#out + 1] = type(key) end return table.concat(out, ' ')",
+         "string table"},
+    };
+    world_open(&w, 0);
+    CHECK_CASES(&w, cases);
+    world_close(&w);
+}
+
+static void has_strings(void)
+{
+    struct world w;
+    static const struct text_case cases[] = {
+        {"return ('  x y  '):match('^%s*(.-)%s*$')", "x y"},
+        {"return (('a,b,,c'):gsub(',', ';'))", "a;b;;c"},
+        {"return (('hello world'):gsub('o', {o = '0'}))", "hell0 w0rld"},
+        {"return (('hello'):gsub('l+', function(s) return #s end))", "he2o"},
+        {"return (('abc'):gsub('%w', '%0%0'))", "aabbcc"},
+        {"return (('abc'):gsub('', '-'))", "-a-b-c-"},
+        {"return select(2, ('aaa'):gsub('a', 'b', 2))", "2"},
+        {"local out = {} for k, v in ('a=1, b=2'):gmatch('(%w+)=(%w+)') do\n"
+         "out[#out + 1] = k .. v end return table.concat(out, ' ')", "a1 b2"},
+        {"local n = 0 for _ in ('abc'):gmatch('') do n = n + 1 end return n", "4"},
+        {"return ('a.b'):find('.', 1, true)", "2"},
+        {"return ('abc'):find('b', -1)", "nil"},
+        {"return ('abc'):find('', 10)", "nil"},
+        {"return ('x'):gsub('x', '%2')", "test.lua:1: invalid capture index %2"},
+        {"return ('x'):gsub('x', '%')", "test.lua:1: invalid use of '%' in replacement string"},
+        {"return ('x'):gsub('x', function() return {} end)",
+         "test.lua:1: invalid replacement value (a table)"},
+        {"return ('x'):find('[a')", "test.lua:1: malformed pattern (missing ']')"},
+        {"return (('a'):rep(4000)):find(('a*'):rep(6) .. 'b')",
+         "test.lua:1: pattern too complex for this subject"},
+        {"return #(('a'):rep(20000)):gsub('%s*$', '')", "20000"},
+    };
+    world_open(&w, 0);
+    CHECK_CASES(&w, cases);
+    world_close(&w);
+}
+
+static void guards_tables(void)
+{
+    struct world w;
+    static const struct text_case cases[] = {
+        {"return pcall(table.move, {}, 1, 1 << 40, 2)", "false"},
+        {"return pcall(table.insert, setmetatable({}, {__len = function() return 1 << 40 end}), 1, 1)",
+         "false"},
+        {"local t = {1, 2, 3} table.insert(t, 1, 0) return table.concat(t, ',')", "0,1,2,3"},
+        {"return table.remove({1, 2, 3}, 1)", "1"},
+        {"return table.concat(table.move({1, 2, 3}, 2, 3, 1), ',')", "2,3,3"},
+        {"local a = math.random(1, 6) return a >= 1 and a <= 6", "true"},
+        {"local f = math.random() return f >= 0 and f < 1", "true"},
+        {"return pcall(math.random, 2, 1)", "false"},
+    };
+    world_open(&w, 0);
+    CHECK_CASES(&w, cases);
+    world_close(&w);
+}
+
+static void is_seeded(void)
+{
+    struct world a;
+    struct world b;
+    world_open(&a, 0);
+    world_open(&b, 0);
+    static char first[512];
+    snprintf(first, sizeof(first), "%s", run_text(&a, "return math.random(1, 1 << 60)"));
+    CHECK_STR(run_text(&b, "return math.random(1, 1 << 60)"), first);
+    world_close(&a);
+    world_close(&b);
+}
+
+static void ends_endless_scripts(void)
+{
+    struct world w;
+    static const char *const texts[] = {
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "local function f() return pcall(f) end while true do f() end",
+        "table.sort({3, 2, 1, 5, 4}, function() while true do end end)",
+        "(('abc'):gsub('.', function() while true do end end))",
+        "return tostring(setmetatable({}, {__tostring = function() while true do end end}))",
+        "xpcall(function() while true do end end, function() while true do end end)",
+        "local t = setmetatable({}, {__index = function() while true do end end}) return t.x",
+        "for _ in pairs(setmetatable({}, {__pairs = function() while true do end end})) do end",
+    };
+    world_open(&w, 0);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char text[512];
+        const char *lead = texts[i][0] == '(' ? "local _ = " : "";
+        snprintf(text, sizeof(text), "%s%s", lead, texts[i]);
+        const char *result = run_text(&w, text);
+        if (strstr(result, "used more than 200 ms") == NULL || !w.failure.is_final) {
+            printf("# %s\n", text);
+            CHECK_STR(result, "a spent budget");
+        }
+        CHECK_STR(run_text(&w, "return 1"), "1");
+    }
+    world_close(&w);
+}
+
+static void caps_memory(void)
+{
+    struct world w;
+    static const char *const texts[] = {
+        "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end",
+        "return ('x'):rep(1 << 40)",
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} pcall(function() while true do t[#t + 1] = {} end end) return ('y'):rep(1 << 30)",
+        "return string.format('%s', ('x'):rep(30 << 20))",
+        "return #table.concat({('x'):rep(3 << 20), ('x'):rep(3 << 20), ('x'):rep(3 << 20)})",
+    };
+    world_open(&w, 8 << 20);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        run_text(&w, texts[i]);
+        CHECK(w.failure.err.code == ERROR_LIMIT || w.failure.err.code == ERROR_SCRIPT);
+        CHECK(vm_memory_used(w.vm) <= 8 << 20);
+        CHECK_STR(run_text(&w, "return 'alive'"), "alive");
+    }
+    world_close(&w);
+}
+
+static void requires_from_roots(void)
+{
+    struct world w;
+    world_open(&w, 0);
+    write_file(&w, "client/own.lua", "return {name = 'own'}");
+    write_file(&w, "client/both.lua", "return {name = 'client'}");
+    write_file(&w, "scripts/both.lua", "return {name = 'scripts'}");
+    write_file(&w, "scripts/shared.lua", "return {name = 'shared'}");
+    write_file(&w, "client/loop.lua", "return require('loop')");
+    write_file(&w, "client/broken.lua", "local x = \nreturn x +");
+    write_file(&w, "client/raises.lua", "local t\nreturn t.x");
+    write_file(&w, "client/empty.lua", "");
+    write_file(&w, "client/binary.lua", "\x1bLua");
+    write_file(&w, "outside.lua", "return {name = 'outside'}");
+    char from[512];
+    char to[512];
+    snprintf(from, sizeof(from), "%s/outside.lua", w.folder);
+    snprintf(to, sizeof(to), "%s/client/link.lua", w.folder);
+    CHECK(symlink(from, to) == 0);
+    static const struct text_case cases[] = {
+        {"return require('own').name", "own"},
+        {"return require('both').name", "client"},
+        {"return require('shared').name", "shared"},
+        {"return require('own') == require('own')", "true"},
+        {"return require('loop')", "loop.lua:1: module 'loop' requires itself"},
+        {"return require('broken')", "broken.lua:2: unexpected symbol near 'return'"},
+        {"return require('raises')", "raises.lua:2: attempt to index a nil value (local 't')"},
+        {"return require('empty')", "test.lua:1: module 'empty' returns nothing"},
+        {"return pcall(require, 'binary')", "false"},
+        {"return require('../outside')",
+         "test.lua:1: '../outside' is not a module name (lower case words joined by dots)"},
+        {"return require('/etc/passwd')",
+         "test.lua:1: '/etc/passwd' is not a module name (lower case words joined by dots)"},
+        {"return require('link')", "test.lua:1: module 'link' not found: no link.lua in the client's "
+                                   "folder or in scripts/"},
+        {"return require('neap.none')", "test.lua:1: the host has no module 'neap.none'"},
+    };
+    CHECK_CASES(&w, cases);
+    CHECK(vm_file_count(w.vm) >= 5);
+    world_close(&w);
+}
+
+static int raise_nested(lua_State *L)
+{
+    struct world *w = lua_touserdata(L, 1);
+    (void)w;
+    return luaL_error(L, "from C");
+}
+
+static void tells_failures(void)
+{
+    struct world w;
+    world_open(&w, 0);
+    run_text(&w, "local function inner()\n  error('broken')\nend\nlocal function outer()\n"
+                 "  inner()\n  return 1\nend\nouter()\nreturn 2");
+    CHECK_STR(w.failure.err.message, "test.lua:2: broken");
+    CHECK_INT(w.failure.err.code, ERROR_SCRIPT);
+    CHECK_STR(w.failure.traceback,
+              "[C] in error, test.lua:2 in inner, test.lua:5 in outer, test.lua:8");
+    run_text(&w, "error({})");
+    CHECK_STR(w.failure.err.message, "raised a value of type table");
+    run_text(&w, "error(setmetatable({}, {__tostring = function() return 'as text' end}))");
+    CHECK_STR(w.failure.err.message, "as text");
+    run_text(&w, "error(setmetatable({}, {__tostring = function() error('again') end}))");
+    CHECK(w.failure.err.code != 0);
+    vm_failure_clear(&w.failure);
+    CHECK_INT(vm_call(w.vm, raise_nested, &w, 0, &w.failure), ERROR_SCRIPT);
+    run_text(&w, "local function f() return f() + 1 end return f()");
+    CHECK(strstr(w.failure.err.message, "stack overflow") != NULL);
+    CHECK_STR(run_text(&w, "return 1"), "1");
+    world_close(&w);
+}
+
+static void note_stuck(void *arg)
+{
+    *(volatile int *)arg = 1;
+}
+
+static void watches(void)
+{
+    volatile int stuck = 0;
+    struct watchdog *w = watchdog_new(1, note_stuck, (void *)&stuck);
+    watchdog_enter(w);
+    for (int i = 0; i < 2000 && !stuck; i++) {
+        usleep(1000);
+    }
+    watchdog_leave(w);
+    watchdog_free(w);
+    CHECK(stuck == 1);
+    watchdog_enter(NULL);
+    watchdog_leave(NULL);
+}
+
+int main(void)
+{
+    log_configure(LOG_ERROR, LOG_FORMAT_HUMAN);
+    tap_case("scripts see the listed globals and no others", has_listed_globals);
+    tap_case("pairs and next go in a fixed order", iterates_sorted);
+    tap_case("strings have patterns with a bound", has_strings);
+    tap_case("table functions cannot loop for ever inside C", guards_tables);
+    tap_case("randomness comes from the seed", is_seeded);
+    tap_case("endless scripts end, whatever they hide in", ends_endless_scripts);
+    tap_case("memory is capped and the state survives", caps_memory);
+    tap_case("require finds modules in two roots and nowhere else", requires_from_roots);
+    tap_case("failures carry message, kind and traceback", tells_failures);
+    tap_case("the watchdog notices a script that does not come back", watches);
+    return tap_done();
+}
