@@ -1,0 +1,102 @@
+--- What the orders flow would do with one order, with nothing read from outside and nothing sent: for
+--- golden cases (scripts/lib/golden.lua). Every stock code exists but those the case names.
+---
+--- Fields of a case: order (SCAYLE's document), delegation, unknown_stock_codes, own_references.
+--- A client's own map stage is rehearsed too, with a job that only remembers.
+local mapper = require("flows.orders.map")
+
+local HELD = {}
+
+local function none() end
+
+-- Enough of a job for a map stage that computes.
+local function new_job(settings)
+    local job = {settings = settings, key = "order:rehearsed", facts = none, trail = none,
+        note = none, alias = none}
+    function job.links()
+        return {}
+    end
+    function job.overtaken()
+        return nil
+    end
+    function job.hold(_, causes)
+        error({held = causes, mark = HELD}, 0)
+    end
+    return job
+end
+
+local function map_stage(case, unknown)
+    return function(work)
+        local result = mapper.map({
+            order = work.order, delegation = work.delegation, mappings = work.settings.mappings,
+            settings = work.settings, own_references = case.own_references,
+            has_stock_code = function(code)
+                return not unknown[code]
+            end,
+        })
+        if #result.causes > 0 then
+            work.job:hold(result.causes)
+        end
+        local predicted = result.posting.predicted.gross_minor
+        if predicted ~= result.facts.amount.minor then
+            error(string.format("Khaos would come to %d, the order's total is %d", predicted,
+                result.facts.amount.minor), 0)
+        end
+        work.posting = result.posting
+    end
+end
+
+local function map(settings, case)
+    local unknown = {}
+    for _, code in ipairs(case.unknown_stock_codes or {}) do
+        unknown[code] = true
+    end
+    local work = {
+        job = new_job(settings), settings = settings, key = "order:rehearsed", causes = {},
+        order = case.order, order_id = tostring(case.order.id), delegation = case.delegation,
+        record = {},
+    }
+    local standard = map_stage(case, unknown)
+    local own = settings.stages and settings.stages.map
+    if own then
+        require(own)(work, standard)
+    else
+        standard(work)
+    end
+    return work.posting
+end
+
+-- The posting, with what cases like to name brought up.
+local function view(posting)
+    local shown = {}
+    for key, value in pairs(posting) do
+        shown[key] = value
+    end
+    shown.delivery = posting.header.delivery
+    shown.keycode = posting.header.keycode
+    shown.sales_source = posting.header.sales_source
+    shown.other_ref = posting.customer.other_ref
+    shown.delivery_address = posting.customer.delivery_address
+    return shown
+end
+
+---@param settings table of the flow
+---@param case table
+---@return {posted: table|nil, held: string[]|nil}
+return function(settings, case)
+    if type(case.order) ~= "table" then
+        error("order: the order's document expected (a table, or a file in cases/orders/)", 0)
+    end
+    local ok, result = pcall(map, settings, case)
+    if ok then
+        return {posted = view(result)}
+    elseif type(result) ~= "table" or rawget(result, "mark") ~= HELD then
+        error(result, 0)
+    end
+    local held = {}
+    for i, cause in ipairs(result.held) do
+        held[i] = cause.cause .. ":" .. (cause.subject or "")
+    end
+    table.sort(held)
+    return {held = held}
+end

@@ -1,0 +1,51 @@
+--- What the settings of the orders flow mean for people, as `neap check` prints it.
+
+local MEANS = {
+    preauthorised = "money reserved, not taken: while Khaos has not started shipping, the order can "
+        .. "still be cancelled there",
+    paid = "money taken: once posted, Khaos does not cancel the order; a cancellation becomes a "
+        .. "task for a person and a credit note",
+    account = "on account, no money yet: while Khaos has not started shipping, the order can still "
+        .. "be cancelled there",
+}
+local ADD_ON = "cancel_order"
+
+local function sorted_keys(values)
+    local keys = {}
+    for key in pairs(values) do
+        keys[#keys + 1] = key
+    end
+    table.sort(keys)
+    return keys
+end
+
+local function payment_line(name, rule)
+    return string.format("payment %s is %s: %s", name, rule.status, MEANS[rule.status])
+end
+
+local function can_cancel(settings)
+    local khaos = settings.khaos or {}
+    for _, name in ipairs(khaos.add_ons or {}) do
+        if name == ADD_ON then
+            return true
+        end
+    end
+    return false
+end
+
+---@param settings table of the flow
+---@return string[]
+return function(settings)
+    local lines = {}
+    local payments = settings.mappings.payments
+    for _, name in ipairs(sorted_keys(payments.methods)) do
+        lines[#lines + 1] = payment_line(name, payments.methods[name])
+    end
+    if payments.gift_card then
+        lines[#lines + 1] = payment_line("by gift card", payments.gift_card)
+    end
+    lines[#lines + 1] = can_cancel(settings)
+        and "this Khaos has the CancelOrder add-on: it can be asked to cancel what is not paid"
+        or "this Khaos has no CancelOrder add-on: a person enters every cancellation in Khaos"
+    return lines
+end
