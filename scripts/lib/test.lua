@@ -10,7 +10,9 @@
 ---     end
 ---
 --- Each file has a state of its own, sandboxed as in the host, at 2026-05-04T10:03:00Z and with the
---- same random numbers each time. `require` looks in the file's own folder (for a client's tests:
+--- same random numbers each time. `t` has case, note (a line shown with the case), equal, matches,
+--- raises, differences, read_file, list, advance (the clock), replace (a module) and settings
+--- (`--set NAME=VALUE`). `require` looks in the file's own folder (for a client's tests:
 --- in the client's folder), in those of `neap-test-root` lines among the first comments, then in
 --- scripts/. Paths of neap-test-root and t.read_file begin at the folder that holds scripts/ (for
 --- a client's tests: at the client's folder).
@@ -59,8 +61,9 @@ function compare(actual, expected, path, is_partial, found)
     if type(actual) == "table" and type(expected) == "table" then
         compare_tables(actual, expected, path, is_partial, found)
     elseif actual ~= expected then
-        found[#found + 1] = string.format("%sexpected %s, got %s", path == "" and "" or path .. ": ",
-            test.shown(expected), test.shown(actual))
+        local where = path == "" and "" or path .. ": "
+        found[#found + 1] = string.format("%sexpected %s, got %s", where, test.shown(expected),
+            test.shown(actual))
     end
 end
 
@@ -110,12 +113,18 @@ end
 ---@param fn fun(t: table)
 function test.run(fn)
     local host = require("neap.test")
+    local notes = {}
+    local function note(format, ...)
+        notes[#notes + 1] = string.format(format, ...)
+    end
     local function case(sentence, body)
+        notes = {}
         local ok, message = host.try(body)
-        host.result(ok, sentence, message or "")
+        notes[#notes + 1] = message
+        host.result(ok, sentence, table.concat(notes, "\n"))
     end
     fn({
-        case = case, equal = test.equal, matches = test.matches, raises = test.raises,
+        case = case, note = note, equal = test.equal, matches = test.matches, raises = test.raises,
         differences = test.differences, read_file = host.read_file, list = host.list,
         advance = host.advance, replace = host.replace, settings = host.settings(),
     })

@@ -15,28 +15,10 @@ local fake_job = {}
 
 local START_MS = 1777888980000 -- 2026-05-04T10:03:00Z
 
--- Modules that a runner without a host does not have.
-local function module(name)
-    local ok, found = pcall(require, name)
-    if ok then
-        return found
-    end
-    package.loaded[name] = {}
-    return package.loaded[name]
-end
-
-local http = module("neap.http")
-local log = module("neap.log")
-local store = module("neap.store")
+local http = require("neap.http")
+local log = require("neap.log")
+local store = require("neap.store")
 local time = require("neap.time")
-
-local function url_encode(text)
-    return (text:gsub("[^%w%-%._~]", function(c)
-        return string.format("%%%02X", c:byte())
-    end))
-end
-
-http.url_encode = http.url_encode or url_encode
 
 local STORE_NAMES = {"get", "put", "put_many", "delete", "range", "increment", "atomic"}
 

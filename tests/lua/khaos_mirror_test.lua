@@ -1,3 +1,4 @@
+-- neap-test-root: examples/sandbox/khaos
 --- The mirror of Khaos's stock codes: delta, full comparison, near misses, proof.
 local khaos_sandbox = require("khaos_sandbox") -- first: it makes the modules a runner lacks
 local codes = require("flows.khaos_codes")

@@ -1,3 +1,4 @@
+-- neap-test-root: examples/sandbox/khaos
 --- The Khaos SOAP connector against the simulated service and against replies that are odd, cut
 --- off or faults.
 local fake_job = require("fake_job") -- first: it makes the modules a runner lacks

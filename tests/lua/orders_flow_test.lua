@@ -1,3 +1,4 @@
+-- neap-test-root: examples/sandbox/khaos examples/demo
 --- The orders flow from event to posting, against the simulated Khaos and a scripted SCAYLE.
 local khaos_sandbox = require("khaos_sandbox") -- first: it makes the modules a runner lacks
 local errors = require("neap.errors")

@@ -2,10 +2,10 @@
 -- rule, calculated here from the contract's text over the written figures, sharing nothing with
 -- the mapper; what is held is held for the cause that was put in.
 --
---     NEAP_LUA_PATH="scripts;tests/lua" lua_runner tests/lua/property_mapper.lua [count [seed]]
+--     neap test --lua --set count=2000 --set seed=1 tests/lua/property_mapper.lua
 local baskets = require("baskets")
+local json = require("neap.json")
 local map = require("flows.orders.map")
-local time = require("neap.time")
 
 local TEN_THOUSANDTHS = 10000 -- every figure below is an integer of these
 
@@ -172,8 +172,7 @@ local function has_stock_code(code)
 end
 
 local function new_tally()
-    return {posted = 0, held = 0, units = 0, rounded = 0, rounding = 0, decimals = 0, kinds = {},
-        ms = 0}
+    return {posted = 0, held = 0, units = 0, rounded = 0, rounding = 0, decimals = 0, kinds = {}}
 end
 
 local function judge(tally, entry, result)
@@ -194,56 +193,42 @@ local function judge(tally, entry, result)
     end
 end
 
-local function batch(tally, random, first, last)
-    local entries = {}
-    for id = first, last do
-        local mappings = baskets.mappings(random)
-        local order, expects = baskets.order(random, mappings, id)
-        entries[#entries + 1] = {order = order, mappings = mappings, expects = expects}
-    end
+local function words_of(entry, result)
+    return string.format("%s\n%s", json.encode(entry):sub(1, 4000),
+        table.concat(result.trail.lines, "\n"):sub(1, 8000))
+end
+
+local function play(tally, random, id)
+    local mappings = baskets.mappings(random)
+    local order, expects = baskets.order(random, mappings, id)
+    local entry = {order = order, mappings = mappings, expects = expects}
     local settings = {merchant_key = "us", despatch_promise_hours = 48}
-    local results = {}
-    local started = time.now_ms()
-    for i, entry in ipairs(entries) do
-        results[i] = map.map{order = entry.order, mappings = entry.mappings, settings = settings,
-            has_stock_code = has_stock_code}
+    local result = map.map{order = order, mappings = mappings, settings = settings,
+        has_stock_code = has_stock_code}
+    tally.units = tally.units + #order.items
+    local ok, message = pcall(judge, tally, entry, result)
+    if not ok then
+        error(string.format("basket %s: %s\n%s", order.id, message, words_of(entry, result)), 0)
     end
-    tally.ms = tally.ms + time.now_ms() - started
-    for i, entry in ipairs(entries) do
-        tally.units = tally.units + #entry.order.items
-        local ok, message = pcall(judge, tally, entry, results[i])
-        if not ok then
-            local json = require("neap.json")
-            print((json.encode(entry):sub(1, 4000)))
-            print((table.concat(results[i].trail.lines, "\n"):sub(1, 8000)))
-            error(string.format("basket %s: %s", entry.order.id, message), 0)
+end
+
+local function tell(t, tally, count, seed)
+    t.note("%d baskets of %.1f units (seed %d): %d posted to the penny, %d held", count,
+        tally.units / count, seed, tally.posted, tally.held)
+    t.note("%d posted with a named rounding (%d pennies in all), %d hang on price decimals",
+        tally.rounded, tally.rounding, tally.decimals)
+    for kind, held in pairs(tally.kinds) do
+        t.note("held for %-50s %5d (%.1f%%)", kind, held, 100 * held / count)
+    end
+end
+
+return function(t)
+    local count, seed = tonumber(t.settings.count) or 2000, tonumber(t.settings.seed) or 1
+    t.case("random baskets are posted to the penny or held for what is wrong", function()
+        local random, tally = baskets.random(seed), new_tally()
+        for id = 1, count do
+            play(tally, random, id)
         end
-    end
+        tell(t, tally, count, seed)
+    end)
 end
-
-local function main(count, seed)
-    local random, tally = baskets.random(seed), new_tally()
-    for first = 1, count, 500 do
-        batch(tally, random, first, math.min(first + 499, count))
-    end
-    print(string.format("%d baskets of %.1f units (seed %d): %d posted to the penny, "
-        .. "%d held; %.0f a second", count, tally.units / count, seed, tally.posted, tally.held,
-        count * 1000 / math.max(tally.ms, 1)))
-    print(string.format("  %d posted with a named rounding (%d pennies in all), %d hang on price "
-        .. "decimals", tally.rounded, tally.rounding, tally.decimals))
-    local kinds = {}
-    for kind in pairs(tally.kinds) do
-        kinds[#kinds + 1] = kind
-    end
-    table.sort(kinds)
-    for _, kind in ipairs(kinds) do
-        print(string.format("  held for %-50s %5d (%.1f%%)", kind, tally.kinds[kind],
-            100 * tally.kinds[kind] / count))
-    end
-end
-
-if arg and arg[0] and arg[0]:find("property_mapper") then
-    main(tonumber(arg[1]) or 2000, tonumber(arg[2]) or 1)
-end
-
-return main

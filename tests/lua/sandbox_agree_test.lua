@@ -1,8 +1,9 @@
+-- neap-test-root: examples/sandbox/khaos examples/sandbox/scayle examples/demo
 --- Invented orders all the way: simulated SCAYLE, mapper, connector, simulated Khaos. What is
 --- posted is imported by the strict Khaos and comes, by its own arithmetic, to what the shopper
 --- paid; what must be held is held for its cause.
 ---
---- Settings: seeds=5 (how many per kind).
+--- Settings: --set seeds=5 (how many per kind).
 
 local companies = require("erp.companies")
 local delegation = require("shop.delegation")
@@ -102,12 +103,6 @@ local function play(t, circle, order, record)
 end
 
 return function(t)
-    if package and package.preload and not package.preload["neap.http"] then
-        -- The connector names neap.http; nothing here sends.
-        package.preload["neap.http"] = function()
-            return {}
-        end
-    end
     local seeds = tonumber(t.settings and t.settings.seeds) or 5
     local good, held = generator.kinds()
     for _, list in ipairs({good, held}) do

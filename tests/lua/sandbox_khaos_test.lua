@@ -1,3 +1,4 @@
+-- neap-test-root: examples/sandbox/khaos
 --- The simulated Khaos: its arithmetic, its strictness, its customer matching, its faults.
 
 local calc = require("erp.calc")

@@ -1,3 +1,4 @@
+-- neap-test-root: examples/sandbox/scayle
 --- The simulated SCAYLE tenant: invented orders whose money ties, the Admin API, delegations.
 
 local admin = require("shop.admin")

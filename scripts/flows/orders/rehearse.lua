@@ -1,5 +1,5 @@
---- What the orders flow would do with one order, with nothing read from outside and nothing sent: for
---- golden cases (scripts/lib/golden.lua). Every stock code exists but those the case names.
+--- What the orders flow would do with one order, reading and sending nothing: for golden cases
+--- (scripts/lib/golden.lua). Every stock code exists but those the case names.
 ---
 --- Fields of a case: order (SCAYLE's document), delegation, unknown_stock_codes, own_references.
 --- A client's own map stage is rehearsed too, with a job that only remembers.

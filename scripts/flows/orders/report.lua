@@ -1,12 +1,12 @@
 --- What the settings of the orders flow mean for people, as `neap check` prints it.
 
 local MEANS = {
-    preauthorised = "money reserved, not taken: while Khaos has not started shipping, the order can "
-        .. "still be cancelled there",
+    preauthorised = "money reserved, not taken: until Khaos starts shipping, the order can still "
+        .. "be cancelled there",
     paid = "money taken: once posted, Khaos does not cancel the order; a cancellation becomes a "
         .. "task for a person and a credit note",
-    account = "on account, no money yet: while Khaos has not started shipping, the order can still "
-        .. "be cancelled there",
+    account = "on account, no money yet: until Khaos starts shipping, the order can still be "
+        .. "cancelled there",
 }
 local ADD_ON = "cancel_order"
 
