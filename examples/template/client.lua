@@ -1,0 +1,67 @@
+--- The manifest of {{name}}: who is connected, who owns which problem, which flows run.
+
+local OPERATIONS = "operations@{{name}}.example"
+local FINANCE = "finance@{{name}}.example"
+local INTEGRATION = "integration@{{name}}.example"
+
+return {
+    name = "{{name}}",
+    -- Nothing older is ever posted. Set it to the hour of going live.
+    live_from = "2026-01-01T00:00:00Z",
+    zone = "Europe/London",
+
+    -- The defaults are the sandboxes (docs/sandboxes.md); the real ones come with --set.
+    connections = {
+        scayle = {
+            base_url = var("SCAYLE_URL", "http://127.0.0.1:8080/scayle/api/admin/v1"),
+            headers = {["X-Access-Token"] = secret("SCAYLE_TOKEN")},
+            rate_per_s = 15, -- SCAYLE allows 1000 order reads a minute
+            rate_burst = 100,
+        },
+        khaos = {
+            base_url = var("KHAOS_URL", "http://127.0.0.1:8080/khaos"),
+            basic = {user = var("KHAOS_USER", "neap"), password = secret("KHAOS_PASSWORD")},
+            max_concurrent = 4,
+            settle_ms = 5000, -- how long an import may go on in Khaos after its reply was lost
+        },
+    },
+
+    -- What SCAYLE sends with delegations and webhooks.
+    auth = {
+        delegation = {user = "scayle", password = secret("DELEGATION_PASSWORD")},
+        webhook = {user = "scayle", password = secret("DELEGATION_PASSWORD")},
+    },
+
+    -- Who is told of which problem.
+    owners = {
+        default = OPERATIONS,
+        totals_do_not_tie = FINANCE,
+        posted_total_differs = FINANCE,
+        unmapped_payment = FINANCE,
+        unmapped_market = INTEGRATION,
+        unmapped_tax = INTEGRATION,
+        unmapped_shipping = INTEGRATION,
+        unmapped_promotion = INTEGRATION,
+        unmapped_fee = INTEGRATION,
+        connection_refused = INTEGRATION,
+        script_error = INTEGRATION,
+    },
+
+    flows = {
+        orders = {use = "flows.orders", settings = {
+            merchant_key = "{{name}}", -- reference key of this merchant in SCAYLE
+            shops = {
+                {shop_key = "main", country = "GB", shop_country_id = "1001"},
+            },
+            despatch_promise_hours = 48,
+            mappings = {
+                companies = require("mappings.companies"),
+                tax = require("mappings.tax"),
+                shipping = require("mappings.shipping"),
+                payments = require("mappings.payments"),
+                promotions = require("mappings.promotions"),
+            },
+        }},
+        khaos_mirror = {use = "flows.khaos_mirror"},
+    },
+}
