@@ -56,7 +56,13 @@ static int find_secret(void *arg, const char *name, struct buf *out)
     if (text != NULL) {
         return buf_add_str(out, text);
     }
-    aside_add(&aside->warnings, err.message);
+    bool is_known = false; /* a manifest may ask for one secret twice */
+    for (size_t i = 0; i < aside->warnings.count; i++) {
+        is_known = is_known || strcmp(aside->warnings.list[i], err.message) == 0;
+    }
+    if (!is_known) {
+        aside_add(&aside->warnings, err.message);
+    }
     return buf_addf(out, "unset-%s", name);
 }
 
