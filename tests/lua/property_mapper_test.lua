@@ -1,9 +1,12 @@
+-- neap-test-root: examples/sandbox/khaos
 -- Random baskets through the mapper: what is posted comes to the order's total by Khaos's line
--- rule, calculated here from the contract's text over the written figures, sharing nothing with
--- the mapper; what is held is held for the cause that was put in.
+-- rule: calculated here from the contract's text over the written figures, and once more by the
+-- sandbox's arithmetic under both readings of contract 11.19, neither sharing anything with the
+-- mapper. What is held is held for the cause that was put in.
 --
---     neap test --lua --set count=2000 --set seed=1 tests/lua/property_mapper.lua
+--     neap test --lua --set count=100000 --set seed=1 tests/lua/property_mapper_test.lua
 local baskets = require("baskets")
+local calc = require("erp.calc")
 local json = require("neap.json")
 local map = require("flows.orders.map")
 
@@ -71,6 +74,25 @@ local function khaos_total(posting, standard, cut_to_two)
     return sum
 end
 
+-- The same by the simulated Khaos; the profile says how many decimals of a net price it keeps.
+local function sandbox_total(posting, profile, standard, rounds_between)
+    local options = {net_decimals = profile.net_price_decimals, intermediate = rounds_between}
+    local delivery = posting.header.delivery
+    local sum = delivery.gross and pennies(delivery.gross)
+        or pennies(delivery.net) + pennies(delivery.tax)
+    for _, line in ipairs(posting.lines) do
+        local rate = line.tax_code and assert(RATE_OF_CODE[line.tax_code]) or standard
+        sum = sum + calc.line({
+            quantity = calc.decimal(tostring(line.quantity)),
+            price = calc.decimal(line.price_net or line.price_gross),
+            price_is = line.price_net and "net" or "gross",
+            discount = calc.decimal(line.discount_percent or "0"),
+            rate = {n = rate, scale = 3},
+        }, profile.calc, options).gross
+    end
+    return sum
+end
+
 -- ---- what must hold --------------------------------------------------------------------------
 
 local function check_units(order, posting)
@@ -111,6 +133,10 @@ local function check_posting(order, mappings, result)
     local total = khaos_total(posting, standard, false)
     assert(total == order.cost.withTax, string.format("Khaos comes to %d, the order is %d", total,
         order.cost.withTax))
+    for _, rounds_between in ipairs({true, false}) do
+        local sandbox = sandbox_total(posting, profile, standard, rounds_between)
+        assert(sandbox == total, string.format("the sandbox comes to %d, not %d", sandbox, total))
+    end
     assert(pennies(posting.total) == total)
     assert(posting.predicted.gross_minor == total)
     local paid = 0
