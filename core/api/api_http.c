@@ -2,10 +2,11 @@
  * neap.http: HTTP to declared connections.
  *
  *     local http = require("neap.http")
- *     local answer, err = http.request{connection = "khaos", path = "/stock", query = {limit = 100}}
- *     for i, r in ipairs(http.all(requests, {limit = 8})) do ... end
+ *     local answer, err = http.request{connection = "khaos", path = "/stock", query = {limit =
+ * 100}} for i, r in ipairs(http.all(requests, {limit = 8})) do ... end
  *
- * Requests leave after the commit of everything written so far; each one is a line on the job's timeline.
+ * Requests leave after the commit of everything written so far; each one is a line on the job's
+ * timeline.
  */
 #include <lauxlib.h>
 #include <string.h>
@@ -120,7 +121,8 @@ static void push_decoded(lua_State *L, const char *text, size_t size)
     luaL_buffinit(L, &out);
     for (size_t i = 0; i < size; i++) {
         char c = text[i];
-        if (c == '%' && i + 2 < size && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
+        if (c == '%' && i + 2 < size && hex_digit(text[i + 1]) >= 0 &&
+            hex_digit(text[i + 2]) >= 0) {
             c = (char)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
             i += 2;
         } else if (c == '+') {

@@ -1,6 +1,6 @@
 /*
- * The C half of waiting for HTTP. Callbacks of the connection store plain data and wake the job; Lua values
- * are made by the continuation, inside the coroutine.
+ * The C half of waiting for HTTP. Callbacks of the connection store plain data and wake the job;
+ * Lua values are made by the continuation, inside the coroutine.
  */
 #include "core/api/api_http_call.h"
 
@@ -34,12 +34,12 @@ struct http_call {
     struct connection *connection;
     struct connection_call *call;
     struct http_request request;
-    char *path;                  /* for the timeline: without the query */
+    char *path; /* for the timeline: without the query */
     char *method;
     size_t request_bytes;
-    uint64_t effect_id;          /* 0 = none */
+    uint64_t effect_id; /* 0 = none */
     struct http_answer answer;
-    struct error err;            /* code 0: there is an answer */
+    struct error err; /* code 0: there is an answer */
 };
 
 struct http_op {
@@ -55,7 +55,8 @@ struct http_op {
 
 static void start_more(struct http_op *op);
 
-/* ---- Life --------------------------------------------------------------------------------------- */
+/* ---- Life ---------------------------------------------------------------------------------------
+ */
 
 static void free_call(struct http_call *call)
 {
@@ -155,7 +156,8 @@ struct http_call *http_op_call(struct http_op *op, size_t i)
     return &op->calls[i];
 }
 
-/* ---- Making a request --------------------------------------------------------------------------- */
+/* ---- Making a request ---------------------------------------------------------------------------
+ */
 
 void http_add_encoded(struct buf *out, struct bytes text)
 {
@@ -355,8 +357,8 @@ void http_call_encode(const struct http_call *call, struct buf *out)
     record_bytes(out, bytes_of(request->body == NULL ? "" : request->body, request->body_size));
 }
 
-void http_call_decode(lua_State *L, struct job_run *run, const char *connection,
-                      struct bytes bytes, struct http_call *call)
+void http_call_decode(lua_State *L, struct job_run *run, const char *connection, struct bytes bytes,
+                      struct http_call *call)
 {
     struct http_request *request = &call->request;
     set_connection(L, run, connection, call);
@@ -386,7 +388,8 @@ void http_call_set_effect(struct http_call *call, uint64_t effect_id, bool is_fr
     call->request.is_fresh = is_fresh;
 }
 
-/* ---- Sending and completion --------------------------------------------------------------------- */
+/* ---- Sending and completion ---------------------------------------------------------------------
+ */
 
 static void keep_answer(struct http_call *call, const struct http_answer *answer)
 {
@@ -498,7 +501,8 @@ int http_op_wait(lua_State *L, struct job_run *run, struct http_op *op, lua_KFun
     return lua_yieldk(L, 0, (lua_KContext)op, k);
 }
 
-/* ---- Results ------------------------------------------------------------------------------------ */
+/* ---- Results ------------------------------------------------------------------------------------
+ */
 
 /* Names in lower case, repeated ones joined by ", ". [-0, +1] */
 static void push_headers(lua_State *L, const struct http_headers *headers)

@@ -13,18 +13,20 @@
 struct http_op;
 struct http_call;
 
-/* Pushes an op for `count` calls of which `limit` run at once. [-0, +1], raises when memory is out. */
+/* Pushes an op for `count` calls of which `limit` run at once. [-0, +1], raises when memory is out.
+ */
 struct http_op *http_op_push(lua_State *L, size_t count, size_t limit);
 struct http_call *http_op_call(struct http_op *op, size_t i);
 
-/* Fills a call from the request table at idx; connection NULL: the table names it. Raises. [-0, +0] */
+/* Fills a call from the request table at idx; connection NULL: the table names it. Raises. [-0, +0]
+ */
 void http_call_read(lua_State *L, int idx, struct job_run *run, const char *connection,
                     struct http_call *call);
 
 /* The request as bytes of the effect ledger, and back. Raises for bytes that are no request. */
 void http_call_encode(const struct http_call *call, struct buf *out);
-void http_call_decode(lua_State *L, struct job_run *run, const char *connection,
-                      struct bytes bytes, struct http_call *call);
+void http_call_decode(lua_State *L, struct job_run *run, const char *connection, struct bytes bytes,
+                      struct http_call *call);
 /* The outcome goes to the ledger before Lua sees it. is_fresh: a connection of its own. */
 void http_call_set_effect(struct http_call *call, uint64_t effect_id, bool is_fresh);
 

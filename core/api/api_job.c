@@ -4,8 +4,8 @@
  *     local order = errors.check(job:step("fetch", function() return scayle.get_order(id) end))
  *     job:facts{title = "SCAYLE order " .. id}
  *
- * What needs no Lua of its own is here. step and effect are written in scripts/lib/job.lua, which is loaded
- * from the host's scripts only, over the primitives of api_job_effect.c.
+ * What needs no Lua of its own is here. step and effect are written in scripts/lib/job.lua, which
+ * is loaded from the host's scripts only, over the primitives of api_job_effect.c.
  */
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -49,7 +49,8 @@ struct job_run *api_job_check_wait(lua_State *L, int idx)
     return run;
 }
 
-/* ---- Events ------------------------------------------------------------------------------------- */
+/* ---- Events -------------------------------------------------------------------------------------
+ */
 
 /* Owns a record while Lua may raise. */
 static int record_gc(lua_State *L)
@@ -140,7 +141,8 @@ static int job_answer_event(lua_State *L)
     return 1;
 }
 
-/* ---- Durable waits ------------------------------------------------------------------------------ */
+/* ---- Durable waits ------------------------------------------------------------------------------
+ */
 
 /* Whether the wait of this name is over. Claims the name. */
 static bool is_wait_over(lua_State *L, struct job_run *run, const char *kind, const char *name,
@@ -223,7 +225,8 @@ static void read_cause(lua_State *L, int idx, struct exception_cause *cause)
     cause->remedy = lx_opt_string(L, idx, "remedy", NULL);
     const char *recheck = lx_opt_string(L, idx, "recheck", "manual");
     if (!exception_recheck_from_name(recheck, &cause->recheck)) {
-        luaL_error(L, "option \"recheck\": \"proof\", \"reload\" or \"manual\" expected, got \"%s\"",
+        luaL_error(L,
+                   "option \"recheck\": \"proof\", \"reload\" or \"manual\" expected, got \"%s\"",
                    recheck);
     }
 }
@@ -246,7 +249,8 @@ static int job_hold(lua_State *L)
     return job_run_unwind(L, run);
 }
 
-/* ---- What is known about the key ---------------------------------------------------------------- */
+/* ---- What is known about the key ----------------------------------------------------------------
+ */
 
 /* job:alias(name) */
 static int job_alias(lua_State *L)
@@ -409,7 +413,8 @@ static int job_trail(lua_State *L)
     return 0;
 }
 
-/* ---- Exceptions --------------------------------------------------------------------------------- */
+/* ---- Exceptions ---------------------------------------------------------------------------------
+ */
 
 /* job:open_exception(cause) */
 static int job_open_exception(lua_State *L)
@@ -465,7 +470,8 @@ static int job_close_exception(lua_State *L)
     return 1;
 }
 
-/* ---- The object --------------------------------------------------------------------------------- */
+/* ---- The object ---------------------------------------------------------------------------------
+ */
 
 /* Pushes the plain field of this name; false (nothing pushed) when there is none. */
 static bool push_field(lua_State *L, struct job_run *run, const char *name)
@@ -543,8 +549,10 @@ static int job_gc(lua_State *L)
 static void make_type(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {
-        {"__index", job_index},       {"__newindex", job_newindex},
-        {"__tostring", job_tostring}, {"__gc", job_gc},
+        {"__index", job_index},
+        {"__newindex", job_newindex},
+        {"__tostring", job_tostring},
+        {"__gc", job_gc},
         {NULL, NULL},
     };
     static const luaL_Reg methods[] = {

@@ -1,6 +1,6 @@
 /*
- * The primitives of scripts/lib/job.lua: memo of steps, the effect ledger, sending. Scripts never see them.
- * Each takes the job object first.
+ * The primitives of scripts/lib/job.lua: memo of steps, the effect ledger, sending. Scripts never
+ * see them. Each takes the job object first.
  */
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@
 #define EFFECT_MT         "neap.job.effect"
 #define REQUEST_MAX_BYTES ((size_t)64 << 20)
 
-/* ---- Where the run is --------------------------------------------------------------------------- */
+/* ---- Where the run is ---------------------------------------------------------------------------
+ */
 
 static int guard_close(lua_State *L)
 {
@@ -39,8 +40,8 @@ static int primitive_enter(lua_State *L)
     struct job_run *run = api_job_check_wait(L, 1);
     const char *what = luaL_checkstring(L, 2);
     const char *name = luaL_checkstring(L, 3);
-    bool is_effect_in_step = strcmp(what, "effect") == 0 && run->step != NULL &&
-                             strncmp(run->step, "step ", 5) == 0;
+    bool is_effect_in_step =
+        strcmp(what, "effect") == 0 && run->step != NULL && strncmp(run->step, "step ", 5) == 0;
     if (run->step != NULL && !is_effect_in_step) {
         return luaL_error(L, "%s '%s' inside %s: steps do not nest", what, name, run->step);
     }
@@ -56,7 +57,8 @@ static int primitive_enter(lua_State *L)
     return 1;
 }
 
-/* ---- Steps -------------------------------------------------------------------------------------- */
+/* ---- Steps --------------------------------------------------------------------------------------
+ */
 
 /* step_find(job, name) -> found, value. Claims the name */
 static int primitive_step_find(lua_State *L)
@@ -87,7 +89,8 @@ static int primitive_step_put(lua_State *L)
     return 0;
 }
 
-/* ---- Effects ------------------------------------------------------------------------------------ */
+/* ---- Effects ------------------------------------------------------------------------------------
+ */
 
 /* The spec at idx; texts borrowed from it. It was checked by the driver. */
 static void read_spec(lua_State *L, int idx, struct effect_spec *spec)
@@ -140,7 +143,8 @@ static void set_text(lua_State *L, const char *key, const char *text)
 }
 
 /* How long a look-up must still wait after the newest send. */
-static int64_t settle_left_ms(struct job_run *run, struct connection *c, const struct effect *effect)
+static int64_t settle_left_ms(struct job_run *run, struct connection *c,
+                              const struct effect *effect)
 {
     int64_t settle_ms = connection_options(c)->settle_ms;
     int64_t left_ms = effect->sent_ms + settle_ms - work_now_ms(run->scope.work);
@@ -251,8 +255,7 @@ static int primitive_effect_send(lua_State *L)
     struct http_op *op = http_op_push(L, 1, 1);
     struct http_call *call = http_op_call(op, 0);
     http_call_decode(L, run, spec.connection,
-                     bytes_of(effect->request == NULL ? "" : effect->request,
-                              effect->request_size),
+                     bytes_of(effect->request == NULL ? "" : effect->request, effect->request_size),
                      call);
     http_call_set_effect(call, id, spec.class != EFFECT_DEDUPES);
     effect_free(effect);
@@ -273,8 +276,9 @@ static int primitive_effect_confirm(lua_State *L)
 static int primitive_effect_refuse(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
-    lx_check_rc(L, effect_refuse(run->scope.work, check_id(L, 2), luaL_checkstring(L, 3),
-                                 luaL_checkstring(L, 4)),
+    lx_check_rc(L,
+                effect_refuse(run->scope.work, check_id(L, 2), luaL_checkstring(L, 3),
+                              luaL_checkstring(L, 4)),
                 "refusing an effect");
     return 0;
 }

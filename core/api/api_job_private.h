@@ -1,4 +1,5 @@
-/* The job object's two files: api_job.c (object, facts, waits) and api_job_effect.c (steps, effects). */
+/* The job object's two files: api_job.c (object, facts, waits) and api_job_effect.c (steps,
+ * effects). */
 #ifndef NEAP_CORE_API_API_JOB_PRIVATE_H
 #define NEAP_CORE_API_API_JOB_PRIVATE_H
 

@@ -85,8 +85,8 @@ static int log_error(lua_State *L)
 int luaopen_neap_log(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"debug", log_debug}, {"info", log_info}, {"warn", log_warn}, {"error", log_error},
-        {NULL, NULL},
+        {"debug", log_debug}, {"info", log_info}, {"warn", log_warn},
+        {"error", log_error}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -202,10 +202,10 @@ static int store_atomic(lua_State *L)
 int luaopen_neap_store(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"get", store_get_value},       {"put", store_put_value},
-        {"put_many", store_put_many},   {"delete", store_delete_value},
-        {"range", store_range_values},  {"increment", store_increment},
-        {"atomic", store_atomic},       {NULL, NULL},
+        {"get", store_get_value},      {"put", store_put_value},
+        {"put_many", store_put_many},  {"delete", store_delete_value},
+        {"range", store_range_values}, {"increment", store_increment},
+        {"atomic", store_atomic},      {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -1,6 +1,7 @@
 /*
- * A thread anchored in the registry, found again by the pointer in its extra space. The thread is only
- * touched from outside through lua_resume, lua_getstack and the reset: what may allocate runs in vm_call.
+ * A thread anchored in the registry, found again by the pointer in its extra space. The thread is
+ * only touched from outside through lua_resume, lua_getstack and the reset: what may allocate runs
+ * in vm_call.
  */
 #include "core/script/coroutine.h"
 
@@ -20,12 +21,12 @@ struct coroutine {
     int argument_count; /* of the first resume; -1 afterwards */
     void *owner;
     struct random_source random;
-    int64_t left_us;    /* of one run of a job */
+    int64_t left_us; /* of one run of a job */
     bool is_running;
     bool has_failed;
-    bool is_spent;      /* a budget is used up: its hook is off, no script may run in it again */
+    bool is_spent; /* a budget is used up: its hook is off, no script may run in it again */
     bool is_cancelled;
-    uint64_t ticket;    /* of the pending wait; 0 = none */
+    uint64_t ticket; /* of the pending wait; 0 = none */
     uint64_t last_ticket;
     bool is_done;
     coroutine_cancel_fn cancel;
@@ -132,7 +133,8 @@ static void note_failure(struct coroutine *co, int status, bool is_spent,
     struct vm_failure inner = {0};
     struct raised raised = {co, failure};
     if (status == LUA_ERRMEM) {
-        error_set(&failure->err, ERROR_LIMIT, "the client's scripts need more memory than they may have");
+        error_set(&failure->err, ERROR_LIMIT,
+                  "the client's scripts need more memory than they may have");
     } else if (vm_call(co->vm, read_raised, &raised, 0, &inner) != 0) {
         failure->err = inner.err;
     }
@@ -186,7 +188,8 @@ static void cancel_wait(struct coroutine *co)
     co->is_done = true;
 }
 
-/* <close> variables run on the coroutine's own thread: with a burst of their own, unable to wait. */
+/* <close> variables run on the coroutine's own thread: with a burst of their own, unable to wait.
+ */
 static void close_thread(struct coroutine *co)
 {
     struct vm *vm = co->vm;
@@ -211,7 +214,8 @@ void coroutine_drop(struct coroutine *co)
     assert(!co->is_running);
     co->is_cancelled = true;
     cancel_wait(co);
-    /* A thread that died inside a hook has its hooks off for good: nothing could stop a <close> loop. */
+    /* A thread that died inside a hook has its hooks off for good: nothing could stop a <close>
+     * loop. */
     if (!co->is_spent) {
         close_thread(co);
     }

@@ -1,9 +1,10 @@
 /*
- * The coroutine of one job: made, resumed and dropped behind doors, with at most one pending operation.
+ * The coroutine of one job: made, resumed and dropped behind doors, with at most one pending
+ * operation.
  *
- * operation  what the coroutine waits for (a request, a list of requests). Its memory is a userdata on
- *            the coroutine's own stack; here is only its ticket and how to cancel it.
- * ticket     number of one wait; a completion with an old ticket is counted and dropped
+ * operation  what the coroutine waits for (a request, a list of requests). Its memory is a userdata
+ * on the coroutine's own stack; here is only its ticket and how to cancel it. ticket     number of
+ * one wait; a completion with an old ticket is counted and dropped
  *
  * coroutine_resume() holds the one lua_resume of the program.
  */
@@ -18,7 +19,7 @@ enum coroutine_outcome {
     COROUTINE_WAITING,   /* yielded: an operation is pending, or the owner asked to unwind */
     COROUTINE_PREEMPTED, /* its slice is used up: resume it later */
     COROUTINE_RETURNED,
-    COROUTINE_RAISED,    /* *failure says what; it cannot be resumed */
+    COROUTINE_RAISED, /* *failure says what; it cannot be resumed */
 };
 
 /* Makes the operation's callbacks impossible; must not raise, yield or resume. */
@@ -38,8 +39,8 @@ void *coroutine_owner(const struct coroutine *co);
 enum coroutine_outcome coroutine_resume(struct coroutine *co, struct vm_failure *failure);
 
 /*
- * Ends it in any state: cancels its operation, runs its <close> variables (unless a budget was spent) and
- * frees it. Accepts NULL. Not from inside itself.
+ * Ends it in any state: cancels its operation, runs its <close> variables (unless a budget was
+ * spent) and frees it. Accepts NULL. Not from inside itself.
  */
 void coroutine_drop(struct coroutine *co);
 
@@ -48,11 +49,13 @@ struct coroutine *coroutine_of(lua_State *L);
 /* L is this coroutine's thread and may yield here. */
 bool coroutine_can_wait(const struct coroutine *co, lua_State *L);
 
-/* ---- The pending operation; from bindings and library callbacks, never raises ------------------- */
+/* ---- The pending operation; from bindings and library callbacks, never raises -------------------
+ */
 
 /* Begins a wait. 0 when the coroutine is cancelled: then the wait fails at once. */
 uint64_t coroutine_wait_begin(struct coroutine *co, coroutine_cancel_fn cancel, void *arg);
-/* It is over. False when the ticket is old (counted): then nobody waits and nothing must be woken. */
+/* It is over. False when the ticket is old (counted): then nobody waits and nothing must be woken.
+ */
 bool coroutine_wait_done(struct coroutine *co, uint64_t ticket);
 /* For the continuation: whether the wait is over; if so it is taken off. */
 bool coroutine_wait_take(struct coroutine *co);
@@ -60,6 +63,5 @@ bool coroutine_wait_take(struct coroutine *co);
 void coroutine_cancel(struct coroutine *co);
 bool coroutine_is_cancelled(const struct coroutine *co);
 bool coroutine_is_running(const struct coroutine *co);
-
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * Loading runs in one vm_call: the manifest, then each flow's module, its settings and its self-test. What
- * Lua keeps for the host lies in one registry table per generation: runs, handlers and settings.
+ * Loading runs in one vm_call: the manifest, then each flow's module, its settings and its
+ * self-test. What Lua keeps for the host lies in one registry table per generation: runs, handlers
+ * and settings.
  */
 #include "core/script/generation.h"
 
@@ -44,8 +45,7 @@ static int manifest_secret(lua_State *L)
     struct generation *g = loading_of(L);
     const char *name = luaL_checkstring(L, 1);
     struct buf *text = lx_new_buf(L, SECRET_MAX_BYTES);
-    if (g->options.find_secret == NULL ||
-        g->options.find_secret(g->options.arg, name, text) != 0) {
+    if (g->options.find_secret == NULL || g->options.find_secret(g->options.arg, name, text) != 0) {
         return luaL_error(L, "secret %s is not set (environment or secrets folder)", name);
     }
     log_redact(buf_text(text));
@@ -59,6 +59,7 @@ static int manifest_var(lua_State *L)
 {
     struct generation *g = loading_of(L);
     const char *name = luaL_checkstring(L, 1);
+    lua_settop(L, 2);
     struct buf *text = lx_new_buf(L, SECRET_MAX_BYTES);
     if (g->options.find_variable != NULL &&
         g->options.find_variable(g->options.arg, name, text) == 0) {
@@ -118,7 +119,8 @@ static int raise_messages(lua_State *L, struct generation *g)
     return lua_error(L);
 }
 
-/* Replaces the settings at the top by what the flow's schema makes of them. stack: flow, settings */
+/* Replaces the settings at the top by what the flow's schema makes of them. stack: flow, settings
+ */
 static void check_settings(lua_State *L, struct generation *g, const char *name)
 {
     lua_getfield(L, -2, "schema");

@@ -1,8 +1,8 @@
 /*
  * One loaded version of a client's scripts: a Lua state, its manifest and its flows.
  *
- *   load aside (client.lua, flow modules, settings against schemas, self-tests) -> serves -> retired:
- *   its last runs end -> freed
+ *   load aside (client.lua, flow modules, settings against schemas, self-tests) -> serves ->
+ * retired: its last runs end -> freed
  */
 #ifndef NEAP_CORE_SCRIPT_GENERATION_H
 #define NEAP_CORE_SCRIPT_GENERATION_H
@@ -31,8 +31,8 @@ struct generation_options {
     int (*find_secret)(void *arg, const char *name, struct buf *out);
     int (*find_variable)(void *arg, const char *name, struct buf *out);
     /*
-     * For checking: told of each problem on its own, the loading goes on past those of one flow, and then
-     * fails. NULL: the first problem ends it. Called from inside Lua: it must not raise.
+     * For checking: told of each problem on its own, the loading goes on past those of one flow,
+     * and then fails. NULL: the first problem ends it. Called from inside Lua: it must not raise.
      */
     void (*on_problem)(void *arg, const char *text);
     void *arg;
@@ -44,13 +44,15 @@ struct generation_options {
  */
 int generation_load(struct generation **generation_out, const struct generation_options *options,
                     struct error *err) NEAP_MUST_USE;
-void generation_free(struct generation *generation); /* accepts NULL; no run may be left: asserted */
+void generation_free(
+    struct generation *generation); /* accepts NULL; no run may be left: asserted */
 
 const struct manifest *generation_manifest(const struct generation *generation);
 struct vm *generation_vm(const struct generation *generation);
 /* Over names and content of all files loaded: equal scripts are equal generations. Never 0. */
 uint64_t generation_hash(const struct generation *generation);
-/* Hash over the files as they are on disk now; differs from generation_disk_hash when they changed. */
+/* Hash over the files as they are on disk now; differs from generation_disk_hash when they changed.
+ */
 uint64_t generation_scan(const struct generation *generation);
 uint64_t generation_disk_hash(const struct generation *generation);
 

@@ -1,4 +1,5 @@
-/* Reading of events and replies. Strings stay where they are: on the stack or in the table given. */
+/* Reading of events and replies. Strings stay where they are: on the stack or in the table given.
+ */
 #include "core/script/lx_event.h"
 
 #include <lauxlib.h>
@@ -103,8 +104,8 @@ void lx_read_event(lua_State *L, int idx, const struct manifest *manifest, const
     event_out->key = lx_opt_string(L, idx, "key", NULL);
     event_out->name = lx_check_string_field(L, idx, "name");
     event_out->flow = lx_opt_string(L, idx, "flow", flow);
-    event_out->class = read_word(L, idx, "class", "queued", "overtaking") ? EVENT_OVERTAKING
-                                                                          : EVENT_QUEUED;
+    event_out->class =
+        read_word(L, idx, "class", "queued", "overtaking") ? EVENT_OVERTAKING : EVENT_QUEUED;
     event_out->idle = read_word(L, idx, "idle", "keep", "job") ? EVENT_IDLE_JOB : EVENT_IDLE_KEEP;
     event_out->at_ms = lx_opt_integer(L, idx, "at_ms", 0, 0);
     if (manifest_find_flow(manifest, event_out->flow) == NULL) {

@@ -12,7 +12,8 @@ struct script_scope *lx_store_scope(lua_State *L)
 {
     struct script_scope *scope = lx_scope(L);
     if (scope == NULL || !scope->may_write) {
-        luaL_error(L, "not while scripts load or end: the store belongs to jobs and route handlers");
+        luaL_error(L,
+                   "not while scripts load or end: the store belongs to jobs and route handlers");
     }
     return scope;
 }

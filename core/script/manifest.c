@@ -1,7 +1,7 @@
 /*
- * Reading is strict: every table has a list of the keys it may have, every field a type. A message names the
- * path ("connections.khaos.timeout_ms") and what was expected. Texts are copied into the manifest at once,
- * so that raising half-way leaks nothing.
+ * Reading is strict: every table has a list of the keys it may have, every field a type. A message
+ * names the path ("connections.khaos.timeout_ms") and what was expected. Texts are copied into the
+ * manifest at once, so that raising half-way leaks nothing.
  */
 #include "core/script/manifest.h"
 
@@ -17,10 +17,10 @@
 #include "core/script/lx.h"
 #include "core/work/schedule.h"
 
-#define SECRET_MT              "neap.secret"
-#define PATH_MAX_BYTES         256
-#define ROUTE_BODY_BYTES       (1 << 20)
-#define KEYS_MAX               1024 /* entries of one map of the manifest */
+#define SECRET_MT        "neap.secret"
+#define PATH_MAX_BYTES   256
+#define ROUTE_BODY_BYTES (1 << 20)
+#define KEYS_MAX         1024 /* entries of one map of the manifest */
 
 /* The table under reading is at the top of the stack; path names it. */
 struct reading {
@@ -56,7 +56,8 @@ void manifest_free(struct manifest *m)
     memset(m, 0, sizeof(*m));
 }
 
-/* ---- Secrets ------------------------------------------------------------------------------------ */
+/* ---- Secrets ------------------------------------------------------------------------------------
+ */
 
 static int secret_tostring(lua_State *L)
 {
@@ -107,7 +108,8 @@ void manifest_push_secret(lua_State *L, struct bytes text)
     luaL_setmetatable(L, SECRET_MT);
 }
 
-/* ---- Fields ------------------------------------------------------------------------------------- */
+/* ---- Fields -------------------------------------------------------------------------------------
+ */
 
 static int raise_at(struct reading *r, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -275,7 +277,8 @@ static const char **push_keys(struct reading *r, size_t *count_out)
     return keys;
 }
 
-/* ---- Parts of the manifest ---------------------------------------------------------------------- */
+/* ---- Parts of the manifest ----------------------------------------------------------------------
+ */
 
 /* Calls fn with each table of the map `key` at the top, in the order of names. */
 static void each_entry(struct reading *r, const char *key,
@@ -375,10 +378,22 @@ static void read_basic(struct reading *r, const char **user_out, const char **pa
 
 static void read_connection(struct reading *r, const char *name)
 {
-    static const char *const known[] = {
-        "base_url", "headers", "basic", "ca_file", "pinned_key", "pinned_cert_file", "timeout_ms",
-        "connect_timeout_ms", "max_concurrent", "rate_per_s", "rate_burst", "breaker_failures",
-        "breaker_cool_ms", "settle_ms", "max_answer_bytes", NULL};
+    static const char *const known[] = {"base_url",
+                                        "headers",
+                                        "basic",
+                                        "ca_file",
+                                        "pinned_key",
+                                        "pinned_cert_file",
+                                        "timeout_ms",
+                                        "connect_timeout_ms",
+                                        "max_concurrent",
+                                        "rate_per_s",
+                                        "rate_burst",
+                                        "breaker_failures",
+                                        "breaker_cool_ms",
+                                        "settle_ms",
+                                        "max_answer_bytes",
+                                        NULL};
     struct manifest *m = r->m;
     check_keys(r, known);
     m->connections = xrealloc(m->connections, (m->connection_count + 1) * sizeof(*m->connections));
@@ -487,13 +502,14 @@ static void read_live_from(struct reading *r)
     if (!instant.has_time || !instant.has_offset) {
         raise_at(r, "live_from", "an instant with time and zone expected (2026-05-04T00:00:00Z)");
     }
-    r->m->live_from_ms = instant_from_parts(&instant.parts) - (int64_t)instant.offset_minutes * 60000;
+    r->m->live_from_ms =
+        instant_from_parts(&instant.parts) - (int64_t)instant.offset_minutes * 60000;
 }
 
 void manifest_read(lua_State *L, struct manifest *m)
 {
-    static const char *const known[] = {"name", "live_from", "zone", "sandbox", "connections",
-                                        "auth", "owners", "retry", "flows", NULL};
+    static const char *const known[] = {"name", "live_from", "zone",  "sandbox", "connections",
+                                        "auth", "owners",    "retry", "flows",   NULL};
     struct reading r = {L, m, ""};
     if (!lua_istable(L, -1)) {
         luaL_error(L, "client.lua: a table (the manifest) expected as what it returns, got %s",
@@ -514,12 +530,14 @@ void manifest_read(lua_State *L, struct manifest *m)
     each_entry(&r, "flows", read_flow_entry);
 }
 
-/* ---- Flows and triggers ------------------------------------------------------------------------- */
+/* ---- Flows and triggers -------------------------------------------------------------------------
+ */
 
 static void read_route(struct reading *r, size_t flow, int handlers)
 {
-    static const char *const known[] = {"kind", "name", "method", "path", "auth",
-                                        "max_body_bytes", "answer_within_ms", "handle", NULL};
+    static const char *const known[] = {"kind", "name",           "method",           "path",
+                                        "auth", "max_body_bytes", "answer_within_ms", "handle",
+                                        NULL};
     struct manifest *m = r->m;
     check_keys(r, known);
     m->routes = xrealloc(m->routes, (m->route_count + 1) * sizeof(*m->routes));
@@ -639,8 +657,8 @@ static void read_triggers(struct reading *r, size_t flow, int handlers)
 /* Helpers beside the known keys may be functions; anything else is a slip. */
 static void check_flow_keys(struct reading *r)
 {
-    static const char *const known[] = {"name", "version", "schema", "triggers",
-                                        "stages", "run", "selftest", NULL};
+    static const char *const known[] = {"name",   "version", "schema",   "triggers",
+                                        "stages", "run",     "selftest", NULL};
     lua_State *L = r->L;
     lua_newtable(L);
     for (lua_pushnil(L); lua_next(L, -3) != 0;) { /* stack: flow, suspects, key, value */
@@ -677,7 +695,8 @@ void manifest_read_flow(lua_State *L, struct manifest *m, size_t flow, int handl
     check_timings(&r, flow);
 }
 
-/* ---- Looking up --------------------------------------------------------------------------------- */
+/* ---- Looking up ---------------------------------------------------------------------------------
+ */
 
 const char *manifest_owner_of(const struct manifest *m, const char *cause)
 {

@@ -1,6 +1,6 @@
 /*
- * A client's manifest as the host reads it: plain values copied out of the table that client.lua returns.
- * Everything is owned by the manifest; pointers handed out live as long as it does.
+ * A client's manifest as the host reads it: plain values copied out of the table that client.lua
+ * returns. Everything is owned by the manifest; pointers handed out live as long as it does.
  */
 #ifndef NEAP_CORE_SCRIPT_MANIFEST_H
 #define NEAP_CORE_SCRIPT_MANIFEST_H
@@ -26,7 +26,7 @@ struct manifest_flow {
     const char *module; /* `use` */
     struct backoff_policy retry;
     bool has_retry;
-    bool has_run;       /* the module's table has run() */
+    bool has_run; /* the module's table has run() */
 };
 
 struct manifest_route {
@@ -34,9 +34,9 @@ struct manifest_route {
     const char *name;
     const char *method;
     const char *path;
-    const char *auth;          /* name in auth, or NULL */
+    const char *auth; /* name in auth, or NULL */
     size_t max_body_bytes;
-    int64_t answer_within_ms;  /* 0 = the handler's reply is the answer */
+    int64_t answer_within_ms; /* 0 = the handler's reply is the answer */
 };
 
 struct manifest_schedule {
@@ -66,7 +66,8 @@ struct manifest {
     size_t route_count;
     struct manifest_schedule *schedules;
     size_t schedule_count;
-    struct manifest_schedule *timings; /* private: what `flows.*.schedules` says, by flow and name */
+    struct manifest_schedule
+        *timings; /* private: what `flows.*.schedules` says, by flow and name */
     size_t timing_count;
     char **texts; /* private: everything the pointers above point to */
     size_t text_count;
@@ -78,14 +79,15 @@ void manifest_free(struct manifest *m); /* frees the members and clears */
 const char *manifest_keep(struct manifest *m, const char *text);
 
 /*
- * Inside Lua: reads the table at the top into m, which its owner frees also when this raises. Raises with
- * the path of what is wrong and what was expected. Flows are listed, not loaded. [-0, +0]
+ * Inside Lua: reads the table at the top into m, which its owner frees also when this raises.
+ * Raises with the path of what is wrong and what was expected. Flows are listed, not loaded. [-0,
+ * +0]
  */
 void manifest_read(lua_State *L, struct manifest *m);
 
 /*
- * Inside Lua: reads the flow table at the top (flow i) and its triggers; the handler of route r becomes
- * field r + 1 of the table at `handlers`. Raises. [-0, +0]
+ * Inside Lua: reads the flow table at the top (flow i) and its triggers; the handler of route r
+ * becomes field r + 1 of the table at `handlers`. Raises. [-0, +0]
  */
 void manifest_read_flow(lua_State *L, struct manifest *m, size_t flow, int handlers);
 
@@ -94,11 +96,12 @@ const struct manifest_flow *manifest_find_flow(const struct manifest *m, const c
 const struct manifest_auth *manifest_find_auth(const struct manifest *m, const char *name);
 
 /*
- * Secrets while a manifest loads: opaque values, "***" to everyone. Creating takes the text over into a
- * userdata; reading is for manifest_read alone. [-0, +1]
+ * Secrets while a manifest loads: opaque values, "***" to everyone. Creating takes the text over
+ * into a userdata; reading is for manifest_read alone. [-0, +1]
  */
 void manifest_push_secret(lua_State *L, struct bytes text);
-/* The text behind the secret at idx, borrowed from it; false when the value is none. Never raises. */
+/* The text behind the secret at idx, borrowed from it; false when the value is none. Never raises.
+ */
 bool manifest_secret_text(lua_State *L, int idx, struct bytes *text_out);
 
 #endif

@@ -67,17 +67,38 @@ static bool is_in_class(int c, int letter)
 {
     bool is_in;
     switch (tolower(letter)) {
-    case 'a': is_in = isalpha(c) != 0; break;
-    case 'c': is_in = iscntrl(c) != 0; break;
-    case 'd': is_in = isdigit(c) != 0; break;
-    case 'g': is_in = isgraph(c) != 0; break;
-    case 'l': is_in = islower(c) != 0; break;
-    case 'p': is_in = ispunct(c) != 0; break;
-    case 's': is_in = isspace(c) != 0; break;
-    case 'u': is_in = isupper(c) != 0; break;
-    case 'w': is_in = isalnum(c) != 0; break;
-    case 'x': is_in = isxdigit(c) != 0; break;
-    default: return letter == c;
+    case 'a':
+        is_in = isalpha(c) != 0;
+        break;
+    case 'c':
+        is_in = iscntrl(c) != 0;
+        break;
+    case 'd':
+        is_in = isdigit(c) != 0;
+        break;
+    case 'g':
+        is_in = isgraph(c) != 0;
+        break;
+    case 'l':
+        is_in = islower(c) != 0;
+        break;
+    case 'p':
+        is_in = ispunct(c) != 0;
+        break;
+    case 's':
+        is_in = isspace(c) != 0;
+        break;
+    case 'u':
+        is_in = isupper(c) != 0;
+        break;
+    case 'w':
+        is_in = isalnum(c) != 0;
+        break;
+    case 'x':
+        is_in = isxdigit(c) != 0;
+        break;
+    default:
+        return letter == c;
     }
     return isupper(letter) ? !is_in : is_in;
 }

@@ -1,8 +1,8 @@
 /*
  * Lua's string patterns (reference manual 6.4.1), matched with a bound on the work done.
  *
- * The stock matcher backtracks without an end inside one C call, where no hook can reach it (a search
- * of 400 characters was seen to take 6 s). This one counts its steps and gives up.
+ * The stock matcher backtracks without an end inside one C call, where no hook can reach it (a
+ * search of 400 characters was seen to take 6 s). This one counts its steps and gives up.
  */
 #ifndef NEAP_CORE_SCRIPT_PATTERN_H
 #define NEAP_CORE_SCRIPT_PATTERN_H
@@ -22,7 +22,8 @@ struct pattern_capture {
 
 #define PATTERN_POSITION (-2)
 
-/* One subject and one pattern; borrowed bytes, pattern and subject are NUL-terminated Lua strings. */
+/* One subject and one pattern; borrowed bytes, pattern and subject are NUL-terminated Lua strings.
+ */
 struct pattern {
     struct bytes subject;
     struct bytes text; /* the pattern, without a leading "^" */

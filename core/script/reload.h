@@ -1,11 +1,12 @@
 /*
  * Notices that a client's scripts changed, and has them loaded aside.
  *
- *   change (inotify, or a hash over the files every few seconds) -> settled -> load -> swapped, or kept
+ *   change (inotify, or a hash over the files every few seconds) -> settled -> load -> swapped, or
+ * kept
  *
- * Editors write in odd ways (rename over, several files, half a file first): nothing is loaded before the
- * folders have been quiet for RELOAD_SETTLE_MS. Mounts in containers do not always notify: hence the hash.
- * With a virtual clock nothing is watched; reload_now works.
+ * Editors write in odd ways (rename over, several files, half a file first): nothing is loaded
+ * before the folders have been quiet for RELOAD_SETTLE_MS. Mounts in containers do not always
+ * notify: hence the hash. With a virtual clock nothing is watched; reload_now works.
  */
 #ifndef NEAP_CORE_SCRIPT_RELOAD_H
 #define NEAP_CORE_SCRIPT_RELOAD_H

@@ -1,6 +1,6 @@
 /*
- * The handler runs behind the door inside one nested unit of the turn. Its events are accepted there too, one
- * by one, with nothing of C's held while Lua could raise.
+ * The handler runs behind the door inside one nested unit of the turn. Its events are accepted
+ * there too, one by one, with nothing of C's held while Lua could raise.
  */
 #include "core/script/route.h"
 
@@ -24,7 +24,8 @@ void route_reply_free(struct route_reply *reply)
     buf_free(&reply->body);
 }
 
-/* ---- Finding ------------------------------------------------------------------------------------ */
+/* ---- Finding ------------------------------------------------------------------------------------
+ */
 
 static bool is_parameter(struct bytes segment)
 {
@@ -86,7 +87,8 @@ enum route_match route_find(const struct manifest *m, const char *method, const 
     return has_path ? ROUTE_NO_METHOD : ROUTE_NO_PATH;
 }
 
-/* ---- The request as a table --------------------------------------------------------------------- */
+/* ---- The request as a table ---------------------------------------------------------------------
+ */
 
 struct handling {
     struct script_scope scope;
@@ -217,7 +219,8 @@ static void push_context(lua_State *L, const struct handling *h)
     lua_setfield(L, -2, "settings");
 }
 
-/* ---- The reply ---------------------------------------------------------------------------------- */
+/* ---- The reply ----------------------------------------------------------------------------------
+ */
 
 void route_reply_set(struct route_reply *reply, const struct event_answer *answer)
 {
@@ -246,7 +249,8 @@ void route_reply_set(struct route_reply *reply, const struct event_answer *answe
 static void read_rude(lua_State *L, struct handling *h)
 {
     static const char *const words[] = {"reset", "close", "truncate"};
-    static const enum http_rudeness kinds[] = {HTTP_RUDE_RESET, HTTP_RUDE_CLOSE, HTTP_RUDE_TRUNCATE};
+    static const enum http_rudeness kinds[] = {HTTP_RUDE_RESET, HTTP_RUDE_CLOSE,
+                                               HTTP_RUDE_TRUNCATE};
     const char *word = lx_opt_string(L, -1, "rude", NULL);
     if (word == NULL) {
         return;
@@ -261,7 +265,8 @@ static void read_rude(lua_State *L, struct handling *h)
             return;
         }
     }
-    luaL_error(L, "option \"rude\": \"reset\", \"close\" or \"truncate\" expected, got \"%s\"", word);
+    luaL_error(L, "option \"rude\": \"reset\", \"close\" or \"truncate\" expected, got \"%s\"",
+               word);
 }
 
 /* Accepts one event (at the top). True when it is a duplicate. */
@@ -283,9 +288,8 @@ static bool accept_event(lua_State *L, struct handling *h, bool is_first)
         if (is_duplicate && result.has_answer) {
             route_reply_set(h->reply, &result.answer);
         }
-        h->reply->wait_ms = is_duplicate && result.has_answer
-                                ? 0
-                                : m->routes[h->route].answer_within_ms;
+        h->reply->wait_ms =
+            is_duplicate && result.has_answer ? 0 : m->routes[h->route].answer_within_ms;
     }
     accept_result_free(&result);
     if (h->rc != 0) {
@@ -378,7 +382,9 @@ int route_handle(struct runner *r, size_t route, const struct route_request *req
     struct vm_failure failure = {0};
     memset(reply_out, 0, sizeof(*reply_out));
     struct handling h = {
-        .scope = {.runner = r, .work = runner_work(r), .flow = m->flows[m->routes[route].flow].name},
+        .scope = {.runner = r,
+                  .work = runner_work(r),
+                  .flow = m->flows[m->routes[route].flow].name},
         .generation = generation,
         .route = route,
         .request = request,

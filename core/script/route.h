@@ -1,8 +1,9 @@
 /*
  * Requests from outside to a flow's route: found by method and path, handled in one atomic slice.
  *
- * The reply may be held until a job answers (answer_within_ms): then wait_ms is set, and the owner waits for
- * work_listener.on_answer of event_seq; when that does not come in time it calls route_answer_late.
+ * The reply may be held until a job answers (answer_within_ms): then wait_ms is set, and the owner
+ * waits for work_listener.on_answer of event_seq; when that does not come in time it calls
+ * route_answer_late.
  */
 #ifndef NEAP_CORE_SCRIPT_ROUTE_H
 #define NEAP_CORE_SCRIPT_ROUTE_H
@@ -33,21 +34,23 @@ struct route_reply {
     int64_t delay_ms;
     bool is_rude;
     enum http_rudeness rudeness;
-    bool is_duplicate;   /* the first event was accepted before; this is the answer given then */
-    uint64_t event_seq;  /* of the first event; 0 = none */
-    int64_t wait_ms;     /* 0 = send now (after the commit); else a job may answer until then */
+    bool is_duplicate;  /* the first event was accepted before; this is the answer given then */
+    uint64_t event_seq; /* of the first event; 0 = none */
+    int64_t wait_ms;    /* 0 = send now (after the commit); else a job may answer until then */
 };
 void route_reply_free(struct route_reply *reply); /* frees the members */
 
 /*
- * Runs the handler. Everything it wrote and the events of its reply are one unit of this turn: send the
- * reply from turn_release. On failure nothing is kept: err says why (ERROR_SCRIPT: 500, ERROR_FULL: 503,
- * ERROR_INVALID: an event was not acceptable, 500), an exception is open for scripts that raised.
+ * Runs the handler. Everything it wrote and the events of its reply are one unit of this turn: send
+ * the reply from turn_release. On failure nothing is kept: err says why (ERROR_SCRIPT: 500,
+ * ERROR_FULL: 503, ERROR_INVALID: an event was not acceptable, 500), an exception is open for
+ * scripts that raised.
  */
 int route_handle(struct runner *runner, size_t route, const struct route_request *request,
                  struct route_reply *reply_out, struct error *err) NEAP_MUST_USE;
 
-/* wait_ms has passed: the reply itself becomes the event's answer, or the one a job gave in between. */
+/* wait_ms has passed: the reply itself becomes the event's answer, or the one a job gave in
+ * between. */
 int route_answer_late(struct runner *runner, struct route_reply *reply) NEAP_MUST_USE;
 
 /* Replaces status, headers and body by those of a stored answer. */

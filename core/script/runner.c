@@ -38,7 +38,8 @@ void runner_free(struct runner *r)
     free(r);
 }
 
-/* ---- One run ------------------------------------------------------------------------------------ */
+/* ---- One run ------------------------------------------------------------------------------------
+ */
 
 static int prepare_run(lua_State *L)
 {
@@ -60,7 +61,8 @@ static char *copy_or_null(const char *text)
     return text == NULL || text[0] == '\0' ? NULL : xstrdup(text);
 }
 
-/* "flows/orders.lua:41" from the front of the message, or the innermost frame that is the client's. */
+/* "flows/orders.lua:41" from the front of the message, or the innermost frame that is the client's.
+ */
 static char *find_place(const struct vm_failure *from)
 {
     const char *texts[2] = {from->err.message, from->traceback};
@@ -117,8 +119,8 @@ static void fill_failure(const struct runner *r, const struct job *job, const st
     log_traceback(r, job, to);
 }
 
-static struct job_run *start_run(struct runner *r, struct job *job, const struct manifest_flow *flow,
-                                 struct vm_failure *failure)
+static struct job_run *start_run(struct runner *r, struct job *job,
+                                 const struct manifest_flow *flow, struct vm_failure *failure)
 {
     struct job_run *run = xcalloc(1, sizeof(*run));
     run->generation = r->current;
@@ -169,8 +171,7 @@ static enum slice_end run_slice(void *arg, struct job *job, struct failure *fail
             return SLICE_DONE;
         }
         if (flow == NULL) {
-            error_set(&raised.err, ERROR_SCRIPT, "the manifest has no flow \"%s\"",
-                      job->info.flow);
+            error_set(&raised.err, ERROR_SCRIPT, "the manifest has no flow \"%s\"", job->info.flow);
         } else {
             job->script = start_run(r, job, flow, &raised);
         }
@@ -217,7 +218,8 @@ static void drop_run(void *arg, struct job *job)
     retire_if_idle(r);
 }
 
-/* ---- For work ----------------------------------------------------------------------------------- */
+/* ---- For work -----------------------------------------------------------------------------------
+ */
 
 static const char *find_owner(void *arg, const char *cause)
 {

@@ -1,8 +1,9 @@
 /*
- * The script side of one client: runs jobs for work on the generation that serves, and swaps generations.
+ * The script side of one client: runs jobs for work on the generation that serves, and swaps
+ * generations.
  *
- * At most two generations live: the one that serves, and the one before it while runs that began on it
- * are alive. A third one unwinds those: their jobs run again from the top.
+ * At most two generations live: the one that serves, and the one before it while runs that began on
+ * it are alive. A third one unwinds those: their jobs run again from the top.
  */
 #ifndef NEAP_CORE_SCRIPT_RUNNER_H
 #define NEAP_CORE_SCRIPT_RUNNER_H
@@ -24,7 +25,8 @@ struct runner *runner_new(const struct runner_options *options, struct generatio
 /* After work_close: no run may be alive. Accepts NULL. */
 void runner_free(struct runner *runner);
 
-/* Fills what work_open needs from here: runner, owner and retry lookup, retry, live_from, generation. */
+/* Fills what work_open needs from here: runner, owner and retry lookup, retry, live_from,
+ * generation. */
 void runner_fill_options(struct runner *runner, struct work_options *options);
 /* After work_open, before the first turn. Brings the schedules in. */
 int runner_attach(struct runner *runner, struct work *work, struct error *err) NEAP_MUST_USE;

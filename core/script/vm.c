@@ -21,10 +21,10 @@
 /* haproxy measured no cost between 500 and 10,000 instructions per hook call. */
 #define HOOK_INSTRUCTIONS 10000
 /* With a virtual clock one hook call counts as this long: 100 instructions a microsecond. */
-#define HOOK_VIRTUAL_US   100
-#define TRACEBACK_MAX     4096
-#define TRACEBACK_FRAMES  24
-#define CAUSES_MAX        8 /* how deep an error's causes are followed */
+#define HOOK_VIRTUAL_US  100
+#define TRACEBACK_MAX    4096
+#define TRACEBACK_FRAMES 24
+#define CAUSES_MAX       8 /* how deep an error's causes are followed */
 
 static int64_t limit_or(int64_t value, int64_t otherwise)
 {
@@ -42,8 +42,8 @@ static void set_limits(struct vm_limits *to, const struct vm_limits *from)
 }
 
 /*
- * Lua answers a refused allocation by a full collection and a second try: the stress mode uses that to
- * collect at every n-th allocation, wherever it happens.
+ * Lua answers a refused allocation by a full collection and a second try: the stress mode uses that
+ * to collect at every n-th allocation, wherever it happens.
  */
 static bool is_refused_for_stress(struct vm *vm, size_t grows)
 {
@@ -123,8 +123,8 @@ static void raise_spent(struct vm *vm, lua_State *L, lua_Debug *ar, const char *
     lua_sethook(L, vm_on_count, LUA_MASKCOUNT, 1);
     lua_getinfo(L, "Sl", ar);
     struct error err;
-    error_set(&err, ERROR_LIMIT, "%s:%d: %s used more than %lld ms", ar->short_src,
-              ar->currentline, what, (long long)(limit_us / 1000));
+    error_set(&err, ERROR_LIMIT, "%s:%d: %s used more than %lld ms", ar->short_src, ar->currentline,
+              what, (long long)(limit_us / 1000));
     lx_raise(L, &err);
 }
 

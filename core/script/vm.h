@@ -2,9 +2,9 @@
  * One Lua state of one client: capped memory, an allow-list of globals, budgets, and the door.
  *
  * door      C enters Lua only through vm_call() here and coroutine_resume() (coroutine.h)
- * budget    how long Lua may run: a slice (then it is preempted, when it can yield), a burst (then it
- *           raises) and a job's total over all slices
- * failure   what was raised, read and copied while the failed stack was still there
+ * budget    how long Lua may run: a slice (then it is preempted, when it can yield), a burst (then
+ * it raises) and a job's total over all slices failure   what was raised, read and copied while the
+ * failed stack was still there
  *
  * With a virtual clock budgets count instructions, so that a simulation is the same everywhere.
  */
@@ -37,16 +37,17 @@ struct vm_module {
 };
 
 struct vm_options {
-    struct clock *clock;            /* borrowed */
-    uint64_t random_seed;           /* of randomness outside jobs */
-    const char *client_name;        /* shown in messages */
-    const char *client_folder;      /* first root of require; NULL: none */
-    const char *scripts_folder;     /* second root of require; NULL: none */
-    const char *const *more_folders;/* roots of require between the two, for tests; ends with NULL */
-    const struct vm_module *modules;/* borrowed; ends with a NULL name; may be NULL */
-    struct watchdog *watchdog;      /* borrowed; may be NULL */
+    struct clock *clock;        /* borrowed */
+    uint64_t random_seed;       /* of randomness outside jobs */
+    const char *client_name;    /* shown in messages */
+    const char *client_folder;  /* first root of require; NULL: none */
+    const char *scripts_folder; /* second root of require; NULL: none */
+    const char *const
+        *more_folders; /* roots of require between the two, for tests; ends with NULL */
+    const struct vm_module *modules; /* borrowed; ends with a NULL name; may be NULL */
+    struct watchdog *watchdog;       /* borrowed; may be NULL */
     struct vm_limits limits;
-    void *owner;                    /* what vm_owner() gives to the modules; borrowed */
+    void *owner; /* what vm_owner() gives to the modules; borrowed */
 };
 
 /* What was raised. `traceback` is one line, innermost frame first; owned, may be NULL. */
@@ -81,9 +82,9 @@ size_t vm_memory_used(const struct vm *vm);
 uint64_t vm_late_completions(const struct vm *vm); /* operations that ended after nobody waited */
 
 /*
- * Inside Lua, for bindings: calls the function below its `arguments` as one unit that cannot wait and
- * is not preempted, under the atomic budget. Returns the lua_pcall status, results (all) or the error
- * value on the stack. [-(1 + arguments), +results], does not raise.
+ * Inside Lua, for bindings: calls the function below its `arguments` as one unit that cannot wait
+ * and is not preempted, under the atomic budget. Returns the lua_pcall status, results (all) or the
+ * error value on the stack. [-(1 + arguments), +results], does not raise.
  */
 int vm_pcall_atomic(lua_State *L, int arguments);
 
@@ -93,8 +94,8 @@ size_t vm_file_count(const struct vm *vm);
 const char *vm_file_path(const struct vm *vm, size_t i); /* absolute, borrowed */
 
 /*
- * Inside Lua: loads a script of the host, never of the client: `name` as require names it. Pushes what
- * the file returns. Raises. [-0, +1]
+ * Inside Lua: loads a script of the host, never of the client: `name` as require names it. Pushes
+ * what the file returns. Raises. [-0, +1]
  */
 void vm_require_host(lua_State *L, const char *name);
 
@@ -104,7 +105,8 @@ void vm_run_client_file(lua_State *L, const char *file);
 /* Inside Lua: as the script's own require. Raises. [-0, +1] */
 void vm_require(lua_State *L, const char *name);
 
-/* Inside Lua, for tests: require(name) gives the value at the top from now on. May raise. [-1, +0] */
+/* Inside Lua, for tests: require(name) gives the value at the top from now on. May raise. [-1, +0]
+ */
 void vm_set_loaded(lua_State *L, const char *name);
 
 #endif

@@ -1,12 +1,13 @@
-/* What scripts lie on disk: one hash over a folder, for noticing changes where inotify is silent. */
+/* What scripts lie on disk: one hash over a folder, for noticing changes where inotify is silent.
+ */
 #ifndef NEAP_CORE_SCRIPT_VM_FILES_H
 #define NEAP_CORE_SCRIPT_VM_FILES_H
 
 #include <stdint.h>
 
 /*
- * Over the names and contents of all .lua files below folder, in the order of names; hidden entries are
- * passed over. NULL or a missing folder has the hash of nothing.
+ * Over the names and contents of all .lua files below folder, in the order of names; hidden entries
+ * are passed over. NULL or a missing folder has the hash of nothing.
  */
 uint64_t vm_files_scan(const char *folder);
 

@@ -1,4 +1,5 @@
-/* The globals scripts see: an allow-list over the stock libraries, and a guard against all others. */
+/* The globals scripts see: an allow-list over the stock libraries, and a guard against all others.
+ */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <string.h>
@@ -9,9 +10,9 @@
 #define TABLE_MAX_MOVES (1 << 24)
 
 static const char *const allowed_globals[] = {
-    "assert",   "error",  "getmetatable", "ipairs", "math",     "next",   "pairs",  "pcall",
-    "rawequal", "rawget", "rawlen",       "rawset", "require",  "select", "string", "table",
-    "tonumber", "tostring", "type",       "utf8",   "setmetatable", "xpcall", NULL,
+    "assert",   "error",    "getmetatable", "ipairs", "math",         "next",   "pairs",  "pcall",
+    "rawequal", "rawget",   "rawlen",       "rawset", "require",      "select", "string", "table",
+    "tonumber", "tostring", "type",         "utf8",   "setmetatable", "xpcall", NULL,
 };
 
 static bool is_allowed(const char *name)
@@ -55,8 +56,8 @@ static int guarded_setmetatable(lua_State *L)
 }
 
 /*
- * upvalue 1: the script's handler. Hooks are off while a handler runs for an error that a hook raised, so a
- * spent budget must not enter one: an endless handler could not be stopped.
+ * upvalue 1: the script's handler. Hooks are off while a handler runs for an error that a hook
+ * raised, so a spent budget must not enter one: an endless handler could not be stopped.
  */
 static int guarded_handler(lua_State *L)
 {
@@ -146,8 +147,7 @@ static int seeded_random(lua_State *L)
     lua_Integer high = luaL_checkinteger(L, arguments);
     luaL_argcheck(L, low <= high, arguments, "interval is empty");
     lua_Unsigned span = (lua_Unsigned)high - (lua_Unsigned)low;
-    lua_Unsigned picked = span == UINT64_MAX ? random_next(random)
-                                             : random_below(random, span + 1);
+    lua_Unsigned picked = span == UINT64_MAX ? random_next(random) : random_below(random, span + 1);
     lua_pushinteger(L, (lua_Integer)((lua_Unsigned)low + picked));
     return 1;
 }

@@ -1,10 +1,10 @@
 /*
- * pairs and next in a fixed order: numbers ascending, strings by bytes, false, true, then what cannot be
- * ordered (tables, functions) as the stock next gives it. The stock order differs between processes, and
- * steps must run the same way again.
+ * pairs and next in a fixed order: numbers ascending, strings by bytes, false, true, then what
+ * cannot be ordered (tables, functions) as the stock next gives it. The stock order differs between
+ * processes, and steps must run the same way again.
  *
- * pairs sorts the keys once per loop. next keeps one sorted list per table under way (a weak registry
- * table), so that a loop by next is not quadratic.
+ * pairs sorts the keys once per loop. next keeps one sorted list per table under way (a weak
+ * registry table), so that a loop by next is not quadratic.
  */
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -188,7 +188,8 @@ static int next_first(lua_State *L)
     return 2;
 }
 
-/* The place of the key at 2 in the list at 4; of the one before its successor when it is not there. */
+/* The place of the key at 2 in the list at 4; of the one before its successor when it is not there.
+ */
 static lua_Integer find_position(lua_State *L)
 {
     lua_rawgeti(L, 4, POSITION);

@@ -7,10 +7,10 @@
 /* How long the Lua that runs now may go on; one at a time, saved and restored when nested. */
 struct vm_budget {
     bool may_preempt;
-    int64_t slice_us;  /* used when may_preempt */
+    int64_t slice_us; /* used when may_preempt */
     int64_t burst_us;
     int64_t started_us;
-    const char *what;  /* for the message: "a script without waiting", "store.atomic" */
+    const char *what; /* for the message: "a script without waiting", "store.atomic" */
 };
 
 struct vm_file {
@@ -26,9 +26,9 @@ struct vm {
     struct watchdog *watchdog;
     void *owner;
     char *client_name;
-    char *client_root;  /* real paths, NULL when there is none */
+    char *client_root; /* real paths, NULL when there is none */
     char *scripts_root;
-    char **more_roots;  /* ends with NULL; or NULL */
+    char **more_roots; /* ends with NULL; or NULL */
 
     size_t memory_used;
     unsigned stress_every; /* NEAP_GC_STRESS: each n-th allocation first collects everything */
@@ -36,11 +36,11 @@ struct vm {
     bool is_retrying;
 
     struct vm_budget budget;
-    int64_t job_left_us;  /* INT64_MAX outside of jobs */
-    int64_t ticks_us;     /* the time base with a virtual clock */
-    bool is_raising;      /* a budget is spent: every instruction raises until the door closes */
+    int64_t job_left_us; /* INT64_MAX outside of jobs */
+    int64_t ticks_us;    /* the time base with a virtual clock */
+    bool is_raising;     /* a budget is spent: every instruction raises until the door closes */
     bool was_preempted;
-    unsigned depth;       /* of doors */
+    unsigned depth;             /* of doors */
     struct vm_failure *failure; /* of the innermost vm_call; its message handler fills it */
 
     struct vm_file *files;
@@ -59,7 +59,8 @@ void vm_read_raised(lua_State *L, int idx, struct vm_failure *failure);
 /* One line "file:line in name, ..."; owned. Never raises. */
 char *vm_traceback(lua_State *L);
 
-/* A thread is gone: resets what needs resetting, runs its <close> variables. Not a budget victim. */
+/* A thread is gone: resets what needs resetting, runs its <close> variables. Not a budget victim.
+ */
 void vm_reset_thread(lua_State *co);
 
 /* Each adds its part to the table of globals at the top. [-0, +0], may raise. */

@@ -1,6 +1,7 @@
 /*
- * require over two roots: the client's folder, then the host's scripts. Text chunks only. A name is lower
- * case words joined by dots (or slashes); it cannot leave its root, not even by a symbolic link.
+ * require over two roots: the client's folder, then the host's scripts. Text chunks only. A name is
+ * lower case words joined by dots (or slashes); it cannot leave its root, not even by a symbolic
+ * link.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -125,7 +126,8 @@ static void load_file(lua_State *L, const char *path, const char *shown)
     }
 }
 
-/* Pushes the chunk of `relative` (with .lua) from the first root that has it. [-0, +1] or [-0, +0] */
+/* Pushes the chunk of `relative` (with .lua) from the first root that has it. [-0, +1] or [-0, +0]
+ */
 static bool load_from_roots(lua_State *L, const char *relative, bool is_host_only)
 {
     struct vm *vm = vm_of(L);

@@ -1,6 +1,6 @@
 /*
- * The string library of scripts: the stock one without dump, its four pattern functions replaced by ones
- * over core/script/pattern.h, whose work is bounded.
+ * The string library of scripts: the stock one without dump, its four pattern functions replaced by
+ * ones over core/script/pattern.h, whose work is bounded.
  */
 #define _GNU_SOURCE /* memmem: linear, where the stock plain search is quadratic */
 #include <lauxlib.h>
@@ -56,7 +56,8 @@ static void push_capture(lua_State *L, const struct pattern *p, int i, struct by
 }
 
 /* All captures; the whole match when there are none and it is wanted. Returns how many. */
-static int push_captures(lua_State *L, const struct pattern *p, struct bytes whole, bool wants_whole)
+static int push_captures(lua_State *L, const struct pattern *p, struct bytes whole,
+                         bool wants_whole)
 {
     int count = p->capture_count == 0 && wants_whole ? 1 : p->capture_count;
     luaL_checkstack(L, count, "too many captures");
@@ -80,8 +81,8 @@ static bool take_anchor(struct bytes *text)
 static int find_plain(lua_State *L, struct bytes subject, struct bytes text, size_t init)
 {
     const char *from = subject.data + init;
-    const char *found = text.size == 0 ? from
-                                       : memmem(from, subject.size - init, text.data, text.size);
+    const char *found =
+        text.size == 0 ? from : memmem(from, subject.size - init, text.data, text.size);
     if (found == NULL) {
         luaL_pushfail(L);
         return 1;
@@ -283,8 +284,11 @@ static int string_gsub(lua_State *L)
 void vm_strings_install(lua_State *L)
 {
     static const luaL_Reg replaced[] = {
-        {"find", string_find}, {"match", string_match}, {"gmatch", string_gmatch},
-        {"gsub", string_gsub}, {NULL, NULL},
+        {"find", string_find},
+        {"match", string_match},
+        {"gmatch", string_gmatch},
+        {"gsub", string_gsub},
+        {NULL, NULL},
     };
     lua_pushliteral(L, "string");
     luaL_requiref(L, "string", luaopen_string, 0);

@@ -1,4 +1,5 @@
-/* The host's thread writes one atomic word; the watchdog's thread looks at it a few times per limit. */
+/* The host's thread writes one atomic word; the watchdog's thread looks at it a few times per
+ * limit. */
 #include "core/script/watchdog.h"
 
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /*
  * A thread that aborts the process when one stretch of Lua does not come back.
  *
- * Hooks cannot interrupt C, so this is the last fence: the crash file then names the job. It measures
- * real time whatever clock the host runs on.
+ * Hooks cannot interrupt C, so this is the last fence: the crash file then names the job. It
+ * measures real time whatever clock the host runs on.
  */
 #ifndef NEAP_CORE_SCRIPT_WATCHDOG_H
 #define NEAP_CORE_SCRIPT_WATCHDOG_H

@@ -53,21 +53,59 @@ static void describe_stock(lua_State *L, const char *subject, const char *text, 
     }
     int used = 0;
     for (int i = 2; i <= lua_gettop(L); i++) {
-        used += snprintf(out + used, 512 - (size_t)used, "%s%s", i == 2 ? "" : ",",
-                         lua_tostring(L, i));
+        used +=
+            snprintf(out + used, 512 - (size_t)used, "%s%s", i == 2 ? "" : ",", lua_tostring(L, i));
     }
 }
 
 static void agrees_with_stock(void)
 {
-    static const char *const subjects[] = {"", "hello world", "  trim me  ", "a1b22c333", "((x)(y))",
-                                           "THE (quick) fox", "key = value", "a.b-c]d^e", "aaa",
-                                           "2026-05-04T10:02:58", "x]y", "%d"};
-    static const char *const texts[] = {
-        "l+", "^%s*(.-)%s*$", "(%a+)(%d+)", "()ll()", "%b()", "%f[%a]%a+", "(%w+) = (%w+)", "[^%s]+",
-        "[%]%-]", "[]]", "[^]]", "[a-c]+", "a-b", "a*", "a?b", "$", "^", "a$", "%d%d%d%d%-%d%d",
-        "(a)(a)%2", ".-x", "[%a_][%w_]*", "%", "[a", "(", ")", "%1", "(()", "[a-]", "[-a]", "%f",
-        "%bx", "", "^a", "a^", "[%", "((a)(b))", "%%d", "[%d-]+", ".", "%u%l*", "%S+$"};
+    static const char *const subjects[] = {
+        "",         "hello world",         "  trim me  ", "a1b22c333",
+        "((x)(y))", "THE (quick) fox",     "key = value", "a.b-c]d^e",
+        "aaa",      "2026-05-04T10:02:58", "x]y",         "%d"};
+    static const char *const texts[] = {"l+",
+                                        "^%s*(.-)%s*$",
+                                        "(%a+)(%d+)",
+                                        "()ll()",
+                                        "%b()",
+                                        "%f[%a]%a+",
+                                        "(%w+) = (%w+)",
+                                        "[^%s]+",
+                                        "[%]%-]",
+                                        "[]]",
+                                        "[^]]",
+                                        "[a-c]+",
+                                        "a-b",
+                                        "a*",
+                                        "a?b",
+                                        "$",
+                                        "^",
+                                        "a$",
+                                        "%d%d%d%d%-%d%d",
+                                        "(a)(a)%2",
+                                        ".-x",
+                                        "[%a_][%w_]*",
+                                        "%",
+                                        "[a",
+                                        "(",
+                                        ")",
+                                        "%1",
+                                        "(()",
+                                        "[a-]",
+                                        "[-a]",
+                                        "%f",
+                                        "%bx",
+                                        "",
+                                        "^a",
+                                        "a^",
+                                        "[%",
+                                        "((a)(b))",
+                                        "%%d",
+                                        "[%d-]+",
+                                        ".",
+                                        "%u%l*",
+                                        "%S+$"};
     lua_State *L = luaL_newstate();
     luaL_requiref(L, "string", luaopen_string, 1);
     for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {

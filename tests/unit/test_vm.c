@@ -108,7 +108,8 @@ static void has_listed_globals(void)
     struct world w;
     static const struct text_case cases[] = {
         {"local t = {} for k in pairs(_ENV) do t[#t + 1] = k end return table.concat(t, ' ')",
-         "assert error getmetatable ipairs math next pairs pcall rawequal rawget rawlen rawset require "
+         "assert error getmetatable ipairs math next pairs pcall rawequal rawget rawlen rawset "
+         "require "
          "select setmetatable string table tonumber tostring type utf8 xpcall"},
         {"return string.dump", "nil"},
         {"return math.randomseed", "nil"},
@@ -147,12 +148,15 @@ static void iterates_sorted(void)
          "for k in pairs(t) do t[k] = nil n = n + 1 end return n .. ' ' .. tostring(next(t))",
          "1000 nil"},
         {"local t = {} for i = 1, 1000 do t['k' .. i] = i end local n = 0\n"
-         "for k in next, t do t[k] = nil n = n + 1 end return n", "1000"},
+         "for k in next, t do t[k] = nil n = n + 1 end return n",
+         "1000"},
         {"local t = {a = 1, b = 2} local k = next(t) t.c = 3 t.aa = 4\n"
-         "return next(t, k) .. next(t, 'aa') .. next(t, 'b')", "aabc"},
+         "return next(t, k) .. next(t, 'aa') .. next(t, 'b')",
+         "aabc"},
         {"local p = setmetatable({}, {__pairs = function() return function(_, k)\n"
          "if not k then return 1 end end, nil, nil end}) local n = 0\n"
-         "for _ in pairs(p) do n = n + 1 end return n", "1"},
+         "for _ in pairs(p) do n = n + 1 end return n",
+         "1"},
         {"return pcall(next, {}, 'nope')", "false"},
         {"local k = {} local t = {[k] = 1, z = 2} local out = {}\n"
          "for key in pairs(t) do out[#out + 1] = type(key) end return table.concat(out, ' ')",
@@ -175,7 +179,8 @@ static void has_strings(void)
         {"return (('abc'):gsub('', '-'))", "-a-b-c-"},
         {"return select(2, ('aaa'):gsub('a', 'b', 2))", "2"},
         {"local out = {} for k, v in ('a=1, b=2'):gmatch('(%w+)=(%w+)') do\n"
-         "out[#out + 1] = k .. v end return table.concat(out, ' ')", "a1 b2"},
+         "out[#out + 1] = k .. v end return table.concat(out, ' ')",
+         "a1 b2"},
         {"local n = 0 for _ in ('abc'):gmatch('') do n = n + 1 end return n", "4"},
         {"return ('a.b'):find('.', 1, true)", "2"},
         {"return ('abc'):find('b', -1)", "nil"},
@@ -199,7 +204,8 @@ static void guards_tables(void)
     struct world w;
     static const struct text_case cases[] = {
         {"return pcall(table.move, {}, 1, 1 << 40, 2)", "false"},
-        {"return pcall(table.insert, setmetatable({}, {__len = function() return 1 << 40 end}), 1, 1)",
+        {"return pcall(table.insert, setmetatable({}, {__len = function() return 1 << 40 end}), 1, "
+         "1)",
          "false"},
         {"local t = {1, 2, 3} table.insert(t, 1, 0) return table.concat(t, ',')", "0,1,2,3"},
         {"return table.remove({1, 2, 3}, 1)", "1"},
@@ -262,7 +268,8 @@ static void caps_memory(void)
         "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end",
         "return ('x'):rep(1 << 40)",
         "local s = 'x' while true do s = s .. s end",
-        "local t = {} pcall(function() while true do t[#t + 1] = {} end end) return ('y'):rep(1 << 30)",
+        "local t = {} pcall(function() while true do t[#t + 1] = {} end end) return ('y'):rep(1 << "
+        "30)",
         "return string.format('%s', ('x'):rep(30 << 20))",
         "return #table.concat({('x'):rep(3 << 20), ('x'):rep(3 << 20), ('x'):rep(3 << 20)})",
     };
@@ -309,8 +316,9 @@ static void requires_from_roots(void)
          "test.lua:1: '../outside' is not a module name (lower case words joined by dots)"},
         {"return require('/etc/passwd')",
          "test.lua:1: '/etc/passwd' is not a module name (lower case words joined by dots)"},
-        {"return require('link')", "test.lua:1: module 'link' not found: no link.lua in the client's "
-                                   "folder or in scripts/"},
+        {"return require('link')",
+         "test.lua:1: module 'link' not found: no link.lua in the client's "
+         "folder or in scripts/"},
         {"return require('neap.none')", "test.lua:1: the host has no module 'neap.none'"},
     };
     CHECK_CASES(&w, cases);
