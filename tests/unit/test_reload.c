@@ -1,0 +1,209 @@
+/* Reload: loaded aside, swapped, or the old scripts go on; jobs continue on the new ones. */
+#include "core/script/reload.h"
+#include "tests/support/script_world.h"
+
+static int failures;
+static char last_error[640];
+
+static int load(void *arg, struct generation **generation_out, struct error *err)
+{
+    return world_load(arg, generation_out, err);
+}
+
+static int take(void *arg, struct generation *next, struct error *err)
+{
+    struct world_client *c = arg;
+    return runner_swap(c->runner, next, err);
+}
+
+static void on_failed(void *arg, const struct error *err)
+{
+    (void)arg;
+    failures++;
+    snprintf(last_error, sizeof(last_error), "%s", err->message);
+}
+
+static struct reload *watch(struct world_client *c, struct loop *loop)
+{
+    struct reload_options options = {.loop = loop,
+                                     .client_folder = c->folder,
+                                     .scripts_folder = "scripts",
+                                     .runner = c->runner,
+                                     .settle_ms = 1,
+                                     .scan_ms = 5,
+                                     .load = load,
+                                     .on_loaded = take,
+                                     .on_failed = on_failed,
+                                     .arg = c};
+    failures = 0;
+    return reload_new(&options);
+}
+
+static void version(struct world_client *c, int number)
+{
+    char text[1024];
+    snprintf(text, sizeof(text),
+             "local store, http = require('neap.store'), require('neap.http')\n"
+             "return {name = 'main', run = function(job)\n"
+             "    store.put('out', 'began', %d)\n"
+             "    local step = job:step('memo', function() return %d end)\n"
+             "    if job.event.payload == 'sleep' then job:sleep('nap', 10000) end\n"
+             "    if job.event.payload == 'http' then\n"
+             "        http.request{connection = 'far', path = '/x'}\n"
+             "    end\n"
+             "    if job.event.payload == 'raise' and %d == 1 then error('broken') end\n"
+             "    store.put('out', job.key, {step, %d})\n"
+             "end}\n",
+             number, number, number, number);
+    world_write(c, "main.lua", text);
+}
+
+static void swaps(void)
+{
+    struct world *w = world_open();
+    struct world_client *c = world_add(w, "acme", "return {name = 'main', run = function() end}");
+    version(c, 1);
+    struct reload *r = watch(c, w->loop);
+    CHECK_INT(reload_now(r), 0);
+    uint64_t sleeper = world_event(c, "sleeper", "sleep");
+    uint64_t broken = world_event(c, "broken", "raise");
+    world_run(w, 100);
+    CHECK_STATE(c, sleeper, "waiting");
+    CHECK_STATE(c, broken, "held");
+    version(c, 2);
+    CHECK_INT(reload_now(r), 0);
+    CHECK_INT(runner_generation_count(c->runner), 1);
+    world_run(w, 20000);
+    CHECK_STATE(c, sleeper, "done");
+    CHECK_STATE(c, broken, "done");
+    CHECK_STR(world_value(c, "sleeper"), "[2,2]");
+    CHECK_STR(world_value(c, "broken"), "[2,2]");
+    CHECK_STR(world_exceptions(c), "");
+    reload_free(r);
+    world_close(w);
+}
+
+static void keeps_the_old(void)
+{
+    struct world *w = world_open();
+    struct world_client *c = world_add(w, "acme", "return {name = 'main', run = function() end}");
+    version(c, 1);
+    struct reload *r = watch(c, w->loop);
+    CHECK_INT(reload_now(r), 0);
+    struct generation *serving = runner_generation(c->runner);
+    world_write(c, "main.lua", "return {name = 'main', run = function()\n");
+    CHECK(reload_now(r) != 0);
+    CHECK_INT(failures, 1);
+    CHECK(strstr(last_error, "main.lua:2: 'end' expected") != NULL);
+    CHECK(runner_generation(c->runner) == serving);
+    uint64_t id = world_event(c, "one", "");
+    world_run(w, 100);
+    CHECK_STATE(c, id, "done");
+    CHECK_STR(world_value(c, "one"), "[1,1]");
+    reload_free(r);
+    world_close(w);
+}
+
+static void serve_never(const struct http_request *request, struct world_reply *reply)
+{
+    (void)request;
+    reply->never = the_world.seen_count == 1;
+}
+
+/* In flight: ends on the generation it began with, unless a third one comes. */
+static void unwinds_the_oldest(void)
+{
+    struct world *w = world_open();
+    w->serve = serve_never;
+    struct world_client *c = world_add(w, "acme", "return {name = 'main', run = function() end}");
+    version(c, 1);
+    struct reload *r = watch(c, w->loop);
+    CHECK_INT(reload_now(r), 0);
+    uint64_t id = world_event(c, "one", "http");
+    world_run(w, 100);
+    CHECK_STATE(c, id, "running");
+    version(c, 2);
+    CHECK_INT(reload_now(r), 0);
+    world_run(w, 100);
+    CHECK_STATE(c, id, "running");
+    CHECK_INT(runner_generation_count(c->runner), 2);
+    version(c, 3);
+    CHECK_INT(reload_now(r), 0);
+    CHECK_INT(runner_generation_count(c->runner), 1);
+    world_run(w, 1000);
+    CHECK_STATE(c, id, "done");
+    CHECK_STR(world_value(c, "one"), "[3,3]");
+    CHECK_INT(w->seen_count, 2);
+    reload_free(r);
+    world_close(w);
+}
+
+static void ends_on_its_own(void)
+{
+    struct world *w = world_open();
+    struct world_client *c = world_add(w, "acme", "return {name = 'main', run = function() end}");
+    version(c, 1);
+    struct reload *r = watch(c, w->loop);
+    CHECK_INT(reload_now(r), 0);
+    uint64_t id = world_event(c, "one", "http");
+    world_run(w, 10);
+    CHECK_STATE(c, id, "running");
+    version(c, 2);
+    CHECK_INT(reload_now(r), 0);
+    world_run(w, 1000);
+    CHECK_STATE(c, id, "done");
+    CHECK_STR(world_value(c, "one"), "[1,1]");
+    CHECK_INT(runner_generation_count(c->runner), 1);
+    reload_free(r);
+    world_close(w);
+}
+
+/* On a loop of its own in real time: the files are written while it turns. */
+static void notices_changes(void)
+{
+    struct world *w = world_open();
+    struct world_client *c = world_add(w, "acme", "return {name = 'main', run = function() end}");
+    struct clock *clock = clock_new_system();
+    struct loop *loop = loop_new(clock);
+    struct reload *r = watch(c, loop);
+    struct generation *before = runner_generation(c->runner);
+    for (int i = 0; i < 3; i++) {
+        loop_poll(loop, true);
+    }
+    CHECK(runner_generation(c->runner) == before);
+    version(c, 5);
+    for (int i = 0; i < 2000 && runner_generation(c->runner) == before; i++) {
+        loop_poll(loop, true);
+    }
+    CHECK(runner_generation(c->runner) != before);
+    before = runner_generation(c->runner);
+    world_write(c, "main.lua", "return {\n");
+    for (int i = 0; i < 2000 && failures == 0; i++) {
+        loop_poll(loop, true);
+    }
+    CHECK_INT(failures, 1);
+    for (int i = 0; i < 10; i++) {
+        loop_poll(loop, true);
+    }
+    CHECK_INT(failures, 1); /* told once, not at every look */
+    CHECK(runner_generation(c->runner) == before);
+    version(c, 6);
+    for (int i = 0; i < 2000 && runner_generation(c->runner) == before; i++) {
+        loop_poll(loop, true);
+    }
+    CHECK(runner_generation(c->runner) != before);
+    reload_free(r);
+    loop_free(loop);
+    clock_free(clock);
+    world_close(w);
+}
+
+int main(void)
+{
+    tap_case("new scripts serve, and jobs go on with fresh steps", swaps);
+    tap_case("scripts that do not load change nothing", keeps_the_old);
+    tap_case("a third generation unwinds what runs on the first", unwinds_the_oldest);
+    tap_case("a job in flight ends on the scripts it began with", ends_on_its_own);
+    tap_case("changed files are noticed, settled and loaded once", notices_changes);
+    return tap_done();
+}
