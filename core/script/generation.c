@@ -7,11 +7,13 @@
 
 #include <assert.h>
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
+#include "core/script/source_place.h"
 #include "core/script/vm_files.h"
 
 #define SECRET_MAX_BYTES (64 << 10)
@@ -91,7 +93,24 @@ static void set_global(lua_State *L, const char *name, lua_CFunction fn, struct 
 static void tell_problem(struct generation *g, const char *text)
 {
     g->problems++;
-    g->options.on_problem(g->options.arg, text);
+    char *placed = source_place(g->options.client_folder, text);
+    g->options.on_problem(g->options.arg, placed);
+    free(placed);
+}
+
+/* What loading a flow raised: a problem per line; self-tests speak of "settings." without the flow. */
+static void tell_raised(struct generation *g, size_t flow, const char *text)
+{
+    while (text[0] != '\0') {
+        size_t size = strcspn(text, "\n");
+        bool is_setting = strncmp(text, "settings.", strlen("settings.")) == 0;
+        char *line = is_setting ? xasprintf("client.lua: flows.%s.%.*s",
+                                            g->manifest.flows[flow].name, (int)size, text)
+                                : xasprintf("%.*s", (int)size, text);
+        tell_problem(g, line);
+        free(line);
+        text += size + (text[size] == '\n' ? 1 : 0);
+    }
 }
 
 /* Joins the messages (a list at the top) and raises, or tells each and raises nil. */
@@ -205,7 +224,7 @@ static void check_flow(lua_State *L, struct generation *g, size_t i)
         lua_pushvalue(L, table);
     }
     if (lua_pcall(L, 6, 0, 0) != LUA_OK && !lua_isnil(L, -1)) {
-        tell_problem(g, luaL_tolstring(L, -1, NULL));
+        tell_raised(g, i, luaL_tolstring(L, -1, NULL));
     }
     lua_settop(L, 4);
 }
@@ -273,6 +292,9 @@ int generation_load(struct generation **generation_out, const struct generation_
         g->is_loading = false;
         if (rc != 0 && err != NULL) {
             *err = failure.err;
+            char *placed = source_place(g->options.client_folder, failure.err.message);
+            snprintf(err->message, sizeof(err->message), "%s", placed);
+            free(placed);
         }
         vm_failure_clear(&failure);
     }
