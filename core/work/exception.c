@@ -442,9 +442,12 @@ static int get_past(struct work *work, uint64_t job_id, const struct pair *pair)
     if (rc != 0) {
         return rc == ERROR_NOT_FOUND ? 0 : rc;
     }
-    bool closes = !x.is_standing && x.e.recheck != RECHECK_PROOF &&
+    bool is_connection = strcmp(pair->cause, EXCEPTION_CONNECTION_DOWN) == 0;
+    bool closes = !x.is_standing && (x.e.recheck != RECHECK_PROOF || is_connection) &&
                   count_waiters(work, pair->cause, pair->subject) == 0;
-    if (closes) {
+    if (!closes && is_connection) {
+        rc = parking_next(work, pair->subject);
+    } else if (closes) {
         struct exception_closing closing = {CLOSED_BY_PROOF, NULL, "no job waits on it any more"};
         struct id_list ids = {0};
         rc = take_out(work, &x.e, &closing, &ids);
@@ -465,6 +468,19 @@ int exception_forget(struct work *work, uint64_t job_id, const char *only)
     }
     pairs_free(&pairs);
     return rc;
+}
+
+int exception_park(struct work *work, uint64_t job_id, const struct exception_cause *cause)
+{
+    struct pair_list pairs = {0};
+    int rc = load_pairs(work, job_id, &pairs);
+    for (size_t i = 0; i < pairs.count && rc == 0; i++) {
+        bool is_other = strcmp(pairs.list[i].cause, EXCEPTION_CONNECTION_DOWN) == 0 &&
+                        strcmp(pairs.list[i].subject, cause->subject) != 0;
+        rc = is_other ? get_past(work, job_id, &pairs.list[i]) : 0;
+    }
+    pairs_free(&pairs);
+    return rc != 0 ? rc : exception_wait(work, job_id, cause);
 }
 
 static bool is_among(const struct pair *pair, const struct held_cause *causes, size_t count)

@@ -558,13 +558,13 @@ int job_release_all(struct work *work, const struct id_list *ids, bool is_fresh)
     return rc;
 }
 
-int job_release_first(struct work *work, const struct id_list *ids)
+int job_release_first(struct work *work, const struct id_list *ids, size_t count)
 {
-    if (ids->count == 0) {
-        return 0;
-    }
     struct release *list = in_release_order(work, ids);
-    int rc = release_one(work, list[0].id, false);
+    int rc = 0;
+    for (size_t i = 0; i < ids->count && i < count && rc == 0; i++) {
+        rc = release_one(work, list[i].id, false);
+    }
     free(list);
     return rc;
 }

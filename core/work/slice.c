@@ -176,7 +176,8 @@ static int park(struct job *job, const struct failure *failure)
         .remedy = "Nothing, if the other system is known to be away: the jobs go on by themselves.",
         .recheck = RECHECK_PROOF,
     };
-    int rc = exception_wait(work, job->info.id, &cause);
+    int rc = exception_park(work, job->info.id, &cause);
+    parking_watch(work);
     job_set_text(&job->info.reason, reason);
     job_set_text(&job->info.parked_on, connection);
     rc = rc != 0 ? rc : job_move(work, &job->info, JOB_WAITING, 0);

@@ -167,8 +167,8 @@ static bool has_work(const struct turn *turn)
 {
     for (size_t i = 0; i < turn->count; i++) {
         struct work *work = turn->works[i];
-        bool is_waiting = work_has_ready(work) || (work->is_due && !work->is_draining) ||
-                          work->must_drop || work->is_due_stale ||
+        bool is_due = (work->is_due || work->is_parked_due) && !work->is_draining;
+        bool is_waiting = work_has_ready(work) || is_due || work->must_drop || work->is_due_stale ||
                           store_is_dirty(work->options.store) || work->outbox.count > 0;
         if (is_waiting && !work->is_full) {
             return true;
@@ -215,6 +215,7 @@ static int report_fatal(const struct turn *turn, struct error *err)
 static void run_due(struct work *work)
 {
     int rc = work_run_due(work);
+    rc = rc != 0 ? rc : parking_run_due(work);
     if (rc != 0 && !work->must_drop && work->fatal == 0) {
         log_msg(LOG_ERROR, work->area, "what is due cannot run: %s", error_code_name(rc));
     }

@@ -305,6 +305,7 @@ void work_reload(struct work *work)
     pending_cut(work, 0);
     memset(work->sequences, 0, sizeof work->sequences);
     load_ready(work);
+    work->is_parked_due = true;
     work->is_due = true;
     work->is_due_stale = true;
 }
@@ -404,6 +405,7 @@ int work_open(struct work **work_out, const struct work_options *options, struct
     if (!options->is_read_only) {
         work->due_timer = loop_timer_new(options->loop, work_on_due, work);
         work->space_timer = loop_timer_new(options->loop, work_on_space, work);
+        work->parked_timer = loop_timer_new(options->loop, parking_on_timer, work);
         int rc = recover(work);
         if (rc == 0) {
             rc = work_generation_changed(work, options->generation);
@@ -441,6 +443,7 @@ void work_close(struct work *work)
     free(work->ready.ids);
     loop_timer_free(work->due_timer);
     loop_timer_free(work->space_timer);
+    loop_timer_free(work->parked_timer);
     free(work->client);
     free(work->area);
     free(work);
@@ -518,7 +521,7 @@ void work_set_policy(struct work *work, const struct work_lookup *lookup,
     work->options.live_from_ms = live_from_ms;
 }
 
-/* ---- Generations and connections ---------------------------------------------------------------
+/* ---- Generations -------------------------------------------------------------------------------
  */
 
 static int generation_stored(struct work *work, const struct key *key, uint64_t *generation_out)
@@ -555,62 +558,6 @@ int work_generation_changed(struct work *work, uint64_t generation)
         if (rc == 0 && stored != 0) {
             rc = exception_reload(work);
         }
-    }
-    return work_unit_end(work, rc);
-}
-
-uint64_t work_parked_count(struct work *work, const char *connection)
-{
-    struct exception exception;
-    if (exception_load(work, EXCEPTION_CONNECTION_DOWN, connection, &exception) != 0) {
-        return 0;
-    }
-    uint64_t waiting = exception.waiting;
-    exception_free(&exception);
-    return waiting;
-}
-
-static int is_parked(void *arg, uint64_t job_id)
-{
-    id_list_add(arg, job_id);
-    return 0;
-}
-
-/* The one job to test a connection with: the earliest of those parked. */
-static int release_probe(struct work *work, const char *connection)
-{
-    struct id_list ids = {0};
-    int rc = exception_each_waiter(work, EXCEPTION_CONNECTION_DOWN, connection, is_parked, &ids);
-    size_t parked = 0;
-    for (size_t i = 0; i < ids.count && rc == 0; i++) {
-        struct job_info info;
-        if (job_load(work, ids.ids[i], &info) == 0) {
-            if (info.state == JOB_WAITING && strcmp(info.parked_on, connection) == 0) {
-                ids.ids[parked++] = ids.ids[i];
-            }
-            job_info_free(&info);
-        }
-    }
-    ids.count = parked;
-    if (rc == 0) {
-        rc = job_release_first(work, &ids);
-    }
-    id_list_free(&ids);
-    return rc;
-}
-
-int work_connection_up(struct work *work, const char *connection, bool is_probe_only)
-{
-    int rc = work_nested_begin(work);
-    if (rc != 0) {
-        return rc;
-    }
-    if (is_probe_only) {
-        rc = release_probe(work, connection);
-    } else {
-        struct exception_closing closing = {CLOSED_BY_PROOF, NULL, "the connection answers again"};
-        rc = exception_close(work, EXCEPTION_CONNECTION_DOWN, connection, &closing);
-        rc = rc == ERROR_NOT_FOUND ? 0 : rc;
     }
     return work_unit_end(work, rc);
 }

@@ -155,6 +155,8 @@ int work_checkpoint(struct work *work) NEAP_MUST_USE;
 /*
  * A connection works again: releases the jobs parked on it, by deadline then arrival, and closes
  * the exception "connection_down"; with is_probe_only one job is released and the exception stays.
+ * Nothing happens while the connection is paused. Without any such word one parked job tries now
+ * and then, and each that gets past the connection takes others along (parking.c).
  */
 int work_connection_up(struct work *work, const char *connection, bool is_probe_only) NEAP_MUST_USE;
 /* Jobs parked on this connection. */

@@ -103,6 +103,8 @@ struct work {
     struct sequence sequences[WORK_SEQUENCE_COUNT];
     struct loop_timer *due_timer;
     struct loop_timer *space_timer;
+    struct loop_timer *parked_timer;
+    bool is_parked_due; /* look after the parked jobs in this turn */
     int64_t space_due_ms;       /* monotonic: next look at the disk */
     bool is_due;                /* the timer fired */
     bool is_due_stale;          /* something was put on or off the due shelves */
@@ -188,8 +190,8 @@ int job_finish(struct work *work, struct job_info *info, const char *note) NEAP_
 int job_head(struct work *work, const char *key, struct job_info *info_out) NEAP_MUST_USE;
 /* Makes all these ready by deadline of their key, then arrival. */
 int job_release_all(struct work *work, const struct id_list *ids, bool is_fresh) NEAP_MUST_USE;
-/* Makes the first of these ready; none is fine. */
-int job_release_first(struct work *work, const struct id_list *ids) NEAP_MUST_USE;
+/* Makes the first `count` of these ready; fewer are fine. */
+int job_release_first(struct work *work, const struct id_list *ids, size_t count) NEAP_MUST_USE;
 void job_shelf_prefix(struct key *key, enum job_state state, bool is_head);
 /* The record behind these bytes; a negative code leaves info zeroed. */
 int job_decode(struct bytes value, uint64_t id, struct job_info *info_out) NEAP_MUST_USE;
@@ -266,6 +268,9 @@ int exception_wait(struct work *work, uint64_t job_id,
                    const struct exception_cause *cause) NEAP_MUST_USE;
 /* The job got past all its causes (only: NULL), or past those of one cause. */
 int exception_forget(struct work *work, uint64_t job_id, const char *only) NEAP_MUST_USE;
+/* The job is parked on this connection, and on no other. */
+int exception_park(struct work *work, uint64_t job_id,
+                   const struct exception_cause *cause) NEAP_MUST_USE;
 /* Runs what is held on causes with recheck "reload". */
 int exception_reload(struct work *work) NEAP_MUST_USE;
 
@@ -274,6 +279,14 @@ int effect_recover(struct work *work) NEAP_MUST_USE;
 /* A job of this key starts afresh, so nobody hears the answer of an earlier intent any more:
  * unknown. */
 int effect_abandon(struct work *work, const char *job_key) NEAP_MUST_USE;
+
+/* Parked jobs (parking.c). One began to wait, or still does: look after it before long. */
+void parking_watch(struct work *work);
+void parking_on_timer(void *arg);
+/* Releases a probe for each connection that jobs are parked on, when it is time to. */
+int parking_run_due(struct work *work) NEAP_MUST_USE;
+/* A job got past this connection: the next ones may try. */
+int parking_next(struct work *work, const char *connection) NEAP_MUST_USE;
 
 int schedule_run_due(struct work *work) NEAP_MUST_USE;
 /* The next tick; INT64_MAX when there is none. */
