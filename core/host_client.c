@@ -177,6 +177,18 @@ static void set_connections(struct host_client *client, const struct manifest *o
     free_idle_retired(client);
 }
 
+/* Jobs that an earlier process, or an earlier declaration of a connection, left parked wait for a breaker that
+ * nobody will ever see close: let the connections prove themselves. */
+static void suspect_connections(struct host_client *client)
+{
+    for (size_t i = 0; i < client->connection_count; i++) {
+        const char *name = connection_options(client->connections[i])->name;
+        if (work_parked_count(client->work, name) > 0) {
+            connection_suspect(client->connections[i]);
+        }
+    }
+}
+
 struct connection *host_client_connection(struct host_client *client, const char *name)
 {
     for (size_t i = 0; i < client->connection_count; i++) {
@@ -218,6 +230,7 @@ static int on_loaded(void *arg, struct generation *next, struct error *err)
     set_connections(client, generation_manifest(runner_generation(client->runner)),
                     generation_manifest(next));
     int rc = runner_swap(client->runner, next, err);
+    suspect_connections(client);
     if (rc == 0) {
         free(client->load_error);
         client->load_error = NULL;
@@ -322,6 +335,7 @@ static int start_client(struct host_client *client, struct generation *generatio
     if (rc != 0) {
         return rc;
     }
+    suspect_connections(client);
     client->loaded_ms = clock_wall_ms(host->clock);
     struct reload_options reload = {
         .loop = host->loop,

@@ -55,6 +55,13 @@ static void trip(struct breaker *b, int64_t now_ms)
     b->has_probe = false;
 }
 
+void breaker_suspect(struct breaker *b, int64_t now_ms)
+{
+    if (b->state == BREAKER_CLOSED) {
+        trip(b, now_ms - b->cool_ms);
+    }
+}
+
 static void report_probe(struct breaker *b, enum breaker_outcome outcome, int64_t now_ms)
 {
     b->has_probe = false;

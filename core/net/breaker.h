@@ -41,6 +41,8 @@ struct breaker {
 void breaker_init(struct breaker *b, unsigned limit, int64_t cool_ms); /* limit 0 counts as 1 */
 /* Moves open to half open when it is time; true when it moved. */
 bool breaker_cool(struct breaker *b, int64_t now_ms);
+/* Opens a closed one that is known to have been down: it cools at the next breaker_cool. */
+void breaker_suspect(struct breaker *b, int64_t now_ms);
 /* May a call start? In half open the first asker becomes the probe (*is_probe_out). */
 bool breaker_admit(struct breaker *b, bool *is_probe_out);
 /* Reports how an admitted call ended. Results of older calls do not count unless closed. */

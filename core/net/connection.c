@@ -538,6 +538,14 @@ const struct connection_options *connection_options(const struct connection *c)
     return &c->options;
 }
 
+void connection_suspect(struct connection *c)
+{
+    if (c->breaker.state == BREAKER_CLOSED) {
+        breaker_suspect(&c->breaker, clock_mono_ms(loop_clock(c->loop)));
+        loop_timer_start(c->cool_timer, 0);
+    }
+}
+
 enum breaker_state connection_breaker(const struct connection *c)
 {
     return c->breaker.state;

@@ -48,6 +48,9 @@ struct connection *connection_new(struct loop *loop, struct transport *transport
 void connection_free(struct connection *c);
 const struct connection_options *connection_options(const struct connection *c);
 enum breaker_state connection_breaker(const struct connection *c);
+/* Calls wait for this connection since before it was made: its first call is a probe. on_breaker is
+ * told (half open) by the loop, soon. */
+void connection_suspect(struct connection *c);
 /* The newest failure that counted for the breaker; "" when there was none. Valid until the next. */
 const char *connection_last_error(const struct connection *c);
 

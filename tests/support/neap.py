@@ -268,6 +268,28 @@ class Shop:
         """Places one order in the shop; returns {order_id, total_minor, currency, expect, ...}."""
         return self.control("scayle", "POST", "orders", {"kind": kind, "seed": seed, **fields})
 
+    def document(self, order):
+        """The order as SCAYLE shows it, to be changed and placed again as another one."""
+        return self.scayle.json("GET", f"/scayle/api/admin/v1/shops/fo/countries/GB/orders/{order['order_id']}",
+                                headers={"X-Access-Token": "sandbox-token"})
+
+    def place_document(self, document):
+        return self.control("scayle", "POST", "orders", document)
+
+    def write(self, name, text):
+        """Saves a file of the client as many programs do: opened, emptied, written."""
+        with open(os.path.join(self.folder, name), "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def read(self, name):
+        with open(os.path.join(self.folder, name), encoding="utf-8") as f:
+            return f.read()
+
+    def edit(self, name, old, new):
+        text = self.read(name)
+        assert old in text, f"{name} does not hold {old!r}"
+        self.write(name, text.replace(old, new))
+
     def ledger(self, system, **query):
         words = "&".join(f"{key}={value}" for key, value in query.items())
         return self.control(system, "GET", "ledger" + ("?" + words if words else ""))

@@ -18,6 +18,7 @@ return {
             timeout_ms = number("TIMEOUT_MS", 2000),
             breaker_failures = number("BREAKER_FAILURES", 5),
             breaker_cool_ms = number("BREAKER_COOL_MS", 200),
+            max_concurrent = number("CONCURRENT", 4),
             settle_ms = 50,
         },
         khaos = {
@@ -25,7 +26,7 @@ return {
             timeout_ms = number("TIMEOUT_MS", 2000),
             breaker_failures = number("BREAKER_FAILURES", 5),
             breaker_cool_ms = number("BREAKER_COOL_MS", 200),
-            max_concurrent = 4,
+            max_concurrent = number("CONCURRENT", 4),
             settle_ms = 50,
         },
     },
