@@ -345,6 +345,19 @@ static int set_error_text(struct effect *effect, const char *kind, const char *m
     return 0;
 }
 
+/* The effect is this job's from now on: found again when it starts afresh or ends. */
+static int take_over(struct job *job, struct effect *effect)
+{
+    effect->job_id = job->info.id;
+    if (strcmp(effect->job_key, job->info.key) == 0) {
+        return 0;
+    }
+    struct key key;
+    open_key(&key, effect->job_key, effect->id);
+    job_set_text(&effect->job_key, job->info.key);
+    return work_delete(job->work, &key);
+}
+
 static int intend_again(struct job *job, struct effect *effect, bool is_cancelled_now)
 {
     bool may_send = effect->state == EFFECT_UNSENT ||
@@ -362,8 +375,8 @@ static int intend_again(struct job *job, struct effect *effect, bool is_cancelle
     effect->state = EFFECT_INTENT;
     effect->sent_ms = work_now_ms(job->work);
     effect->attempts++;
-    effect->job_id = job->info.id;
-    return store_effect(job->work, effect);
+    int rc = take_over(job, effect);
+    return rc != 0 ? rc : store_effect(job->work, effect);
 }
 
 int effect_intend_again(struct job *job, uint64_t id, const char *unless_event)
@@ -411,6 +424,10 @@ static int settle(struct work *work, struct effect *effect, const struct outcome
     }
     if (!is_open(outcome->to)) {
         effect->ended_ms = work_now_ms(work);
+    } else if (outcome->to == EFFECT_UNKNOWN) {
+        /* It may have left the queue of its connection long after the intent: only now it is sure
+         * that it is not sent any more. */
+        effect->sent_ms = work_now_ms(work);
     }
     int rc = outcome->table == 0 ? 0 : store_blob(work, outcome->table, effect->id, outcome->bytes);
     return rc != 0 ? rc : store_effect(work, effect);

@@ -64,7 +64,7 @@ struct effect {
     uint64_t job_id; /* the job that wrote the newest intent */
     char *job_key;
     int64_t intended_ms; /* newest intent */
-    int64_t sent_ms;     /* newest send: settle_ms counts from here */
+    int64_t sent_ms;     /* newest intent, later the end of its doubt: settle_ms counts from here */
     int64_t ended_ms;    /* confirmed or refused */
     uint32_t attempts;   /* sends */
     char *error_kind;    /* of the newest not_sent, unknown, refuse */

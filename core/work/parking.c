@@ -60,8 +60,8 @@ static bool is_parked_on(struct work *work, uint64_t id, const char *connection)
 static int release_some(struct work *work, const char *connection, size_t count, size_t max)
 {
     struct looking looking = {.max = max};
-    int rc = exception_each_waiter(work, EXCEPTION_CONNECTION_DOWN, connection, add_waiter,
-                                   &looking);
+    int rc =
+        exception_each_waiter(work, EXCEPTION_CONNECTION_DOWN, connection, add_waiter, &looking);
     size_t parked = 0;
     for (size_t i = 0; i < looking.ids.count; i++) {
         if (is_parked_on(work, looking.ids.ids[i], connection)) {

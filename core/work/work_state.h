@@ -104,7 +104,7 @@ struct work {
     struct loop_timer *due_timer;
     struct loop_timer *space_timer;
     struct loop_timer *parked_timer;
-    bool is_parked_due; /* look after the parked jobs in this turn */
+    bool is_parked_due;         /* look after the parked jobs in this turn */
     int64_t space_due_ms;       /* monotonic: next look at the disk */
     bool is_due;                /* the timer fired */
     bool is_due_stale;          /* something was put on or off the due shelves */

@@ -169,6 +169,49 @@ static void a_cancellation_after_the_intent_waits_for_the_answer(void)
     world_close(w);
 }
 
+/* Seen before: the open effect stayed under the key of the job that intended it first, so a job of
+ * another key that sent it again found it "under way" for ever after its own restart. */
+static void an_effect_belongs_to_the_job_that_sent_it_last(void)
+{
+    uint64_t first;
+    struct world *w = open_posting(&first);
+    struct error err;
+    world_settle(w);
+    error_set(&err, ERROR_NETWORK, "refused");
+    CHECK_INT(effect_not_sent(w->work, effect_id, &err), 0);
+    uint64_t sweep = world_order(w, "sweep:5001", "b");
+    world_settle(w);
+    expect_state(w, "intent");
+    CHECK(effect_is_pending(w->work, "sweep:5001"));
+    CHECK(!effect_is_pending(w->work, "order:5001"));
+    CHECK_INT(effect_unfinished(w->work, "sweep:5001", sweep), effect_id);
+    job_restart(job_find_live(w->work, sweep));
+    world_settle(w);
+    CHECK_STR(w->trace, "intent;again;lookup;");
+    expect_state(w, "unknown");
+    world_close(w);
+}
+
+/* Seen before: the time to settle was counted from the intent, and a request that waited in the
+ * queue of its connection had used it up before it left: a look-up came too early and a second
+ * order was posted. */
+static void an_unknown_outcome_settles_from_the_end_of_the_sending(void)
+{
+    uint64_t id;
+    struct world *w = open_posting(&id);
+    struct error err;
+    struct effect effect;
+    world_settle(w);
+    clock_advance(w->clock, 120000); /* queued, then sent, then no answer */
+    error_set(&err, ERROR_TIMEOUT, "no answer");
+    CHECK_INT(effect_unknown(w->work, effect_id, &err), 0);
+    CHECK_INT(effect_find(w->work, &post, &effect), 0);
+    CHECK_INT(effect.sent_ms, WORLD_START_MS + 120000);
+    CHECK_INT(effect.intended_ms, WORLD_START_MS);
+    effect_free(&effect);
+    world_close(w);
+}
+
 static enum slice_end intend_then_raise(struct job *job, struct failure *failure)
 {
     CHECK_INT(script_table_put(job->work, bytes_str("t"), bytes_str("before"), bytes_str("1")), 0);
@@ -296,6 +339,10 @@ int main(void)
              a_cancellation_stops_a_resend_of_what_never_left);
     tap_case("a cancellation after the intent waits for the answer",
              a_cancellation_after_the_intent_waits_for_the_answer);
+    tap_case("an effect belongs to the job that sent it last",
+             an_effect_belongs_to_the_job_that_sent_it_last);
+    tap_case("an unknown outcome settles from the end of the sending",
+             an_unknown_outcome_settles_from_the_end_of_the_sending);
     tap_case("an intent survives the raise after it", an_intent_survives_the_raise_after_it);
     tap_case("new code that never reaches an open effect is held",
              new_code_that_never_reaches_an_open_effect_is_held);
