@@ -355,8 +355,8 @@ static int run_demo(const struct cli_args *args)
         host_port(d.host));
     play(&d);
     bool is_right = print_summary(&d);
-    print_next(&d);
     if (!cli_has(args, "--once")) {
+        print_next(&d);
         printf("\nserving until Ctrl-C\n");
         fflush(stdout);
         is_right = host_run(d.host, &err) == 0 && is_right;
