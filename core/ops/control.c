@@ -24,6 +24,7 @@
 #define CONTROL_ANSWER_MAX   (64u << 20)
 #define CONTROL_FIELDS_MAX   64
 #define CONTROL_FIXED        4 /* who, client, reason, flags */
+#define FIELD_DIGITS_MAX     6
 #define CONTROL_TIMEOUT_S    30
 
 struct control {
@@ -68,7 +69,7 @@ static int split_fields(char *text, size_t size, char *fields[CONTROL_FIELDS_MAX
     while (at < size && count < CONTROL_FIELDS_MAX) {
         size_t length = 0;
         size_t digits = 0;
-        while (at < size && text[at] >= '0' && text[at] <= '9' && digits++ < 6) {
+        while (at < size && text[at] >= '0' && text[at] <= '9' && digits++ < FIELD_DIGITS_MAX) {
             length = length * 10 + (size_t)(text[at++] - '0');
         }
         if (digits == 0 || at >= size || text[at] != ':' || length > size - at - 1) {
@@ -103,6 +104,35 @@ static int answer_question(struct control_ticket *ticket, char *text, size_t siz
     return ticket->control->owner.answer(ticket->control->owner.arg, &request, &ticket->out);
 }
 
+/*
+ * Nothing more belongs to it: the empty line came, or what cannot be a question. A field may hold
+ * empty lines itself, so the fields are walked. *fields_out: the bytes before the empty line.
+ */
+static bool is_ended(const char *text, size_t size, size_t *fields_out)
+{
+    *fields_out = size;
+    size_t at = 0;
+    while (at < size && text[at] != '\n') {
+        size_t length = 0;
+        size_t digits = 0;
+        while (at < size && text[at] >= '0' && text[at] <= '9' && digits++ < FIELD_DIGITS_MAX) {
+            length = length * 10 + (size_t)(text[at++] - '0');
+        }
+        if (at == size) {
+            return false;
+        }
+        if (digits == 0 || text[at] != ':' || length > CONTROL_QUESTION_MAX) {
+            return true;
+        }
+        if (length > size - at - 1) {
+            return false;
+        }
+        at += length + 1;
+    }
+    *fields_out = at;
+    return size - at >= 2;
+}
+
 static void on_read(struct bufferevent *peer, void *arg)
 {
     struct control_ticket *ticket = arg;
@@ -118,12 +148,13 @@ static void on_read(struct bufferevent *peer, void *arg)
         ticket_free(ticket);
         return;
     }
-    if (size < magic + 2 || memcmp(text + size - 2, "\n\n", 2) != 0) {
+    size_t fields = 0;
+    if (size < magic || !is_ended(text + magic, size - magic, &fields)) {
         return;
     }
     ticket->is_answered = true;
     ticket->is_held = true;
-    ticket->exit_code = answer_question(ticket, text + magic, size - magic - 2);
+    ticket->exit_code = answer_question(ticket, text + magic, fields);
     ticket->control->owner.hold(ticket->control->owner.arg, ticket);
 }
 

@@ -91,7 +91,10 @@ static int count_exception(void *arg, const struct exception *e)
 
 static void job_metrics(const struct ops_view *view, struct buf *out)
 {
+    struct buf ages; /* the lines of one metric stand together */
+    buf_init(&ages, out->max);
     head(out, "neap_jobs", "gauge", "Jobs by state.");
+    head(&ages, "neap_oldest_job_seconds", "gauge", "Age of the oldest job that is not done.");
     for (size_t i = 0; i < view->count; i++) {
         struct job_counts counts;
         memset(&counts, 0, sizeof(counts));
@@ -103,9 +106,11 @@ static void job_metrics(const struct ops_view *view, struct buf *out)
                      view->clients[i].name, job_state_name((enum job_state)s), counts.by_state[s]);
         }
         int64_t age = counts.oldest_ready_ms == 0 ? 0 : view->now_ms - counts.oldest_ready_ms;
-        buf_addf(out, "neap_oldest_job_seconds{client=\"%s\"} %" PRId64 "\n", view->clients[i].name,
-                 age / 1000);
+        buf_addf(&ages, "neap_oldest_job_seconds{client=\"%s\"} %" PRId64 "\n",
+                 view->clients[i].name, age / 1000);
     }
+    buf_add(out, buf_text(&ages), ages.size);
+    buf_free(&ages);
     head(out, "neap_exceptions", "gauge", "Open exceptions.");
     for (size_t i = 0; i < view->count; i++) {
         uint64_t open = 0;
@@ -125,28 +130,88 @@ static void store_metrics(const struct ops_view *view, struct buf *out)
     }
 }
 
-static void connection_metrics(const struct ops_view *view, struct buf *out)
+/* name="value"; names of connections may hold anything. */
+static void add_label(struct buf *out, const char *name, const char *value)
 {
-    head(out, "neap_connection_answers_total", "counter", "Answers by status class.");
+    buf_addf(out, "%s=\"", name);
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c == '\n') {
+            buf_add_str(out, "\\n");
+        } else {
+            buf_addf(out, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
+        }
+    }
+    buf_add_char(out, '"');
+}
+
+static void add_connection(struct buf *out, const char *metric, const struct ops_client *c,
+                           size_t n)
+{
+    buf_addf(out, "%s{", metric);
+    add_label(out, "client", c->name);
+    buf_add_char(out, ',');
+    add_label(out, "connection", connection_options(c->connections[n])->name);
+}
+
+static uint64_t connection_failed(const struct connection *c)
+{
+    struct connection_stats stats;
+    connection_stats(c, &stats);
+    return stats.failed;
+}
+
+static uint64_t connection_queued(const struct connection *c)
+{
+    struct connection_stats stats;
+    connection_stats(c, &stats);
+    return stats.queued;
+}
+
+static uint64_t connection_is_up(const struct connection *c)
+{
+    return connection_breaker(c) == BREAKER_CLOSED ? 1 : 0;
+}
+
+static const struct {
+    const char *name;
+    const char *type;
+    const char *help;
+    uint64_t (*value)(const struct connection *c);
+} CONNECTION_METRICS[] = {
+    {"neap_connection_failed_total", "counter", "Requests without an answer.", connection_failed},
+    {"neap_connection_queued", "gauge", "Requests that wait to be sent.", connection_queued},
+    {"neap_connection_up", "gauge", "1 while the connection is not down.", connection_is_up},
+};
+
+static void connection_answers(const struct ops_view *view, struct buf *out)
+{
+    static const char NAME[] = "neap_connection_answers_total";
+    head(out, NAME, "counter", "Answers by status class.");
     for (size_t i = 0; i < view->count; i++) {
         const struct ops_client *c = &view->clients[i];
         for (size_t n = 0; n < c->connection_count; n++) {
             struct connection_stats stats;
             connection_stats(c->connections[n], &stats);
-            const char *name = connection_options(c->connections[n])->name;
             for (int class = 1; class < 6; class ++) {
-                buf_addf(out,
-                         "neap_connection_answers_total{client=\"%s\",connection=\"%s\","
-                         "class=\"%dxx\"} %" PRIu64 "\n",
-                         c->name, name, class, stats.by_class[class]);
+                add_connection(out, NAME, c, n);
+                buf_addf(out, ",class=\"%dxx\"} %" PRIu64 "\n", class, stats.by_class[class]);
             }
-            buf_addf(out,
-                     "neap_connection_failed_total{client=\"%s\",connection=\"%s\"} %" PRIu64 "\n",
-                     c->name, name, stats.failed);
-            buf_addf(out, "neap_connection_queued{client=\"%s\",connection=\"%s\"} %u\n", c->name,
-                     name, stats.queued);
-            buf_addf(out, "neap_connection_up{client=\"%s\",connection=\"%s\"} %d\n", c->name, name,
-                     connection_breaker(c->connections[n]) == BREAKER_CLOSED ? 1 : 0);
+        }
+    }
+}
+
+static void connection_metrics(const struct ops_view *view, struct buf *out)
+{
+    connection_answers(view, out);
+    for (size_t m = 0; m < sizeof(CONNECTION_METRICS) / sizeof(CONNECTION_METRICS[0]); m++) {
+        const char *name = CONNECTION_METRICS[m].name;
+        head(out, name, CONNECTION_METRICS[m].type, CONNECTION_METRICS[m].help);
+        for (size_t i = 0; i < view->count; i++) {
+            const struct ops_client *c = &view->clients[i];
+            for (size_t n = 0; n < c->connection_count; n++) {
+                add_connection(out, name, c, n);
+                buf_addf(out, "} %" PRIu64 "\n", CONNECTION_METRICS[m].value(c->connections[n]));
+            }
         }
     }
 }

@@ -1,0 +1,474 @@
+/* What people ask and do: orders, exceptions, status, pauses, metrics, over a small work. */
+#include "core/ops/admin.h"
+
+#include "core/base/json_reader.h"
+#include "core/ops/metrics_page.h"
+#include "tests/support/work_world.h"
+
+#define KEY     "order:fo:204417"
+#define HOUR_MS 3600000LL
+
+static bool is_code_missing; /* what holds the orders */
+
+static enum slice_end hold_while_missing(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    world_trace(job->info.key);
+    return is_code_missing && strncmp(job->info.key, "order:", 6) == 0
+               ? world_hold(job, "unknown_stock_code", "TS-RED-L", RECHECK_PROOF)
+               : SLICE_DONE;
+}
+
+static void put_facts(struct world *w, const char *key, const char *title, const char *currency,
+                      int64_t amount_minor)
+{
+    struct dossier_facts facts = {
+        .title = (char *)title,
+        .state = (char *)"held: no such code",
+        .currency = (char *)currency,
+        .amount_minor = amount_minor,
+        .deadline_ms = WORLD_START_MS + 31 * HOUR_MS,
+        .json = xasprintf("{\"title\":\"%s\",\"deadlines\":[{\"name\":\"despatch promise\","
+                          "\"at_ms\":%lld}]}",
+                          title, WORLD_START_MS + 31 * HOUR_MS)};
+    CHECK_INT(dossier_put_facts(w->work, key, &facts), 0);
+    free(facts.json);
+}
+
+/* Two held orders, one with everything that can be known of an order; and one that is done. */
+static struct world *open_world(void)
+{
+    is_code_missing = true;
+    struct world *w = world_open(hold_while_missing);
+    world_order(w, KEY, "a");
+    world_order(w, "order:fo:204418", "b");
+    world_order(w, "note:1", "c");
+    put_facts(w, KEY, "SCAYLE order 204417", "GBP", 16492);
+    put_facts(w, "order:fo:204418", "SCAYLE order 204418", "GBP", 508);
+    CHECK_INT(dossier_put_link(w->work, KEY, "khaos_order", "SO02075"), 0);
+    CHECK_INT(inbox_alias(w->work, KEY, "reference:OR-77"), 0);
+    CHECK_INT(
+        dossier_put_trail(w->work, KEY, bytes_str("{\"lines\":[\"line 1: 2 x 14.99 = 29.98\"]}")),
+        0);
+    world_settle(w);
+    return w;
+}
+
+struct asked {
+    int code;
+    struct buf text;
+};
+
+static struct asked the_answer; /* of the newest question; freed by the next */
+
+struct question {
+    const char *words[6];
+    const char *client;
+    const char *reason;
+    bool wants_json;
+    bool is_dry_run;
+    bool is_stopped;
+};
+
+static const char *ask(struct world *w, struct question q)
+{
+    struct ops_client client = {.name = "acme", .work = w->work, .generation = 1};
+    struct ops_view view = {.clients = &client,
+                            .count = 1,
+                            .is_live = !q.is_stopped,
+                            .now_ms = clock_wall_ms(w->clock)};
+    struct admin_request request = {.words = q.words,
+                                    .client = q.client,
+                                    .who = "anna",
+                                    .reason = q.reason,
+                                    .wants_json = q.wants_json,
+                                    .is_dry_run = q.is_dry_run};
+    while (request.count < 6 && q.words[request.count] != NULL) {
+        request.count++;
+    }
+    buf_free(&the_answer.text);
+    buf_init(&the_answer.text, 1 << 20);
+    the_answer.code = admin_run(&view, &request, &the_answer.text);
+    return buf_text(&the_answer.text);
+}
+
+#define ASK(w, ...) ask(w, (struct question){__VA_ARGS__})
+
+static void check_said(const char *part)
+{
+    if (strstr(buf_text(&the_answer.text), part) == NULL) {
+        printf("# \"%s\" is not in: %s\n", part, buf_text(&the_answer.text));
+    }
+    CHECK(strstr(buf_text(&the_answer.text), part) != NULL);
+}
+
+/* The member at the path "a.0.b" of the JSON answer is this text or number. */
+static void check_member(const char *path, const char *expected)
+{
+    struct bytes at = buf_bytes(&the_answer.text);
+    char part[64];
+    for (const char *from = path; *from != '\0';) {
+        size_t size = strcspn(from, ".");
+        snprintf(part, sizeof(part), "%.*s", (int)size, from);
+        from += size + (from[size] == '.' ? 1 : 0);
+        if (part[0] >= '0' && part[0] <= '9') {
+            struct bytes list = at;
+            for (long i = strtol(part, NULL, 10); i >= 0; i--) {
+                CHECK(json_next(&list, &at));
+            }
+        } else if (!json_find(at, part, &at)) {
+            printf("# no %s of %s in: %s\n", part, path, buf_text(&the_answer.text));
+            CHECK(!"the member is there");
+            return;
+        }
+    }
+    struct buf text;
+    buf_init(&text, 65536);
+    if (!json_text(at, &text)) {
+        buf_reset(&text);
+        buf_add(&text, at.data, at.size);
+    }
+    CHECK_STR(buf_text(&text), expected);
+    buf_free(&text);
+}
+
+/* ---- Orders
+ * --------------------------------------------------------------------------------------- */
+
+static void orders_answer_to_their_names(void)
+{
+    static const char *const REFS[] = {KEY, "204417", "SO02075", "reference:OR-77"};
+    struct world *w = open_world();
+    for (size_t i = 0; i < sizeof(REFS) / sizeof(REFS[0]); i++) {
+        ASK(w, .words = {"order", REFS[i]});
+        CHECK_INT(the_answer.code, 0);
+        check_said("acme order:fo:204417\n");
+    }
+    ASK(w, .words = {"order", "fo"});
+    CHECK_INT(the_answer.code, 3);
+    check_said("no order answers to fo\n");
+    ASK(w, .words = {"order"});
+    CHECK_INT(the_answer.code, 2);
+    ASK(w, .words = {"order", "999"}, .wants_json = true);
+    CHECK_INT(the_answer.code, 3);
+    check_member("error", "no order answers to 999");
+    ASK(w, .words = {"order", "204417"}, .client = "other");
+    CHECK_INT(the_answer.code, 3);
+    put_facts(w, "order:de:204417", "SCAYLE order 204417", "EUR", 1);
+    ASK(w, .words = {"order", "204417"});
+    CHECK_INT(the_answer.code, 2);
+    check_said("more than one order answers to 204417");
+    world_close(w);
+}
+
+static void an_order_tells_everything(void)
+{
+    struct world *w = open_world();
+    ASK(w, .words = {"order", "204417"}, .is_stopped = true);
+    CHECK_INT(the_answer.code, 0);
+    check_said("  SCAYLE order 204417  GBP 164.92  held: no such code\n");
+    check_said("  despatch promise: 2027-01-16T15:00:00.000Z (in 31 h)\n");
+    check_said("  khaos_order SO02075\n");
+    check_said(" orders: held, attempt 1");
+    check_said("    held on unknown_stock_code TS-RED-L: held\n");
+    check_said("timeline\n");
+    check_said("penny trail\n  line 1: 2 x 14.99 = 29.98\n");
+    ASK(w, .words = {"order", "204417"}, .wants_json = true);
+    check_member("client", "acme");
+    check_member("key", KEY);
+    check_member("facts.title", "SCAYLE order 204417");
+    check_member("links.khaos_order", "SO02075");
+    check_member("jobs.0.state", "held");
+    check_member("jobs.0.causes.0.subject", "TS-RED-L");
+    check_member("trail.lines.0", "line 1: 2 x 14.99 = 29.98");
+    world_close(w);
+}
+
+/* ---- Exceptions
+ * ----------------------------------------------------------------------------------- */
+
+static void exceptions_are_listed_and_shown(void)
+{
+    struct world *w = open_world();
+    clock_advance(w->clock, 5 * 60000);
+    ASK(w, .words = {"exceptions", "ls"});
+    CHECK_INT(the_answer.code, 1);
+    check_said("acme: unknown_stock_code TS-RED-L\n  held\n");
+    check_said("  2 waiting, GBP 170.00, first deadline in 30 h; opened 5 min ago; "
+               "owner merchandising\n");
+    check_said("  to do: do something\n");
+    ASK(w, .words = {"exceptions", "ls"}, .wants_json = true);
+    CHECK_INT(the_answer.code, 1);
+    check_member("0.cause", "unknown_stock_code");
+    check_member("0.waiting", "2");
+    check_member("0.amount_minor", "17000");
+    check_member("0.recheck", "proof");
+    ASK(w, .words = {"exceptions", "ls", "drift"});
+    CHECK_INT(the_answer.code, 0);
+    check_said("no open exceptions\n");
+    ASK(w, .words = {"exceptions", "show", "unknown_stock_code", "TS-RED-L"});
+    CHECK_INT(the_answer.code, 0);
+    check_said("order:fo:204418");
+    check_said("GBP 5.08");
+    ASK(w, .words = {"exceptions", "show", "unknown_stock_code", "TS-RED-L"}, .wants_json = true);
+    check_member("exception.owner", "merchandising");
+    check_member("waiting.1.key", "order:fo:204418");
+    ASK(w, .words = {"exceptions", "show", "unknown_stock_code", "TS-RED-M"});
+    CHECK_INT(the_answer.code, 3);
+    ASK(w, .words = {"exceptions", "show"});
+    CHECK_INT(the_answer.code, 2);
+    ASK(w, .words = {"exceptions", "burn"});
+    CHECK_INT(the_answer.code, 2);
+    world_close(w);
+}
+
+static int keep_audit(void *arg, const struct audit_entry *entry, const uint8_t *hash)
+{
+    (void)hash;
+    snprintf(arg, 256, "%s %s %s", entry->who, entry->action, entry->detail);
+    return 0;
+}
+
+static void acts_need_a_reason_and_a_host(void)
+{
+    static const char *const ACTS[] = {"retry", "release", "dismiss"};
+    struct world *w = open_world();
+    for (size_t i = 0; i < 3; i++) {
+        struct question q = {.words = {"exceptions", ACTS[i], "unknown_stock_code", "TS-RED-L"}};
+        ask(w, q);
+        CHECK_INT(the_answer.code, 2);
+        check_said("needs --reason");
+        q.reason = "";
+        ask(w, q);
+        CHECK_INT(the_answer.code, 2);
+        q.reason = "tested";
+        q.is_stopped = true;
+        ask(w, q);
+        CHECK_INT(the_answer.code, 4);
+        q.is_stopped = false;
+        q.is_dry_run = true;
+        ask(w, q);
+        CHECK_INT(the_answer.code, 0);
+        check_said("would do: unknown_stock_code TS-RED-L");
+        check_said("(2 jobs)");
+    }
+    struct exception e;
+    CHECK_INT(exception_load(w->work, "unknown_stock_code", "TS-RED-L", &e), 0);
+    CHECK_INT(e.waiting, 2);
+    exception_free(&e);
+    world_close(w);
+}
+
+static void a_release_lets_orders_go_on(void)
+{
+    struct world *w = open_world();
+    is_code_missing = false;
+    ASK(w, .words = {"exceptions", "release", "unknown_stock_code", "TS-RED-L"},
+        .reason = "created in Khaos", .wants_json = true);
+    CHECK_INT(the_answer.code, 0);
+    check_member("jobs", "2");
+    check_member("dry_run", "false");
+    world_settle(w);
+    ASK(w, .words = {"exceptions"});
+    CHECK_INT(the_answer.code, 0);
+    ASK(w, .words = {"order", "204417"}, .wants_json = true);
+    check_member("jobs.0.state", "done");
+    char audit[256] = "";
+    audit_each(w->work, 0, keep_audit, audit);
+    CHECK(strstr(audit, "anna exception.release") != NULL);
+    CHECK(strstr(audit, "created in Khaos") != NULL);
+    world_close(w);
+}
+
+/* ---- Status, pause
+ * --------------------------------------------------------------------------------- */
+
+static void status_is_health_at_a_glance(void)
+{
+    struct world *w = open_world();
+    ASK(w, .words = {"status"});
+    CHECK_INT(the_answer.code, 1);
+    check_said("acme: 1 open exceptions; jobs:");
+    check_said(" 2 held");
+    check_said(" 1 done");
+    ASK(w, .words = {"status"}, .wants_json = true);
+    check_member("0.jobs.held", "2");
+    check_member("0.exceptions", "1");
+    ASK(w, .words = {"status"}, .client = "other", .wants_json = true);
+    CHECK_INT(the_answer.code, 0);
+    CHECK_STR(buf_text(&the_answer.text), "[]\n");
+    ASK(w, .words = {"weather"});
+    CHECK_INT(the_answer.code, 2);
+    check_said("there is no question \"weather\"");
+    world_close(w);
+}
+
+static void a_pause_is_durable_until_resumed(void)
+{
+    struct world *w = open_world();
+    ASK(w, .words = {"pause", "flow", "orders"}, .is_dry_run = true);
+    CHECK_INT(the_answer.code, 0);
+    CHECK(!pause_is_set(w->work, PAUSE_FLOW, "orders"));
+    ASK(w, .words = {"pause", "flow", "orders"}, .is_stopped = true);
+    CHECK_INT(the_answer.code, 4);
+    ASK(w, .words = {"pause", "flow", "orders"}, .reason = "stock take");
+    CHECK_INT(the_answer.code, 0);
+    check_said("flow orders of acme is paused\n");
+    world_settle(w);
+    world_restart(w);
+    CHECK(pause_is_set(w->work, PAUSE_FLOW, "orders"));
+    ASK(w, .words = {"status"});
+    check_said("  paused: flow orders by anna: stock take\n");
+    ASK(w, .words = {"resume", "flow", "orders"});
+    CHECK_INT(the_answer.code, 0);
+    ASK(w, .words = {"resume", "flow", "orders"});
+    CHECK_INT(the_answer.code, 3);
+    static const char *const WRONG[][3] = {
+        {"pause", NULL, NULL}, {"pause", "flow", NULL}, {"pause", "host", "x"}};
+    for (size_t i = 0; i < 3; i++) {
+        ASK(w, .words = {WRONG[i][0], WRONG[i][1], WRONG[i][2]});
+        CHECK_INT(the_answer.code, 2);
+    }
+    ASK(w, .words = {"pause", "connection", "khaos"}, .client = "other");
+    CHECK_INT(the_answer.code, 2);
+    world_close(w);
+}
+
+/* ---- Formats
+ * ----------------------------------------------------------------------------------------- */
+
+static void ages_and_money_read_well(void)
+{
+    static const struct {
+        int64_t delta_ms;
+        const char *expected;
+    } AGES[] = {{0, "in 0 s"},
+                {-1000, "1 s ago"},
+                {119 * 1000, "in 119 s"},
+                {120 * 1000, "in 2 min"},
+                {-4 * 60000, "4 min ago"},
+                {31 * HOUR_MS, "in 31 h"},
+                {48 * HOUR_MS, "in 2 d"}};
+    static const struct {
+        int64_t minor;
+        const char *currency;
+        const char *expected;
+    } SUMS[] = {{16492, "GBP", "164.92"},
+                {5, "EUR", "0.05"},
+                {-5, "GBP", "-0.05"},
+                {0, "GBP", "0.00"},
+                {500, "JPY", "500"},
+                {-12345, "GBP", "-123.45"},
+                {INT64_MIN, "GBP", "-92233720368547758.08"}};
+    char text[64];
+    for (size_t i = 0; i < sizeof(AGES) / sizeof(AGES[0]); i++) {
+        admin_format_distance(AGES[i].delta_ms, text, sizeof(text));
+        CHECK_STR(text, AGES[i].expected);
+    }
+    for (size_t i = 0; i < sizeof(SUMS) / sizeof(SUMS[0]); i++) {
+        admin_format_minor(SUMS[i].minor, SUMS[i].currency, text, sizeof(text));
+        CHECK_STR(text, SUMS[i].expected);
+    }
+}
+
+/* ---- Metrics
+ * ---------------------------------------------------------------------------------------- */
+
+/* A sample belongs to the metric announced last, so that the lines of one metric stand together. */
+static void check_metric_line(const char *line, char metric[128], char typed[128])
+{
+    char name[128];
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(line, "{ "), line);
+    if (sscanf(line, "# HELP %127s", name) == 1) {
+        snprintf(metric, 128, "%s", name);
+        CHECK(strlen(line) > strlen("# HELP ") + strlen(name) + 1);
+    } else if (sscanf(line, "# TYPE %127s", name) == 1) {
+        CHECK_STR(name, metric);
+        snprintf(typed, 128, "%s", name);
+    } else {
+        CHECK_STR(name, metric);
+        CHECK_STR(name, typed);
+        const char *value = strrchr(line, ' ');
+        char *end = NULL;
+        CHECK(value != NULL);
+        strtod(value == NULL ? "" : value + 1, &end);
+        CHECK(end != NULL && *end == '\0');
+        CHECK(strncmp(name, "neap_", 5) == 0);
+    }
+}
+
+static void metrics_are_announced(void)
+{
+    struct world *w = open_world();
+    struct connection_options options = {.name = "kha\"os", .base_url = "http://127.0.0.1:1"};
+    struct connection *connections[] = {connection_new(w->loop, NULL, &options, NULL, NULL)};
+    uint64_t answers[300] = {0};
+    answers[201] = 3;
+    struct ops_client client = {.name = "acme",
+                                .work = w->work,
+                                .answers = answers,
+                                .answers_size = 300,
+                                .connections = connections,
+                                .connection_count = 1};
+    struct ops_view view = {
+        .clients = &client, .count = 1, .is_live = true, .now_ms = WORLD_START_MS + 90000};
+    buf_free(&the_answer.text);
+    buf_init(&the_answer.text, 1 << 20);
+    metrics_page(&view, &the_answer.text);
+    check_said("neap_http_answers_total{client=\"acme\",status=\"201\"} 3\n");
+    check_said("neap_jobs{client=\"acme\",state=\"held\"} 2\n");
+    check_said("neap_oldest_job_seconds{client=\"acme\"} 90\n");
+    check_said("neap_connection_up{client=\"acme\",connection=\"kha\\\"os\"} 1\n");
+    char metric[128] = "";
+    char typed[128] = "";
+    char *text = buf_take(&the_answer.text, NULL);
+    size_t lines = 0;
+    for (char *line = text; *line != '\0'; lines++) {
+        char *end = strchr(line, '\n');
+        CHECK(end != NULL);
+        *end = '\0';
+        check_metric_line(line, metric, typed);
+        line = end + 1;
+    }
+    CHECK(lines > 40);
+    free(text);
+    connection_free(connections[0]);
+    world_close(w);
+}
+
+static void health_says_what_is_wrong(void)
+{
+    struct world *w = open_world();
+    struct ops_client client = {.name = "acme", .work = w->work};
+    struct ops_view view = {.clients = &client, .count = 1, .is_live = true};
+    buf_free(&the_answer.text);
+    buf_init(&the_answer.text, 1 << 20);
+    CHECK_INT(health_page(&view, &the_answer.text), 200);
+    check_member("clients.acme", "ok");
+    client.load_error = "client.lua:3: oops";
+    view.is_draining = true;
+    buf_reset(&the_answer.text);
+    CHECK_INT(health_page(&view, &the_answer.text), 503);
+    check_member("clients.acme", "old scripts");
+    check_member("draining", "true");
+    world_close(w);
+}
+
+int main(void)
+{
+    buf_init(&the_answer.text, 1 << 20);
+    tap_case("an order answers to key, number, link and alias", orders_answer_to_their_names);
+    tap_case("an order tells facts, links, jobs, causes, timeline and trail",
+             an_order_tells_everything);
+    tap_case("exceptions are listed and shown, as text and JSON", exceptions_are_listed_and_shown);
+    tap_case("acts need a reason and a host; a dry run changes nothing",
+             acts_need_a_reason_and_a_host);
+    tap_case("a release lets the orders go on and is audited", a_release_lets_orders_go_on);
+    tap_case("status is health at a glance", status_is_health_at_a_glance);
+    tap_case("a pause lasts until it is resumed", a_pause_is_durable_until_resumed);
+    tap_case("ages and money read well", ages_and_money_read_well);
+    tap_case("every metric line follows its HELP and TYPE", metrics_are_announced);
+    tap_case("health says draining and old scripts", health_says_what_is_wrong);
+    buf_free(&the_answer.text);
+    return tap_done();
+}
