@@ -39,7 +39,8 @@ static const struct api_test_options *running(lua_State *L)
     return options;
 }
 
-/* ---- Files ---------------------------------------------------------------------------------------- */
+/* ---- Files
+ * ---------------------------------------------------------------------------------------- */
 
 /* 0, or an errno; path_out is then unset. Nothing outside of root is found, not even by a link. */
 static int find_below(const char *root, const char *relative, char path_out[PATH_MAX])
@@ -56,8 +57,8 @@ static int find_below(const char *root, const char *relative, char path_out[PATH
         return errno;
     }
     size_t size = strlen(real);
-    bool is_below = strncmp(path_out, real, size) == 0 &&
-                    (path_out[size] == '/' || path_out[size] == '\0');
+    bool is_below =
+        strncmp(path_out, real, size) == 0 && (path_out[size] == '/' || path_out[size] == '\0');
     return is_below ? 0 : EACCES;
 }
 
@@ -139,7 +140,8 @@ static int test_run_file(lua_State *L)
     return 1;
 }
 
-/* ---- The run ----------------------------------------------------------------------------------------- */
+/* ---- The run
+ * ----------------------------------------------------------------------------------------- */
 
 /* advance(ms) */
 static int test_advance(lua_State *L)
@@ -232,15 +234,22 @@ static int test_result(lua_State *L)
 static int luaopen_neap_test(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"read_file", test_read_file}, {"list", test_list},         {"run_file", test_run_file},
-        {"advance", test_advance},     {"replace", test_replace},   {"settings", test_settings},
-        {"try", test_try},             {"result", test_result},     {NULL, NULL},
+        {"read_file", test_read_file},
+        {"list", test_list},
+        {"run_file", test_run_file},
+        {"advance", test_advance},
+        {"replace", test_replace},
+        {"settings", test_settings},
+        {"try", test_try},
+        {"result", test_result},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;
 }
 
-/* ---- Entrances ------------------------------------------------------------------------------------- */
+/* ---- Entrances
+ * ------------------------------------------------------------------------------------- */
 
 struct test_run {
     const struct api_test_options *options;
@@ -383,7 +392,8 @@ int api_test_golden(struct generation *generation, const struct api_test_options
     return call(vm, forget_running, NULL, &ignored) != 0 && rc == 0 ? ERROR_SCRIPT : rc;
 }
 
-/* ---- Reports ------------------------------------------------------------------------------------------ */
+/* ---- Reports
+ * ------------------------------------------------------------------------------------------ */
 
 struct reporting {
     struct generation *generation;

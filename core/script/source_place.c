@@ -1,7 +1,7 @@
 /*
- * A walk along the path, one part at a time: find the part among the entries of the table at hand, go to its
- * value, and if that is a name or a require, to the table behind it. Everything else is skipped by counting
- * brackets and block words outside of strings and comments.
+ * A walk along the path, one part at a time: find the part among the entries of the table at hand,
+ * go to its value, and if that is a name or a require, to the table behind it. Everything else is
+ * skipped by counting brackets and block words outside of strings and comments.
  */
 #include "core/script/source_place.h"
 
@@ -21,15 +21,16 @@
 
 struct source {
     const char *folder;
-    char *file;  /* relative to folder */
-    char *text;  /* NUL-terminated */
+    char *file; /* relative to folder */
+    char *text; /* NUL-terminated */
     size_t at;
     /* The best place so far. */
     char *found_file;
     size_t found_line;
 };
 
-/* ---- Reading -------------------------------------------------------------------------------------- */
+/* ---- Reading
+ * -------------------------------------------------------------------------------------- */
 
 /* Replaces the text; false (nothing changed) when there is no such file. */
 static bool open_file(struct source *s, const char *file)
@@ -67,7 +68,8 @@ static void note_place(struct source *s, size_t at)
     s->found_file = xstrdup(s->file);
 }
 
-/* ---- Tokens --------------------------------------------------------------------------------------- */
+/* ---- Tokens
+ * --------------------------------------------------------------------------------------- */
 
 static char here(const struct source *s)
 {
@@ -181,7 +183,8 @@ static void skip_value(struct source *s)
     }
 }
 
-/* Over the quoted text here, its content into out (escapes as written); false when there is none. */
+/* Over the quoted text here, its content into out (escapes as written); false when there is none.
+ */
 static bool read_quoted(struct source *s, char out[PART_MAX])
 {
     if (here(s) != '"' && here(s) != '\'') {
@@ -193,7 +196,8 @@ static bool read_quoted(struct source *s, char out[PART_MAX])
     return true;
 }
 
-/* ---- Tables --------------------------------------------------------------------------------------- */
+/* ---- Tables
+ * --------------------------------------------------------------------------------------- */
 
 /* To behind the first top-level `word` (return), or behind `local word =`. */
 static bool find_statement(struct source *s, const char *word, size_t size, bool is_local)
@@ -210,8 +214,8 @@ static bool find_statement(struct source *s, const char *word, size_t size, bool
         if (depth == 0 && is_local && strncmp(s->text + s->at, "local", 5) == 0) {
             s->at += word_size(s->text + s->at);
             skip_blank(s);
-            is_here = word_size(s->text + s->at) == size &&
-                      strncmp(s->text + s->at, word, size) == 0;
+            is_here =
+                word_size(s->text + s->at) == size && strncmp(s->text + s->at, word, size) == 0;
             s->at += is_here ? size : 0;
             skip_blank(s);
             if (is_here && here(s) == '=') {
@@ -318,7 +322,8 @@ static bool find_entry(struct source *s, const char *part)
     return false;
 }
 
-/* ---- The path ------------------------------------------------------------------------------------- */
+/* ---- The path
+ * ------------------------------------------------------------------------------------- */
 
 /* The next part of "a.b[3][\"0.2\"].c: words"; NULL at the end. */
 static const char *next_part(const char *path, char part[PART_MAX])

@@ -88,7 +88,8 @@ static void change_file(const char *name, const char *from, const char *to)
     free(path);
 }
 
-/* ---- Options -------------------------------------------------------------------------------------- */
+/* ---- Options
+ * -------------------------------------------------------------------------------------- */
 
 struct usage_case {
     const char *words[8];
@@ -114,7 +115,8 @@ static void check_usage(void)
         {{"test"}, 2, "say what"},
         {{"test", "no/such/folder"}, 3, "there is no no/such/folder/client.lua"},
         {{"run"}, 2, "no client"},
-        {{"run", "--client", "x", "--drain-ms", "soon"}, 2,
+        {{"run", "--client", "x", "--drain-ms", "soon"},
+         2,
          "--drain-ms takes a whole number from 0 to 600000, not \"soon\""},
         {{"run", "--clients", "no/such/folder"}, 3, "there is no folder no/such/folder"},
         {{"status", "--data", "no/such/folder"}, 4, "there is no data folder no/such/folder"},
@@ -185,7 +187,8 @@ static void check_values(void)
     }
 }
 
-/* ---- new, check, test ----------------------------------------------------------------------------- */
+/* ---- new, check, test
+ * ----------------------------------------------------------------------------- */
 
 static void check_new(void)
 {

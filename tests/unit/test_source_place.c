@@ -29,7 +29,8 @@ static const char CLIENT[] =
     "    },\n"
     "}\n";
 static const char LOOPS[] = "local LOOP = LOOP\nreturn {flows = {loop = LOOP}}\n";
-static const char TAX[] = "local t = 1\nreturn {\n    uk = {\n        [\"0.2\"] = {code = \"x\"},\n    },\n}\n";
+static const char TAX[] =
+    "local t = 1\nreturn {\n    uk = {\n        [\"0.2\"] = {code = \"x\"},\n    },\n}\n";
 
 static void put(const char *folder, const char *name, const char *text)
 {
