@@ -354,17 +354,38 @@ static int end_slice(struct job *job, enum slice_end end, const struct failure *
 
 static int close_units(struct work *work, enum slice_end end)
 {
-    if (work->fatal != 0 || work->must_drop) {
-        return work->fatal != 0 ? work->fatal : ERROR_FULL;
-    }
     while (work->depth > 1) {
         work_nested_abort(work); /* an atomic function that never came back */
+    }
+    if (work->depth == 0) {
+        return ERROR_LIMIT; /* a checkpoint could not begin anew */
     }
     if (end == SLICE_FAILED) {
         work_nested_abort(work);
         return 0;
     }
     return work_nested_commit(work);
+}
+
+/* Keeps what the slice wrote. What cannot be kept, on a store that is well otherwise, is a failure
+ * of the job like any other. */
+static int keep_slice(struct work *work, enum slice_end *end, struct failure *failure)
+{
+    if (work->fatal != 0 || work->must_drop) {
+        return work->fatal != 0 ? work->fatal : ERROR_FULL;
+    }
+    int rc = close_units(work, *end);
+    if (rc == 0 || work->must_drop || work->fatal != 0) {
+        return rc;
+    }
+    if (*end != SLICE_FAILED) {
+        failure_free(failure);
+        failure->kind = xstrdup(error_code_name(rc));
+        failure->message =
+            xasprintf("what this slice wrote cannot be kept: %s", error_code_name(rc));
+        *end = SLICE_FAILED;
+    }
+    return 0;
 }
 
 static int run(struct job *job)
@@ -385,7 +406,7 @@ static int run(struct job *job)
     job->is_in_slice = false;
     work->stats.slices++;
     check_end(job, &end, &failure);
-    rc = close_units(work, end);
+    rc = keep_slice(work, &end, &failure);
     if (rc == 0) {
         rc = end_slice(job, end, &failure);
     }

@@ -55,7 +55,7 @@ void outbox_run(struct outbox *outbox, bool is_durable)
 
 static bool has_uncommitted(const struct work *work)
 {
-    return work->depth > 0 || work->is_committing || work->must_drop ||
+    return work->depth > 0 || work->is_committing || work->must_drop || work->fatal != 0 ||
            store_is_dirty(work->options.store);
 }
 

@@ -317,9 +317,8 @@ void work_drop_turn(struct work *work)
     store_abort(work->options.store);
     work->depth = 0;
     work->running = NULL;
-    struct outbox dropped = {0};
-    outbox_move(&work->outbox, &dropped);
-    outbox_run(&dropped, false);
+    outbox_move(&work->outbox, &work->sealed); /* where turn_release_cancel finds them */
+    outbox_run(&work->sealed, false);
     work_reload(work);
     /* Until here every write was refused, so that nothing is open when the map grows. */
     work->must_drop = false;

@@ -21,6 +21,7 @@
 #include "core/work/step.h"
 #include "core/work/timeline.h"
 #include "core/work/turn.h"
+#include "tests/support/fake_store.h"
 #include "tests/support/tap.h"
 
 #define WORLD_START_MS  1800000000000LL
@@ -33,6 +34,8 @@ struct world {
     struct clock *clock;
     struct loop *loop;
     struct store *store;
+    struct fake_store *fake; /* the same as store, when has_fake_store */
+    bool has_fake_store;
     struct work *work;
     struct turn *turn;
     struct random_source random;
@@ -107,6 +110,10 @@ static inline void world_open_work(struct world *w)
     if (store_open(&w->store, &options, &err) != 0) {
         printf("Bail out! %s\n", err.message);
         exit(EXIT_FAILURE);
+    }
+    if (w->has_fake_store) {
+        w->fake = fake_store_new(w->store);
+        w->store = &w->fake->base;
     }
     struct work_options work_options = {
         .client = "acme",

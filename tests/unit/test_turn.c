@@ -213,6 +213,234 @@ static void a_read_only_store_answers_questions_and_takes_no_writes(void)
     world_close(w);
 }
 
+/* ---- A store that fails -------------------------------------------------------------------------
+ */
+
+static struct world *fake_world(world_script_fn script)
+{
+    sent = dropped = 0;
+    struct world *w = world_open(script);
+    world_settle(w);
+    world_crash(w);
+    w->has_fake_store = true;
+    world_open_work(w);
+    world_settle(w);
+    return w;
+}
+
+static int run_turn(struct world *w, struct error *err)
+{
+    error_clear(err);
+    return turn_run(w->turn, false, NULL, err);
+}
+
+static void a_failed_sync_stops_the_turns_and_is_not_tried_again(void)
+{
+    struct world *w = fake_world(send_from_slice);
+    struct error err;
+    world_order(w, "order:1", "a");
+    turn_release(w->work, on_release, text_a);
+    w->fake->commit_rc = ERROR_IO;
+    w->fake->commits = 0;
+    CHECK_INT(run_turn(w, &err), ERROR_IO);
+    CHECK_STR(err.message, "client acme: the disk does not sync");
+    CHECK_INT(dropped, 2); /* the answer and the send of the slice */
+    w->fake->commit_rc = 0;
+    CHECK_INT(run_turn(w, &err), ERROR_IO); /* whoever asks again hears the same */
+    CHECK_INT(w->fake->commits, 1);
+    struct event_new event = {.source = "s", .id = "1", .name = "n", .flow = "f"};
+    struct accept_result result;
+    CHECK_INT(work_accept(w->work, &event, &result, &err), ERROR_IO);
+    turn_release(w->work, on_release, text_c);
+    CHECK_INT(sent, 0); /* nothing is durable any more, whatever the store says */
+    world_close(w);
+    CHECK_INT(sent, 0);
+    CHECK_INT(dropped, 3);
+}
+
+static void a_write_that_fails_on_disk_stops_the_turns_before_the_commit(void)
+{
+    struct world *w = fake_world(send_from_slice);
+    struct error err;
+    world_order(w, "order:1", "a");
+    w->fake->put_rc = ERROR_IO;
+    w->fake->puts_before = 1;
+    w->script = world_done;
+    w->fake->commits = 0;
+    CHECK_INT(run_turn(w, &err), ERROR_IO);
+    CHECK_INT(w->fake->commits, 0);
+    world_close(w);
+}
+
+static void a_commit_without_space_drops_the_turn_and_runs_it_again(void)
+{
+    struct world *w = fake_world(send_from_slice);
+    struct error err;
+    uint64_t id = world_order(w, "order:1", "a");
+    CHECK_INT(run_turn(w, &err), 0);
+    CHECK_STATE(w, id, "done");
+    id = world_order(w, "order:2", "b");
+    w->fake->commit_rc = ERROR_FULL;
+    dropped = sent = 0;
+    CHECK_INT(run_turn(w, &err), 0);
+    CHECK_INT(dropped, 1);
+    CHECK_STATE(w, id, "unknown");
+    w->fake->commit_rc = 0;
+    id = world_order(w, "order:2", "b"); /* told 503, it comes again */
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    CHECK_INT(sent, 1);
+    world_close(w);
+}
+
+/* Seen before: the job kept its coroutine and no place in the queue, so its key stood still. */
+static void a_slice_that_cannot_be_kept_fails_and_does_not_hang(void)
+{
+    struct world *w = fake_world(world_done);
+    uint64_t id = world_order(w, "order:1", "a");
+    CHECK_INT(world_turn(w), 0);
+    CHECK_STATE(w, id, "done");
+    id = world_order(w, "order:1", "b");
+    w->fake->nested_commit_rc = ERROR_LIMIT;
+    world_settle(w);
+    CHECK_STATE(w, id, "held");
+    CHECK_INT(work_live_count(w->work), 0);
+    world_close(w);
+}
+
+static void while_a_commit_is_on_its_way_nothing_runs_or_leaves(void)
+{
+    struct world *w = fake_world(send_from_slice);
+    struct error err;
+    w->fake->defers = true;
+    uint64_t id = world_order(w, "order:1", "a");
+    CHECK_INT(run_turn(w, &err), 0);
+    CHECK_STATE(w, id, "done");
+    CHECK_INT(sent, 0);
+    struct event_new event = {.source = "s", .id = "1", .name = "n", .flow = "f"};
+    struct accept_result result;
+    CHECK_INT(work_accept(w->work, &event, &result, &err), ERROR_FULL);
+    turn_release(w->work, on_release, text_c);
+    CHECK_INT(run_turn(w, &err), 0);
+    CHECK_INT(sent, 0);
+    fake_store_finish(w->fake);
+    CHECK_INT(sent, 1);
+    w->fake->defers = false;
+    world_settle(w);
+    CHECK_INT(sent, 2);
+    CHECK_INT(work_accept(w->work, &event, &result, &err), 0);
+    accept_result_free(&result);
+    world_close(w);
+}
+
+/* ---- Several clients ----------------------------------------------------------------------------
+ */
+
+#define CLIENTS 6
+
+struct client {
+    char folder[96];
+    struct store *store;
+    struct work *work;
+};
+
+static void open_client(struct world *w, struct client *c, const char *name, int orders)
+{
+    struct error err;
+    snprintf(c->folder, sizeof c->folder, "%s_%s", w->folder, name);
+    struct store_options options = {.path = c->folder, .is_volatile = true, .reserve_bytes = 1};
+    CHECK_INT(store_open(&c->store, &options, &err), 0);
+    struct work_options work_options = {
+        .client = name,
+        .store = c->store,
+        .clock = w->clock,
+        .loop = w->loop,
+        .random = &w->random,
+        .runner = {w, world_slice, world_drop},
+        .generation = 1,
+    };
+    CHECK_INT(work_open(&c->work, &work_options, &err), 0);
+    turn_add(w->turn, c->work);
+    for (int i = 0; i < orders; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", i);
+        struct event_new event = {.source = "s", .id = id, .name = "n", .flow = "f"};
+        struct accept_result result;
+        CHECK_INT(work_accept(c->work, &event, &result, &err), 0);
+        accept_result_free(&result);
+    }
+}
+
+static void close_client(struct world *w, struct client *c)
+{
+    turn_remove(w->turn, c->work);
+    work_close(c->work);
+    store_close(c->store);
+    static const char *const files[] = {"data.mdb", "lock.mdb"};
+    for (size_t i = 0; i < 2; i++) {
+        char *path = xasprintf("%s/%s", c->folder, files[i]);
+        unlink(path);
+        free(path);
+    }
+    rmdir(c->folder);
+}
+
+static enum slice_end quiet_done(struct job *job, struct failure *failure)
+{
+    (void)job;
+    (void)failure;
+    return SLICE_DONE;
+}
+
+static void a_busy_client_does_not_hold_back_the_others(void)
+{
+    struct world *w = world_open(quiet_done);
+    struct client busy;
+    struct client calm;
+    open_client(w, &busy, "busy", 300);
+    open_client(w, &calm, "calm", 5);
+    CHECK_INT(world_turn(w), 0);
+    CHECK_INT(work_stats(busy.work)->done, TURN_SLICES_PER_WORK);
+    CHECK_INT(work_stats(calm.work)->done, 5);
+    CHECK_INT(work_stats(busy.work)->commits, 1);
+    CHECK_INT(work_stats(calm.work)->commits, 1);
+    world_settle(w);
+    while (work_has_ready(busy.work)) {
+        CHECK_INT(world_turn(w), 0);
+    }
+    CHECK_INT(work_stats(busy.work)->done, 300);
+    close_client(w, &busy);
+    close_client(w, &calm);
+    world_close(w);
+}
+
+static void a_turn_shares_its_slices_among_all_clients(void)
+{
+    struct world *w = world_open(quiet_done);
+    struct client clients[CLIENTS];
+    uint64_t before[CLIENTS] = {0};
+    for (int i = 0; i < CLIENTS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "c%d", i);
+        open_client(w, &clients[i], name, 100);
+    }
+    for (int round = 0; round < 2; round++) {
+        uint64_t total = 0;
+        CHECK_INT(world_turn(w), 0);
+        for (int i = 0; i < CLIENTS; i++) {
+            uint64_t done = work_stats(clients[i].work)->done - before[i];
+            CHECK(done >= TURN_SLICES / (CLIENTS + 1) && done <= TURN_SLICES / CLIENTS + 1);
+            before[i] += done;
+            total += done;
+        }
+        CHECK_INT(total, TURN_SLICES);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        close_client(w, &clients[i]);
+    }
+    world_close(w);
+}
+
 int main(void)
 {
     tap_case("nothing is released before the commit", nothing_is_released_before_the_commit);
@@ -225,5 +453,19 @@ int main(void)
     tap_case("a world with nothing left is idle", a_world_with_nothing_left_is_idle);
     tap_case("a read-only store answers questions and takes no writes",
              a_read_only_store_answers_questions_and_takes_no_writes);
+    tap_case("a failed sync stops the turns and is not tried again",
+             a_failed_sync_stops_the_turns_and_is_not_tried_again);
+    tap_case("a write that fails on disk stops the turns before the commit",
+             a_write_that_fails_on_disk_stops_the_turns_before_the_commit);
+    tap_case("a commit without space drops the turn and runs it again",
+             a_commit_without_space_drops_the_turn_and_runs_it_again);
+    tap_case("a slice that cannot be kept fails and does not hang",
+             a_slice_that_cannot_be_kept_fails_and_does_not_hang);
+    tap_case("while a commit is on its way nothing runs or leaves",
+             while_a_commit_is_on_its_way_nothing_runs_or_leaves);
+    tap_case("a busy client does not hold back the others",
+             a_busy_client_does_not_hold_back_the_others);
+    tap_case("a turn shares its slices among all clients",
+             a_turn_shares_its_slices_among_all_clients);
     return tap_done();
 }
