@@ -319,6 +319,35 @@ static void read_retry(struct reading *r, struct backoff_policy *retry, bool *ha
     }
 }
 
+static void read_retention(struct reading *r)
+{
+    struct retention_policy *p = &r->m->retention;
+    const struct {
+        const char *key;
+        int64_t *days;
+    } fields[] = {{"payload_days", &p->payload_days},
+                  {"timeline_days", &p->timeline_days},
+                  {"trail_days", &p->trail_days},
+                  {"closed_exceptions_days", &p->closed_exceptions_days},
+                  {"done_jobs_days", &p->done_jobs_days}};
+    const char *known[sizeof(fields) / sizeof(fields[0]) + 1] = {NULL};
+    size_t outer;
+    if (!enter(r, "retention", &outer)) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        known[i] = fields[i].key;
+    }
+    check_keys(r, known);
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        *fields[i].days = read_integer(r, fields[i].key, 0, 1);
+        if (*fields[i].days > RETENTION_DAYS_MAX) {
+            raise_at(r, fields[i].key, "at most %d days expected", RETENTION_DAYS_MAX);
+        }
+    }
+    leave(r, outer);
+}
+
 static const char *read_file_name(struct reading *r, const char *key)
 {
     const char *name = read_text(r, key, NULL);
@@ -508,8 +537,9 @@ static void read_live_from(struct reading *r)
 
 void manifest_read(lua_State *L, struct manifest *m)
 {
-    static const char *const known[] = {"name", "live_from", "zone",  "sandbox", "connections",
-                                        "auth", "owners",    "retry", "flows",   NULL};
+    static const char *const known[] = {"name",  "live_from",   "zone",  "sandbox",
+                                        "auth",  "owners",      "retry", "retention",
+                                        "flows", "connections", NULL};
     struct reading r = {L, m, ""};
     if (!lua_istable(L, -1)) {
         luaL_error(L, "client.lua: a table (the manifest) expected as what it returns, got %s",
@@ -524,6 +554,7 @@ void manifest_read(lua_State *L, struct manifest *m)
     m->zone = read_text(&r, "zone", "UTC");
     m->is_sandbox = read_boolean(&r, "sandbox");
     read_retry(&r, &m->retry, NULL);
+    read_retention(&r);
     each_entry(&r, "connections", read_connection);
     each_entry(&r, "auth", read_auth);
     read_owners(&r);

@@ -9,6 +9,7 @@
 
 #include "core/net/connection.h"
 #include "core/work/backoff.h"
+#include "core/work/retention.h"
 
 struct manifest_auth {
     const char *name;
@@ -54,6 +55,7 @@ struct manifest {
     int64_t live_from_ms;
     bool is_sandbox;
     struct backoff_policy retry;
+    struct retention_policy retention;
     struct connection_options *connections;
     size_t connection_count;
     struct manifest_auth *auths;

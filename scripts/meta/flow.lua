@@ -69,6 +69,7 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field auth table<string, {user: string, password: any}>|nil for routes: HTTP Basic
 ---@field owners table<string, string>|nil cause -> owner; "default" for the rest
 ---@field retry neap.RetryPolicy|nil default for all flows
+---@field retention neap.Retention|nil how long the store keeps what
 ---@field flows table<string, neap.FlowUse>
 
 ---@class neap.FlowUse
@@ -87,6 +88,14 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field factor number|nil default 2
 ---@field max_ms integer|nil default 300,000
 ---@field give_up_ms integer|nil default 172,800,000 (48 h), not counting time while a connection is down
+
+--- Days. Open jobs, the ledger of effects, what was accepted before, links and the audit chain are kept for ever.
+---@class neap.Retention
+---@field payload_days integer|nil default 400: payloads of events, requests and answers of effects
+---@field timeline_days integer|nil default 400
+---@field trail_days integer|nil default 2,600: penny trails
+---@field closed_exceptions_days integer|nil default 400
+---@field done_jobs_days integer|nil default 400; the payloads of their events go with them
 
 ---@class neap.ConnectionOptions
 ---@field base_url string
