@@ -52,7 +52,7 @@ static void print_text(const struct finding *f)
         printf("%s: %s%s\n", f->folder, f->is_strict ? "" : "warning: ", f->warnings->list[i]);
     }
     size_t errors = f->errors->count + (f->is_strict ? f->warnings->count : 0);
-    if (!is_good(f)) {
+    if (!is_good(f) || f->manifest == NULL) {
         printf("%s: %zu error%s\n", f->folder, errors, plural(errors));
         return;
     }

@@ -200,6 +200,7 @@ static int create(struct copying *c, const char *folder)
     }
     int rc = c->is_dry_run ? CLI_OK : make_parents(c->args, folder);
     rc = rc == CLI_OK ? copy_folder(c) : rc;
+    c->json = NULL;
     json_array_end(&w);
     json_object_end(&w);
     if (rc == CLI_OK && is_json) {
@@ -234,14 +235,14 @@ static int run_new(const struct cli_args *args)
     const char *given = cli_option(args, "--name");
     char *name = given != NULL ? xstrdup(given) : name_of_folder(folder);
     char *examples = cli_examples_root(args);
-    char *from = examples == NULL ? NULL : xasprintf("%s/template", examples);
+    char *from = xasprintf("%s/template", examples == NULL ? "" : examples);
     struct stat info;
     int rc = CLI_OK;
     if (!is_client_name(name)) {
         rc = cli_fail(
             args, CLI_USAGE,
             "\"%s\" is no name for a client: letters, digits, \"-\" and \"_\" (--name NAME)", name);
-    } else if (from == NULL || stat(from, &info) != 0) {
+    } else if (examples == NULL || stat(from, &info) != 0) {
         rc = cli_fail(args, CLI_NOT_FOUND, "the template is nowhere: set NEAP_EXAMPLES");
     } else if (!is_free(folder)) {
         rc = cli_fail(args, CLI_WRONG, "%s is there already and not empty", folder);

@@ -272,6 +272,7 @@ static int run_and_print(struct run *run, const struct cli_args *args)
     json_key(&w, "cases");
     json_array_begin(&w);
     int worst = run_all(run, args);
+    run->tally->json = NULL;
     json_array_end(&w);
     json_member_int(&w, "passed", (int64_t)(run->tally->count - run->tally->failed));
     json_member_int(&w, "failed", (int64_t)run->tally->failed);

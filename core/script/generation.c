@@ -98,7 +98,7 @@ static void tell_problem(struct generation *g, const char *text)
     free(placed);
 }
 
-/* What loading a flow raised: a problem per line; self-tests speak of "settings." without the flow. */
+/* What loading a flow raised, a problem per line. Self-tests speak of "settings." alone. */
 static void tell_raised(struct generation *g, size_t flow, const char *text)
 {
     while (text[0] != '\0') {

@@ -9,9 +9,9 @@
 ---     }
 ---
 --- A flow that can be tested this way has rehearse(settings, case): what it would do with the
---- case, as {posted = table} or {held = {"cause:subject", ...}}, reading and sending nothing. `flow`
---- names the flow of the manifest when several can. Of what is expected, lists must be whole;
---- records name only the fields the case is about.
+--- case, as {posted = table} or {held = {"cause:subject", ...}}, reading and sending nothing.
+--- `flow` names the flow of the manifest when several can. Of what is expected, lists must be
+--- whole; records name only the fields the case is about.
 local json = require("neap.json")
 local test = require("lib.test")
 
