@@ -200,6 +200,7 @@ return function(methods, host)
     local function in_doubt(spec, entry)
         return errors.new{
             kind = "timeout", retryable = true, maybe_sent = true,
+            retry_after_ms = entry.settle_left_ms > 0 and entry.settle_left_ms or nil,
             message = format("%s: outcome unknown: %s", describe(spec), entry.error_message),
         }
     end
@@ -240,7 +241,9 @@ return function(methods, host)
     end
 
     local function look_up(job, spec, entry, run)
-        if entry.settle_left_ms > 0 then
+        if entry.settle_left_ms > 0 and run.sends > 0 then
+            return nil, in_doubt(spec, entry) -- a failed try: the retry policy paces the next one
+        elseif entry.settle_left_ms > 0 then
             job:sleep(format("settle %s %s #%d", spec.name, spec.key, entry.attempts),
                 entry.settle_left_ms)
         end

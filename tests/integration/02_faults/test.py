@@ -119,6 +119,18 @@ def shop_writes():
     all_together("scayle", "set_reference", REFUSALS + BREAKS + SLOW)
 
 
+def lasting_trouble():
+    """A send whose outcome stays unknown is a failed try: the retry policy paces it, however short the settling."""
+    shop.faults("khaos", {"operation": "ImportOrders", "fault": "500"})
+    order = place()
+    neap.until(lambda: (shop.job(order) or {"attempt": 0})["attempt"] > 4, "it is tried again and again")
+    sends = rules_of("khaos")[0]["fired"]
+    tries = shop.job(order)["attempt"]
+    assert sends <= tries, f"{sends} imports sent in {tries} tries"
+    shop.faults("khaos")
+    until_done("lasting trouble", [order])
+
+
 def deliveries():
     rules = ({"fault": "duplicate"}, {"fault": "duplicate", "ms": 1}, {"fault": "reorder"}, {"fault": "delay", "ms": 100},
              {"fault": "reset_after"}, {"fault": "reset_before"}, {"fault": "close_before"})
@@ -177,6 +189,7 @@ try:
     neap.case("twelve orders at once of a new customer create one customer", one_customer_many_orders)
     neap.case("reads of Khaos are tried again, in whatever form they are answered", reads)
     neap.case("reads of SCAYLE are tried again", shop_reads)
+    neap.case("trouble that lasts is tried at the pace of the retry policy", lasting_trouble)
     neap.case("the reference is written to SCAYLE whatever happens to the call", shop_writes)
     neap.case("delegations that come twice, late or whose answer is lost are answered alike", deliveries)
     neap.case("overtaking and doubled delegations of ten orders make ten postings", overtaken_deliveries)
