@@ -1,4 +1,5 @@
-/* Unit tests: TAP on standard output. A case is a sentence; a test program fails if a check failed. */
+/* Unit tests: TAP on standard output. A case is a sentence; a test program fails if a check failed.
+ */
 #ifndef NEAP_TESTS_SUPPORT_TAP_H
 #define NEAP_TESTS_SUPPORT_TAP_H
 

@@ -16,7 +16,8 @@ static const char *text_of(struct bytes value)
 
 static void finds_members(void)
 {
-    struct bytes json = bytes_str("{\"data\":{\"lines\":[1]},\"lines\": [\"a, \\\"b\\\"\", \"c\"],\"n\":-5}");
+    struct bytes json =
+        bytes_str("{\"data\":{\"lines\":[1]},\"lines\": [\"a, \\\"b\\\"\", \"c\"],\"n\":-5}");
     struct bytes value;
     CHECK(json_find(json, "lines", &value));
     struct bytes element;
@@ -33,8 +34,9 @@ static void finds_members(void)
 
 static void survives_bad_text(void)
 {
-    static const char *const BAD[] = {"", "{", "{\"a\"", "{\"a\":", "{\"a\":\"", "[", "{\"a\":[[[",
-                                      "{\"a\":\"\\", "nul", "{]", "{\"a\" 1}"};
+    static const char *const BAD[] = {
+        "",           "{",           "{\"a\"", "{\"a\":", "{\"a\":\"", "[",
+        "{\"a\":[[[", "{\"a\":\"\\", "nul",    "{]",      "{\"a\" 1}"};
     for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
         struct bytes value;
         CHECK(!json_find(bytes_str(BAD[i]), "b", &value));
@@ -43,7 +45,8 @@ static void survives_bad_text(void)
 
 static void round_trips_texts(void)
 {
-    static const char *const TEXTS[] = {"plain", "q\"b\\s", "line\nnext\ttab", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", ""};
+    static const char *const TEXTS[] = {"plain", "q\"b\\s", "line\nnext\ttab",
+                                        "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", ""};
     for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
         struct buf b;
         buf_init(&b, 1024);

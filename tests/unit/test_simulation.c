@@ -1,4 +1,5 @@
-/* A whole installation in one process and simulated time: host, demo client, both sandboxes and the driver. */
+/* A whole installation in one process and simulated time: host, demo client, both sandboxes and the
+ * driver. */
 #include "core/base/log.h"
 #include "core/host_private.h"
 #include "core/work/exception.h"
@@ -10,7 +11,7 @@
 #define TURNS_MAX 400000
 
 struct watch {
-    uint64_t hash;  /* over every line of every timeline, in order */
+    uint64_t hash; /* over every line of every timeline, in order */
     char books[16384];
 };
 
@@ -48,17 +49,16 @@ static int play(struct watch *w, const char *folder, uint64_t seed)
     snprintf(demo_seed, sizeof(demo_seed), "DEMO_SEED=%d", (int)seed);
     static const char *const CLIENTS[] = {"examples/demo", "examples/sandbox/scayle",
                                           "examples/sandbox/khaos", "examples/demo_driver", NULL};
-    const char *const variables[] = {
-        "SCAYLE_URL=http://neap.test/scayle/api/admin/v1",
-        "KHAOS_URL=http://neap.test/khaos",
-        "SANDBOX_MERCHANT_URL=http://neap.test/demo",
-        "SCAYLE_CONTROL_URL=http://neap.test/scayle/_control",
-        "KHAOS_CONTROL_URL=http://neap.test/khaos/_control",
-        "SANDBOX_LAG_MS=60000",
-        "DEMO_INTERVAL_MS=5000",
-        "DEMO_LOOK_MS=10000",
-        demo_seed,
-        NULL};
+    const char *const variables[] = {"SCAYLE_URL=http://neap.test/scayle/api/admin/v1",
+                                     "KHAOS_URL=http://neap.test/khaos",
+                                     "SANDBOX_MERCHANT_URL=http://neap.test/demo",
+                                     "SCAYLE_CONTROL_URL=http://neap.test/scayle/_control",
+                                     "KHAOS_CONTROL_URL=http://neap.test/khaos/_control",
+                                     "SANDBOX_LAG_MS=60000",
+                                     "DEMO_INTERVAL_MS=5000",
+                                     "DEMO_LOOK_MS=10000",
+                                     demo_seed,
+                                     NULL};
     struct host_options options = {
         .data_folder = folder,
         .client_folders = CLIENTS,
@@ -125,7 +125,8 @@ static void repeats_from_a_seed(void)
 int main(void)
 {
     log_configure(LOG_ERROR, LOG_FORMAT_JSON);
-    tap_case("thirty orders go through host and both sandboxes in simulated time", plays_to_the_penny);
+    tap_case("thirty orders go through host and both sandboxes in simulated time",
+             plays_to_the_penny);
     tap_case("the same seed gives the same run, line by line", repeats_from_a_seed);
     return tap_done();
 }
