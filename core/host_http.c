@@ -98,9 +98,14 @@ static void unlist(struct host_pending *p)
     p->is_listed = false;
 }
 
+static void on_kept(void *arg, bool is_durable);
+
 static void pending_free(struct host_pending *p)
 {
     unlist(p);
+    if (p->timer != NULL) {
+        turn_release_cancel(p->client->work, on_kept, p);
+    }
     loop_timer_free(p->timer);
     route_reply_free(&p->reply);
     free(p);
@@ -122,6 +127,14 @@ static void send_reply(void *arg, bool is_durable)
                                   r->delay_ms);
     }
     pending_free(p);
+}
+
+/* What the handler wrote is durable, or lost: then no job will ever answer. */
+static void on_kept(void *arg, bool is_durable)
+{
+    if (!is_durable) {
+        send_reply(arg, false);
+    }
 }
 
 static void on_wait_over(void *arg)
@@ -170,6 +183,7 @@ static void keep_or_send(struct host_pending *p)
     p->is_listed = true;
     p->timer = loop_timer_new(client->host->loop, on_wait_over, p);
     loop_timer_start(p->timer, p->reply.wait_ms);
+    turn_release(client->work, on_kept, p);
 }
 
 static void answer_failure(struct host_client *client, struct http_exchange *x,

@@ -82,7 +82,7 @@ struct connection *host_client_connection(struct host_client *client, const char
 
 /* host_http.c */
 void host_on_request(void *arg, struct http_exchange *x);
-/* Drops what waits for answers of jobs (503); for close and for dropped turns. */
+/* Drops what waits for answers of jobs (503), at close. */
 void host_pending_close(struct host_client *client);
 void host_on_job_answer(struct host_client *client, uint64_t event_seq,
                         const struct event_answer *answer);
