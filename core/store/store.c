@@ -175,6 +175,16 @@ void store_stats(struct store *store, struct store_stats *out)
     store->ops->stats(store, out);
 }
 
+int store_compact(struct store *store, struct error *err)
+{
+    int rc = check_writable(store);
+    if (rc != 0) {
+        return error_set(err, rc, "a store opened for reading cannot be compacted");
+    }
+    assert(!store->ops->has_turn(store));
+    return store->ops->compact(store, err);
+}
+
 int store_copy(struct store *store, const char *folder, struct error *err)
 {
     return store->ops->copy(store, folder, err);

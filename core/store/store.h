@@ -90,7 +90,15 @@ struct store_stats {
 };
 void store_stats(struct store *store, struct store_stats *out);
 
-/* A compacting copy into an existing empty folder: backup, and the end of an erasure. */
+/*
+ * At a turn boundary (nothing open): a compacting copy in the place of the file itself, so that
+ * nothing deleted is left in it; the end of an erasure. Needs as much free disk again. ERROR_FULL:
+ * not now, the store goes on as it was. ERROR_IO: it is in place but may not last; the host must
+ * stop.
+ */
+int store_compact(struct store *store, struct error *err) NEAP_MUST_USE;
+
+/* A compacting copy into an existing empty folder: backup. */
 int store_copy(struct store *store, const char *folder, struct error *err) NEAP_MUST_USE;
 
 #endif

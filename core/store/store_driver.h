@@ -42,6 +42,7 @@ struct store_driver {
     bool (*wants_growth)(struct store *store);
     int (*check_space)(struct store *store, struct error *err);
     void (*stats)(struct store *store, struct store_stats *out);
+    int (*compact)(struct store *store, struct error *err);
     int (*copy)(struct store *store, const char *folder, struct error *err);
 };
 

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,6 +49,7 @@ struct store_lmdb {
     uint64_t map_max_bytes;
     uint64_t reserve_bytes;
     uint64_t commits;
+    bool is_volatile;
 };
 
 static struct store_lmdb *lmdb_of(const struct store *store)
@@ -522,29 +524,6 @@ static void lmdb_close(struct store *store)
     free(s);
 }
 
-static const struct store_driver LMDB_DRIVER = {
-    .name = "lmdb",
-    .close = lmdb_close,
-    .get = lmdb_get,
-    .put = lmdb_put,
-    .del = lmdb_del,
-    .range = lmdb_range,
-    .nested_begin = lmdb_nested_begin,
-    .nested_commit = lmdb_nested_commit,
-    .nested_abort = lmdb_nested_abort,
-    .nested_depth = lmdb_nested_depth,
-    .is_dirty = lmdb_is_dirty,
-    .has_turn = lmdb_has_turn,
-    .commit = lmdb_commit,
-    .is_committing = lmdb_is_committing,
-    .abort = lmdb_abort,
-    .grow = lmdb_grow,
-    .wants_growth = lmdb_wants_growth,
-    .check_space = lmdb_check_space,
-    .stats = lmdb_stats,
-    .copy = lmdb_copy,
-};
-
 static int make_folder(const char *path, struct error *err)
 {
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
@@ -613,6 +592,115 @@ static int open_env(struct store_lmdb *s, const struct store_options *options)
     return rc;
 }
 
+/* ---- compacting in place ---- */
+
+/*
+ * The new environment lives in a folder inside the store's own until it is complete and open; then
+ * both of its files are moved into place, so that the lock always belongs to its data. There is no
+ * moment without an environment: a failure leaves the old one serving.
+ */
+static void remove_compact(const char *path)
+{
+    static const char *const NAMES[] = {"/data.mdb", "/lock.mdb", ""};
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        char *name = xasprintf("%s/compact%s", path, NAMES[i]);
+        remove(name);
+        free(name);
+    }
+}
+
+static int move_file(struct store_lmdb *s, const char *name)
+{
+    char *from = xasprintf("%s/compact/%s", s->path, name);
+    char *to = xasprintf("%s/%s", s->path, name);
+    int rc = rename(from, to) == 0 ? 0 : errno;
+    free(from);
+    free(to);
+    return rc;
+}
+
+/* A compacting copy, open, its data in the place of the old ones. */
+static int make_compact(struct store_lmdb *s, struct store_lmdb *fresh, struct error *err)
+{
+    char *folder = xasprintf("%s/compact", s->path);
+    struct store_options options = {
+        .path = folder, .map_bytes = map_bytes(s), .is_volatile = s->is_volatile};
+    int rc = mkdir(folder, 0700) == 0 ? 0 : errno;
+    if (rc == 0) {
+        rc = lmdb_copy(&s->base, folder, err) == 0 ? 0 : MDB_PANIC;
+    }
+    rc = rc != 0 ? rc : open_env(fresh, &options);
+    rc = rc != 0 ? rc : move_file(s, "data.mdb");
+    free(folder);
+    return rc;
+}
+
+/* The new data are in place: from here on there is no way back. */
+static int take_compact(struct store_lmdb *s, const struct store_lmdb *fresh)
+{
+    int rc = move_file(s, "lock.mdb");
+    if (rc == 0 && !s->is_volatile) {
+        rc = sync_folder(s->path);
+    }
+    if (s->read_txn != NULL) {
+        mdb_txn_abort(s->read_txn);
+        s->read_txn = NULL;
+    }
+    mdb_env_close(s->env);
+    s->env = fresh->env;
+    s->dbi = fresh->dbi;
+    return rc;
+}
+
+static int lmdb_compact(struct store *store, struct error *err)
+{
+    struct store_lmdb *s = lmdb_of(store);
+    struct store_lmdb fresh = {.path = s->path};
+    struct error copying = {0};
+    end_read(s);
+    remove_compact(s->path);
+    int rc = make_compact(s, &fresh, &copying);
+    if (rc != 0) {
+        if (fresh.env != NULL) {
+            mdb_env_close(fresh.env);
+        }
+        remove_compact(s->path);
+        return error_set(err, ERROR_FULL, "the store %s cannot be compacted now: %s", s->path,
+                         rc == MDB_PANIC ? copying.message : mdb_strerror(rc));
+    }
+    rc = take_compact(s, &fresh);
+    remove_compact(s->path);
+    if (rc != 0) {
+        return error_set(err, ERROR_IO, "the compacted store %s could not be put in place: %s",
+                         s->path, mdb_strerror(rc));
+    }
+    return 0;
+}
+
+static const struct store_driver LMDB_DRIVER = {
+    .name = "lmdb",
+    .close = lmdb_close,
+    .get = lmdb_get,
+    .put = lmdb_put,
+    .del = lmdb_del,
+    .range = lmdb_range,
+    .nested_begin = lmdb_nested_begin,
+    .nested_commit = lmdb_nested_commit,
+    .nested_abort = lmdb_nested_abort,
+    .nested_depth = lmdb_nested_depth,
+    .is_dirty = lmdb_is_dirty,
+    .has_turn = lmdb_has_turn,
+    .commit = lmdb_commit,
+    .is_committing = lmdb_is_committing,
+    .abort = lmdb_abort,
+    .grow = lmdb_grow,
+    .wants_growth = lmdb_wants_growth,
+    .check_space = lmdb_check_space,
+    .stats = lmdb_stats,
+    .compact = lmdb_compact,
+    .copy = lmdb_copy,
+};
+
 int store_lmdb_open(struct store **store_out, const struct store_options *options,
                     struct error *err)
 {
@@ -629,6 +717,10 @@ int store_lmdb_open(struct store **store_out, const struct store_options *option
     s->path = xstrdup(options->path);
     s->map_max_bytes = options->map_max_bytes;
     s->reserve_bytes = options->reserve_bytes;
+    s->is_volatile = options->is_volatile;
+    if (!options->is_read_only) {
+        remove_compact(s->path); /* a process died in the middle of one */
+    }
     int mdb_rc = open_env(s, options);
     if (mdb_rc == 0 && !options->is_read_only && !options->is_volatile) {
         mdb_rc = sync_folder(options->path); /* the names of the files LMDB has just made */

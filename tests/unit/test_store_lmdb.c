@@ -1,4 +1,5 @@
 /* The store on LMDB: what is seen when, what survives, and what happens when the map is full. */
+#define _GNU_SOURCE /* memmem */
 #include "core/store/store.h"
 
 #include <sys/wait.h>
@@ -603,6 +604,102 @@ static void a_synced_store_commits_too(void)
     tear_down(&f);
 }
 
+/* True when the store's data file holds these bytes anywhere. */
+static bool file_holds(struct fixture *f, const char *text)
+{
+    char path[320];
+    snprintf(path, sizeof(path), "%s/acme/data.mdb", f->folder);
+    FILE *file = fopen(path, "rb");
+    CHECK(file != NULL);
+    struct buf all;
+    buf_init(&all, UINT64_C(64) << 20);
+    char chunk[65536];
+    size_t got = 0;
+    while (file != NULL && (got = fread(chunk, 1, sizeof(chunk), file)) > 0) {
+        CHECK_INT(buf_add(&all, chunk, got), 0);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    bool is_found = all.size > 0 && memmem(all.data, all.size, text, strlen(text)) != NULL;
+    buf_free(&all);
+    return is_found;
+}
+
+/* Small neighbours on one leaf page: what is deleted between them stays in the page's gap. */
+static void put_people(struct fixture *f)
+{
+    char key[32];
+    char value[64];
+    for (int i = 0; i < 2000; i++) {
+        snprintf(key, sizeof(key), "person:%04d", i);
+        snprintf(value, sizeof(value), "%s %d", i % 5 == 0 ? "Evelyn Marchbanks" : "nobody", i);
+        CHECK_INT(put(f, key, value), 0);
+    }
+    CHECK_INT(commit(f), 0);
+    for (int i = 0; i < 2000; i += 5) {
+        snprintf(key, sizeof(key), "person:%04d", i);
+        CHECK_INT(store_delete(f->store, bytes_str(key)), 0);
+    }
+    CHECK_INT(commit(f), 0);
+}
+
+static void a_compacted_file_holds_nothing_deleted(void)
+{
+    struct fixture f;
+    set_up(&f);
+    put_people(&f);
+    CHECK(has(&f, "person:0001", "nobody 1"));
+    CHECK(file_holds(&f, "Marchbanks"));
+    CHECK_INT(store_compact(f.store, &f.err), 0);
+    CHECK(!file_holds(&f, "Marchbanks"));
+    CHECK(has(&f, "person:0001", "nobody 1"));
+    CHECK(has(&f, "person:0005", NULL));
+    CHECK_INT(put(&f, "later", "kept"), 0);
+    CHECK_INT(commit(&f), 0);
+    store_close(f.store);
+    open_store(&f, UINT64_C(4) << 20, 0);
+    CHECK(has(&f, "later", "kept"));
+    CHECK(has(&f, "person:1999", "nobody 1999"));
+    CHECK_INT(store_compact(f.store, &f.err), 0);
+    CHECK_INT(store_grow(f.store, &f.err), 0);
+    CHECK(has(&f, "later", "kept"));
+    tear_down(&f);
+}
+
+static void what_a_dead_compaction_left_is_removed(void)
+{
+    struct fixture f;
+    set_up(&f);
+    CHECK_INT(put(&f, "a", "1"), 0);
+    CHECK_INT(commit(&f), 0);
+    store_close(f.store);
+    char folder[300];
+    char path[320];
+    snprintf(folder, sizeof(folder), "%s/acme/compact", f.folder);
+    snprintf(path, sizeof(path), "%s/data.mdb", folder);
+    CHECK_INT(mkdir(folder, 0700), 0);
+    FILE *half = fopen(path, "w");
+    CHECK(half != NULL && fputs("half", half) > 0 && fclose(half) == 0);
+    open_store(&f, UINT64_C(4) << 20, 0);
+    CHECK(access(folder, F_OK) != 0);
+    CHECK(has(&f, "a", "1"));
+    CHECK_INT(store_compact(f.store, &f.err), 0);
+    CHECK(access(folder, F_OK) != 0);
+    tear_down(&f);
+}
+
+static void an_empty_store_can_be_compacted(void)
+{
+    struct fixture f;
+    set_up(&f);
+    CHECK_INT(store_compact(f.store, &f.err), 0);
+    CHECK_INT(put(&f, "a", "1"), 0);
+    CHECK_INT(commit(&f), 0);
+    CHECK(has(&f, "a", "1"));
+    tear_down(&f);
+}
+
 int main(void)
 {
     tap_case("a turn sees its own writes", a_turn_sees_its_own_writes);
@@ -628,5 +725,8 @@ int main(void)
              a_copy_holds_the_data_but_nothing_deleted);
     tap_case("an empty store can be copied", an_empty_store_can_be_copied);
     tap_case("a synced store commits too", a_synced_store_commits_too);
+    tap_case("a compacted file holds nothing deleted", a_compacted_file_holds_nothing_deleted);
+    tap_case("what a dead compaction left is removed", what_a_dead_compaction_left_is_removed);
+    tap_case("an empty store can be compacted", an_empty_store_can_be_compacted);
     return tap_done();
 }
