@@ -277,6 +277,17 @@ int job_move(struct work *work, struct job_info *info, enum job_state to, int64_
     return rc != 0 ? rc : job_store(work, info);
 }
 
+int job_wait_until(struct work *work, struct job_info *info, int64_t until_ms)
+{
+    assert(info->state == JOB_WAITING);
+    int rc = shelf_take(work, info);
+    info->until_ms = until_ms;
+    info->state_since_ms = work_now_ms(work);
+    work->is_due_stale = true;
+    rc = rc != 0 ? rc : shelf_put(work, info);
+    return rc != 0 ? rc : job_store(work, info);
+}
+
 static void end_parking(struct work *work, struct job_info *info)
 {
     if (info->parked_on[0] == '\0') {

@@ -58,7 +58,7 @@ struct job_info {
     char *wait_events;       /* names joined by '\n' */
     char *parked_on;         /* connection, "" when not parked */
     int64_t failed_since_ms; /* first failure in a row; 0 = none */
-    int64_t parked_ms;       /* of it, time parked */
+    int64_t parked_ms;       /* of it, time parked or with nobody trying */
     uint32_t failures;       /* in a row */
     uint32_t unclean;        /* ends of the process during its slices, in a row */
     char *last_error;        /* "" when none */

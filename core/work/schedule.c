@@ -257,6 +257,30 @@ int schedule_run_due(struct work *work)
     return rc;
 }
 
+/* An instant that ticked before does not tick again: its event was accepted already. */
+static int mind_clock(struct work *work, struct schedule *s, int64_t now)
+{
+    int64_t next_ms = s->every_ms == 0 && s->next_ms > now ? cron_due(work, s, now) : -1;
+    if (next_ms < 0 || next_ms >= s->next_ms) {
+        return 0;
+    }
+    s->next_ms = next_ms;
+    return store(work, s);
+}
+
+int schedule_mind_clock(struct work *work)
+{
+    struct schedule_list all;
+    int64_t now = work_now_ms(work);
+    int rc = load_all(work, &all);
+    for (size_t i = 0; i < all.count && rc == 0; i++) {
+        rc = work_nested_begin(work);
+        rc = rc != 0 ? rc : work_unit_end(work, mind_clock(work, &all.list[i], now));
+    }
+    free_all(&all);
+    return rc;
+}
+
 /* ---- Replacing ---------------------------------------------------------------------------------
  */
 

@@ -221,8 +221,9 @@ static int retry_later(struct job *job, const struct failure *failure)
     struct backoff_policy policy;
     policy_of(work, job->info.flow, &policy);
     int64_t now = work_now_ms(work);
-    if (job->info.failed_since_ms == 0) {
+    if (job->info.failed_since_ms == 0 || job->info.failed_since_ms > now) {
         job->info.failed_since_ms = now;
+        job->info.parked_ms = 0;
     }
     int rc = exception_forget(work, job->info.id, EXCEPTION_CONNECTION_DOWN);
     if (rc != 0) {

@@ -4,6 +4,9 @@
 #include "core/base/log.h"
 #include "core/work/work_state.h"
 
+#define LATE_MS       600000 /* a retry so much later than it was due was not for want of time */
+#define CLOCK_BACK_MS 1000   /* smaller steps of the wall clock are everyday corrections */
+
 /* ---- Due timer, space timer --------------------------------------------------------------------
  */
 
@@ -138,6 +141,9 @@ static int wake_due(struct work *work, enum job_state state, uint64_t order, uin
     }
     if (info.wait_name[0] != '\0') {
         rc = job_wait_finish(work, &info, 0);
+    } else if (info.failed_since_ms != 0 && work_now_ms(work) - info.until_ms > LATE_MS) {
+        /* Nobody tried after the retry was due: the host was down, or the clock was set right. */
+        info.parked_ms += work_now_ms(work) - info.until_ms;
     }
     if (rc == 0) {
         rc = job_make_ready(work, &info, false);
@@ -164,6 +170,58 @@ static int run_due_shelf(struct work *work, enum job_state state)
     return rc;
 }
 
+/* ---- The wall clock ----------------------------------------------------------------------------
+ */
+
+/* A delay that began in what is now the future lasts as long from now on. */
+static int rebase(struct work *work, uint64_t id)
+{
+    struct job_info info;
+    int64_t now = work_now_ms(work);
+    int rc = job_take(work, id, &info);
+    if (rc != 0) {
+        return rc == ERROR_NOT_FOUND ? 0 : rc;
+    }
+    if (info.state == JOB_WAITING && info.until_ms != 0 && info.state_since_ms > now) {
+        int64_t until_ms = now + (info.until_ms - info.state_since_ms);
+        if (info.wait_name[0] != '\0') {
+            struct job_wait wait = {JOB_WAIT_PENDING, until_ms, 0};
+            rc = job_wait_store(work, id, info.wait_name, &wait);
+        }
+        rc = rc != 0 ? rc : job_wait_until(work, &info, until_ms);
+    }
+    job_info_free(&info);
+    return rc;
+}
+
+static int rebase_all(struct work *work)
+{
+    struct key prefix;
+    struct id_list ids = {0};
+    job_shelf_prefix(&prefix, JOB_WAITING, true);
+    int rc = work_collect(work, &prefix, SIZE_MAX, &ids);
+    for (size_t i = 0; i < ids.count && rc == 0; i++) {
+        rc = work_nested_begin(work);
+        rc = rc != 0 ? rc : work_unit_end(work, rebase(work, ids.ids[i]));
+    }
+    id_list_free(&ids);
+    return rc != 0 ? rc : schedule_mind_clock(work);
+}
+
+/* A clock that was ahead and is set right must not stretch what was planned by it. Also looked at
+ * once after the start: it may have been set meanwhile. */
+static int mind_clock(struct work *work)
+{
+    int64_t now = work_now_ms(work);
+    bool is_set_back = now < work->wall_seen_ms - CLOCK_BACK_MS;
+    bool is_first = work->wall_seen_ms == 0;
+    work->wall_seen_ms = now;
+    if (is_set_back) {
+        log_msg(LOG_WARN, work->area, "the clock was set back: waits and schedules are moved");
+    }
+    return is_set_back || is_first ? rebase_all(work) : 0;
+}
+
 int work_run_due(struct work *work)
 {
     if (!work->is_due || work->is_full || work->is_committing || work->is_draining) {
@@ -171,7 +229,10 @@ int work_run_due(struct work *work)
     }
     work->is_due = false;
     work->is_due_stale = true;
-    int rc = run_due_shelf(work, JOB_WAITING);
+    int rc = mind_clock(work);
+    if (rc == 0) {
+        rc = run_due_shelf(work, JOB_WAITING);
+    }
     if (rc == 0) {
         rc = run_due_shelf(work, JOB_AWAITING);
     }

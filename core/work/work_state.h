@@ -106,6 +106,7 @@ struct work {
     struct loop_timer *parked_timer;
     bool is_parked_due;         /* look after the parked jobs in this turn */
     int64_t space_due_ms;       /* monotonic: next look at the disk */
+    int64_t wall_seen_ms;       /* the wall clock when we last looked; 0 = never */
     bool is_due;                /* the timer fired */
     bool is_due_stale;          /* something was put on or off the due shelves */
     uint64_t quarantine_logged; /* one bit per table byte & 63 */
@@ -181,6 +182,8 @@ int job_store(struct work *work, const struct job_info *info) NEAP_MUST_USE;
  * writes the record. */
 int job_move(struct work *work, struct job_info *info, enum job_state to,
              int64_t until_ms) NEAP_MUST_USE;
+/* A waiting job begins its wait anew, until then. */
+int job_wait_until(struct work *work, struct job_info *info, int64_t until_ms) NEAP_MUST_USE;
 void job_set_text(char **field, const char *text);
 /* To ready: ends parking, takes a place in the order, tells the queue when it is a head. */
 int job_make_ready(struct work *work, struct job_info *info, bool is_fresh) NEAP_MUST_USE;
@@ -289,6 +292,8 @@ int parking_run_due(struct work *work) NEAP_MUST_USE;
 int parking_next(struct work *work, const char *connection) NEAP_MUST_USE;
 
 int schedule_run_due(struct work *work) NEAP_MUST_USE;
+/* After the wall clock was set back: what is due by cron is due no later than it says now. */
+int schedule_mind_clock(struct work *work) NEAP_MUST_USE;
 /* The next tick; INT64_MAX when there is none. */
 int64_t schedule_next(struct work *work);
 

@@ -266,6 +266,69 @@ static void parked_time_does_not_count_for_giving_up(void)
     world_close(w);
 }
 
+static enum slice_end fail_busy(struct job *job, struct failure *failure)
+{
+    (void)job;
+    runs++;
+    return world_fail(failure, "busy", true);
+}
+
+/* Seen before: a weekend of downtime, or a wall clock set right, was counted as failing time, so
+ * the next failure made the job dead. */
+static void time_nobody_tried_does_not_count_for_giving_up(void)
+{
+    runs = 0;
+    struct world *w = world_open(fail_busy);
+    uint64_t id = world_order(w, "a", "a");
+    world_settle(w);
+    CHECK_INT(runs, 1);
+    world_crash(w);
+    clock_advance(w->clock, 100LL * 3600 * 1000); /* the host is down */
+    world_open_work(w);
+    world_settle(w);
+    CHECK_INT(runs, 2);
+    CHECK_STATE(w, id, "waiting");
+    clock_jump_wall(w->clock, 100LL * 3600 * 1000);
+    world_pass(w, 61000);
+    CHECK(runs > 2);
+    CHECK_STATE(w, id, "waiting");
+    for (int i = 0; i < 2000 && world_state(w, id) == JOB_WAITING; i++) {
+        world_pass(w, 300000);
+    }
+    CHECK_STATE(w, id, "dead"); /* real failing time does */
+    world_close(w);
+}
+
+/* Seen before: the wait lasted as long as the clock had been ahead. */
+static void a_wait_survives_a_clock_set_back(void)
+{
+    runs = 0;
+    struct world *w = world_open(fail_busy);
+    clock_jump_wall(w->clock, 365LL * 24 * 3600 * 1000); /* a wrong clock at boot */
+    uint64_t id = world_order(w, "a", "a");
+    world_settle(w);
+    CHECK_INT(runs, 1);
+    clock_jump_wall(w->clock, -365LL * 24 * 3600 * 1000);
+    world_pass(w, 61000); /* it is seen, and the wait begins anew */
+    world_pass(w, 2000);
+    CHECK_INT(runs, 2);
+    CHECK_STATE(w, id, "waiting");
+    world_close(w);
+
+    runs = 0;
+    w = world_open(fail_busy);
+    clock_jump_wall(w->clock, 365LL * 24 * 3600 * 1000);
+    world_order(w, "a", "a");
+    world_settle(w);
+    world_crash(w);
+    clock_jump_wall(w->clock, -365LL * 24 * 3600 * 1000);
+    world_open_work(w); /* set right while the host was down */
+    world_settle(w);
+    world_pass(w, 2000);
+    CHECK_INT(runs, 2);
+    world_close(w);
+}
+
 static enum slice_end fail_hard(struct job *job, struct failure *failure)
 {
     (void)job;
@@ -479,6 +542,9 @@ int main(void)
     tap_case("parked jobs wait for the connection and go by deadline",
              parked_jobs_wait_for_the_connection_and_go_by_deadline);
     tap_case("parked time does not count for giving up", parked_time_does_not_count_for_giving_up);
+    tap_case("time nobody tried does not count for giving up",
+             time_nobody_tried_does_not_count_for_giving_up);
+    tap_case("a wait survives a clock set back", a_wait_survives_a_clock_set_back);
     tap_case("a script error holds until the scripts change",
              a_script_error_holds_until_the_scripts_change);
     tap_case("a person dismisses a job", a_person_dismisses_a_job);

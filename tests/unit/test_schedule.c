@@ -123,6 +123,28 @@ static void a_clock_set_back_does_not_stop_an_interval(void)
     world_close(w);
 }
 
+/* Seen before: with a clock a year ahead at boot, a nightly run was due in a year. */
+static void a_clock_set_back_does_not_stop_a_cron(void)
+{
+    struct world *w = world_open(world_done); /* 2027-01-15 08:00:00 UTC */
+    struct schedule_spec spec = {.flow = "stock", .name = "full", .cron = "0 3 * * *"};
+    clock_jump_wall(w->clock, 365LL * 24 * 3600 * 1000);
+    CHECK_INT(replace(w, &spec, 1), 0);
+    world_settle(w);
+    clock_jump_wall(w->clock, -365LL * 24 * 3600 * 1000);
+    world_pass(w, 61000);
+    CHECK_INT(info_of(w).next_ms, WORLD_START_MS + 19LL * 3600 * 1000);
+    clock_jump_wall(w->clock, 365LL * 24 * 3600 * 1000);
+    world_pass(w, 61000);
+    CHECK_INT(info_of(w).ticks, 1);
+    world_crash(w);
+    clock_jump_wall(w->clock, -365LL * 24 * 3600 * 1000);
+    world_open_work(w);
+    world_settle(w);
+    CHECK_INT(info_of(w).next_ms, WORLD_START_MS + 19LL * 3600 * 1000);
+    world_close(w);
+}
+
 static void a_paused_flow_skips_its_ticks(void)
 {
     struct world *w = world_open(world_done);
@@ -177,6 +199,7 @@ int main(void)
     tap_case("a cron ticks in its zone", a_cron_ticks_in_its_zone);
     tap_case("a clock set back does not stop an interval",
              a_clock_set_back_does_not_stop_an_interval);
+    tap_case("a clock set back does not stop a cron", a_clock_set_back_does_not_stop_a_cron);
     tap_case("a paused flow skips its ticks", a_paused_flow_skips_its_ticks);
     tap_case("a person runs one now", a_person_runs_one_now);
     tap_case("bad schedules are refused with their name",
