@@ -591,7 +591,7 @@ void api_job_push(lua_State *L, struct job_run *run)
     if (!is_made) {
         make_type(L);
     }
-    struct job_run **box = lua_newuserdatauv(L, sizeof(*box), 2);
+    struct job_run **box = lua_newuserdatauv(L, sizeof(struct job_run *), 2);
     *box = NULL;
     luaL_setmetatable(L, JOB_MT);
     lua_newtable(L);

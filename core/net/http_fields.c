@@ -106,7 +106,8 @@ bool http_date_parse(const char *text, int64_t *wall_ms_out)
         hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) {
         return false;
     }
-    int64_t seconds = days_of_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    int64_t seconds = days_of_civil(year, month, day) * 86400 + (int64_t)hour * 3600 +
+                      (int64_t)minute * 60 + second;
     *wall_ms_out = seconds * 1000;
     return true;
 }

@@ -21,10 +21,11 @@ struct script_scope *lx_store_scope(lua_State *L)
 struct job_run *lx_job_now(lua_State *L)
 {
     struct script_scope *scope = lx_scope(L);
-    if (scope == NULL || scope->run == NULL || !scope->may_write) {
+    struct job_run *run = scope == NULL || !scope->may_write ? NULL : scope->run;
+    if (run == NULL) {
         luaL_error(L, "call this from the flow's own coroutine");
     }
-    return scope->run;
+    return run;
 }
 
 struct job_run *lx_job(lua_State *L)

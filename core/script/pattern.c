@@ -136,7 +136,7 @@ static bool is_in_set(int c, const char *set, const char *close)
 
 static bool is_match_one(struct pattern *p, const char *s, const char *item, const char *end)
 {
-    if (s >= subject_end(p) || !spend(p, 1)) {
+    if (s == NULL || s >= subject_end(p) || !spend(p, 1)) {
         return false;
     }
     int c = (unsigned char)*s;

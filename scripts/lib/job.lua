@@ -250,7 +250,8 @@ return function(methods, host)
         local outcome, result, fingerprint = spec.lookup(spec.key)
         local now = host.effect_find(job, spec)
         if now.state ~= "unknown" or now.attempts ~= entry.attempts then
-            return AGAIN -- another job went on with it meanwhile: what was seen says nothing about it
+            -- Another job went on with it meanwhile: what was seen says nothing about it.
+            return AGAIN
         elseif outcome == "found" then
             return take_found(job, spec, entry, result, fingerprint)
         elseif outcome == "absent" then

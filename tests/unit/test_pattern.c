@@ -58,67 +58,68 @@ static void describe_stock(lua_State *L, const char *subject, const char *text, 
     }
 }
 
+static const char *const SUBJECTS[] = {
+    "",         "hello world",         "  trim me  ", "a1b22c333",
+    "((x)(y))", "THE (quick) fox",     "key = value", "a.b-c]d^e",
+    "aaa",      "2026-05-04T10:02:58", "x]y",         "%d"};
+static const char *const PATTERNS[] = {"l+",
+                                       "^%s*(.-)%s*$",
+                                       "(%a+)(%d+)",
+                                       "()ll()",
+                                       "%b()",
+                                       "%f[%a]%a+",
+                                       "(%w+) = (%w+)",
+                                       "[^%s]+",
+                                       "[%]%-]",
+                                       "[]]",
+                                       "[^]]",
+                                       "[a-c]+",
+                                       "a-b",
+                                       "a*",
+                                       "a?b",
+                                       "$",
+                                       "^",
+                                       "a$",
+                                       "%d%d%d%d%-%d%d",
+                                       "(a)(a)%2",
+                                       ".-x",
+                                       "[%a_][%w_]*",
+                                       "%",
+                                       "[a",
+                                       "(",
+                                       ")",
+                                       "%1",
+                                       "(()",
+                                       "[a-]",
+                                       "[-a]",
+                                       "%f",
+                                       "%bx",
+                                       "",
+                                       "^a",
+                                       "a^",
+                                       "[%",
+                                       "((a)(b))",
+                                       "%%d",
+                                       "[%d-]+",
+                                       ".",
+                                       "%u%l*",
+                                       "%S+$"};
+
 static void agrees_with_stock(void)
 {
-    static const char *const subjects[] = {
-        "",         "hello world",         "  trim me  ", "a1b22c333",
-        "((x)(y))", "THE (quick) fox",     "key = value", "a.b-c]d^e",
-        "aaa",      "2026-05-04T10:02:58", "x]y",         "%d"};
-    static const char *const texts[] = {"l+",
-                                        "^%s*(.-)%s*$",
-                                        "(%a+)(%d+)",
-                                        "()ll()",
-                                        "%b()",
-                                        "%f[%a]%a+",
-                                        "(%w+) = (%w+)",
-                                        "[^%s]+",
-                                        "[%]%-]",
-                                        "[]]",
-                                        "[^]]",
-                                        "[a-c]+",
-                                        "a-b",
-                                        "a*",
-                                        "a?b",
-                                        "$",
-                                        "^",
-                                        "a$",
-                                        "%d%d%d%d%-%d%d",
-                                        "(a)(a)%2",
-                                        ".-x",
-                                        "[%a_][%w_]*",
-                                        "%",
-                                        "[a",
-                                        "(",
-                                        ")",
-                                        "%1",
-                                        "(()",
-                                        "[a-]",
-                                        "[-a]",
-                                        "%f",
-                                        "%bx",
-                                        "",
-                                        "^a",
-                                        "a^",
-                                        "[%",
-                                        "((a)(b))",
-                                        "%%d",
-                                        "[%d-]+",
-                                        ".",
-                                        "%u%l*",
-                                        "%S+$"};
     lua_State *L = luaL_newstate();
     luaL_requiref(L, "string", luaopen_string, 1);
-    for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
-        for (size_t j = 0; j < sizeof(texts) / sizeof(texts[0]); j++) {
+    for (size_t i = 0; i < sizeof(SUBJECTS) / sizeof(SUBJECTS[0]); i++) {
+        for (size_t j = 0; j < sizeof(PATTERNS) / sizeof(PATTERNS[0]); j++) {
             char ours[512];
             char stock[512];
-            if (pattern_is_plain(bytes_str(texts[j]))) {
+            if (pattern_is_plain(bytes_str(PATTERNS[j]))) {
                 continue; /* the stock library does not see the faults of what it takes as plain */
             }
-            describe(subjects[i], texts[j], ours);
-            describe_stock(L, subjects[i], texts[j], stock);
+            describe(SUBJECTS[i], PATTERNS[j], ours);
+            describe_stock(L, SUBJECTS[i], PATTERNS[j], stock);
             if (strcmp(ours, stock) != 0) {
-                printf("# \"%s\" with \"%s\"\n", subjects[i], texts[j]);
+                printf("# \"%s\" with \"%s\"\n", SUBJECTS[i], PATTERNS[j]);
                 CHECK_STR(ours, stock);
             }
         }
