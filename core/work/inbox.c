@@ -258,7 +258,7 @@ static int reach(struct work *work, struct job_info *head, const struct mail *ma
         return job_make_ready(work, head, true);
     case JOB_AWAITING: {
         if (!job_wait_has_event(head->wait_events, mail->name)) {
-            return 0;
+            return job_make_ready(work, head, false); /* it looks, and may wait on */
         }
         int rc = inbox_mail_consume(work, head->key, mail->seq, head->id);
         rc = rc != 0 ? rc : job_wait_finish(work, head, mail->seq);

@@ -106,7 +106,7 @@ static int end_await(struct job *job, const struct job_request *request)
     if (rc == 0) {
         rc = inbox_mail_unread(work, job->info.key, request->events, &seq);
         if (rc == ERROR_NOT_FOUND) {
-            return 0;
+            return settle(job, false);
         }
     }
     rc = rc != 0 ? rc : inbox_mail_consume(work, job->info.key, seq, job->info.id);

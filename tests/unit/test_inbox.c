@@ -184,6 +184,58 @@ static void an_event_during_a_run_reaches_the_wait_after_it(void)
     world_close(w);
 }
 
+static enum slice_end cancelled_or_status(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    struct event_record event;
+    static const char *const names[] = {"status", NULL};
+    bool is_first = ++runs == 1;
+    if (job_overtaken(job, "cancellation", &event) == 0) {
+        event_record_free(&event);
+        world_trace("cancelled");
+        return SLICE_DONE;
+    }
+    if (is_first && strcmp(job->info.key, "asking") == 0) {
+        return SLICE_SUSPENDED;
+    }
+    CHECK_INT(job_request_await(job, "push", names, 0), 0);
+    return SLICE_UNWOUND;
+}
+
+/* Seen before: a job that awaited a status heard of no cancellation until the status came, and a
+ * cancellation starts no job of its own while one is open. */
+static void an_await_for_another_event_is_reached_too(void)
+{
+    runs = 0;
+    struct world *w = world_open(cancelled_or_status);
+    uint64_t id = world_order(w, "order:1", "a");
+    world_settle(w);
+    CHECK_STATE(w, id, "awaiting");
+    world_overtake(w, "order:1", "other", EVENT_IDLE_KEEP);
+    world_settle(w);
+    CHECK_STATE(w, id, "awaiting"); /* it looked, and waits on */
+    world_overtake(w, "order:1", "cancellation", EVENT_IDLE_JOB);
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    CHECK_STR(w->trace, "cancelled;");
+    world_close(w);
+}
+
+static void an_event_during_a_run_reaches_the_await_after_it(void)
+{
+    runs = 0;
+    struct world *w = world_open(cancelled_or_status);
+    uint64_t id = world_order(w, "asking", "a");
+    world_settle(w);
+    CHECK_STATE(w, id, "running");
+    world_overtake(w, "asking", "other", EVENT_IDLE_KEEP);
+    job_wake(job_find_live(w->work, id));
+    world_settle(w);
+    CHECK_STATE(w, id, "awaiting");
+    CHECK_INT(runs, 3); /* began to wait in the second, looked again in the third */
+    world_close(w);
+}
+
 static void an_event_that_no_run_looked_at_starts_its_own_job(void)
 {
     runs = 0;
@@ -360,6 +412,10 @@ int main(void)
              an_overtaking_event_reaches_the_job_in_each_state);
     tap_case("an event during a run reaches the wait after it",
              an_event_during_a_run_reaches_the_wait_after_it);
+    tap_case("an await for another event is reached too",
+             an_await_for_another_event_is_reached_too);
+    tap_case("an event during a run reaches the await after it",
+             an_event_during_a_run_reaches_the_await_after_it);
     tap_case("an event that no run looked at starts its own job",
              an_event_that_no_run_looked_at_starts_its_own_job);
     tap_case("without an open job it stays or starts one",
