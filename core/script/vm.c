@@ -34,20 +34,21 @@ static int64_t limit_or(int64_t value, int64_t otherwise)
 static void set_limits(struct vm_limits *to, const struct vm_limits *from)
 {
     to->memory_bytes = from->memory_bytes > 0 ? from->memory_bytes : (size_t)256 << 20;
-    to->slice_us = limit_or(from->slice_us, 5 * 1000);
-    to->burst_us = limit_or(from->burst_us, 50 * 1000);
-    to->atomic_us = limit_or(from->atomic_us, 1000 * 1000);
-    to->load_us = limit_or(from->load_us, 5 * 1000 * 1000);
+    to->slice_us = limit_or(from->slice_us, 5000);
+    to->burst_us = limit_or(from->burst_us, 50000);
+    to->atomic_us = limit_or(from->atomic_us, 1000000);
+    to->load_us = limit_or(from->load_us, 5000000);
     to->job_us = limit_or(from->job_us, (int64_t)60 * 1000 * 1000);
 }
 
 /*
- * Lua answers a refused allocation by a full collection and a second try: the stress mode uses that
- * to collect at every n-th allocation, wherever it happens.
+ * Lua answers a refused object by a full collection and a second try: the stress mode uses that to
+ * collect at every n-th new object. Arrays and buffers are left alone: the auxiliary library asks for
+ * its own memory once only.
  */
-static bool is_refused_for_stress(struct vm *vm, size_t grows)
+static bool is_refused_for_stress(struct vm *vm, bool is_new_object)
 {
-    if (vm->stress_every == 0 || grows == 0) {
+    if (vm->stress_every == 0 || !is_new_object) {
         return false;
     }
     if (vm->is_retrying) {
@@ -72,7 +73,8 @@ static void *vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
     if (grows > vm->limits.memory_bytes - vm->memory_used && grows > 0) {
         return NULL;
     }
-    if (is_refused_for_stress(vm, grows)) {
+    /* Without a block, osize is the type of the object wanted, 0 for anything else. */
+    if (is_refused_for_stress(vm, ptr == NULL && osize != 0)) {
         return NULL;
     }
     void *moved = realloc(ptr, nsize);

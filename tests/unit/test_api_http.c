@@ -166,6 +166,23 @@ static void cancels_at_the_end(void)
     world_close(c->world);
 }
 
+/* A completion of a wait that is over is counted, and wakes nobody. */
+static void drops_late_completions(void)
+{
+    struct world_client *c = open_far(asking);
+    c->world->serve = serve_never;
+    uint64_t id = world_event(c, "one", "");
+    world_run(c->world, 100);
+    struct job *job = job_find_live(c->work, id);
+    CHECK(job != NULL);
+    struct job_run *run = job->script;
+    CHECK(!coroutine_wait_done(run->co, 999));
+    CHECK_INT(vm_late_completions(generation_vm(runner_generation(c->runner))), 1);
+    world_run(c->world, 100);
+    CHECK_STATE(c, id, "running");
+    world_close(c->world);
+}
+
 /* A cancelled coroutine gets its error at once, and at every later wait: its cleanup runs. */
 static void cancels_for_good(void)
 {
@@ -198,6 +215,7 @@ int main(void)
     tap_case("jobs park while a connection is down", parks_while_down);
     tap_case("a paused connection parks jobs too", respects_pauses);
     tap_case("closing cancels what is under way", cancels_at_the_end);
+    tap_case("a late completion is counted and dropped", drops_late_completions);
     tap_case("a cancelled job cannot wait any more", cancels_for_good);
     return tap_done();
 }

@@ -283,6 +283,39 @@ static void caps_memory(void)
     world_close(&w);
 }
 
+/* Memory ends at every point in turn: each ends in an error value, never in an abort. */
+static void survives_failing_memory(void)
+{
+    static const char text[] =
+        "local t = {}\n"
+        "for i = 1, 20 do t['k' .. i] = {i, tostring(i):rep(i)} end\n"
+        "local n = 0\n"
+        "for k, v in pairs(t) do n = n + #v[2] + #k:gsub('k', '%0%0') end\n"
+        "local ok, err = pcall(error, {text = 'x'})\n"
+        "return setmetatable({}, {__tostring = function() return 'n' .. n end})\n";
+    int failed = 0;
+    int fine = 0;
+    for (size_t bytes = 512; fine < 3; bytes += 61) {
+        struct clock *clock = clock_new_virtual(0);
+        struct vm_options options = {
+            .clock = clock, .random_seed = 1, .limits = {.memory_bytes = bytes}};
+        struct error err;
+        struct vm *vm = vm_new(&options, &err);
+        if (vm != NULL) {
+            struct chunk chunk = {text, ""};
+            struct vm_failure failure = {0};
+            int rc = vm_call(vm, run_chunk, &chunk, 0, &failure);
+            CHECK(rc == 0 || failure.err.message[0] != '\0');
+            fine += rc == 0 ? 1 : 0;
+            vm_failure_clear(&failure);
+        }
+        failed += fine == 0 ? 1 : 0;
+        vm_free(vm);
+        clock_free(clock);
+    }
+    CHECK(failed > 100);
+}
+
 static void requires_from_roots(void)
 {
     struct world w;
@@ -387,6 +420,7 @@ int main(void)
     tap_case("randomness comes from the seed", is_seeded);
     tap_case("endless scripts end, whatever they hide in", ends_endless_scripts);
     tap_case("memory is capped and the state survives", caps_memory);
+    tap_case("memory may end at any point", survives_failing_memory);
     tap_case("require finds modules in two roots and nowhere else", requires_from_roots);
     tap_case("failures carry message, kind and traceback", tells_failures);
     tap_case("the watchdog notices a script that does not come back", watches);
