@@ -49,6 +49,15 @@ int counter_add(struct work *work, const char *name, int64_t delta)
     return work_put(work, &key, &value);
 }
 
+int counter_add_flow(struct work *work, const char *name, const char *flow, int64_t delta)
+{
+    char *of_flow = xasprintf("%s.%s", name, flow);
+    int rc = counter_add(work, name, delta);
+    rc = rc != 0 ? rc : counter_add(work, of_flow, delta);
+    free(of_flow);
+    return rc;
+}
+
 struct walk {
     counter_fn fn;
     void *arg;

@@ -1,10 +1,21 @@
-/* Durable figures of a client, by name ("jobs.done", "events.accepted.orders"). */
+/*
+ * Durable figures of a client, by name. The engine keeps these, for the client and (with the name
+ * of the flow behind: "jobs.done.orders") for each flow:
+ *
+ * events.accepted  events taken in, repeats not counted
+ * jobs.done        jobs that ended, dismissed ones and those before live_from too
+ * jobs.held        holds: a job held twice counts twice
+ * jobs.dead        jobs that gave up or crashed too often
+ */
 #ifndef NEAP_CORE_WORK_COUNTER_H
 #define NEAP_CORE_WORK_COUNTER_H
 
 #include "core/work/work.h"
 
 int counter_add(struct work *work, const char *name, int64_t delta) NEAP_MUST_USE;
+/* The figure of the client and of the flow. */
+int counter_add_flow(struct work *work, const char *name, const char *flow,
+                     int64_t delta) NEAP_MUST_USE;
 int64_t counter_get(struct work *work, const char *name); /* 0 when absent or unreadable */
 typedef int (*counter_fn)(void *arg, const char *name, int64_t value);
 int counter_each(struct work *work, const char *prefix, counter_fn fn, void *arg);

@@ -500,7 +500,7 @@ static int accept_new(struct work *work, const struct event_new *asked, struct e
     rc = rc != 0 ? rc : place(work, event, asked);
     rc = rc != 0 ? rc : event_store(work, event);
     rc = rc != 0 ? rc : note_accepted(work, event);
-    return rc != 0 ? rc : counter_add(work, "events.accepted", 1);
+    return rc != 0 ? rc : counter_add_flow(work, "events.accepted", event->flow, 1);
 }
 
 static void make_event(struct work *work, const struct event_new *asked, struct event_record *event)

@@ -448,7 +448,7 @@ int job_create(struct work *work, const struct event_record *event, bool is_done
         rc = work_put_mark(work, &key);
     }
     if (rc == 0 && is_done) {
-        rc = counter_add(work, "jobs.done", 1);
+        rc = counter_add_flow(work, "jobs.done", event->flow, 1);
     } else if (rc == 0 && info.is_head) {
         work_pend(work, PENDING_READY, info.id);
     }
@@ -481,7 +481,7 @@ int job_finish(struct work *work, struct job_info *info, const char *note)
     rc = rc != 0 ? rc : delete_memos(work, info->id);
     rc = rc != 0 ? rc : exception_forget(work, info->id, NULL);
     rc = rc != 0 ? rc : inbox_remove(work, info->key, info->id);
-    rc = rc != 0 ? rc : counter_add(work, "jobs.done", 1);
+    rc = rc != 0 ? rc : counter_add_flow(work, "jobs.done", info->flow, 1);
     if (rc == 0) {
         struct timeline_entry entry = {
             .job_id = info->id, .kind = "done", .text = note == NULL ? "done" : note};

@@ -150,7 +150,7 @@ struct job_counts {
     uint64_t blocked;                   /* of ready: not the head of their inbox */
     int64_t oldest_ready_ms;            /* created_ms of the oldest not done; 0 = none */
 };
-/* Counts by walking the index of the open jobs; done is a durable counter. */
+/* Counts the keys of the open jobs' index, no records; done is a durable counter. */
 int job_count(struct work *work, struct job_counts *out) NEAP_MUST_USE;
 
 /* A person acts on one job. who and reason go to the audit chain and the timeline. ERROR_NOT_FOUND;

@@ -78,46 +78,60 @@ int job_each_of_key(struct work *work, const char *key, job_each_fn fn, void *ar
     return work_range(work, &prefix, false, visit, &walk);
 }
 
+/* Of the jobs on some shelves; from the keys of the index alone. */
+struct shelf_count {
+    uint64_t count;
+    uint64_t oldest_id; /* 0 = none */
+};
+
 static int count_one(void *arg, struct bytes key, struct bytes value)
 {
-    (void)key;
     (void)value;
-    (*(uint64_t *)arg)++;
-    return 0;
-}
-
-static int note_oldest(void *arg, const struct job_info *info)
-{
-    int64_t *oldest = arg;
-    if (*oldest == 0 || info->created_ms < *oldest) {
-        *oldest = info->created_ms;
+    struct shelf_count *shelves = arg;
+    uint64_t id = key_last_u64(key);
+    shelves->count++;
+    if (shelves->oldest_id == 0 || id < shelves->oldest_id) {
+        shelves->oldest_id = id;
     }
     return 0;
 }
 
-static int count_shelf(struct work *work, enum job_state state, bool is_head, uint64_t *count)
+static int count_shelf(struct work *work, enum job_state state, bool is_head,
+                       struct shelf_count *shelves, uint64_t *count)
 {
     struct key prefix;
+    uint64_t before = shelves->count;
     job_shelf_prefix(&prefix, state, is_head);
-    return work_range(work, &prefix, false, count_one, count);
+    int rc = work_range(work, &prefix, false, count_one, shelves);
+    *count = shelves->count - before;
+    return rc;
+}
+
+/* Numbers of jobs grow, so the lowest open one was made first. */
+static int64_t created_of(struct work *work, uint64_t id)
+{
+    struct job_info info;
+    if (id == 0 || job_load(work, id, &info) != 0) {
+        return 0;
+    }
+    int64_t created_ms = info.created_ms;
+    job_info_free(&info);
+    return created_ms;
 }
 
 int job_count(struct work *work, struct job_counts *out)
 {
     static const enum job_state open[] = {JOB_READY, JOB_WAITING, JOB_AWAITING, JOB_HELD, JOB_DEAD};
+    struct shelf_count shelves = {0};
     memset(out, 0, sizeof *out);
-    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
-        int rc = count_shelf(work, open[i], true, &out->by_state[open[i]]);
-        if (rc == 0 && open[i] == JOB_READY) {
-            rc = count_shelf(work, open[i], false, &out->blocked);
-        }
-        if (rc == 0) {
-            rc = job_each(work, open[i], note_oldest, &out->oldest_ready_ms);
-        }
-        if (rc < 0) {
-            return rc;
-        }
+    int rc = count_shelf(work, JOB_READY, false, &shelves, &out->blocked);
+    for (size_t i = 0; i < sizeof open / sizeof open[0] && rc >= 0; i++) {
+        rc = count_shelf(work, open[i], true, &shelves, &out->by_state[open[i]]);
     }
+    if (rc < 0) {
+        return rc;
+    }
+    out->oldest_ready_ms = created_of(work, shelves.oldest_id);
     out->by_state[JOB_READY] += out->blocked;
     out->by_state[JOB_READY] -=
         work->live_count < out->by_state[JOB_READY] ? work->live_count : out->by_state[JOB_READY];

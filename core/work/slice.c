@@ -50,7 +50,7 @@ static int hold_on(struct job *job, const struct held_cause *causes, size_t coun
     }
     job_set_text(&job->info.reason, causes[0].message);
     rc = add_line(job, "held", causes[0].message, NULL);
-    rc = rc != 0 ? rc : counter_add(job->work, "jobs.held", 1);
+    rc = rc != 0 ? rc : counter_add_flow(job->work, "jobs.held", job->info.flow, 1);
     rc = rc != 0 ? rc : job_move(job->work, &job->info, JOB_HELD, 0);
     return rc != 0 ? rc : settle(job, true);
 }
@@ -200,7 +200,7 @@ static int give_up(struct job *job, const struct failure *failure)
     int rc = exception_wait(work, job->info.id, &cause);
     job_set_text(&job->info.reason, message);
     rc = rc != 0 ? rc : add_line(job, "dead", message, NULL);
-    rc = rc != 0 ? rc : counter_add(work, "jobs.dead", 1);
+    rc = rc != 0 ? rc : counter_add_flow(work, "jobs.dead", job->info.flow, 1);
     free(message);
     return rc != 0 ? rc : job_move(work, &job->info, JOB_DEAD, 0);
 }

@@ -368,7 +368,7 @@ static int count_crash(struct work *work)
             job_set_text(&info.reason, "crash");
             rc = job_move(work, &info, JOB_DEAD, 0);
             rc = rc != 0 ? rc : exception_wait(work, id, &cause);
-            rc = rc != 0 ? rc : counter_add(work, "jobs.dead", 1);
+            rc = rc != 0 ? rc : counter_add_flow(work, "jobs.dead", info.flow, 1);
         } else {
             rc = job_store(work, &info);
         }

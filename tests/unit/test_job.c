@@ -523,6 +523,41 @@ static void a_broken_record_is_put_aside_and_blocks_nobody(void)
     world_close(w);
 }
 
+static enum slice_end by_key(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    if (strcmp(job->info.key, "held") == 0) {
+        return world_hold(job, "unknown_stock_code", "X", RECHECK_PROOF);
+    }
+    return SLICE_DONE;
+}
+
+static void figures_are_kept_for_each_flow(void)
+{
+    struct world *w = world_open(by_key);
+    struct event_new stock = {.source = "s", .id = "1", .name = "n", .flow = "stock"};
+    world_accept(w, &stock);
+    world_order(w, "held", "a");
+    clock_advance(w->clock, 5000);
+    world_order(w, "held", "b");
+    world_order(w, "other", "c");
+    world_settle(w);
+    world_restart(w);
+    CHECK_INT(counter_get(w->work, "events.accepted"), 4);
+    CHECK_INT(counter_get(w->work, "events.accepted.orders"), 3);
+    CHECK_INT(counter_get(w->work, "events.accepted.stock"), 1);
+    CHECK_INT(counter_get(w->work, "jobs.done"), 2);
+    CHECK_INT(counter_get(w->work, "jobs.done.stock"), 1);
+    CHECK_INT(counter_get(w->work, "jobs.held.orders"), 1);
+    struct job_counts counts;
+    CHECK_INT(job_count(w->work, &counts), 0);
+    CHECK_INT(counts.by_state[JOB_HELD], 1);
+    CHECK_INT(counts.by_state[JOB_READY], 1);
+    CHECK_INT(counts.blocked, 1);
+    CHECK_INT(counts.oldest_ready_ms, WORLD_START_MS); /* of the held one */
+    world_close(w);
+}
+
 int main(void)
 {
     tap_case("a job runs to its end", a_job_runs_to_its_end);
@@ -558,5 +593,6 @@ int main(void)
              an_event_before_live_from_is_recorded_and_does_nothing);
     tap_case("a broken record is put aside and blocks nobody",
              a_broken_record_is_put_aside_and_blocks_nobody);
+    tap_case("figures are kept for each flow", figures_are_kept_for_each_flow);
     return tap_done();
 }
