@@ -243,7 +243,7 @@ static int unit_begin(struct work *work)
     if (work->running != NULL) {
         return work->depth == 1 ? 0 : ERROR_INVALID;
     }
-    return work_nested_begin(work);
+    return work_reserved_begin(work);
 }
 
 static int unit_end(struct work *work, int rc)

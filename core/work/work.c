@@ -196,21 +196,32 @@ int work_check_writable(struct work *work)
     return work->options.is_read_only ? ERROR_INVALID : 0;
 }
 
-int work_nested_begin(struct work *work)
+static int nested_begin(struct work *work)
 {
-    int rc = work_check_writable(work);
-    if (rc != 0) {
-        return rc;
-    }
     if (work->depth == WORK_NESTED_MAX) {
         return ERROR_LIMIT;
     }
-    rc = store_nested_begin(work->options.store);
+    int rc = store_nested_begin(work->options.store);
     if (rc != 0) {
         return work_note_rc(work, rc);
     }
     work->marks[work->depth++] = work->pending_count;
     return 0;
+}
+
+int work_nested_begin(struct work *work)
+{
+    int rc = work_check_writable(work);
+    return rc != 0 ? rc : nested_begin(work);
+}
+
+int work_reserved_begin(struct work *work)
+{
+    bool is_full = work->is_full;
+    work->is_full = false;
+    int rc = work_check_writable(work);
+    work->is_full = is_full;
+    return rc != 0 ? rc : nested_begin(work);
 }
 
 /* An aborted unit may have written the reserve of a sequence: write it again next time. */

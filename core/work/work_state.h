@@ -144,6 +144,9 @@ int work_next(struct work *work, enum work_sequence which, uint64_t *number_out)
 /* Moves a broken record out of the way. */
 void work_quarantine(struct work *work, const struct key *key);
 
+/* As work_nested_begin, also when only the reserve of the disk is left: for what came back from
+ * outside and would be lost. */
+int work_reserved_begin(struct work *work) NEAP_MUST_USE;
 /* Ends a nested unit: commit on 0, else abort; returns rc or the failure of the commit. */
 int work_unit_end(struct work *work, int rc) NEAP_MUST_USE;
 void work_pend(struct work *work, enum pending_kind kind, uint64_t id);

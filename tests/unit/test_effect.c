@@ -1,4 +1,5 @@
 /* Effects and steps: once for ever, whatever dies in between. */
+#include "core/work/work_state.h"
 #include "tests/support/work_world.h"
 
 static int runs;
@@ -212,6 +213,24 @@ static void an_unknown_outcome_settles_from_the_end_of_the_sending(void)
     world_close(w);
 }
 
+/* Seen before: an answer that came while the disk was below its reserve was thrown away, and the
+ * outcome of the effect became unknown. */
+static void an_answer_is_kept_in_the_reserve_of_a_full_disk(void)
+{
+    uint64_t id;
+    struct world *w = open_posting(&id);
+    world_settle(w);
+    w->work->is_full = true; /* as work_tend_space does */
+    CHECK_INT(effect_answered(w->work, effect_id, bytes_str("SO1")), 0);
+    CHECK_INT(world_turn(w), 0);
+    expect_state(w, "answered");
+    world_restart(w);
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    CHECK_STR(w->trace, "intent;confirmed;");
+    world_close(w);
+}
+
 static enum slice_end intend_then_raise(struct job *job, struct failure *failure)
 {
     CHECK_INT(script_table_put(job->work, bytes_str("t"), bytes_str("before"), bytes_str("1")), 0);
@@ -343,6 +362,8 @@ int main(void)
              an_effect_belongs_to_the_job_that_sent_it_last);
     tap_case("an unknown outcome settles from the end of the sending",
              an_unknown_outcome_settles_from_the_end_of_the_sending);
+    tap_case("an answer is kept in the reserve of a full disk",
+             an_answer_is_kept_in_the_reserve_of_a_full_disk);
     tap_case("an intent survives the raise after it", an_intent_survives_the_raise_after_it);
     tap_case("new code that never reaches an open effect is held",
              new_code_that_never_reaches_an_open_effect_is_held);
