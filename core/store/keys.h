@@ -52,6 +52,7 @@
     X(KEY_PAUSE, 'Z', "u8 kind, text name")                                                        \
     X(KEY_COUNTER, 'C', "raw name")                                                                \
     X(KEY_SCRIPT, 'K', "text table, raw key")                                                      \
+    X(KEY_ERASURE, 'D', "text key")                                                                \
     X(KEY_QUARANTINE, 'Q', "u64 sequence")
 enum key_table {
 #define KEY_TABLE_ENUM(symbol, byte, layout) symbol = (byte),

@@ -233,6 +233,7 @@ int dossier_put_trail(struct work *work, const char *key, struct bytes json)
     key_text(&place, key);
     work_value(&value, TRAIL_VERSION);
     record_bytes(&value, json);
+    record_i64(&value, work_now_ms(work)); /* for retention */
     return work_put(work, &place, &value);
 }
 

@@ -221,6 +221,15 @@ int effect_load(struct work *work, uint64_t id, struct effect *effect_out)
     return rc;
 }
 
+int effect_peek(struct work *work, uint64_t id, struct effect *effect_out)
+{
+    int rc = load_head(work, id, effect_out);
+    if (rc != 0) {
+        effect_free(effect_out);
+    }
+    return rc;
+}
+
 static int store_blob(struct work *work, enum key_table table, uint64_t id, struct bytes blob)
 {
     struct key key;
@@ -494,10 +503,11 @@ int effect_confirm(struct work *work, uint64_t id, struct bytes result_json)
 
 int effect_refuse(struct work *work, uint64_t id, const char *kind, const char *message)
 {
-    struct outcome outcome = {.to = EFFECT_REFUSED,
-                              .from = {[EFFECT_ANSWERED] = true, [EFFECT_UNKNOWN] = true},
-                              .kind = kind,
-                              .message = message};
+    struct outcome outcome = {
+        .to = EFFECT_REFUSED,
+        .from = {[EFFECT_UNSENT] = true, [EFFECT_ANSWERED] = true, [EFFECT_UNKNOWN] = true},
+        .kind = kind,
+        .message = message};
     return apply(work, id, &outcome);
 }
 
@@ -598,4 +608,36 @@ int effect_recover(struct work *work)
 int effect_abandon(struct work *work, const char *job_key)
 {
     return intents_unknown(work, job_key, "the job began again before an answer came");
+}
+
+/* ---- Forgetting --------------------------------------------------------------------------------
+ */
+
+static int forget(struct work *work, struct effect *effect)
+{
+    if (is_open(effect->state)) {
+        return ERROR_INVALID;
+    }
+    int rc = delete_blob(work, KEY_EFFECT_REQUEST, effect->id);
+    rc = rc != 0 ? rc : delete_blob(work, KEY_EFFECT_ANSWER, effect->id);
+    if (rc != 0 || effect->error_message[0] == '\0') {
+        return rc;
+    }
+    job_set_text(&effect->error_message, "");
+    return store_effect(work, effect);
+}
+
+int effect_forget(struct work *work, uint64_t id)
+{
+    struct effect effect;
+    int rc = work_nested_begin(work);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = effect_peek(work, id, &effect);
+    if (rc == 0) {
+        rc = forget(work, &effect);
+        effect_free(&effect);
+    }
+    return work_unit_end(work, rc);
 }

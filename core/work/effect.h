@@ -82,6 +82,8 @@ void effect_free(struct effect *effect); /* frees the members and clears */
 int effect_find(struct work *work, const struct effect_spec *spec,
                 struct effect *effect_out) NEAP_MUST_USE;
 int effect_load(struct work *work, uint64_t id, struct effect *effect_out) NEAP_MUST_USE;
+/* Without request, answer and result. */
+int effect_peek(struct work *work, uint64_t id, struct effect *effect_out) NEAP_MUST_USE;
 
 /*
  * From none or refused: writes the intent with the exact bytes and checkpoints; send them from
@@ -107,7 +109,7 @@ int effect_unknown(struct work *work, uint64_t id, const struct error *err) NEAP
 /* From answered or unknown: it happened; result is JSON. Checkpoints in a slice. */
 int effect_confirm(struct work *work, uint64_t id, struct bytes result_json) NEAP_MUST_USE;
 /* From answered, or from unknown when a look-up found nothing: it did not happen, the other side
- * said no. */
+ * said no. From unsent: it never left, and now it never will. */
 int effect_refuse(struct work *work, uint64_t id, const char *kind,
                   const char *message) NEAP_MUST_USE;
 /* From unknown: looked up, and it is not there: unsent. */
@@ -122,5 +124,9 @@ uint64_t effect_unfinished(struct work *work, const char *job_key, uint64_t job_
  * request, answer and result are not loaded. */
 typedef int (*effect_each_fn)(void *arg, const struct effect *effect);
 int effect_each_open(struct work *work, const char *job_key, effect_each_fn fn, void *arg);
+
+/* The bytes of request and answer and the words of its error go, for retention and erasure;
+ * identity, state, fingerprint and result stay for ever. ERROR_INVALID: it is still open. */
+int effect_forget(struct work *work, uint64_t id) NEAP_MUST_USE;
 
 #endif

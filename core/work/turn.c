@@ -124,6 +124,8 @@ static void commit(struct work *work)
         work_drop_turn(work);
     } else if (!work->is_committing) {
         work_tend_space(work);
+        erasure_tend(work);
+        retention_tend(work);
     }
 }
 

@@ -416,7 +416,9 @@ int work_open(struct work **work_out, const struct work_options *options, struct
         work->due_timer = loop_timer_new(options->loop, work_on_due, work);
         work->space_timer = loop_timer_new(options->loop, work_on_space, work);
         work->parked_timer = loop_timer_new(options->loop, parking_on_timer, work);
-        int rc = recover(work);
+        int rc = erasure_open(work, err);
+        retention_open(work);
+        rc = rc != 0 ? rc : recover(work);
         if (rc == 0) {
             rc = work_generation_changed(work, options->generation);
         }
@@ -454,6 +456,8 @@ void work_close(struct work *work)
     loop_timer_free(work->due_timer);
     loop_timer_free(work->space_timer);
     loop_timer_free(work->parked_timer);
+    retention_close(work);
+    erasure_close(work);
     free(work->client);
     free(work->area);
     free(work);

@@ -104,11 +104,13 @@ struct work {
     struct loop_timer *due_timer;
     struct loop_timer *space_timer;
     struct loop_timer *parked_timer;
-    bool is_parked_due;         /* look after the parked jobs in this turn */
-    int64_t space_due_ms;       /* monotonic: next look at the disk */
-    int64_t wall_seen_ms;       /* the wall clock when we last looked; 0 = never */
-    bool is_due;                /* the timer fired */
-    bool is_due_stale;          /* something was put on or off the due shelves */
+    bool is_parked_due;   /* look after the parked jobs in this turn */
+    int64_t space_due_ms; /* monotonic: next look at the disk */
+    int64_t wall_seen_ms; /* the wall clock when we last looked; 0 = never */
+    bool is_due;          /* the timer fired */
+    bool is_due_stale;    /* something was put on or off the due shelves */
+    struct retention *retention;
+    struct erasures *erasures;
     uint64_t quarantine_logged; /* one bit per table byte & 63 */
     uint64_t client_hash;
 };
@@ -299,5 +301,16 @@ int schedule_run_due(struct work *work) NEAP_MUST_USE;
 int schedule_mind_clock(struct work *work) NEAP_MUST_USE;
 /* The next tick; INT64_MAX when there is none. */
 int64_t schedule_next(struct work *work);
+
+/* Retention (retention.c) and erasure (erasure.c): made at open, looked after between turns. */
+void retention_open(struct work *work);
+void retention_close(struct work *work);
+void retention_tend(struct work *work);
+/* Ends with a compaction what an earlier process erased, before anything else is read. */
+int erasure_open(struct work *work, struct error *err) NEAP_MUST_USE;
+void erasure_close(struct work *work);
+void erasure_tend(struct work *work);
+/* Restored from before an erasure: what was still open then may be done by now. */
+void erasure_catch_up(struct work *work);
 
 #endif
