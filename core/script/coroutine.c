@@ -150,6 +150,7 @@ enum coroutine_outcome coroutine_resume(struct coroutine *co, struct vm_failure 
     vm->budget.slice_us = vm->limits.slice_us;
     vm->budget.burst_us = vm->limits.burst_us;
     vm->budget.started_us = vm_now_us(vm);
+    vm->budget.stuck_since_us = -1;
     vm->budget.what = "a script that cannot be interrupted here";
     vm->job_left_us = co->left_us;
     vm->was_preempted = false;

@@ -43,8 +43,8 @@ static void set_limits(struct vm_limits *to, const struct vm_limits *from)
 
 /*
  * Lua answers a refused object by a full collection and a second try: the stress mode uses that to
- * collect at every n-th new object. Arrays and buffers are left alone: the auxiliary library asks for
- * its own memory once only.
+ * collect at every n-th new object. Arrays and buffers are left alone: the auxiliary library asks
+ * for its own memory once only.
  */
 static bool is_refused_for_stress(struct vm *vm, bool is_new_object)
 {
@@ -133,7 +133,7 @@ static void raise_spent(struct vm *vm, lua_State *L, lua_Debug *ar, const char *
 static void vm_on_count(lua_State *L, lua_Debug *ar)
 {
     struct vm *vm = vm_of(L);
-    const struct vm_budget *b = &vm->budget;
+    struct vm_budget *b = &vm->budget;
     if (vm->is_raising) {
         raise_spent(vm, L, ar, b->what, b->burst_us);
     }
@@ -143,13 +143,18 @@ static void vm_on_count(lua_State *L, lua_Debug *ar)
         raise_spent(vm, L, ar, "one run of a job", vm->limits.job_us);
     }
     if (b->may_preempt && lua_isyieldable(L)) {
+        b->stuck_since_us = -1;
         if (used_us >= b->slice_us) {
             vm->was_preempted = true;
             lua_yield(L, 0); /* in a hook: returns here, the thread stops after the hook */
         }
         return;
     }
-    if (used_us >= b->burst_us) {
+    /* In a job only the stretch that cannot be preempted counts, not what the slice did before. */
+    if (b->may_preempt && b->stuck_since_us < 0) {
+        b->stuck_since_us = used_us;
+    }
+    if (used_us - (b->may_preempt ? b->stuck_since_us : 0) >= b->burst_us) {
         raise_spent(vm, L, ar, b->what, b->burst_us);
     }
 }
@@ -270,29 +275,51 @@ int vm_call(struct vm *vm, lua_CFunction fn, void *arg, int64_t budget_us,
     return failure->err.code;
 }
 
-int vm_pcall_atomic(lua_State *L, int arguments)
+/* lua_pcall under a budget of its own, which does not count against the burst around it. */
+static int pcall_within(lua_State *L, int arguments, int results, int64_t budget_us,
+                        const char *what)
 {
     struct vm *vm = vm_of(L);
     struct vm_budget outer = vm->budget;
     int64_t started_us = vm_now_us(vm);
-    bool is_inner = strcmp(outer.what, "store.atomic") == 0;
-    if (!is_inner) {
-        vm->budget.may_preempt = false;
-        vm->budget.burst_us = vm->limits.atomic_us;
-        vm->budget.started_us = started_us;
-        vm->budget.what = "store.atomic";
-        if (vm->job_left_us != INT64_MAX) {
-            vm->job_left_us -= started_us - outer.started_us;
-        }
+    int64_t before_us = started_us - outer.started_us;
+    vm->budget.may_preempt = false;
+    vm->budget.burst_us = budget_us;
+    vm->budget.started_us = started_us;
+    vm->budget.what = what;
+    if (vm->job_left_us != INT64_MAX) {
+        vm->job_left_us -= before_us;
     }
-    int status = lua_pcall(L, arguments, LUA_MULTRET, 0);
-    if (!is_inner) {
-        if (vm->job_left_us != INT64_MAX) {
-            vm->job_left_us += started_us - outer.started_us;
-        }
-        vm->budget = outer;
+    int status = lua_pcall(L, arguments, results, 0);
+    if (vm->job_left_us != INT64_MAX) {
+        vm->job_left_us += before_us;
+    }
+    vm->budget = outer;
+    vm->budget.stuck_since_us = -1;
+    if (!outer.may_preempt) {
+        vm->budget.started_us += vm_now_us(vm) - started_us;
     }
     return status;
+}
+
+int vm_pcall_atomic(lua_State *L, int arguments)
+{
+    static const char what[] = "store.atomic";
+    const struct vm *vm = vm_of(L);
+    if (vm->budget.what == what) {
+        return lua_pcall(L, arguments, LUA_MULTRET, 0); /* an inner unit has no budget of its own */
+    }
+    return pcall_within(L, arguments, LUA_MULTRET, vm->limits.atomic_us, what);
+}
+
+int vm_pcall_load(lua_State *L, int arguments, int results)
+{
+    static const char what[] = "a module while it loads";
+    const struct vm *vm = vm_of(L);
+    if (!vm->budget.may_preempt) {
+        return lua_pcall(L, arguments, results, 0); /* part of a load already */
+    }
+    return pcall_within(L, arguments, results, vm->limits.load_us, what);
 }
 
 void vm_reset_thread(lua_State *co)

@@ -24,7 +24,8 @@ struct watchdog;
 struct vm_limits {
     size_t memory_bytes; /* 256 MiB */
     int64_t slice_us;    /* 5 ms: then the next job's turn */
-    int64_t burst_us;    /* 50 ms: longest stretch that cannot be preempted inside a job */
+    int64_t burst_us;    /* 500 ms: longest stretch inside a job that cannot be preempted, such as a
+                          * sort with a comparator (50,000 codes take 100 ms) */
     int64_t atomic_us;   /* 1 s: store.atomic, a route's handler */
     int64_t load_us;     /* 5 s: manifest, modules and self-tests of a generation */
     int64_t job_us;      /* 60 s: one run of a job over all its slices */

@@ -8,9 +8,10 @@
 struct vm_budget {
     bool may_preempt;
     int64_t slice_us; /* used when may_preempt */
-    int64_t burst_us;
+    int64_t burst_us; /* longest stretch that cannot be preempted */
     int64_t started_us;
-    const char *what; /* for the message: "a script without waiting", "store.atomic" */
+    int64_t stuck_since_us; /* hooks found it unable to yield since then; -1 = it was able to */
+    const char *what;       /* for the message: "a script without waiting", "store.atomic" */
 };
 
 struct vm_file {
@@ -58,6 +59,9 @@ void vm_hook_start(struct vm *vm, lua_State *L); /* the normal count hook on thi
 void vm_read_raised(lua_State *L, int idx, struct vm_failure *failure);
 /* One line "file:line in name, ..."; owned. Never raises. */
 char *vm_traceback(lua_State *L);
+
+/* lua_pcall of a module's chunk: in a job it has the budget of loading, not of a burst. */
+int vm_pcall_load(lua_State *L, int arguments, int results);
 
 /* A thread is gone: resets what needs resetting, runs its <close> variables. Not a budget victim.
  */

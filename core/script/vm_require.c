@@ -192,7 +192,7 @@ static void require_as(lua_State *L, const char *name, const char *cache_name, b
         lua_setfield(L, loaded, cache_name);
         lua_pushstring(L, name);
         /* Protected only to take the mark off again. */
-        int status = lua_pcall(L, 1, 1, 0);
+        int status = vm_pcall_load(L, 1, 1);
         lua_pushnil(L);
         lua_setfield(L, loaded, cache_name);
         if (status != LUA_OK) {

@@ -299,6 +299,33 @@ static void preempts(void)
     world_close(w);
 }
 
+/* Only a stretch that cannot be preempted counts as a burst; a module that loads late has its own
+ * time. */
+static void allows_long_work(void)
+{
+    struct world *w = world_open();
+    w->limits.burst_us = 30000;
+    struct world_client *c =
+        world_add(w, "acme",
+                  "return {name = 'main', run = function(job)\n"
+                  "    local list, n = {}, 0\n"
+                  "    for i = 1, 3e6 do n = n + i end\n"
+                  "    for i = 1, 5000 do list[i] = (i * 7919) % 5003 end\n"
+                  "    for _ = 1, 3 do\n"
+                  "        table.sort(list, function(a, b) return a > b end)\n"
+                  "        for i = 1, 1e5 do n = n + i end\n"
+                  "    end\n"
+                  "    require('neap.store').put('out', 'heavy', require('heavy').n)\n"
+                  "end}\n");
+    world_write(c, "heavy.lua", "local n = 0 for i = 1, 5e6 do n = n + 1 end return {n = n}\n");
+    uint64_t id = world_event(c, "one", "");
+    world_run(w, 100);
+    CHECK_STATE(c, id, "done");
+    CHECK_STR(world_exceptions(c), "");
+    CHECK_STR(world_value(c, "heavy"), "5000000");
+    world_close(w);
+}
+
 static void survives_memory_eaters(void)
 {
     struct world *w = world_open();
@@ -349,6 +376,7 @@ int main(void)
     tap_case("store.atomic keeps all or nothing", keeps_atomic_units);
     tap_case("endless jobs end, and others go on meanwhile", ends_endless_jobs);
     tap_case("a long slice is preempted", preempts);
+    tap_case("long work that is not stuck is allowed", allows_long_work);
     tap_case("a job out of memory fails alone", survives_memory_eaters);
     tap_case("a job's randomness is its own", goes_the_same_way_again);
     return tap_done();
