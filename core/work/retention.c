@@ -97,7 +97,16 @@ static bool has_open_job_named(struct work *work, const char *name)
 static enum verdict judge_job(struct piece *piece, struct bytes key, struct bytes value)
 {
     (void)value;
-    return key_u64_at(key, 2) < (uint64_t)piece->before_ms ? VERDICT_GO : VERDICT_STAGE_OVER;
+    struct job_info info;
+    if (key_u64_at(key, 2) >= (uint64_t)piece->before_ms) {
+        return VERDICT_STAGE_OVER;
+    }
+    if (job_load(piece->work, key_last_u64(key), &info) != 0) {
+        return VERDICT_GO; /* an index entry without its job */
+    }
+    bool is_kept = has_open_job_named(piece->work, info.key);
+    job_info_free(&info);
+    return is_kept ? VERDICT_KEEP : VERDICT_GO;
 }
 
 static enum verdict judge_payload(struct piece *piece, struct bytes key, struct bytes value)
