@@ -14,6 +14,7 @@
 #include "core/api/api_modules.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
+#include "core/work/erasure.h"
 #include "core/work/inbox.h"
 #include "core/work/job.h"
 
@@ -290,6 +291,15 @@ static int open_store(struct host_client *client, struct error *err)
     return rc;
 }
 
+/* Beside the store's folder, so that restoring the folder does not bring back what was erased. */
+static int attach_erasures(struct host_client *client, struct error *err)
+{
+    char *path = xasprintf("%s/%s.erasures", client->host->data_folder, client->name);
+    int rc = erasure_attach(client->work, path, err);
+    free(path);
+    return rc;
+}
+
 static int open_work(struct host_client *client, struct error *err)
 {
     struct host *host = client->host;
@@ -311,6 +321,7 @@ static int open_work(struct host_client *client, struct error *err)
     };
     runner_fill_options(client->runner, &options);
     int rc = work_open(&client->work, &options, err);
+    rc = rc != 0 ? rc : attach_erasures(client, err);
     rc = rc != 0 ? rc : runner_attach(client->runner, client->work, err);
     if (rc == 0) {
         turn_add(host->turn, client->work);

@@ -12,7 +12,7 @@ static const struct {
     int (*run)(struct admin_context *c);
 } ADMIN_VERBS[] = {
     {"order", admin_order}, {"exceptions", admin_exceptions}, {"status", admin_status},
-    {"pause", admin_pause}, {"resume", admin_pause},
+    {"pause", admin_pause}, {"resume", admin_pause},          {"erase", admin_erase},
 };
 
 int admin_run(const struct ops_view *view, const struct admin_request *request, struct buf *out)

@@ -56,8 +56,7 @@ static int is_any(void *arg, const struct job_info *info)
     return 1;
 }
 
-/* Owned; NULL when nothing answers to ref, or more than one key does (found_out). */
-static char *find_key(struct work *work, const char *ref, uint64_t *found_out)
+char *admin_find_key(struct work *work, const char *ref, uint64_t *found_out)
 {
     char *key = inbox_resolve(work, ref);
     if (key != NULL && (strcmp(key, ref) != 0 || job_each_of_key(work, key, is_any, NULL) != 0)) {
@@ -288,7 +287,7 @@ int admin_order(struct admin_context *c)
             continue;
         }
         uint64_t found = 0;
-        char *key = find_key(c->client->work, ref, &found);
+        char *key = admin_find_key(c->client->work, ref, &found);
         most = found > most ? found : most;
         if (key != NULL) {
             if (c->request->wants_json) {

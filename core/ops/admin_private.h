@@ -21,6 +21,10 @@ int admin_order(struct admin_context *c);
 int admin_exceptions(struct admin_context *c);
 int admin_status(struct admin_context *c);
 int admin_pause(struct admin_context *c);
+int admin_erase(struct admin_context *c);
+
+/* Owned; NULL when nothing answers to ref, or more than one key does (found_out). */
+char *admin_find_key(struct work *work, const char *ref, uint64_t *found_out);
 
 /* Appends a message (as {"error": ...} when JSON is wanted) and returns code. */
 int admin_fail(struct admin_context *c, int code, const char *fmt, ...) NEAP_PRINTF(3, 4);

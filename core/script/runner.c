@@ -277,6 +277,7 @@ static int replace_schedules(struct runner *r, struct error *err)
 int runner_attach(struct runner *r, struct work *work, struct error *err)
 {
     r->work = work;
+    retention_set_policy(work, &generation_manifest(r->current)->retention);
     return replace_schedules(r, err);
 }
 
@@ -302,6 +303,7 @@ int runner_swap(struct runner *r, struct generation *next, struct error *err)
     const struct manifest *m = generation_manifest(next);
     struct work_lookup lookup = lookup_of(r);
     work_set_policy(r->work, &lookup, &m->retry, m->live_from_ms);
+    retention_set_policy(r->work, &m->retention);
     int rc = replace_schedules(r, err);
     if (rc == 0) {
         rc = work_generation_changed(r->work, generation_hash(next));

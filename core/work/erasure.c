@@ -496,6 +496,9 @@ int erasure_apply(struct work *work, const struct erasure_request *request,
 {
     memset(report_out, 0, sizeof(*report_out));
     error_clear(err);
+    if (strlen(request->who) + strlen(request->reason) > ERASURE_WORDS_MAX) {
+        return error_set(err, ERROR_LIMIT, "the reason is longer than %d bytes", ERASURE_WORDS_MAX);
+    }
     int rc = work_nested_begin(work);
     if (rc != 0) {
         return error_set(err, rc, "nothing can be erased now: %s", error_code_name(rc));

@@ -20,9 +20,11 @@
 
 #include "core/work/work.h"
 
-#define ERASURE_SETTLE_MS  10000                 /* one compaction for many erasures in a row */
-#define ERASURE_LIVE_BYTES (UINT64_C(256) << 20) /* a larger store is compacted at the next start  \
-                                                  */
+#define ERASURE_SETTLE_MS 10000 /* one compaction for many erasures in a row */
+#define ERASURE_LIVE_BYTES                                                                         \
+    (UINT64_C(256) << 20)        /* a larger store is compacted at the next start                  \
+                                  */
+#define ERASURE_WORDS_MAX   4000 /* who and why, together */
 #define ERASURE_JOURNAL_MAX (UINT64_C(256) << 20)
 
 struct erasure_request { /* borrowed */
