@@ -379,6 +379,32 @@ local function sweep(s)
         live_from_ms = LIVE_FROM_MS})
 end
 
+-- Whoever tells of an order first writes into its record; none of that may look like a read-back.
+local function first_told(t)
+    local tellers = {
+        webhook = function(s)
+            s.world:call(flow, "webhook", {body = json.encode({key = "k1", type = "order-confirmed",
+                payload = {id = 204417, shopCountry = {id = 1412, shopKey = "fo"},
+                    confirmedAt = "2026-05-04T10:02:58+00:00"}})}, s.settings)
+        end,
+        sweep = function(s)
+            s.scayle.list = function()
+                return page({listed(204417)})
+            end
+            is_done(t, sweep(s))
+        end,
+        delegation = delegate,
+    }
+    for name, tell in pairs(tellers) do
+        t.case("an order first told of by " .. name .. " is read back before it counts", function()
+            local s = scene(t, {price_gross_decimals = 1})
+            tell(s)
+            is_done(t, play(s))
+            t.equal(s.world.exceptions["posted_total_differs SC204417"] ~= nil, true)
+        end)
+    end
+end
+
 local function sweeping(t)
     t.case("the sweep tells of confirmed orders of ours that nobody told of", function()
         local s = scene(t)
@@ -456,6 +482,7 @@ return function(t)
     several_causes(t)
     trouble(t)
     refusals(t)
+    first_told(t)
     sweeping(t)
     stuck(t)
     replacing(t)

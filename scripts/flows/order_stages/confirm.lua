@@ -70,7 +70,7 @@ end
 ---@param work table
 ---@return string|nil ended
 return function(work)
-    if work.record.confirmed_ms then
+    if work.record.read_back_ms then
         return nil
     end
     local found = read_back(work, "read back")
@@ -79,6 +79,6 @@ return function(work)
         found = read_back(work, "read back again")
     end
     check(work, found)
-    support.remember(work, {confirmed_ms = time.now_ms()})
+    support.remember(work, {read_back_ms = time.now_ms()})
     return nil
 end
