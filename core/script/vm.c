@@ -37,7 +37,7 @@ static void set_limits(struct vm_limits *to, const struct vm_limits *from)
     to->slice_us = limit_or(from->slice_us, 5000);
     to->burst_us = limit_or(from->burst_us, 50000);
     to->atomic_us = limit_or(from->atomic_us, 1000000);
-    to->load_us = limit_or(from->load_us, 5000000);
+    to->load_us = limit_or(from->load_us, 2000000);
     to->job_us = limit_or(from->job_us, (int64_t)60 * 1000 * 1000);
 }
 

@@ -27,7 +27,7 @@ struct vm_limits {
     int64_t burst_us;    /* 500 ms: longest stretch inside a job that cannot be preempted, such as a
                           * sort with a comparator (50,000 codes take 100 ms) */
     int64_t atomic_us;   /* 1 s: store.atomic, a route's handler */
-    int64_t load_us;     /* 5 s: manifest, modules and self-tests of a generation */
+    int64_t load_us;     /* 2 s: manifest, modules and self-tests of a generation */
     int64_t job_us;      /* 60 s: one run of a job over all its slices */
 };
 

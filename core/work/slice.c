@@ -348,6 +348,7 @@ static int end_slice(struct job *job, enum slice_end end, const struct failure *
         }
     } else if (end == SLICE_PREEMPTED) {
         work->stats.preempted++;
+        work->has_spent_turn = true;
         job_wake(job);
     }
     return 0;

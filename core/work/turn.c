@@ -179,20 +179,30 @@ static bool has_work(const struct turn *turn)
     return false;
 }
 
-/* One slice of each work, then again, until the caps are reached or nothing is ready. */
+/*
+ * One slice of each work, then again, until a cap is reached or nothing is ready. A work whose job
+ * used up its slice is done for this turn, and no pass begins after TURN_LUA_MS: whoever computes
+ * at length must not keep requests of others from being read and answered.
+ */
 static size_t run_slices(struct turn *turn)
 {
     size_t total = 0;
+    int64_t end_ms = clock_mono_ms(loop_clock(turn->loop)) + TURN_LUA_MS;
+    for (size_t i = 0; i < turn->count; i++) {
+        turn->works[i]->has_spent_turn = false;
+    }
     for (unsigned pass = 0; pass < TURN_SLICES_PER_WORK; pass++) {
         size_t ran = 0;
         for (size_t i = 0; i < turn->count && total < TURN_SLICES; i++) {
             struct work *work = turn->works[(turn->first + i) % turn->count];
-            if (!work->must_drop && work->fatal == 0 && slice_run(work) == 1) {
+            bool may_run = !work->must_drop && work->fatal == 0 && !work->has_spent_turn;
+            if (may_run && slice_run(work) == 1) {
                 ran++;
                 total++;
             }
         }
-        if (ran == 0 || total >= TURN_SLICES) {
+        bool is_late = clock_mono_ms(loop_clock(turn->loop)) >= end_ms;
+        if (ran == 0 || total >= TURN_SLICES || is_late) {
             break;
         }
     }

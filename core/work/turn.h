@@ -11,6 +11,7 @@
 struct turn;
 
 #define TURN_SLICES_PER_WORK 64  /* group commit: this many jobs share one commit at most */
+#define TURN_LUA_MS          20  /* Lua of one turn, before the next look at the sockets */
 #define TURN_SLICES          256 /* a turn is at most this many slices, then everyone commits */
 
 struct turn *turn_new(struct loop *loop); /* loop is borrowed */

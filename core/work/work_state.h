@@ -96,8 +96,9 @@ struct work {
     bool is_committing;
     bool must_drop; /* this turn cannot be kept */
     bool is_full;
-    bool is_draining; /* nothing new starts */
-    int fatal;        /* ERROR_IO once seen */
+    bool is_draining;    /* nothing new starts */
+    bool has_spent_turn; /* a job used up its slice: the next one comes after the next poll */
+    int fatal;           /* ERROR_IO once seen */
     struct error fatal_error;
 
     struct sequence sequences[WORK_SEQUENCE_COUNT];
