@@ -42,7 +42,7 @@ class Campaign:
         self.host = neap.Host(["examples/demo"], variables={
             "SCAYLE_URL": self.sandbox.url("/scayle/api/admin/v1"),
             "KHAOS_URL": self.sandbox.url("/khaos"),
-            "SWEEP_MS": "3000", "MIRROR_MS": "1000", "RETRY_MAX_MS": "500", "BREAKER_COOL_MS": "200",
+            "SWEEP_EVERY_MS": "3000", "MIRROR_EVERY_MS": "1000", "RETRY_MS": "100", "KHAOS_SETTLE_MS": "100",
         })
         self.sandbox.variables = {
             "SANDBOX_MERCHANT_URL": self.host.url("/demo"),
