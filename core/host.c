@@ -60,6 +60,13 @@ static void watch_signals(struct host *host)
 /* ---- Questions of people ------------------------------------------------------------------------
  */
 
+static bool has_flow(void *arg, const char *name)
+{
+    struct host_client *client = arg;
+    const struct manifest *m = generation_manifest(runner_generation(client->runner));
+    return manifest_find_flow(m, name) != NULL;
+}
+
 struct ops_view host_view(struct host *host)
 {
     struct ops_client *clients = xcalloc(host->client_count, sizeof(*clients));
@@ -72,7 +79,9 @@ struct ops_view host_view(struct host *host)
             .loaded_ms = client->loaded_ms,
             .load_error = client->load_error,
             .answers = client->answers,
-            .answers_size = HOST_STATUS_MAX,
+            .answers_size = HTTP_STATUS_MAX,
+            .has_flow = has_flow,
+            .arg = client,
             .connections = client->connections,
             .connection_count = client->connection_count,
         };
@@ -80,6 +89,8 @@ struct ops_view host_view(struct host *host)
     return (struct ops_view){
         .clients = clients,
         .count = host->client_count,
+        .refused = http_server_refusals(host->server),
+        .refused_size = HTTP_STATUS_MAX,
         .is_live = true,
         .is_draining = host->is_draining,
         .started_ms = host->started_ms,

@@ -178,8 +178,8 @@ static void set_connections(struct host_client *client, const struct manifest *o
     free_idle_retired(client);
 }
 
-/* Jobs that an earlier process, or an earlier declaration of a connection, left parked wait for a breaker that
- * nobody will ever see close: let the connections prove themselves. */
+/* Jobs that an earlier process, or an earlier declaration of a connection, left parked wait for a
+ * breaker that nobody will ever see close: let the connections prove themselves. */
 static void suspect_connections(struct host_client *client)
 {
     for (size_t i = 0; i < client->connection_count; i++) {

@@ -35,7 +35,7 @@ struct host_pending {
 
 static void count_answer(struct host_client *client, int status)
 {
-    if (client != NULL && status >= 0 && status < HOST_STATUS_MAX) {
+    if (client != NULL && status >= 0 && status < HTTP_STATUS_MAX) {
         client->answers[status]++;
     }
 }
@@ -280,6 +280,7 @@ void host_on_request(void *arg, struct http_exchange *x)
     size_t size = strcspn(path + 1, "/");
     struct host_client *client = path[0] == '/' ? host_find_client(host, path + 1, size) : NULL;
     if (client == NULL) {
+        http_server_count_refusal(host->server, 404);
         answer_problem(NULL, x, 404, "no client has this name", NULL, NULL);
         return;
     }

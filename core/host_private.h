@@ -15,8 +15,6 @@
 #include "core/work/turn.h"
 #include "neap/host.h"
 
-#define HOST_STATUS_MAX 600
-
 struct event;
 
 /* An outside request whose answer a job may give (answer_within_ms) until the timer runs out. */
@@ -36,7 +34,7 @@ struct host_client {
     size_t retired_count;
     char *load_error; /* why the newest scripts do not serve; NULL when they do */
     int64_t loaded_ms;
-    uint64_t answers[HOST_STATUS_MAX]; /* sent, by status */
+    uint64_t answers[HTTP_STATUS_MAX]; /* sent, by status */
     struct host_pending *pending;
 };
 

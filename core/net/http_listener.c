@@ -222,6 +222,7 @@ static void conn_refuse(struct conn *c, int status, const char *reason)
     struct http_headers headers = {0};
     char date[HTTP_DATE_SIZE];
     char size[24];
+    http_server_count_refusal(c->all->server, status);
     http_date_format(clock_wall_ms(loop_clock(c->all->loop)), date);
     snprintf(size, sizeof(size), "%zu", strlen(reason) + 1);
     int rc = http_headers_add(&headers, "Content-Type", "text/plain; charset=utf-8");

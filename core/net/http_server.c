@@ -56,6 +56,7 @@ struct http_server {
     bool is_dispatch_due;
     bool has_stopped;
     struct http_listeners *listeners; /* NULL until the first listen */
+    uint64_t refused[HTTP_STATUS_MAX];
 };
 
 /* ---- exchanges ---- */
@@ -310,6 +311,18 @@ const struct http_server_options *http_server_limits(const struct http_server *s
 struct loop *http_server_loop(const struct http_server *server)
 {
     return server->loop;
+}
+
+void http_server_count_refusal(struct http_server *server, int status)
+{
+    if (status >= 0 && status < HTTP_STATUS_MAX) {
+        server->refused[status]++;
+    }
+}
+
+const uint64_t *http_server_refusals(const struct http_server *server)
+{
+    return server->refused;
 }
 
 bool http_server_is_accepting(const struct http_server *server)

@@ -40,6 +40,11 @@ unsigned
 http_server_port(const struct http_server *server); /* of the first TCP listener; 0 = none */
 /* Open exchanges go on; their connections close with the answer. Loopback requests are refused. */
 void http_server_stop_accepting(struct http_server *server);
+#define HTTP_STATUS_MAX 600
+/* Requests answered without the handler (400, 408, 413, 431, ...), by status below HTTP_STATUS_MAX;
+ * the handler's owner may add its own by http_server_count_refusal. */
+const uint64_t *http_server_refusals(const struct http_server *server);
+void http_server_count_refusal(struct http_server *server, int status);
 size_t http_server_open_exchanges(const struct http_server *server);
 
 /* Views, valid until the exchange is answered. */

@@ -16,6 +16,8 @@ struct ops_client {
     const char *load_error;  /* why the newest scripts do not serve; NULL or "" when they do */
     const uint64_t *answers; /* HTTP answers given, by status; NULL for a stopped host */
     size_t answers_size;
+    bool (*has_flow)(void *arg, const char *name); /* NULL for a stopped host */
+    void *arg;
     struct connection *const *connections;
     size_t connection_count;
 };
@@ -24,6 +26,9 @@ struct ops_client {
 struct ops_view {
     const struct ops_client *clients;
     size_t count;
+    const uint64_t
+        *refused; /* requests that reached no client, by status; NULL for a stopped host */
+    size_t refused_size;
     bool is_live; /* a running host: acts are possible */
     bool is_draining;
     int64_t started_ms; /* wall clock */

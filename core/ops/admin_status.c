@@ -111,6 +111,19 @@ int admin_status(struct admin_context *c)
     return open_all == 0 ? ADMIN_OK : ADMIN_WRONG;
 }
 
+static bool is_known(const struct ops_client *client, bool is_flow, const char *name)
+{
+    if (is_flow) {
+        return client->has_flow != NULL && client->has_flow(client->arg, name);
+    }
+    for (size_t i = 0; i < client->connection_count; i++) {
+        if (strcmp(connection_options(client->connections[i])->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int admin_pause(struct admin_context *c)
 {
     const char *verb = admin_word(c, 0);
@@ -132,6 +145,9 @@ int admin_pause(struct admin_context *c)
         return admin_fail(c, ADMIN_USAGE, "say which client: --client NAME");
     }
     c->client = &c->view->clients[at];
+    if (is_pause && !is_known(c->client, is_flow, name)) {
+        return admin_fail(c, ADMIN_NOT_FOUND, "%s has no %s %s", c->client->name, kind, name);
+    }
     enum pause_kind what = is_flow ? PAUSE_FLOW : PAUSE_CONNECTION;
     struct pause pause = {what, name, c->request->who,
                           c->request->reason == NULL ? "" : c->request->reason, c->view->now_ms};

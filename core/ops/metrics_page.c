@@ -230,6 +230,17 @@ static void answer_metrics(const struct ops_view *view, struct buf *out)
     }
 }
 
+static void refusal_metrics(const struct ops_view *view, struct buf *out)
+{
+    static const char NAME[] = "neap_http_refused_total";
+    head(out, NAME, "counter", "Requests that reached no client, by status.");
+    for (size_t status = 0; view->refused != NULL && status < view->refused_size; status++) {
+        if (view->refused[status] > 0) {
+            buf_addf(out, "%s{status=\"%zu\"} %" PRIu64 "\n", NAME, status, view->refused[status]);
+        }
+    }
+}
+
 void metrics_page(const struct ops_view *view, struct buf *out)
 {
     head(out, "neap_start_time_seconds", "gauge", "When the host started, UTC.");
@@ -238,5 +249,6 @@ void metrics_page(const struct ops_view *view, struct buf *out)
     job_metrics(view, out);
     store_metrics(view, out);
     answer_metrics(view, out);
+    refusal_metrics(view, out);
     connection_metrics(view, out);
 }

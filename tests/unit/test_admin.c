@@ -70,9 +70,16 @@ struct question {
     bool is_stopped;
 };
 
+static bool is_orders(void *arg, const char *name)
+{
+    (void)arg;
+    return strcmp(name, "orders") == 0;
+}
+
 static const char *ask(struct world *w, struct question q)
 {
-    struct ops_client client = {.name = "acme", .work = w->work, .generation = 1};
+    struct ops_client client = {
+        .name = "acme", .work = w->work, .generation = 1, .has_flow = is_orders};
     struct ops_view view = {.clients = &client,
                             .count = 1,
                             .is_live = !q.is_stopped,
@@ -331,6 +338,9 @@ static void a_pause_is_durable_until_resumed(void)
     }
     ASK(w, .words = {"pause", "connection", "khaos"}, .client = "other");
     CHECK_INT(the_answer.code, 2);
+    ASK(w, .words = {"pause", "flow", "ordres"}, .reason = "typo");
+    CHECK_INT(the_answer.code, 3);
+    check_said("acme has no flow ordres\n");
     world_close(w);
 }
 
