@@ -45,7 +45,8 @@ check:
 
 ## make asan       unit and Lua tests under address and undefined-behaviour sanitizers
 asan:
-	@$(MAKE) --no-print-directory -s -j2 MODE=asan ERR=1 unit
+	@$(MAKE) --no-print-directory -s -j2 MODE=asan ERR=1 all unit
+	@$(BUILD)/asan/neap test --lua tests/lua/*_test.lua
 
 ## make container  build the image with podman or buildah
 container:
