@@ -304,6 +304,19 @@ static void an_unset_clock_removes_nothing(void)
     world_close(w);
 }
 
+/* A broken alias was put aside while the table was being read: an assert ended the host. */
+static void a_broken_alias_keeps_what_it_may_lead_to(void)
+{
+    struct world *w = world_open(post_once);
+    place_order(w);
+    CHECK_INT(store_put(w->store, bytes_str("a\norder:5001"), bytes_of("\x01\xff", 2)), 0);
+    clock_advance(w->clock, 401 * DAY_MS);
+    run_pass(w);
+    CHECK_INT(payload_size(w), 2);
+    CHECK_INT(retention_counts(w->work)->effects, 0);
+    world_close(w);
+}
+
 int main(void)
 {
     tap_case("what is young stays", what_is_young_stays);
@@ -318,5 +331,6 @@ int main(void)
     tap_case("days are the client's", days_are_the_clients);
     tap_case("it runs by itself once a day", it_runs_by_itself_once_a_day);
     tap_case("an unset clock removes nothing", an_unset_clock_removes_nothing);
+    tap_case("a broken alias keeps what it may lead to", a_broken_alias_keeps_what_it_may_lead_to);
     return tap_done();
 }
