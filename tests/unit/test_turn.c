@@ -156,6 +156,29 @@ static void slices_share_a_commit(void)
     world_close(w);
 }
 
+static enum slice_end compute_for_ever(struct job *job, struct failure *failure)
+{
+    (void)job;
+    (void)failure;
+    return SLICE_PREEMPTED;
+}
+
+/* Seen on a running host: an endless loop ran 64 slices a turn, and every request waited for them.
+ */
+static void a_job_that_computes_gets_one_slice_a_turn(void)
+{
+    struct world *w = world_open(compute_for_ever);
+    world_order(w, "a", "a");
+    struct error err;
+    uint64_t before = 0;
+    for (int turn = 0; turn < 3; turn++) {
+        before = work_stats(w->work)->slices;
+        CHECK_INT(turn_run(w->turn, false, NULL, &err), 0);
+        CHECK_INT(work_stats(w->work)->slices - before, 1);
+    }
+    world_close(w);
+}
+
 static void a_world_with_nothing_left_is_idle(void)
 {
     struct world *w = world_open(world_done);
@@ -450,6 +473,8 @@ int main(void)
     tap_case("a map at its maximum refuses until there is space",
              a_map_at_its_maximum_refuses_until_there_is_space);
     tap_case("slices share a commit", slices_share_a_commit);
+    tap_case("a job that computes gets one slice a turn",
+             a_job_that_computes_gets_one_slice_a_turn);
     tap_case("a world with nothing left is idle", a_world_with_nothing_left_is_idle);
     tap_case("a read-only store answers questions and takes no writes",
              a_read_only_store_answers_questions_and_takes_no_writes);
