@@ -105,6 +105,13 @@ int cli_ask(const struct cli_args *args, const char *verb)
 {
     const char *words[CLI_VALUES_MAX + 1] = {verb};
     memcpy(words + 1, args->words, args->word_count * sizeof(args->words[0]));
+    const char *found = cli_option(args, "--outcome");
+    enum admin_outcome outcome = found == NULL                    ? ADMIN_OUTCOME_NONE
+                                 : strcmp(found, "happened") == 0 ? ADMIN_OUTCOME_HAPPENED
+                                                                  : ADMIN_OUTCOME_ABSENT;
+    if (found != NULL && strcmp(found, "happened") != 0 && strcmp(found, "absent") != 0) {
+        return cli_fail(args, CLI_USAGE, "--outcome takes happened or absent, not \"%s\"", found);
+    }
     const char *user = getenv("USER");
     struct admin_request request = {
         .count = args->word_count + 1,
@@ -114,6 +121,7 @@ int cli_ask(const struct cli_args *args, const char *verb)
                : user != NULL         ? user
                                       : "local",
         .reason = cli_option(args, "--reason"),
+        .outcome = outcome,
         .wants_json = cli_has(args, "--json"),
         .is_dry_run = cli_has(args, "--dry-run"),
     };

@@ -34,8 +34,14 @@ const struct cli_verb CLI_EXCEPTIONS = {
         "retry    runs the waiting orders again now; it stays open until they get past it\n"
         "release  closes it: the waiting orders go on, and are held again if it is still true\n"
         "dismiss  ends the waiting orders unposted: somebody deals with them by hand\n"
-        "The last three need --reason and the running host.",
-    .options = (const struct cli_option[]){CLI_ASK_OPTIONS, CLI_ACT_OPTIONS, {NULL, NULL, NULL}},
+        "The last three need --reason and the running host. release outcome_unknown needs "
+        "--outcome too:\n"
+        "what you found when you looked in the other system.",
+    .options =
+        (const struct cli_option[]){CLI_ASK_OPTIONS,
+                                    CLI_ACT_OPTIONS,
+                                    {"--outcome", "happened|absent", "of an effect in doubt"},
+                                    {NULL, NULL, NULL}},
     .run = run_exceptions,
 };
 

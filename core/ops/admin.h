@@ -35,12 +35,16 @@ struct ops_view {
     int64_t now_ms;
 };
 
+/* What a person found out about an effect whose outcome nobody knew. */
+enum admin_outcome { ADMIN_OUTCOME_NONE, ADMIN_OUTCOME_HAPPENED, ADMIN_OUTCOME_ABSENT };
+
 struct admin_request {
     size_t count;
     const char *const *words; /* "exceptions", "release", CAUSE, SUBJECT */
     const char *client;       /* NULL: all, or the only one */
     const char *who;
-    const char *reason; /* NULL when none was given */
+    const char *reason;         /* NULL when none was given */
+    enum admin_outcome outcome; /* for releasing outcome_unknown */
     bool wants_json;
     bool is_dry_run;
 };

@@ -6,8 +6,11 @@
 
 #include "core/ops/admin_private.h"
 #include "core/work/dossier.h"
+#include "core/work/effect.h"
 #include "core/work/exception.h"
 #include "core/work/job.h"
+
+#define SETTLE_MAX 64 /* effects in doubt of one exception: one, but for shared ones */
 
 /* The money and the earliest deadline of the jobs that wait on one exception. */
 struct stake {
@@ -205,6 +208,66 @@ static int show_one(struct admin_context *c, const struct exception *e)
     return ADMIN_OK;
 }
 
+/* ---- Outcomes that a person found out ---------------------------------------------------------
+ */
+
+struct settling {
+    struct admin_context *c;
+    uint64_t ids[SETTLE_MAX];
+    size_t count;
+};
+
+static int collect_doubtful(void *arg, const struct effect *effect)
+{
+    struct settling *s = arg;
+    if (effect->state == EFFECT_UNKNOWN && effect->class == EFFECT_ONCE && s->count < SETTLE_MAX) {
+        s->ids[s->count++] = effect->id;
+    }
+    return 0;
+}
+
+static int collect_of_job(void *arg, uint64_t job_id)
+{
+    struct settling *s = arg;
+    struct job_info info;
+    memset(&info, 0, sizeof(info));
+    if (job_load(s->c->client->work, job_id, &info) == 0) {
+        effect_each_open(s->c->client->work, info.key, collect_doubtful, s);
+    }
+    job_info_free(&info);
+    return 0;
+}
+
+/* Writes into the ledger what the person says: the waiting jobs go on with it. */
+static int settle(struct admin_context *c, const struct exception *e)
+{
+    struct work *work = c->client->work;
+    struct settling s = {.c = c};
+    exception_each_waiter(work, e->cause, e->subject, collect_of_job, &s);
+    int rc = 0;
+    for (size_t i = 0; i < s.count && rc == 0; i++) {
+        rc = c->request->outcome == ADMIN_OUTCOME_HAPPENED
+                 ? effect_confirm(work, s.ids[i], bytes_str("{\"settled_by\":\"person\"}"))
+                 : effect_absent(work, s.ids[i]);
+    }
+    return rc;
+}
+
+/* A release of an unknown outcome must say what was found; 0 when it may go on. */
+static int check_outcome(struct admin_context *c, const char *verb, const struct exception *e)
+{
+    bool is_needed = strcmp(verb, "release") == 0 && strcmp(e->cause, "outcome_unknown") == 0;
+    if (is_needed && c->request->outcome == ADMIN_OUTCOME_NONE) {
+        return admin_fail(c, ADMIN_USAGE,
+                          "say what you found: --outcome happened, or --outcome absent (it will be "
+                          "sent again)");
+    }
+    if (!is_needed && c->request->outcome != ADMIN_OUTCOME_NONE) {
+        return admin_fail(c, ADMIN_USAGE, "--outcome belongs to release outcome_unknown");
+    }
+    return 0;
+}
+
 static int act_on(struct admin_context *c, const char *verb, const struct exception *e)
 {
     static const struct {
@@ -224,10 +287,15 @@ static int act_on(struct admin_context *c, const char *verb, const struct except
         return admin_fail(c, ADMIN_USAGE, "%s needs --reason \"...\": it goes to the audit chain",
                           verb);
     }
+    int refusal = check_outcome(c, verb, e);
+    if (refusal != 0) {
+        return refusal;
+    }
     uint64_t waiting = e->waiting;
     if (!c->request->is_dry_run) {
         struct exception_act act = {e->cause, e->subject, c->request->who, c->request->reason};
-        int rc = ACTS[a].run(c->client->work, &act);
+        int rc = c->request->outcome == ADMIN_OUTCOME_NONE ? 0 : settle(c, e);
+        rc = rc != 0 ? rc : ACTS[a].run(c->client->work, &act);
         if (rc != 0) {
             return admin_fail(c, ADMIN_WRONG, "%s %s: %s", verb, e->cause, error_code_name(rc));
         }

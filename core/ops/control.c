@@ -98,6 +98,9 @@ static int answer_question(struct control_ticket *ticket, char *text, size_t siz
         .client = fields[1][0] == '\0' ? NULL : fields[1],
         .who = fields[0],
         .reason = fields[2][0] == '\0' ? NULL : fields[2],
+        .outcome = strchr(fields[3], 'h') != NULL   ? ADMIN_OUTCOME_HAPPENED
+                   : strchr(fields[3], 'a') != NULL ? ADMIN_OUTCOME_ABSENT
+                                                    : ADMIN_OUTCOME_NONE,
         .wants_json = strchr(fields[3], 'j') != NULL,
         .is_dry_run = strchr(fields[3], 'd') != NULL,
     };
@@ -312,7 +315,9 @@ static int exchange(int fd, const struct admin_request *request, struct buf *ans
     add_field(&question, request->who);
     add_field(&question, request->client);
     add_field(&question, request->reason);
-    char flags[3] = {request->wants_json ? 'j' : ' ', request->is_dry_run ? 'd' : ' ', '\0'};
+    static const char OUTCOMES[] = {' ', 'h', 'a'};
+    char flags[4] = {request->wants_json ? 'j' : ' ', request->is_dry_run ? 'd' : ' ',
+                     OUTCOMES[request->outcome], '\0'};
     add_field(&question, flags);
     for (size_t i = 0; i < request->count; i++) {
         add_field(&question, request->words[i]);

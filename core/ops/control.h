@@ -3,8 +3,9 @@
  * per connection, answered and closed.
  *
  * question: "NEAP1\n", then each field as a decimal length, ":" and its bytes (netstring without
- * comma): who, client, reason, flags ("j" JSON, "d" dry run), then the words. An empty line ends
- * it. answer:   the exit code as three digits and a newline, then the text.
+ * comma): who, client, reason, flags ("j" JSON, "d" dry run, "h" it happened, "a" it is absent),
+ * then the words. An empty line ends it. answer:   the exit code as three digits and a newline,
+ * then the text.
  */
 #ifndef NEAP_CORE_OPS_CONTROL_H
 #define NEAP_CORE_OPS_CONTROL_H

@@ -65,6 +65,7 @@ struct question {
     const char *words[6];
     const char *client;
     const char *reason;
+    enum admin_outcome outcome;
     bool wants_json;
     bool is_dry_run;
     bool is_stopped;
@@ -88,6 +89,7 @@ static const char *ask(struct world *w, struct question q)
                                     .client = q.client,
                                     .who = "anna",
                                     .reason = q.reason,
+                                    .outcome = q.outcome,
                                     .wants_json = q.wants_json,
                                     .is_dry_run = q.is_dry_run};
     while (request.count < 6 && q.words[request.count] != NULL) {
@@ -287,6 +289,54 @@ static void a_release_lets_orders_go_on(void)
     world_close(w);
 }
 
+/* An effect of class once whose answer never came: what the ledger says decides how the job goes
+ * on. */
+static enum slice_end send_once(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    struct effect_spec spec = {"bank", "refund", "R1", EFFECT_ONCE, NULL, NULL};
+    struct effect effect;
+    CHECK_INT(effect_find(job->work, &spec, &effect), 0);
+    enum effect_state state = effect.state;
+    effect_free(&effect);
+    if (state == EFFECT_NONE) {
+        uint64_t id = 0;
+        struct error err = {.code = ERROR_TIMEOUT, .message = "no answer"};
+        CHECK_INT(effect_intend(job, &spec, bytes_str("POST /refund"), &id), 0);
+        CHECK_INT(effect_unknown(job->work, id, &err), 0);
+    } else if (state != EFFECT_UNKNOWN) {
+        world_trace(effect_state_name(state));
+        return SLICE_DONE;
+    }
+    struct exception_cause cause = {"outcome_unknown", "refund R1 on bank", "not known", "look",
+                                    RECHECK_MANUAL};
+    CHECK_INT(job_request_hold(job, &cause, 1), 0);
+    return SLICE_UNWOUND;
+}
+
+static void a_person_says_what_became_of_an_effect(void)
+{
+    static const struct {
+        enum admin_outcome outcome;
+        const char *state;
+    } FOUND[] = {{ADMIN_OUTCOME_HAPPENED, "confirmed;"}, {ADMIN_OUTCOME_ABSENT, "unsent;"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct world *w = world_open(send_once);
+        world_order(w, "refund:1", "a");
+        world_settle(w);
+        ASK(w, .words = {"exceptions", "release", "outcome_unknown", "refund R1 on bank"},
+            .reason = "looked");
+        CHECK_INT(the_answer.code, 2);
+        check_said("say what you found");
+        ASK(w, .words = {"exceptions", "release", "outcome_unknown", "refund R1 on bank"},
+            .reason = "looked", .outcome = FOUND[i].outcome);
+        CHECK_INT(the_answer.code, 0);
+        world_settle(w);
+        CHECK_STR(w->trace, FOUND[i].state);
+        world_close(w);
+    }
+}
+
 /* ---- Status, pause
  * --------------------------------------------------------------------------------- */
 
@@ -467,6 +517,7 @@ static void health_says_what_is_wrong(void)
 int main(void)
 {
     buf_init(&the_answer.text, 1 << 20);
+    tap_case("a person says what became of an effect", a_person_says_what_became_of_an_effect);
     tap_case("an order answers to key, number, link and alias", orders_answer_to_their_names);
     tap_case("an order tells facts, links, jobs, causes, timeline and trail",
              an_order_tells_everything);
