@@ -132,7 +132,7 @@ static const struct bad_case bad_cases[] = {
      "main.lua:1: no bank account for hello"},
     {NULL, "local x = \nreturn {}", "main.lua:2: unexpected symbol near 'return'"},
     {NULL, "require('neap.store').put('a', 'b', 1) return {}", "not while scripts load"},
-    {NULL, "while true do end", "used more than 5000 ms"},
+    {NULL, "while true do end", "used more than 2000 ms"},
     {NULL, "local s = secret('TOKEN') error(tostring(s) .. type(s))", "main.lua:1: ***userdata"},
 };
 
