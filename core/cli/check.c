@@ -9,6 +9,7 @@
 #include "core/base/json_writer.h"
 #include "core/base/xalloc.h"
 #include "core/cli/aside.h"
+#include "core/script/source_syntax.h"
 
 #define CHECK_JSON_MAX (16u << 20)
 
@@ -98,6 +99,18 @@ static void write_json(struct json_writer *w, const struct finding *f)
 /* ---- The verb
  * ------------------------------------------------------------------------------------- */
 
+/* What loading ran into already is said there, once. */
+static void add_syntax_problem(void *arg, const char *text)
+{
+    struct aside_texts *errors = arg;
+    for (size_t i = 0; i < errors->count; i++) {
+        if (strstr(errors->list[i], text) != NULL) {
+            return;
+        }
+    }
+    aside_add(errors, text);
+}
+
 static int check_folder(struct aside *aside, const char *folder, struct json_writer *json)
 {
     char *manifest = xasprintf("%s/client.lua", folder);
@@ -120,6 +133,7 @@ static int check_folder(struct aside *aside, const char *folder, struct json_wri
             aside_add(&aside->errors, err.message);
         }
     }
+    source_syntax_check(folder, add_syntax_problem, &aside->errors);
     if (json != NULL) {
         write_json(json, &f);
     } else {
@@ -169,8 +183,9 @@ const struct cli_verb CLI_CHECK = {
     .name = "check",
     .summary = "is this client right? manifest, mappings and scripts, with file and line",
     .usage = "neap check [options] DIR...",
-    .details = "Loads each client as a host would, runs its self-tests, sends nothing. Says what "
-               "its settings\n"
+    .details = "Loads each client as a host would, runs its self-tests, sends nothing. Files "
+               "that\n"
+               "nothing requires yet must compile too. Says what its settings\n"
                "mean where a flow can say it: for orders, what Khaos can still cancel per payment "
                "method.\n"
                "A secret that is not set is a warning here; the host does not start without it.",

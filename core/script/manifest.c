@@ -15,9 +15,9 @@
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/script/lx.h"
+#include "core/script/manifest_value.h"
 #include "core/work/schedule.h"
 
-#define SECRET_MT        "neap.secret"
 #define PATH_MAX_BYTES   256
 #define ROUTE_BODY_BYTES (1 << 20)
 #define KEYS_MAX         1024 /* entries of one map of the manifest */
@@ -54,58 +54,6 @@ void manifest_free(struct manifest *m)
     free(m->schedules);
     free(m->timings);
     memset(m, 0, sizeof(*m));
-}
-
-/* ---- Secrets ------------------------------------------------------------------------------------
- */
-
-static int secret_tostring(lua_State *L)
-{
-    lua_pushliteral(L, "***");
-    return 1;
-}
-
-bool manifest_secret_text(lua_State *L, int idx, struct bytes *text_out)
-{
-    void *text = lua_type(L, idx) == LUA_TUSERDATA ? luaL_testudata(L, idx, SECRET_MT) : NULL;
-    if (text == NULL) {
-        return false;
-    }
-    *text_out = bytes_of(text, lua_rawlen(L, idx) - 1);
-    return true;
-}
-
-static struct bytes concat_part(lua_State *L, int idx)
-{
-    struct bytes part = {NULL, 0};
-    if (!manifest_secret_text(L, idx, &part)) {
-        part.data = luaL_checklstring(L, idx, &part.size);
-    }
-    return part;
-}
-
-/* "Bearer " .. secret("TOKEN") is a secret. */
-static int secret_concat(lua_State *L)
-{
-    struct bytes a = concat_part(L, 1);
-    struct bytes b = concat_part(L, 2);
-    char *both = lua_newuserdatauv(L, a.size + b.size + 1, 0);
-    memcpy(both, a.data, a.size);
-    memcpy(both + a.size, b.data, b.size);
-    both[a.size + b.size] = '\0';
-    luaL_setmetatable(L, SECRET_MT);
-    return 1;
-}
-
-void manifest_push_secret(lua_State *L, struct bytes text)
-{
-    static const luaL_Reg metamethods[] = {
-        {"__tostring", secret_tostring}, {"__concat", secret_concat}, {NULL, NULL}};
-    lx_new_type(L, SECRET_MT, metamethods, NULL);
-    char *copy = lua_newuserdatauv(L, text.size + 1, 0);
-    memcpy(copy, text.data, text.size);
-    copy[text.size] = '\0';
-    luaL_setmetatable(L, SECRET_MT);
 }
 
 /* ---- Fields -------------------------------------------------------------------------------------
@@ -179,8 +127,11 @@ static const char *need_text(struct reading *r, const char *key)
     return text;
 }
 
-/* A text or secret(...). NULL when absent. */
-static const char *read_secret(struct reading *r, const char *key)
+/*
+ * A text or secret(...). NULL when absent. Credentials are secret(...): manifests are read by many
+ * and kept in histories. Sandboxes have none worth hiding.
+ */
+static const char *read_secret(struct reading *r, const char *key, bool is_credential)
 {
     struct bytes text;
     lua_pushstring(r->L, key);
@@ -189,6 +140,9 @@ static const char *read_secret(struct reading *r, const char *key)
         return NULL;
     }
     if (!manifest_secret_text(r->L, -1, &text)) {
+        if (is_credential && !r->m->is_sandbox) {
+            raise_at(r, key, "secret(\"NAME\") expected: secrets are named, never written down");
+        }
         lua_pop(r->L, 1);
         return read_text(r, key, NULL);
     }
@@ -360,6 +314,26 @@ static const char *read_file_name(struct reading *r, const char *key)
     return kept;
 }
 
+/* As read_file_name, of a file that can be read. */
+static const char *read_file(struct reading *r, const char *key)
+{
+    const char *path = read_file_name(r, key);
+    struct error err = {0};
+    if (path != NULL && manifest_check_file(path, &err) != 0) {
+        raise_at(r, key, "%s", err.message);
+    }
+    return path;
+}
+
+static const char *read_pinned_key(struct reading *r)
+{
+    const char *text = read_text(r, "pinned_key", NULL);
+    if (text != NULL && !manifest_is_pinned_key(text)) {
+        raise_at(r, "pinned_key", "sha256//BASE64 expected, several joined by \";\"");
+    }
+    return text;
+}
+
 static void read_headers(struct reading *r, struct http_headers *headers)
 {
     size_t outer;
@@ -370,7 +344,8 @@ static void read_headers(struct reading *r, struct http_headers *headers)
     const char **names = push_keys(r, &count);
     lua_insert(r->L, -2); /* stack: names, map */
     for (size_t i = 0; i < count; i++) {
-        if (http_headers_add(headers, names[i], read_secret(r, names[i])) != 0) {
+        const char *value = read_secret(r, names[i], manifest_is_secret_header(names[i]));
+        if (http_headers_add(headers, names[i], value) != 0) {
             raise_at(r, names[i], "not a header that HTTP allows");
         }
     }
@@ -389,9 +364,9 @@ static void read_limits(struct reading *r, struct connection_options *c)
     c->settle_ms = read_integer(r, "settle_ms", 0, 0);
     c->policy.connect_timeout_ms = read_integer(r, "connect_timeout_ms", 5000, 1);
     c->policy.max_answer_bytes = (size_t)read_integer(r, "max_answer_bytes", 16 << 20, 1);
-    c->policy.ca_file = read_file_name(r, "ca_file");
-    c->policy.pinned_cert_file = read_file_name(r, "pinned_cert_file");
-    c->policy.pinned_key = read_text(r, "pinned_key", NULL);
+    c->policy.ca_file = read_file(r, "ca_file");
+    c->policy.pinned_cert_file = read_file(r, "pinned_cert_file");
+    c->policy.pinned_key = read_pinned_key(r);
 }
 
 static void read_basic(struct reading *r, const char **user_out, const char **password_out)
@@ -399,9 +374,9 @@ static void read_basic(struct reading *r, const char **user_out, const char **pa
     static const char *const known[] = {"user", "password", NULL};
     check_keys(r, known);
     *user_out = need_text(r, "user");
-    *password_out = read_secret(r, "password");
+    *password_out = read_secret(r, "password", true);
     if (*password_out == NULL) {
-        raise_at(r, "password", "missing: a string or secret(...) expected");
+        raise_at(r, "password", "missing: secret(\"NAME\") expected");
     }
 }
 
@@ -481,6 +456,12 @@ static bool is_plain_name(const char *name)
     return size > 0 && name[size] == '\0';
 }
 
+/* The zone counts for cron alone; a change of it must not disturb the others. */
+static const char *read_schedule_zone(struct reading *r, const char *cron)
+{
+    return read_text(r, "zone", cron == NULL ? "UTC" : r->m->zone);
+}
+
 /* How often one schedule of the flow read last runs here. */
 static void read_timing(struct reading *r, const char *name)
 {
@@ -495,7 +476,7 @@ static void read_timing(struct reading *r, const char *name)
     t->name = name;
     t->every_ms = read_integer(r, "every_ms", 0, SCHEDULE_EVERY_MIN_MS);
     t->cron = read_text(r, "cron", NULL);
-    t->zone = read_text(r, "zone", "UTC");
+    t->zone = read_schedule_zone(r, t->cron);
 }
 
 static void read_flow_entry(struct reading *r, const char *name)
@@ -535,6 +516,15 @@ static void read_live_from(struct reading *r)
         instant_from_parts(&instant.parts) - (int64_t)instant.offset_minutes * 60000;
 }
 
+static void read_zone(struct reading *r)
+{
+    r->m->zone = read_text(r, "zone", "UTC");
+    struct error err = {0};
+    if (manifest_check_zone(r->m->zone, &err) != 0) {
+        raise_at(r, "zone", "an IANA time zone expected (Europe/London): %s", err.message);
+    }
+}
+
 void manifest_read(lua_State *L, struct manifest *m)
 {
     static const char *const known[] = {"name",  "live_from",   "zone",  "sandbox",
@@ -551,7 +541,7 @@ void manifest_read(lua_State *L, struct manifest *m)
         raise_at(&r, "name", "letters, digits, \"-\" and \"_\" expected, got \"%s\"", m->name);
     }
     read_live_from(&r);
-    m->zone = read_text(&r, "zone", "UTC");
+    read_zone(&r);
     m->is_sandbox = read_boolean(&r, "sandbox");
     read_retry(&r, &m->retry, NULL);
     read_retention(&r);
@@ -641,7 +631,7 @@ static void read_schedule(struct reading *r, size_t flow)
     s->name = need_text(r, "name");
     s->every_ms = read_integer(r, "every_ms", 0, SCHEDULE_EVERY_MIN_MS);
     s->cron = read_text(r, "cron", NULL);
-    s->zone = read_text(r, "zone", "UTC");
+    s->zone = read_schedule_zone(r, s->cron);
     take_timing(m, s);
     struct schedule_spec spec = {m->flows[flow].name, s->name, s->every_ms, s->cron, s->zone};
     struct error err;

@@ -50,9 +50,8 @@ static int is_shown(const struct dirent *entry)
 }
 
 struct walk {
-    uint64_t hash;
-    bool wants_files;
-    vm_files_fn fn;
+    vm_files_fn on_folder; /* or NULL */
+    vm_files_fn on_script; /* or NULL */
     void *arg;
 };
 
@@ -60,8 +59,8 @@ static void visit(struct walk *w, const char *folder, unsigned depth)
 {
     struct dirent **names = NULL;
     int count = depth >= DEPTH_MAX ? 0 : scandir(folder, &names, is_shown, alphasort);
-    if (w->fn != NULL) {
-        w->fn(w->arg, folder);
+    if (w->on_folder != NULL) {
+        w->on_folder(w->arg, folder);
     }
     for (int i = 0; i < count; i++) {
         char path[PATH_MAX];
@@ -70,9 +69,8 @@ static void visit(struct walk *w, const char *folder, unsigned depth)
         if (size < (int)sizeof(path) && stat(path, &info) == 0) {
             if (S_ISDIR(info.st_mode)) {
                 visit(w, path, depth + 1);
-            } else if (w->wants_files && ends_in_lua(path)) {
-                add_bytes(&w->hash, path, strlen(path) + 1);
-                add_file(&w->hash, path);
+            } else if (w->on_script != NULL && ends_in_lua(path)) {
+                w->on_script(w->arg, path);
             }
         }
         free(names[i]);
@@ -80,17 +78,30 @@ static void visit(struct walk *w, const char *folder, unsigned depth)
     free(names);
 }
 
+static void add_script(void *arg, const char *path)
+{
+    uint64_t *hash = arg;
+    add_bytes(hash, path, strlen(path) + 1);
+    add_file(hash, path);
+}
+
 uint64_t vm_files_scan(const char *folder)
 {
-    struct walk w = {FNV_OFFSET, true, NULL, NULL};
+    uint64_t hash = FNV_OFFSET;
     if (folder != NULL) {
-        visit(&w, folder, 0);
+        vm_files_each_script(folder, add_script, &hash);
     }
-    return w.hash;
+    return hash;
+}
+
+void vm_files_each_script(const char *folder, vm_files_fn fn, void *arg)
+{
+    struct walk w = {NULL, fn, arg};
+    visit(&w, folder, 0);
 }
 
 void vm_files_each_folder(const char *folder, vm_files_fn fn, void *arg)
 {
-    struct walk w = {FNV_OFFSET, false, fn, arg};
+    struct walk w = {fn, NULL, arg};
     visit(&w, folder, 0);
 }

@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "core/base/xalloc.h"
+#include "core/script/vm_files.h"
 #include "core/script/vm_private.h"
 
-#define SCRIPT_MAX_BYTES (4u << 20)
-#define NAME_MAX_BYTES   200
-#define FNV_PRIME        1099511628211u
+#define NAME_MAX_BYTES 200
+#define FNV_PRIME      1099511628211u
 
 /* Registry: name -> module, the C modules not opened yet, and the mark of one that is loading. */
 static const char loaded_key;
@@ -110,7 +110,7 @@ static void load_file(lua_State *L, const char *path, const char *shown)
     char chunk_name[NAME_MAX_BYTES + 32];
     snprintf(chunk_name, sizeof(chunk_name), "@%s", shown);
     struct buf content;
-    buf_init(&content, SCRIPT_MAX_BYTES);
+    buf_init(&content, VM_SCRIPT_MAX_BYTES);
     int rc = read_file(path, &content);
     int status = LUA_OK;
     if (rc == 0) {

@@ -32,7 +32,7 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field name string ticks arrive in run as event "schedule.<name>", key "schedule:<flow>.<name>"
 ---@field every_ms integer|nil
 ---@field cron string|nil "*/5 8-18 * * 1-5"
----@field zone string|nil IANA name for cron, default "UTC"
+---@field zone string|nil IANA name for cron, default the manifest's `zone`
 
 ---@class neap.Context
 ---@field client string
@@ -63,10 +63,11 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@class neap.Manifest
 ---@field name string letters, digits, "-" and "_"; also the first path segment of its routes
 ---@field live_from string ISO 8601 instant with zone; nothing older is ever posted
----@field zone string|nil IANA name for times shown, default "UTC"
+---@field zone string|nil IANA name for times shown and for cron schedules that name none, default "UTC"
 ---@field sandbox boolean|nil may answer rudely; never set it on a real client
 ---@field connections table<string, neap.ConnectionOptions>|nil
----@field auth table<string, {user: string, password: any}>|nil for routes: HTTP Basic
+---@field auth table<string, {user: string, password: any}>|nil for routes: HTTP Basic. The password is
+---   secret("NAME"): a text is refused, but for clients with `sandbox = true`
 ---@field owners table<string, string>|nil cause -> owner; "default" for the rest
 ---@field retry neap.RetryPolicy|nil default for all flows
 ---@field retention neap.Retention|nil how long the store keeps what
@@ -81,7 +82,7 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@class neap.Timing
 ---@field every_ms integer|nil
 ---@field cron string|nil
----@field zone string|nil
+---@field zone string|nil IANA name for cron, default the manifest's `zone`
 
 ---@class neap.RetryPolicy
 ---@field initial_ms integer|nil default 1,000
@@ -99,11 +100,13 @@ error("this file describes flows and manifests to editors; a flow file returns s
 
 ---@class neap.ConnectionOptions
 ---@field base_url string
----@field headers table<string, any>|nil values may be secret(...)
----@field basic {user: string, password: any}|nil
----@field ca_file string|nil
----@field pinned_key string|nil
----@field pinned_cert_file string|nil for self-signed servers
+---@field headers table<string, any>|nil values may be secret(...), and must be where the name is Authorization,
+---   Cookie or contains token, key, secret or password (not for clients with `sandbox = true`)
+---@field basic {user: string, password: any}|nil the password is secret("NAME"), as in `auth`
+---@field ca_file string|nil who is trusted instead of the system's authorities; relative to the client's folder
+---@field pinned_key string|nil "sha256//BASE64", several joined by ";". Only adds to a trusted chain: the
+---   certificate must also be signed by an authority that is trusted (see ca_file)
+---@field pinned_cert_file string|nil the server's own certificate: the one for self-signed servers
 ---@field timeout_ms integer|nil default 30,000
 ---@field connect_timeout_ms integer|nil default 5,000
 ---@field max_concurrent integer|nil default 8

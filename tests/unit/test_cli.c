@@ -242,6 +242,39 @@ static void check_check(void)
     temp_folder_remove(the_folder);
 }
 
+static void write_file(const char *name, const char *text)
+{
+    char *path = xasprintf("%s/%s", the_folder, name);
+    FILE *file = fopen(path, "w");
+    free(path);
+    if (file == NULL) {
+        abort();
+    }
+    fputs(text, file);
+    fclose(file);
+}
+
+static void check_unloaded(void)
+{
+    temp_folder_make(the_folder, sizeof(the_folder));
+    CHECK_INT(RUN("new", "@/acme"), 0);
+    write_file("acme/flows/fine.lua", "error(\"never run\")\n");
+    CHECK_INT(RUN("check", "@/acme"), 0);
+    write_file("acme/flows/later.lua", "return {\n    name = = 1}\n");
+    write_file("acme/cases/99-cut.lua", "return {\n");
+    write_file("acme/mappings/binary.lua", "\033Lua");
+    CHECK_INT(RUN("check", "@/acme"), 1);
+    check_said(the_out, "acme: flows/later.lua:2: unexpected symbol near '='\n");
+    check_said(the_out, "acme: cases/99-cut.lua:");
+    check_said(the_out, "acme: mappings/binary.lua: attempt to load a binary chunk");
+    check_said(the_out, ": 3 errors");
+    change_file("acme/mappings/tax.lua", "return {", "return {{{");
+    CHECK_INT(RUN("check", "@/acme"), 1);
+    check_said(the_out, "mappings/tax.lua:");
+    check_said(the_out, ": 4 errors"); /* loading it and compiling it say the same */
+    temp_folder_remove(the_folder);
+}
+
 static void check_test(void)
 {
     temp_folder_make(the_folder, sizeof(the_folder));
@@ -286,6 +319,7 @@ int main(void)
     tap_case("the last value of an option counts, integers are checked", check_values);
     tap_case("a new client passes check and test as it is", check_new);
     tap_case("check finds every problem with file and line", check_check);
+    tap_case("check compiles what nothing requires yet", check_unloaded);
     tap_case("test shows what differs and runs the client's own tests", check_test);
     return tap_done();
 }

@@ -1,6 +1,8 @@
 /* Loading a client: manifest, flows, settings, secrets; what is wrong is said with its place. */
 #include "tests/support/script_world.h"
 
+#define PIN_DIGEST "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
 static const char good_flow[] = "return {name = 'main', run = function() end}\n";
 
 static void keeps_the_manifest(void)
@@ -13,12 +15,16 @@ static void keeps_the_manifest(void)
         "    connections = {\n"
         "        b = {base_url = 'https://b.test/x', timeout_ms = 5, max_concurrent = 2,\n"
         "            basic = {user = 'u', password = secret('TOKEN')}, ca_file = 'ca.pem',\n"
+        "            headers = {Accept = 'text/plain', Cookie = 'a=' .. secret('TOKEN')},\n"
+        "            pinned_key = 'sha256//" PIN_DIGEST ";sha256//" PIN_DIGEST "',\n"
         "            rate_per_s = 2.5, rate_burst = 4},\n"
         "        a = {base_url = 'http://a.test'}},\n"
         "    auth = {hook = {user = var('USER', 'x'), password = secret('TOKEN')}},\n"
         "    owners = {unknown_tax = 'finance', default = var('GIVEN')},\n"
         "    retry = {initial_ms = 5, factor = 1.5},\n"
-        "    flows = {main = {use = 'flows.full', settings = {n = 1}, retry = {max_ms = 9}}}}\n");
+        "    flows = {main = {use = 'flows.full', settings = {n = 1}, retry = {max_ms = 9},\n"
+        "        schedules = {tack = {cron = '0 6 * * *'}}}}}\n");
+    world_write(c, "ca.pem", "only read when a connection is opened");
     char *path = xasprintf("%s/flows", c->folder);
     mkdir(path, 0700);
     free(path);
@@ -31,7 +37,9 @@ static void keeps_the_manifest(void)
         "        {kind = 'route', name = 'in', method = 'POST', path = '/in/{id}', auth = 'hook',\n"
         "            handle = function() return {status = 200} end, answer_within_ms = 50},\n"
         "        {kind = 'schedule', name = 'tick', cron = '*/5 * * * *'},\n"
-        "        {kind = 'schedule', name = 'tock', every_ms = 1000}},\n"
+        "        {kind = 'schedule', name = 'tock', every_ms = 1000},\n"
+        "        {kind = 'schedule', name = 'tuck', cron = '* * * * *', zone = 'UTC'},\n"
+        "        {kind = 'schedule', name = 'tack', every_ms = 1000}},\n"
         "    helper = function() end,\n"
         "    run = function() end,\n"
         "    selftest = function(settings) assert(settings.n == 1 and settings.m == 7) end}\n");
@@ -59,7 +67,12 @@ static void keeps_the_manifest(void)
     CHECK_INT(m->route_count, 1);
     CHECK_STR(m->routes[0].path, "/in/{id}");
     CHECK_INT(m->routes[0].answer_within_ms, 50);
-    CHECK_INT(m->schedule_count, 2);
+    CHECK_INT(m->schedule_count, 4);
+    CHECK_STR(m->schedules[0].zone, "Europe/London");
+    CHECK_STR(m->schedules[1].zone, "UTC");
+    CHECK_STR(m->schedules[2].zone, "UTC");
+    CHECK_STR(m->schedules[3].zone, "Europe/London");
+    CHECK_STR(m->schedules[3].cron, "0 6 * * *");
     CHECK(generation_hash(g) != 0);
     generation_free(g);
     world_close(w);
@@ -103,6 +116,48 @@ static const struct bad_case bad_cases[] = {
      NULL, "module 'gone' not found"},
     {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z', flows = {main = 'main'}}", NULL,
      "flows.main: a table expected, got string"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "zone = 'Europe/Leeds'}",
+     NULL, "client.lua:2: zone: an IANA time zone expected (Europe/London): "},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "zone = '../passwd'}",
+     NULL, "client.lua:2: zone: an IANA time zone expected"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "auth = {h = {user = 'u', password = 'hush'}}}",
+     NULL,
+     "client.lua:2: auth.h.password: secret(\"NAME\") expected: secrets are named, never written "
+     "down"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "auth = {h = {user = 'u'}}}",
+     NULL, "auth.h.password: missing: secret(\"NAME\") expected"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {k = {base_url = 'http://x', basic = {user = 'u', password = 'hush'}}}}",
+     NULL,
+     "connections.k.basic.password: secret(\"NAME\") expected: secrets are named, never written "
+     "down"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {k = {base_url = 'http://x', headers = {authorization = 'hush'}}}}",
+     NULL,
+     "connections.k.headers.authorization: secret(\"NAME\") expected: secrets are named, never "
+     "written down"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {k = {base_url = 'http://x', headers = {['X-Api-KEY'] = 'hush'}}}}",
+     NULL,
+     "connections.k.headers.X-Api-KEY: secret(\"NAME\") expected: secrets are named, never written "
+     "down"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {k = {base_url = 'http://x', ca_file = 'none.pem'}}}",
+     NULL, "client.lua:2: connections.k.ca_file: "},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {k = {base_url = 'http://x', pinned_cert_file = '/'}}}",
+     NULL, "connections.k.pinned_cert_file: / cannot be read: Is a directory"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {k = {base_url = 'http://x', pinned_key = 'sha256/x'}}}",
+     NULL, "client.lua:2: connections.k.pinned_key: sha256//BASE64 expected"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {k = {base_url = 'http://x', pinned_key = "
+     "'sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=;'}}}",
+     NULL, "connections.k.pinned_key: sha256//BASE64 expected"},
     {"local x = nothing.field", NULL, "client.lua:1: undeclared global 'nothing'"},
     {NULL, "return 1", "flows.main (main): the module must return a table, got number"},
     {NULL, "return {name = 'x', trigers = {}}", "flows.main (main).trigers: unknown key"},
@@ -153,6 +208,25 @@ static void refuses_bad_clients(void)
         }
         CHECK(strstr(err.message, "hush") == NULL);
     }
+    world_close(w);
+}
+
+static void lets_sandboxes_write_them_down(void)
+{
+    struct world *w = world_open();
+    struct world_client *c = world_add(w, "acme", good_flow);
+    world_write(c, "client.lua",
+                "return {name = 'acme', live_from = '2026-01-01T00:00:00Z', sandbox = true,\n"
+                "    auth = {h = {user = 'u', password = 'open'}}, connections = {k = {\n"
+                "        base_url = 'http://x', headers = {['X-Access-Token'] = 'open'}}}}\n");
+    struct generation *g = NULL;
+    struct error err;
+    CHECK_INT(world_load(c, &g, &err), 0);
+    CHECK_STR(err.message, "");
+    if (g != NULL) {
+        CHECK_STR(generation_manifest(g)->auths[0].password, "open");
+    }
+    generation_free(g);
     world_close(w);
 }
 
@@ -209,6 +283,7 @@ int main(void)
 {
     tap_case("a manifest is read into plain values", keeps_the_manifest);
     tap_case("what is wrong is said with its place and what was expected", refuses_bad_clients);
+    tap_case("a sandbox may write its secrets down", lets_sandboxes_write_them_down);
     tap_case("secrets are opaque to scripts", hides_secrets);
     tap_case("equal scripts are equal generations", is_known_by_its_text);
     return tap_done();

@@ -14,7 +14,7 @@ return {
     connections = {
         scayle = {
             base_url = var("SCAYLE_URL", "http://127.0.0.1:9/scayle/api/admin/v1"),
-            headers = {["X-Access-Token"] = "sandbox-token"},
+            headers = {["X-Access-Token"] = secret("SCAYLE_TOKEN")},
             timeout_ms = number("TIMEOUT_MS", 2000),
             breaker_failures = number("BREAKER_FAILURES", 5),
             breaker_cool_ms = number("BREAKER_COOL_MS", 200),
@@ -31,8 +31,8 @@ return {
         },
     },
     auth = {
-        delegation = {user = "scayle", password = "sandbox"},
-        webhook = {user = "scayle", password = "sandbox"},
+        delegation = {user = "scayle", password = secret("DELEGATION_PASSWORD")},
+        webhook = {user = "scayle", password = secret("DELEGATION_PASSWORD")},
     },
     owners = {default = "operations", unknown_stock_code = "merchandising"},
     retry = {initial_ms = 50, max_ms = number("RETRY_MAX_MS", 300)},
