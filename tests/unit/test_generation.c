@@ -5,6 +5,21 @@
 
 static const char good_flow[] = "return {name = 'main', run = function() end}\n";
 
+static const char full_flow[] =
+    "return {name = 'full', version = 2,\n"
+    "    schema = {type = 'record', fields = {n = {type = 'integer', required = true},\n"
+    "        m = {type = 'integer', default = 7}}},\n"
+    "    triggers = {\n"
+    "        {kind = 'route', name = 'in', method = 'POST', path = '/in/{id}', auth = 'hook',\n"
+    "            handle = function() return {status = 200} end, answer_within_ms = 50},\n"
+    "        {kind = 'schedule', name = 'tick', cron = '*/5 * * * *'},\n"
+    "        {kind = 'schedule', name = 'tock', every_ms = 1000},\n"
+    "        {kind = 'schedule', name = 'tuck', cron = '* * * * *', zone = 'UTC'},\n"
+    "        {kind = 'schedule', name = 'tack', every_ms = 1000}},\n"
+    "    helper = function() end,\n"
+    "    run = function() end,\n"
+    "    selftest = function(settings) assert(settings.n == 1 and settings.m == 7) end}\n";
+
 static void keeps_the_manifest(void)
 {
     struct world *w = world_open();
@@ -28,21 +43,7 @@ static void keeps_the_manifest(void)
     char *path = xasprintf("%s/flows", c->folder);
     mkdir(path, 0700);
     free(path);
-    world_write(
-        c, "flows/full.lua",
-        "return {name = 'full', version = 2,\n"
-        "    schema = {type = 'record', fields = {n = {type = 'integer', required = true},\n"
-        "        m = {type = 'integer', default = 7}}},\n"
-        "    triggers = {\n"
-        "        {kind = 'route', name = 'in', method = 'POST', path = '/in/{id}', auth = 'hook',\n"
-        "            handle = function() return {status = 200} end, answer_within_ms = 50},\n"
-        "        {kind = 'schedule', name = 'tick', cron = '*/5 * * * *'},\n"
-        "        {kind = 'schedule', name = 'tock', every_ms = 1000},\n"
-        "        {kind = 'schedule', name = 'tuck', cron = '* * * * *', zone = 'UTC'},\n"
-        "        {kind = 'schedule', name = 'tack', every_ms = 1000}},\n"
-        "    helper = function() end,\n"
-        "    run = function() end,\n"
-        "    selftest = function(settings) assert(settings.n == 1 and settings.m == 7) end}\n");
+    world_write(c, "flows/full.lua", full_flow);
     struct generation *g = NULL;
     struct error err;
     CHECK_INT(world_load(c, &g, &err), 0);
