@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import neap  # noqa: E402
 
 BASE = os.environ.get("NEAP_CONTAINER_BASE", "")
-MIRROR = os.environ.get("NEAP_DEBIAN_MIRROR", "http://deb.debian.org/debian")
+MIRROR = [url for url in [os.environ.get("NEAP_DEBIAN_MIRROR")] if url]  # else debootstrap chooses
 IMAGE = "localhost/neap-integration"
 folder = neap.new_folder()
 ENV = {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
@@ -52,7 +52,7 @@ def why_not():
     if os.geteuid() != 0:
         return "debootstrap needs root"
     root = os.path.join(folder, "base")
-    code, _, text = call("debootstrap", "--variant=minbase", "bookworm", root, MIRROR)
+    code, _, text = call("debootstrap", "--variant=minbase", "bookworm", root, *MIRROR)
     return None if code == 0 else "no base can be made: " + " ".join(text.splitlines()[-1:])
 
 
