@@ -20,12 +20,24 @@ try() { # sentence, command...
     fi
 }
 
+# Every NEAP_NAME that compose.yaml sets is a var("NAME") of some manifest.
+compose_variables() {
+    local name
+    for name in $(grep -oE 'NEAP_[A-Z_]+:' examples/compose/compose.yaml | sed 's/^NEAP_//; s/:$//'); do
+        grep -rq "var(\"$name\"" examples/demo/client.lua examples/sandbox/*/client.lua || {
+            echo "no manifest reads $name"
+            return 1
+        }
+    done
+}
+
 log=$(mktemp)
 folder=$(mktemp -d)
 secrets=examples/demo/secrets
 for client in examples/demo examples/demo_driver examples/sandbox/scayle examples/sandbox/khaos; do
     try "$client passes neap check" "$neap" check "$client" --secrets "$secrets"
 done
+try "the compose example sets what manifests read" compose_variables
 try "examples/demo passes its golden cases" "$neap" test examples/demo
 try "neap new makes a client" "$neap" new "$folder/acme"
 try "the new client passes neap check" "$neap" check "$folder/acme"

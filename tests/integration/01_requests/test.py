@@ -190,6 +190,9 @@ def counted():
     metrics = shop.host.get("/metrics")[1].decode()
     for status in (201, 400, 401, 404, 405, 413):
         assert f'neap_http_answers_total{{client="demo",status="{status}"}}' in metrics, status
+    # What is refused before any client sees it counts too: oversized bodies and headers, unknown clients.
+    for status in (404, 413, 431):
+        assert f'neap_http_refused_total{{status="{status}"}}' in metrics, status
     assert 'status="500"' not in metrics, metrics
     assert shop.host.get("/healthz")[0] == 200
 
