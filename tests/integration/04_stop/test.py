@@ -79,7 +79,8 @@ def second_host():
     assert code == 4 and str(shop.host.process.pid) in text, (code, text)
     assert shop.host.get("/healthz")[0] == 200
     code, text = neap.run("run", "--client", shop.folder, "--data", neap.new_folder(),
-                          "--listen", f"127.0.0.1:{shop.host.port}")
+                          "--listen", f"127.0.0.1:{shop.host.port}",
+                          "--secrets", os.path.join(neap.ROOT, "examples/demo/secrets"))
     assert code != 0 and str(shop.host.port) in text, (code, text)
 
 
