@@ -466,34 +466,14 @@ void work_close(struct work *work)
 /* ---- Small questions ---------------------------------------------------------------------------
  */
 
-const char *work_client(const struct work *work)
-{
-    return work->client;
-}
-
 struct store *work_store(struct work *work)
 {
     return work->options.store;
 }
 
-struct clock *work_clock(struct work *work)
-{
-    return work->options.clock;
-}
-
-struct random_source *work_random(struct work *work)
-{
-    return work->options.random;
-}
-
 int64_t work_now_ms(struct work *work)
 {
     return clock_wall_ms(work->options.clock);
-}
-
-int64_t work_live_from_ms(const struct work *work)
-{
-    return work->options.live_from_ms;
 }
 
 uint64_t work_generation(const struct work *work)

@@ -122,12 +122,8 @@ int work_open(struct work **work_out, const struct work_options *options,
 /* Drops all coroutines and what is uncommitted; the outbox is told false. Accepts NULL. */
 void work_close(struct work *work);
 
-const char *work_client(const struct work *work);
 struct store *work_store(struct work *work);
-struct clock *work_clock(struct work *work);
-struct random_source *work_random(struct work *work);
 int64_t work_now_ms(struct work *work); /* wall clock */
-int64_t work_live_from_ms(const struct work *work);
 uint64_t work_generation(const struct work *work);
 
 /* New lookups and live_from after a reload of the manifest. */
