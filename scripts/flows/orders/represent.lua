@@ -3,9 +3,10 @@
 --- A gross price always ties. A net price ties only when some net of whole pennies, with its
 --- rounded tax, comes to the gross that was paid; some gross amounts have none (1 in 15 at 7%).
 --- Tried in turn: full price and percentage; one net price of two decimals; two lines whose prices
---- differ by pennies or whose taxes round apart; several lines that each tie; a net price of more
---- decimals (ties only where Khaos keeps them); then the nearest amount below, the rest going to
---- the rounding item.
+--- differ by pennies or whose taxes round apart; the fewest lines that tie together; a net price of
+--- more decimals (ties only where Khaos keeps them); then the nearest amount below, the rest going
+--- to the rounding item. Lines of a split go back to full price and percentage where that is exact.
+--- Two units and more tie nearly always: only a single unit is ever out of reach.
 local amounts = require("flows.orders.amounts")
 local predict = require("flows.orders.predict")
 
@@ -15,6 +16,7 @@ local divide = amounts.divide
 
 local MAX_SPREAD_MINOR = 3 -- how far the two prices of a split line may be apart
 local MAX_SPLIT_UNITS = 200 -- the search over all splits is quadratic
+local MAX_OFF_MINOR = 5 -- how far a line of such a split may be from what its units cost
 
 ---@class orders.Piece
 ---@field quantity integer
@@ -61,18 +63,19 @@ local function percent_candidates(want, full, off)
     return candidates
 end
 
-local function as_percent(want, target)
-    local price, off = want.base, want.quantity * (want.base - want.paid)
+-- `quantity` units at the full price, less the percentage that comes to `target` exactly.
+local function as_percent(want, quantity, target)
+    local price, left = want.base, target
     if want.method == "net" then
-        price = amounts.net_of(want.base, want.rate)
-        off = want.quantity * price - amounts.net_of(target, want.rate)
+        price, left = amounts.net_of(want.base, want.rate), amounts.net_of(target, want.rate)
     end
+    local off = quantity * price - left
     if price <= 0 or off <= 0 then
         return nil
     end
-    for _, percent in ipairs(percent_candidates(want, want.quantity * price, off)) do
+    for _, percent in ipairs(percent_candidates(want, quantity * price, off)) do
         if percent > 0 and percent <= 10000 then
-            local line = piece(want, want.quantity, price, {discount = percent})
+            local line = piece(want, quantity, price, {discount = percent})
             local p = line.predicted
             if p.gross_minor == target and p.net_minor >= 0 and p.tax_minor >= 0 then
                 return line
@@ -93,35 +96,62 @@ local function keep_better(best, plan, target)
     return plan
 end
 
--- The price at which `count` units in one line come to exactly what they cost; nil when none does.
-local function exact_price(want, count)
-    local net = amounts.net_of(count * want.paid, want.rate)
-    if net % count == 0 and predict.gross_of_net(net, want.rate) == count * want.paid then
-        return net // count
+-- What lines of 1, 2, ... units can be: prices near the even one, and by how many pennies each line
+-- then misses what its units cost.
+local function line_options(want)
+    local options = {}
+    for size = 1, want.quantity do
+        local cost, list = size * want.paid, {}
+        local even = amounts.net_of(cost, want.rate) // size
+        for price = math.max(even - 1, 0), even + 2 do
+            local off = predict.gross_of_net(size * price, want.rate) - cost
+            if off >= -MAX_OFF_MINOR and off <= MAX_OFF_MINOR then
+                list[#list + 1] = {size = size, price = price, off = off}
+            end
+        end
+        options[size] = list
     end
-    return nil
+    return options
 end
 
--- The fewest lines that each tie by themselves: least[n] is how many n units need, cut[n] how many
--- of them the last line takes.
-local function fewest_lines(want)
-    local prices, least, cut = {}, {[0] = 0}, {}
-    for count = 1, want.quantity do
-        prices[count] = exact_price(want, count)
-        for size = count, 1, -1 do
-            local before = prices[size] and least[count - size]
-            if before and (not least[count] or before + 1 < least[count]) then
-                least[count], cut[count] = before + 1, size
+-- All that one more line leads to from the places in `front`; `seen[units][off]` keeps the last
+-- line of the shortest way there.
+local function one_more_line(want, options, seen, front)
+    local reached = {}
+    for _, place in ipairs(front) do
+        for size = 1, want.quantity - place.units do
+            local units = place.units + size
+            for _, option in ipairs(options[size]) do
+                local off = place.off + option.off
+                if off >= -MAX_OFF_MINOR and off <= MAX_OFF_MINOR and not seen[units][off] then
+                    seen[units][off] = option
+                    reached[#reached + 1] = {units = units, off = off}
+                end
             end
         end
     end
-    if not least[want.quantity] then
-        return nil
+    return reached
+end
+
+-- The fewest lines of any sizes that together come to what all units cost; the pennies by which
+-- some are short are made up by others. With two units or more there nearly always are some.
+local function fewest_lines(want)
+    local options, seen = line_options(want), {}
+    for units = 0, want.quantity do
+        seen[units] = {}
     end
-    local pieces, left = {}, want.quantity
-    while left > 0 do
-        pieces[#pieces + 1] = piece(want, cut[left], prices[cut[left]])
-        left = left - cut[left]
+    local front = {{units = 0, off = 0}}
+    while #front > 0 and not seen[want.quantity][0] do
+        front = one_more_line(want, options, seen, front)
+    end
+    local units, off, pieces = want.quantity, 0, {}
+    while units > 0 do
+        local line = seen[units][off]
+        if not line then
+            return nil
+        end
+        pieces[#pieces + 1] = piece(want, line.size, line.price)
+        units, off = units - line.size, off - line.off
     end
     return pieces
 end
@@ -198,13 +228,25 @@ local function fine_price(want, target)
     return line.predicted.gross_minor == target and line or nil
 end
 
+--- The same line as full price and percentage, where the units want one and it comes to exactly as
+--- much; else the line itself.
+---@param want orders.Want of the units on the line
+---@param line orders.Piece
+---@return orders.Piece
+function represent.prefer_percent(want, line)
+    if not want.percent or want.paid == 0 or line.discount then
+        return line
+    end
+    return as_percent(want, line.quantity, line.predicted.gross_minor) or line
+end
+
 --- The lines for these units, and what is left open to the rounding item (0 when they tie).
 ---@param want orders.Want
 ---@return orders.Piece[]|nil pieces nil when nothing comes within a penny per line
 ---@return integer|nil open
 function represent.lines(want)
     local target = want.quantity * want.paid
-    local percent = want.percent and want.paid > 0 and as_percent(want, target)
+    local percent = want.percent and want.paid > 0 and as_percent(want, want.quantity, target)
     if percent then
         return {percent}, 0
     end
@@ -220,6 +262,9 @@ function represent.lines(want)
     end
     if not best then
         return nil
+    end
+    for i, line in ipairs(best.pieces) do
+        best.pieces[i] = represent.prefer_percent(want, line)
     end
     return best.pieces, best.open
 end

@@ -31,6 +31,7 @@ local FINISHED_ORDERS = {
 ---@field vat integer|nil
 ---@field rate integer|nil millionths
 ---@field reductions table[]
+---@field is_unreadable boolean|nil its price makes no sense, so nothing can be said about it
 
 local function rate_of(price, delegated)
     local rate = read.number(read.table(price, "tax", "vat"), "rate")
@@ -114,26 +115,34 @@ local function check_sku(work, unit)
     end
 end
 
+local function is_price(minor)
+    return minor ~= nil and minor >= 0 and minor <= amounts.MAX_MINOR
+end
+
+-- SCAYLE's own tax must be the rate's, or the rate is not the one that was charged.
+local function check_vat(work, unit, what)
+    local expected = unit.paid - amounts.net_of(unit.paid, unit.rate)
+    if math.abs(unit.vat - expected) > VAT_SLACK_MINOR then
+        work.causes:add("unmapped_tax", what, string.format(
+            "Item %s says %s tax, which is %s of %s, but carries %.2f", unit.id,
+            amounts.percent_text(unit.rate), amounts.text(expected), amounts.text(unit.paid),
+            unit.vat / 100))
+    end
+end
+
 local function check_price(work, unit)
-    if not unit.paid or unit.paid < 0 then
+    if not is_price(unit.paid) or (unit.listed and not is_price(unit.listed)) then
         work.causes:add("totals_do_not_tie", work.order_id, string.format(
             "Item %s has no readable price", unit.id))
-        unit.paid = 0
-        return
+        unit.paid, unit.listed, unit.is_unreadable = 0, 0, true
     end
     if not work.profile then
         return
     end
     local what = "item " .. unit.id
     unit.tax = market.tax_entry(work, unit.rate, what)
-    if unit.tax and unit.vat then
-        local expected = unit.paid - amounts.net_of(unit.paid, unit.rate)
-        if math.abs(unit.vat - expected) > VAT_SLACK_MINOR then
-            work.causes:add("unmapped_tax", what, string.format(
-                "Item %s says %s tax, which is %s of %s, but carries %.2f", unit.id,
-                amounts.percent_text(unit.rate), amounts.text(expected), amounts.text(unit.paid),
-                unit.vat / 100))
-        end
+    if unit.tax and unit.vat and not unit.is_unreadable then
+        check_vat(work, unit, what)
     end
 end
 
