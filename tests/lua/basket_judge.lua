@@ -135,7 +135,7 @@ local function pools_of(order, profile, units)
         local pool = by_key[key]
         if not pool then
             pool = {price = unit.left, rate = unit.rate, count = 0, full = unit.full,
-                is_net = unit.is_net, places = profile.net_price_decimals, written = 0, lines = 0}
+                is_net = unit.is_net, written = 0, lines = 0}
             by_key[key] = pool
             pools[#pools + 1] = pool
         end
@@ -147,7 +147,7 @@ local function pools_of(order, profile, units)
         if fee.category == "payment" then
             local rate = math.floor(fee.tax.vat.rate * 1000 + 0.5)
             pools[#pools + 1] = {price = fee.amount.withTax, rate = rate, count = 1, written = 0,
-                is_net = is_net(profile, rate), places = profile.net_price_decimals, lines = 0,
+                is_net = is_net(profile, rate), lines = 0,
                 fee = i}
         end
     end
@@ -219,13 +219,6 @@ local function pool_of_fee(line, pools)
     error("a fee line without a fee")
 end
 
-local function check_decimals(line, profile)
-    if line.price_net then
-        local _, places = rule.figure(line.price_net)
-        assert(places <= profile.net_price_decimals, "more decimals than the profile allows")
-    end
-end
-
 -- Khaos's figures of one line by the declared readings: those the mapper predicted.
 local function figures(line, rate, profile)
     local net, tax, gross, discount = rule.line(line, rate, rule.PRICES[1],
@@ -247,7 +240,6 @@ local function check_lines(posting, profile, pools, by_id)
     local sums = {net = 0, tax = 0, gross = 0, lines = #posting.lines}
     for _, line in ipairs(posting.lines) do
         local rate = rate_of(line, profile)
-        check_decimals(line, profile)
         local net, tax, gross = figures(line, rate, profile)
         check_vat(line, rate, tax, gross)
         sums.net, sums.tax, sums.gross = sums.net + net, sums.tax + tax, sums.gross + gross

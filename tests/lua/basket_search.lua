@@ -3,7 +3,8 @@
 -- What a posting profile allows, from the contracts and not from the mapper:
 --   * units of one SKU, VAT rate and price may share lines (scayle 6.2), and any number of lines
 --     may share them: every split of n units into lines of 1..n is tried;
---   * a line is a net price of as many decimals as the profile says Khaos keeps, or, where the
+--   * a line is a net price, of as many decimals as any reading of khaos 11.18 lets Khaos keep
+--     (six: more than the mapper may use, so that what it holds would tie nowhere), or, where the
 --     reduction is declared as a percentage, the full net price (two decimals) less a percentage
 --     of two decimals;
 --   * no line is further than WINDOW pennies per unit, MAX_WINDOW in all, from what its units cost
@@ -20,14 +21,14 @@ local search = {}
 local R = rule.R
 local WINDOW, MAX_WINDOW = 4, 40
 local ALL_PERCENT = 10000 -- hundredths
+local PRICES_PER_PENNY = 10000
 local MAX_UNITS = 60 -- above, one and two lines must do: a search over all splits is cubic
 
--- Whether `count` units at some price of `places` decimals come to this net.
-local function has_price(count, net, places)
-    local step = math.tointeger(10 ^ (places - 2)) -- prices per penny
-    local near = net * step // count
+-- Whether `count` units at some price come to this net.
+local function has_price(count, net)
+    local near = net * PRICES_PER_PENNY // count
     for price = math.max(near - 1, 0), near + 1 do
-        if R(count * price, step) == net then
+        if R(count * price, PRICES_PER_PENNY) == net then
             return true
         end
     end
@@ -57,7 +58,7 @@ local function distances(pool, count)
     local full = pool.full and count * pool.full
     for net = math.max(near - window, 0), near + window do
         local distance = net + R(net * pool.rate, 1000) - cost
-        if math.abs(distance) <= window and (has_price(count, net, pool.places)
+        if math.abs(distance) <= window and (has_price(count, net)
             or (full and search.percent(full, net))) then
             list[#list + 1] = distance
         end
@@ -120,7 +121,7 @@ local function all_splits(pool)
 end
 
 --- The pennies that stay open for these units whatever lines they are written as.
----@param pool table price, rate, count, places, and full (net price less a percentage) or nil
+---@param pool table price, rate, count, and full (net price less a percentage) or nil
 ---@return integer|nil open nil when no line comes near at all
 function search.open(pool)
     local nearest = few_lines(pool)

@@ -80,8 +80,8 @@ local PAYMENTS = {
 }
 
 --- Mappings with one random profile for shop country 7.
----@param reading table decimals of net prices that this Khaos keeps, and its gross rounding
-function baskets.mappings(random, reading)
+---@param gross_rounding string what it declares of khaos 11.19
+function baskets.mappings(random, gross_rounding)
     local tax = random:pick({"uk", "de", "ie", "fr"})
     local rounding = random:pick({0, 1, 5, 20})
     return {
@@ -91,8 +91,7 @@ function baskets.mappings(random, reading)
             calc = random:pick({"gross", "gross", "net"}),
             standard_rate = random:chance(70) and RATES[tax][1] or "0.2",
             non_standard_lines = random:pick({"net", "net", "gross"}),
-            net_price_decimals = reading.decimals,
-            gross_rounding = reading.rounding,
+            gross_rounding = gross_rounding,
             reduced_amounts = random:chance(90) and "percent" or "price",
             rounding_item = rounding > 0 and "ROUNDING" or nil,
             max_rounding_minor = rounding,

@@ -168,7 +168,6 @@ local function want_of(work, unit, quantity)
         percent = unit.wants_percent,
         relative = unit.relative,
         rate = unit.rate,
-        decimals = work.profile.net_price_decimals or 2,
         gross_rounding = work.profile.gross_rounding,
     }
 end
