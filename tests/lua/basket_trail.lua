@@ -6,48 +6,49 @@ local trail = {}
 
 local pennies = rule.pennies
 
-local KHAOS_LINE = "^  Khaos: .*net (.-), VAT (.-), gross (%S+)$"
-
--- What one line of the trail adds to which sum.
-local function read(sums, line)
-    local figure = line:match("^line .* = (%d+%.%d%d) gross") or line:match(", (%d+%.%d%d) gross$")
-    if figure and line:find("^line ") then
-        sums.shop = sums.shop + pennies(figure)
-        return
+local function add(sums, key, figure)
+    if figure then
+        sums[key] = sums[key] + pennies(figure)
     end
-    local net, tax, gross = line:match(KHAOS_LINE)
+end
+
+-- "  Khaos: ... net 37.50, VAT 7.50, gross 45.00", or with the sums that led there.
+local function read_khaos(sums, line)
+    local net, tax, gross = line:match("net ([^,]*), VAT ([^,]*), gross (%S+)$")
     if gross then
         net = net:match("= (%S+)$") or net
         tax = tax:match("= (%S+)$") or tax
         assert(pennies(net) + pennies(tax) == pennies(gross), "odd sum: " .. line)
-        sums.khaos = sums.khaos + pennies(gross)
-        return
     end
-    figure = line:match("(%d+%.%d%d) open for rounding$")
-    if figure then
-        sums.open = sums.open + pennies(figure)
-    end
-    figure = line:match("^line %d+ ROUNDING: rounding of (%d+%.%d%d), zero%-rated")
-    if figure then
-        sums.rounding = sums.rounding + pennies(figure)
-    end
-    figure = line:match("^Delivery: .*DELIVERY_GRS (%d+%.%d%d)")
-        or line:match("^Delivery: .* = (%d+%.%d%d)$")
-    if figure then
-        sums.delivery = pennies(figure)
-    end
-    local parts, whole = line:match("^Khaos total: (.*) = (%S+), the order's total$")
-    if parts then
-        sums.total = pennies(whole)
+    add(sums, "khaos", gross)
+end
+
+-- What one line of the trail adds to which sum.
+local function read(sums, line)
+    if line:find("^  Khaos:") then
+        read_khaos(sums, line)
+    elseif line:find("^  ") then
+        add(sums, "open", line:match("(%d+%.%d%d) open for rounding$"))
+    elseif line:find("^line ") then
+        add(sums, "shop", line:match(" = (%d+%.%d%d) gross")
+            or line:match(", (%d+%.%d%d) gross$"))
+        add(sums, "rounding", line:match(" ROUNDING: rounding of (%d+%.%d%d), zero%-rated"))
+    elseif line:find("^Delivery: ") then
+        add(sums, "delivery", line:match("DELIVERY_GRS (%d+%.%d%d)")
+            or line:match(" = (%d+%.%d%d)$"))
+    elseif line:find("^Khaos total: ") then
+        local parts, whole = line:match("^Khaos total: (.*) = (%S+), the order's total$")
+        add(sums, "total", whole)
         for part in parts:gmatch("%d+%.%d%d") do
-            sums.parts = sums.parts + pennies(part)
+            add(sums, "parts", part)
         end
     end
 end
 
 --- Raises when the trail of a posting does not sum up to the order's total.
 function trail.check(order, result)
-    local sums = {shop = 0, khaos = 0, open = 0, rounding = 0, parts = 0}
+    local sums = {shop = 0, khaos = 0, open = 0, rounding = 0, delivery = 0, parts = 0,
+        total = 0}
     for _, line in ipairs(result.trail.lines) do
         read(sums, line)
     end

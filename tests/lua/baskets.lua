@@ -151,11 +151,11 @@ local function listed_price(random)
 end
 
 local function quantity(random)
-    local kind = random:up_to(1000)
-    if kind <= 920 then
+    local kind = random:up_to(2000)
+    if kind <= 1840 then
         return random:up_to(3)
     end
-    return kind <= 998 and random:up_to(40) or random:pick({100, 250, 1000})
+    return kind < 2000 and random:up_to(40) or random:pick({100, 250, 1000})
 end
 
 local function add_line(random, order, rates)

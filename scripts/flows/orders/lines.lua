@@ -14,10 +14,12 @@ local function signature(unit)
     local parts = {unit.sku, unit.rate or "", unit.final, unit.base, unit.listed,
         unit.free_reason or "", unit.wants_percent and "%" or "", unit.group or "",
         unit.texts and table.concat(unit.texts, "\1") or ""}
+    local n = #parts
     for _, reduction in ipairs(unit.reductions) do
-        parts[#parts + 1] = reduction.category
-        parts[#parts + 1] = reduction.id or reduction.code or ""
-        parts[#parts + 1] = reduction.amount
+        parts[n + 1] = reduction.category
+        parts[n + 2] = reduction.id or reduction.code or ""
+        parts[n + 3] = reduction.amount
+        n = n + 3
     end
     return table.concat(parts, "\0")
 end
