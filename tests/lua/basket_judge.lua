@@ -230,19 +230,38 @@ local function figures(line, rate, profile)
 end
 
 -- Khaos's VAT of a line is the exact VAT of its gross, rounded once or twice: within a penny.
-local function check_vat(line, rate, tax, gross)
-    local twice_off = math.abs(tax * (1000 + rate) - gross * rate)
-    assert(twice_off <= 1000 + rate, "VAT of a line is more than a penny off: " .. line.stock_code)
+local function check_vat(sums, line, rate, tax, gross)
+    local off = math.abs(tax * (1000 + rate) - gross * rate) -- 1000 + rate of them are a penny
+    assert(off <= 1000 + rate, "VAT of a line is more than a penny off: " .. line.stock_code)
+    sums.tax_at[rate] = (sums.tax_at[rate] or 0) + tax
+end
+
+-- At each tax code Khaos's VAT is that of what SCAYLE charged at the rate: a penny per line at most
+-- (scayle 6.3), and the tax of pennies that went to the rounding line.
+local function check_codes(pools, sums)
+    local at = {}
+    for _, pool in ipairs(pools) do
+        local code = at[pool.rate] or {gross = 0, lines = 0, open = 0}
+        at[pool.rate] = code
+        code.gross = code.gross + pool.count * pool.price
+        code.open = code.open + pool.count * pool.price - pool.written
+        code.lines = code.lines + pool.lines
+    end
+    for rate, code in pairs(at) do
+        local off = math.abs(sums.tax_at[rate] * (1000 + rate) - code.gross * rate)
+        assert(off <= code.lines * (1000 + rate) + code.open * rate,
+            "VAT of a tax code is more than a penny per line off")
+    end
 end
 
 local function check_lines(posting, profile, pools, by_id)
     local seen, rounding = {}, 0
-    local sums = {net = 0, tax = 0, gross = 0, lines = #posting.lines}
-    for _, line in ipairs(posting.lines) do
+    local sums = {gross = 0, lines = #posting.lines, grosses = {}, tax_at = {}}
+    for i, line in ipairs(posting.lines) do
         local rate = rate_of(line, profile)
         local net, tax, gross = figures(line, rate, profile)
-        check_vat(line, rate, tax, gross)
-        sums.net, sums.tax, sums.gross = sums.net + net, sums.tax + tax, sums.gross + gross
+        check_vat(sums, line, rate, tax, gross)
+        sums.gross, sums.grosses[i] = sums.gross + gross, gross
         local pool
         if line.kind == "rounding" then
             assert(rounding == 0 and line.stock_code == "ROUNDING" and line.quantity == 1)
@@ -289,9 +308,9 @@ end
 local function delivery_of(posting)
     local delivery = posting.header.delivery
     if delivery.gross then
-        return pennies(delivery.gross), nil
+        return pennies(delivery.gross)
     end
-    return pennies(delivery.net) + pennies(delivery.tax), pennies(delivery.tax)
+    return pennies(delivery.net) + pennies(delivery.tax)
 end
 
 local function check_payments(posting, total)
@@ -314,28 +333,30 @@ local function vat_difference(order, posting, sums)
     return off
 end
 
--- Which readings of 11.18 and 11.19 the posting ties under: name -> boolean.
-local function ties(posting, profile, total, delivery)
+-- Which readings of 11.18 the posting ties under, by name, whatever Khaos does of 11.19: `grosses`
+-- are the lines as sent and by the declared rounding, which only gross prices can hang on.
+local function ties(posting, profile, total, delivery, grosses)
     local result = {}
-    for _, rounding in ipairs(rule.ROUNDINGS) do
-        local coarse, fine = delivery, {}
-        for _, line in ipairs(posting.lines) do
-            if rule.is_fine(line) then
-                fine[#fine + 1] = line
-            else
-                local _, _, gross = rule.line(line, rate_of(line, profile), rule.PRICES[1],
-                    rounding)
-                coarse = coarse + gross
-            end
+    local other = profile.gross_rounding == "end" and "stepwise" or "end"
+    local coarse, rounded_other, fine = delivery, delivery, {}
+    for i, line in ipairs(posting.lines) do
+        if line.price_gross then
+            coarse = coarse + grosses[i]
+            rounded_other = rounded_other + select(3, rule.line(line, rate_of(line, profile),
+                rule.PRICES[1], other))
+        elseif rule.is_fine(line) then
+            fine[#fine + 1] = line
+        else
+            coarse, rounded_other = coarse + grosses[i], rounded_other + grosses[i]
         end
-        for _, reading in ipairs(rule.PRICES) do
-            local sum = coarse
-            for _, line in ipairs(fine) do
-                local _, _, gross = rule.line(line, rate_of(line, profile), reading, rounding)
-                sum = sum + gross
-            end
-            result[reading.name] = result[reading.name] ~= false and sum == total
+    end
+    assert(coarse == rounded_other, "hangs on how gross lines are rounded")
+    for _, reading in ipairs(rule.PRICES) do
+        local sum = coarse
+        for _, line in ipairs(fine) do
+            sum = sum + select(3, rule.line(line, rate_of(line, profile), reading, other))
         end
+        result[reading.name] = sum == total
     end
     return result
 end
@@ -351,13 +372,14 @@ function judge.posted(order, profile, result)
     local pools = pools_of(order, profile, units)
     local sums, rounding = check_lines(posting, profile, pools, by_id)
     check_pools(pools, rounding, profile, result.trail)
+    check_codes(pools, sums)
     local delivery = delivery_of(posting)
     assert(sums.gross + delivery == total, string.format("Khaos comes to %d, the order is %d",
         sums.gross + delivery, total))
     check_payments(posting, total)
     return {
         rounding = rounding, vat = vat_difference(order, posting, sums),
-        ties = ties(posting, profile, total, delivery),
+        ties = ties(posting, profile, total, delivery, sums.grosses),
     }
 end
 
