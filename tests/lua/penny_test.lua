@@ -68,6 +68,21 @@ local function pool_tests(t)
         t.equal({result.posting.lines[1].price_net, result.posting.lines[2].price_net},
             {"20.09", "20.10"})
     end)
+    t.case("units reduced from different prices share it, each with its own percentage", function()
+        local function reduced(listed)
+            return {withTax = 2110, undiscountedWithTax = listed, tax = {vat = {rate = 0.05}},
+                appliedReductions = {{category = "campaign", type = "relative",
+                    amount = {absoluteWithTax = listed - 2110}}}}
+        end
+        local order = support.order({odd_item(1, {price = reduced(2200)}),
+            odd_item(2, {price = reduced(2500)})})
+        local result = support.map(order, {mappings = support.mappings({max_rounding_minor = 0},
+            {{match = {category = "campaign"}, becomes = "percent"}})})
+        local lines = result.posting.lines
+        t.equal({lines[1].price_net, lines[1].discount_percent}, {"20.95", "4.11"})
+        t.equal({lines[2].price_net, lines[2].discount_percent}, {"23.81", "15.58"})
+        t.equal(result.posting.predicted.gross_minor, 4220)
+    end)
     t.case("units of item groups that tie by themselves keep lines of their own", function()
         local order = support.order({support.item(1, "A", 3000, {itemGroup = {id = "g1"}}),
             support.item(2, "A", 3000, {itemGroup = {id = "g2"}})})
