@@ -1,6 +1,8 @@
 -- Faults put into random baskets, with the cause and subject that each must be held for.
 local faults = {}
 
+local ABSURD = 9007199254740991
+
 local function id_of(order, more)
     return order.id .. (more or "")
 end
@@ -21,7 +23,7 @@ local function has_more_items(order)
     return #order.items > 1
 end
 
--- cause, what is done to the order (it returns the subject), what it touches (each thing is broken
+-- cause, what is done to the order (it returns the subjects), what it touches (each thing is broken
 -- in one way only, or one fault would hide the other), whether it can be
 local LIST = {
     {"unknown_stock_code", "first sku", function(order)
@@ -65,6 +67,31 @@ local LIST = {
         more_paid(order, 1)
         return id_of(order)
     end},
+    {"totals_do_not_tie", "total", function(order)
+        order.cost.withTax = ABSURD
+        return id_of(order), id_of(order, " payments")
+    end},
+    {"totals_do_not_tie", "payments", function(order)
+        order.payment[1].amount = ABSURD
+        return id_of(order, " payments")
+    end, has_payment},
+    {"totals_do_not_tie", "reductions", function(order)
+        order.cost.appliedReductions = order.cost.appliedReductions or {}
+        table.insert(order.cost.appliedReductions, {category = "voucher", type = "absolute",
+            code = "ODD", amount = {absoluteWithTax = -700}})
+        return id_of(order)
+    end},
+    {"totals_do_not_tie", "membership", function(order)
+        order.membershipDiscount = {reductionValue = -700}
+        return id_of(order)
+    end},
+    {"unmapped_fee", "negative fee", function(order)
+        for _, amount in ipairs({100, -100}) do
+            table.insert(order.cost.appliedFees, {category = "delivery", key = "odd" .. amount,
+                amount = {withTax = amount, withoutTax = amount}})
+        end
+        return "delivery/odd-100"
+    end},
     {"totals_do_not_tie", "payments", function(order)
         more_paid(order, 1)
         return id_of(order, " payments")
@@ -82,7 +109,7 @@ local LIST = {
         return id_of(order)
     end},
     {"totals_do_not_tie", "first price", function(order)
-        first_price(order).withTax = 9007199254740991
+        first_price(order).withTax = ABSURD
         return id_of(order)
     end},
     {"totals_do_not_tie", "date", function(order)
@@ -134,7 +161,9 @@ function faults.add(random, order, mappings)
         if not touched[touches] and (not can or can(order)) then
             touched[touches] = true
             expects[cause] = expects[cause] or {}
-            expects[cause][spoil(order, mappings)] = true
+            for _, subject in ipairs({spoil(order, mappings)}) do
+                expects[cause][subject] = true
+            end
         end
     end
     return expects

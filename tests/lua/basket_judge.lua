@@ -74,6 +74,20 @@ local function spread(units, amount, apply)
     end
 end
 
+-- The units of the basket lines that a voucher says it applies to.
+local function applicable(order, units)
+    local applied, chosen = {}, {}
+    for _, entry in ipairs(order.vouchers and order.vouchers[1].applicableItems or {}) do
+        applied[entry.key] = entry.isApplied
+    end
+    for i, item in ipairs(order.items) do
+        if applied[item.key] then
+            chosen[#chosen + 1] = units[i]
+        end
+    end
+    return #chosen > 0 and chosen or units
+end
+
 local function take_order_level(order, units)
     for _, reduction in ipairs(order.cost.appliedReductions or {}) do
         local function lower(unit, share)
@@ -89,7 +103,7 @@ local function take_order_level(order, units)
             end
         end
         if not is_shown then
-            spread(units, reduction.amount.absoluteWithTax, lower)
+            spread(applicable(order, units), reduction.amount.absoluteWithTax, lower)
         end
     end
     if order.membershipDiscount then

@@ -264,6 +264,21 @@ local function sum_of(order)
     return sum
 end
 
+-- Some basket lines of an absolute voucher that no unit shows, when they are worth it.
+local function limit_voucher(random, order, off)
+    local applied, items, sum = {}, {}, 0
+    for _, item in ipairs(order.items) do
+        if applied[item.key] == nil then
+            applied[item.key] = random:chance(60)
+            items[#items + 1] = {key = item.key, isApplied = applied[item.key]}
+        end
+        sum = sum + (applied[item.key] and item.price.withTax or 0)
+    end
+    if sum >= off then
+        order.vouchers = {{code = "TEN", applicableItems = items}}
+    end
+end
+
 -- An absolute voucher, on one unit or on the whole order; a membership discount on top sometimes.
 -- Each is worth more than the pennies a fault shifts a total by, or another total check would hold.
 local function add_order_level(random, order)
@@ -276,6 +291,8 @@ local function add_order_level(random, order)
             {code = "TEN"})}
         if is_shown then
             item.price.absoluteVoucherReducedPrice = {withTax = item.price.withTax - off}
+        elseif random:chance(40) then
+            limit_voucher(random, order, off)
         end
     end
     if random:chance(8) and units - off > 100 then

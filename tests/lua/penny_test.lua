@@ -114,6 +114,15 @@ local function cause_tests(t)
         t.equal(support.causes(support.map(order)), {"totals_do_not_tie:5001",
             "unmapped_tax:uk 0.31"})
     end)
+    t.case("a voucher of a negative amount is held, not posted as higher prices", function()
+        local order = support.order({support.item(1, "A", 3000)})
+        order.cost = {withTax = 3500, appliedReductions = {{category = "voucher",
+            type = "absolute", code = "X", amount = {absoluteWithTax = -500}}}}
+        order.payment[1].amount = 3500
+        t.equal(support.causes(support.map(order, {mappings = support.mappings(nil,
+            {{match = {category = "voucher"}, becomes = "price", split = "all"}})})),
+            {"totals_do_not_tie:5001"})
+    end)
     t.case("an order delegated with another amount still says which fee is undeclared", function()
         local order = support.order({support.item(1, "A", 3000)})
         order.cost = {withTax = 3100, appliedFees = {{category = "odd", key = "x",

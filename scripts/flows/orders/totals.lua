@@ -62,7 +62,9 @@ local function order_level(work, cost)
     for _, entry in ipairs(read.table(cost, "appliedReductions")) do
         local reduction = order_reduction(entry)
         reduction.rule = promotions.rule(work, reduction)
-        if reduction.type == "absolute" then
+        if reduction.amount < 0 then
+            untied(work, "%s is negative", promotions.describe(reduction))
+        elseif reduction.type == "absolute" then
             list[#list + 1] = reduction
             sum = sum + reduction.amount
         end
@@ -76,6 +78,10 @@ local function membership(work)
         return nil, 0
     end
     local reduction = {category = "membership", type = "absolute", amount = amount}
+    if amount < 0 then
+        untied(work, "%s is negative", promotions.describe(reduction))
+        return nil, 0
+    end
     reduction.rule = promotions.rule(work, reduction)
     return reduction, amount
 end
@@ -153,9 +159,8 @@ local function spread(work, reduction)
         sum = sum + weights[i]
     end
     if sum < reduction.amount then
-        work.causes:add("totals_do_not_tie", work.order_id, string.format(
-            "%s is more than the %s of the units it applies to", promotions.describe(reduction),
-            text(sum)))
+        untied(work, "%s is more than the %s of the units it applies to",
+            promotions.describe(reduction), text(sum))
         return
     end
     for i, share in ipairs(money.split(reduction.amount, weights)) do
@@ -191,9 +196,8 @@ local function place(work, list, sum)
         end
     end
     if shown ~= 0 and shown ~= sum and shown ~= vouchers then
-        work.causes:add("totals_do_not_tie", work.order_id, string.format(
-            "The order has reductions of %s on the whole order, but its items show %s taken off",
-            text(sum), text(shown)))
+        untied(work, "The order has reductions of %s on the whole order, but its items show %s "
+            .. "taken off", text(sum), text(shown))
         return
     end
     first = first or list[1]
@@ -219,11 +223,10 @@ local function find_form(work, sums)
             return form.name
         end
     end
-    work.causes:add("totals_do_not_tie", work.order_id, string.format(
-        "Order %s: units %s + fees %s = %s%s%s, but the order's total is %s", work.order_id,
-        text(sums.units), text(sums.fees), text(forms[1].total),
+    untied(work, "Order %s: units %s + fees %s = %s%s%s, but the order's total is %s",
+        work.order_id, text(sums.units), text(sums.fees), text(forms[1].total),
         sums.level ~= 0 and ", less " .. text(sums.level) .. " off the order" or "",
-        sums.member ~= 0 and ", less membership " .. text(sums.member) or "", text(work.total)))
+        sums.member ~= 0 and ", less membership " .. text(sums.member) or "", text(work.total))
     return nil
 end
 
