@@ -22,7 +22,7 @@ local R = rule.R
 local WINDOW, MAX_WINDOW = 4, 40
 local ALL_PERCENT = 10000 -- hundredths
 local PRICES_PER_PENNY = 10000
-local MAX_UNITS = 60 -- above, one and two lines must do: a search over all splits is cubic
+local MAX_UNITS = 60 -- above, three lines must do: a search over all splits is cubic
 
 -- Whether `count` units at some price come to this net.
 local function has_price(count, net)
@@ -52,7 +52,14 @@ end
 
 -- How far from what they cost the lines of `count` units can be: a list of distances in pennies.
 local function distances(pool, count)
-    local list, cost = {}, count * pool.price
+    pool.lists = pool.lists or {}
+    local list = pool.lists[count]
+    if list then
+        return list
+    end
+    list = {}
+    pool.lists[count] = list
+    local cost = count * pool.price
     local window = math.min(WINDOW * count, MAX_WINDOW)
     local near = R(cost * 1000, 1000 + pool.rate)
     local full = pool.full and count * pool.full
@@ -86,34 +93,43 @@ local function nearest_below(set)
 end
 
 -- One line, then two lines of every split: they nearly always do.
-local function few_lines(pool)
+local function few_lines(pool, count)
     local whole = {}
-    for _, distance in ipairs(distances(pool, pool.count)) do
+    for _, distance in ipairs(distances(pool, count)) do
         whole[distance] = true
     end
-    if whole[0] then
-        return 0
-    end
-    for first = 1, pool.count // 2 do
-        local rest = distances(pool, pool.count - first)
+    for first = 1, count // 2 do
+        if whole[0] then
+            break
+        end
+        local rest = distances(pool, count - first)
         for _, one in ipairs(distances(pool, first)) do
             add(whole, one, rest)
         end
-        if whole[0] then
-            return 0
+    end
+    return whole
+end
+
+-- For very many units: a line of some, and two of the others.
+local function three_lines(pool)
+    for first = 1, MAX_UNITS do
+        local others = few_lines(pool, pool.count - first)
+        for _, distance in ipairs(distances(pool, first)) do
+            if others[-distance] then
+                return 0
+            end
         end
     end
-    return nearest_below(whole)
+    error("too many units to search every split")
 end
 
 local function all_splits(pool)
-    local reach, lists = {[0] = {[0] = true}}, {}
+    local reach = {[0] = {[0] = true}}
     for count = 1, pool.count do
-        lists[count] = distances(pool, count)
         reach[count] = {}
         for size = 1, count do
             for base in pairs(reach[count - size]) do
-                add(reach[count], base, lists[size])
+                add(reach[count], base, distances(pool, size))
             end
         end
     end
@@ -124,10 +140,9 @@ end
 ---@param pool table price, rate, count, and full (net price less a percentage) or nil
 ---@return integer|nil open nil when no line comes near at all
 function search.open(pool)
-    local nearest = few_lines(pool)
+    local nearest = nearest_below(few_lines(pool, pool.count))
     if nearest ~= 0 and pool.count > 2 then
-        assert(pool.count <= MAX_UNITS, "too many units to search every split")
-        nearest = all_splits(pool)
+        nearest = pool.count > MAX_UNITS and three_lines(pool) or all_splits(pool)
     end
     return nearest and -nearest
 end
