@@ -103,7 +103,7 @@ local function check_state(work, item, id)
     local status = read.text(item, "status") or ""
     local why = WORKED_ON[status] and status or nil
     for _, date in ipairs(WORKED_DATES) do
-        if not why and item[date] ~= nil and read.text(item, date) then
+        if not why and read.text(item, date) then
             why = date
         end
     end
