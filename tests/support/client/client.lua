@@ -68,5 +68,15 @@ return {
             schedules = {refresh = {every_ms = number("MIRROR_MS", 500)}},
             settings = {khaos = khaos},
         },
+        despatch = {
+            use = "flows.despatch",
+            schedules = {poll = {every_ms = number("DESPATCH_MS", 300)}},
+            settings = {
+                khaos = khaos,
+                merchant_key = "fellside",
+                carriers = {DPD48 = "DPD_UK", DPDND = "DPD_UK", DHLINT = "DHL_DE"},
+                tracking_wait_ms = number("TRACKING_MS", 1500),
+            },
+        },
     },
 }
