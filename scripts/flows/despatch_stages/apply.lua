@@ -173,12 +173,27 @@ local function cancel_rest(job, scayle, lines, snapshot)
         snapshot.cancel_reason or "no reason given", #units))
 end
 
+-- A person was asked to cancel in Khaos, and it left instead.
+local function tell_too_late(job, lines, book)
+    local left = unit_book.summary(book).shipped
+    if left then
+        job:open_exception({cause = "cancel_too_late", subject = lines.order_id,
+            message = string.format("The shopper wanted order %s cancelled, but %d of its units "
+                .. "have left", lines.order_id, left.units),
+            remedy = "Stop the parcel, or leave it to the return; then close this.",
+            recheck = "manual"})
+    end
+end
+
 local function close_clocks(job, lines)
     if store.get(order_units.OPEN, lines.key) then
         return
     end
-    for _, cause in ipairs({"despatch_late", "force_close_near"}) do
-        job:close_exception(cause, lines.order_id, "nothing of the order is open any more")
+    local note = "nothing of the order is open any more"
+    job:close_exception("despatch_late", lines.order_id, note)
+    job:close_exception("force_close_near", lines.order_id, note)
+    if job:close_exception("cancel_in_khaos", lines.order_id, note) then
+        tell_too_late(job, lines, order_units.load(lines.key))
     end
 end
 

@@ -24,6 +24,9 @@ function accept.remember(identity, fields)
         record[name] = record[name] or value
     end
     store.put(support.RECORDS, identity.key, record)
+    if record.order_reference_key then
+        store.put(support.REFERENCES, record.order_reference_key, {key = identity.key})
+    end
     if not record.order_code and not store.get(support.OPEN, identity.key) then
         store.put(support.OPEN, identity.key,
             {order_id = identity.order_id, accepted_ms = record.accepted_ms,

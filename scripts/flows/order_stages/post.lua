@@ -113,9 +113,10 @@ local function remember(work, posted)
         country = work.where.country, order_code = posted.order_code, currency = posting.currency,
         predicted = posting.predicted, posted_ms = time.now_ms(), lines = lines_of(posting),
     })
+    local promise = work.settings.despatch_promise_hours
     local accepted_ms = work.delegated_ms or work.record.accepted_ms or time.now_ms()
     order_units.begin(work.key, posting, {order_id = work.order_id,
-        promise_ms = accepted_ms + work.settings.despatch_promise_hours * HOUR_MS,
+        promise_ms = promise and accepted_ms + promise * HOUR_MS or nil,
         force_close_ms = accepted_ms + FORCE_CLOSE_MS})
     store.delete(support.OPEN, work.key)
     support.remember(work, {order_code = posted.order_code, urn = posted.urn,

@@ -68,6 +68,12 @@ return {
             schedules = {refresh = {every_ms = number("MIRROR_MS", 500)}},
             settings = {khaos = khaos},
         },
+        cancellations = {
+            use = "flows.cancellations",
+            settings = {khaos = var("CANCEL_ADD_ON", "") == "" and khaos
+                or {connection = "khaos", zone = "Europe/London", add_ons = {"cancel_order"}},
+                wait_ms = 5000},
+        },
         despatch = {
             use = "flows.despatch",
             schedules = {poll = {every_ms = number("DESPATCH_MS", 300)}},
