@@ -3,6 +3,7 @@
 local delegation = require("connectors.scayle.delegation")
 local identify = require("flows.order_stages.identify")
 local json = require("neap.json")
+local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -60,6 +61,10 @@ function accept.delegation(ctx, request)
     local identity = identify.order(settings, read)
     accept.remember(identity, {delegated_ms = time.now_ms(),
         order_reference_key = read.order_reference_key})
+    local is_ours = identity.merchant == settings.merchant_key
+    if is_ours and store.get(support.OPEN, identity.key) then
+        stock_pending.add(identity.key, delegation.units(read))
+    end
     read.merchant_key = identity.merchant
     local reply = delegation.answer(settings.delegation_answer, read)
     reply.events = delegation_events(identity, read, request.body)
