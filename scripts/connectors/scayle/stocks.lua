@@ -53,6 +53,13 @@ function stocks.read_set(answer, figure)
     return "set"
 end
 
+--- Request that reads the figures of a variant in all warehouses.
+---@param sku string
+---@return table request without its connection
+function stocks.get_request(sku)
+    return client.request({path = path_of(sku)})
+end
+
 --- What SCAYLE shows of a variant in one warehouse: nil without an error when there is no figure.
 ---@async
 ---@param scayle scayle.Client

@@ -142,6 +142,17 @@ local function is_peak(settings, now_ms)
     return peak ~= nil and hour >= peak.from and hour < peak.to
 end
 
+-- Any answer says what time it is at SCAYLE.
+local function ask_the_time(settings, sku)
+    local request = stocks.get_request(sku)
+    request.connection = settings.scayle.connection
+    local answer, err = http.request(request)
+    if not answer then
+        error(err, 0)
+    end
+    watermark.heard(time.now_ms(), scayle_client.date_ms(answer))
+end
+
 --- One run.
 ---@async
 ---@param job neap.Job
@@ -150,6 +161,14 @@ function send.run(job)
     local now_ms = time.now_ms()
     watermark.beat(now_ms, settings, not has_run)
     has_run = true
+    if not watermark.knows_clock() then
+        local first = store.range(tables.DIRTY, {limit = 1})[1]
+        if not first then
+            return
+        end
+        ask_the_time(settings, first.key)
+        now_ms = time.now_ms()
+    end
     local limit = is_peak(settings, now_ms) and settings.peak.batch or settings.batch
     local list, waiting = collect(settings, now_ms, limit)
     keep_lag(waiting, list, now_ms)

@@ -23,8 +23,7 @@ local RESOLUTION_MS = 1000 -- SCAYLE's Date header counts in seconds
 ---@field away_after_ms integer
 
 local function state_of(now_ms)
-    return store.get(TABLE, "state") or {alive_ms = now_ms, frozen_ms = 0, back_ms = now_ms,
-        skew_ms = 0}
+    return store.get(TABLE, "state") or {alive_ms = now_ms, frozen_ms = 0, back_ms = now_ms}
 end
 
 -- An order that only a sweep told of, and late: other delegations may have failed as well.
@@ -55,19 +54,22 @@ function watermark.beat(now_ms, settings, is_first)
     store.put(TABLE, "state", state)
 end
 
---- SCAYLE said what time it is.
+--- SCAYLE answered: what time it is there. An answer without a date says that it is ours.
 ---@param now_ms integer ours, when the answer came
 ---@param date_ms integer|nil of its Date header
 function watermark.heard(now_ms, date_ms)
-    if not date_ms then
-        return
-    end
     local state = state_of(now_ms)
-    local skew_ms = now_ms - date_ms
+    local skew_ms = date_ms and now_ms - date_ms or state.skew_ms or 0
     if skew_ms ~= state.skew_ms then
         state.skew_ms = skew_ms
         store.put(TABLE, "state", state)
     end
+end
+
+--- Whether SCAYLE ever told its time. Before that no figure can be stamped.
+---@return boolean
+function watermark.knows_clock()
+    return state_of(0).skew_ms ~= nil
 end
 
 --- The watermark, our time.
@@ -86,7 +88,8 @@ end
 ---@return integer
 function watermark.stamp(read_ms, now_ms, settings)
     local ours_ms = math.min(read_ms, watermark.at(now_ms, settings))
-    return ours_ms - math.max(state_of(now_ms).skew_ms, 0) - RESOLUTION_MS
+    local skew_ms = assert(state_of(now_ms).skew_ms, "SCAYLE's clock is not known yet")
+    return ours_ms - math.max(skew_ms, 0) - RESOLUTION_MS
 end
 
 return watermark

@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 import neap  # noqa: E402
 
-shop = neap.Shop()
+shop = neap.Shop(variables={"DESPATCH_MS": "300"})
 
 
 def in_khaos(order, **action):

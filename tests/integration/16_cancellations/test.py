@@ -9,7 +9,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 import neap  # noqa: E402
 
-shop = neap.Shop()
+shop = neap.Shop(variables={"DESPATCH_MS": "300"})
 
 
 def ask(reference, timeout_s=20):

@@ -8,7 +8,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 import neap  # noqa: E402
 
-shop = neap.Shop(variables={"ORDER_LAG_MS": "1500"})
+shop = neap.Shop(variables={"ORDER_LAG_MS": "1500", "STOCK_POLL_MS": "500", "STOCK_SEND_MS": "300"})
 SKU = "FO-STK-0001"
 
 

@@ -71,8 +71,8 @@ return {
         stock = {
             use = "flows.stock",
             schedules = {
-                poll = {every_ms = number("STOCK_POLL_MS", 500)},
-                send = {every_ms = number("STOCK_SEND_MS", 300)},
+                poll = {every_ms = number("STOCK_POLL_MS", 3600000)},
+                send = {every_ms = number("STOCK_SEND_MS", 3600000)},
             },
             settings = {
                 khaos = khaos, merchant_key = "fellside", warehouse = "KC-MAIN",
@@ -89,7 +89,7 @@ return {
         },
         despatch = {
             use = "flows.despatch",
-            schedules = {poll = {every_ms = number("DESPATCH_MS", 300)}},
+            schedules = {poll = {every_ms = number("DESPATCH_MS", 3600000)}},
             settings = {
                 khaos = khaos,
                 merchant_key = "fellside",
