@@ -115,6 +115,17 @@ def faults():
     shop.faults("scayle")
 
 
+def explained():
+    in_khaos(level=12, buffer=3)
+    until_figure(9)
+    code, text = shop.host.verb("stock", SKU)
+    assert code == 0 and "12 available - 3 buffer in Khaos = 9" in text and "in force" in text, text
+    figures = shop.host.ask("stock", SKU)
+    assert figures[0]["sent"]["quantity"] == 9 and figures[0]["khaos"]["buffer"] == 3, figures
+    assert shop.host.verb("stock", "NO-SUCH")[0] == 3
+    assert "figures wait" in shop.host.verb("stock")[1]
+
+
 def killed():
     for level in range(50, 60):
         in_khaos(level=level)
@@ -133,6 +144,7 @@ try:
     neap.case("what did not change is not sent again", quiet)
     neap.case("held orders take their units", held_orders)
     neap.case("an ignored figure is noticed and sent again", ignored)
+    neap.case("neap stock explains the figure", explained)
     neap.case("errors and lost answers end with the right figures", faults)
     neap.case("kill -9 leaves no figure behind", killed)
 finally:
