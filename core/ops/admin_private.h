@@ -22,6 +22,7 @@ int admin_exceptions(struct admin_context *c);
 int admin_status(struct admin_context *c);
 int admin_pause(struct admin_context *c);
 int admin_erase(struct admin_context *c);
+int admin_stock(struct admin_context *c);
 
 /* Owned; NULL when nothing answers to ref, or more than one key does (found_out). */
 char *admin_find_key(struct work *work, const char *ref, uint64_t *found_out);

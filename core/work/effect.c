@@ -556,6 +556,17 @@ bool effect_is_pending(struct work *work, const char *job_key)
     return effect_each_open(work, job_key, is_intent, NULL) == 1;
 }
 
+static int is_doubtful(void *arg, const struct effect *effect)
+{
+    (void)arg;
+    return effect->state == EFFECT_UNSENT ? 0 : 1;
+}
+
+bool effect_is_doubtful(struct work *work, const char *job_key)
+{
+    return effect_each_open(work, job_key, is_doubtful, NULL) == 1;
+}
+
 struct search {
     uint64_t job_id;
     uint64_t found;

@@ -115,8 +115,11 @@ int effect_refuse(struct work *work, uint64_t id, const char *kind,
 /* From unknown: looked up, and it is not there: unsent. */
 int effect_absent(struct work *work, uint64_t id) NEAP_MUST_USE;
 
-/* An effect of this key is between intent and answer or unknown: overtaking events wait for it. */
+/* An effect of this key is between intent and answer: overtaking events wait for it. */
 bool effect_is_pending(struct work *work, const char *job_key);
+/* Whether an effect of this key happened is not known yet: on its way, answered and not read, or
+ * unknown. */
+bool effect_is_doubtful(struct work *work, const char *job_key);
 /* The first effect of this job that is neither confirmed nor refused; 0 = none. */
 uint64_t effect_unfinished(struct work *work, const char *job_key, uint64_t job_id);
 

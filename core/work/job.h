@@ -96,7 +96,8 @@ struct job *job_find_live(struct work *work, uint64_t id);
 
 /* The event that caused it. Owned members: event_record_free. */
 int job_event(struct job *job, struct event_record *event_out) NEAP_MUST_USE;
-/* The newest overtaking event of this name on the key; not consumed. ERROR_NOT_FOUND. */
+/* The newest overtaking event of this name on the key; not consumed. ERROR_NOT_FOUND, also while an
+ * effect of the key is doubtful: what happened comes before what somebody wants. */
 int job_overtaken(struct job *job, const char *name, struct event_record *event_out) NEAP_MUST_USE;
 
 /* One line for the timeline of the key, written outside the slice's transaction: a raise cannot

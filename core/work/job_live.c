@@ -5,6 +5,7 @@
 
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
+#include "core/work/effect.h"
 #include "core/work/inbox.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
@@ -82,6 +83,9 @@ int job_event(struct job *job, struct event_record *event_out)
 int job_overtaken(struct job *job, const char *name, struct event_record *event_out)
 {
     uint64_t seq;
+    if (effect_is_doubtful(job->work, job->info.key)) {
+        return ERROR_NOT_FOUND;
+    }
     int rc = inbox_mail_newest(job->work, job->info.key, name, &seq);
     if (rc == 0 && job->is_in_slice) {
         rc = inbox_mail_seen(job->work, job->info.key, seq);

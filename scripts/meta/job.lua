@@ -98,7 +98,8 @@ function job:await(spec) end
 --- Example: `if #causes > 0 then job:hold(causes) end`
 function job:hold(causes) end
 
---- The newest overtaking event of this name on the job's key, or nil. Does not consume it.
+--- The newest overtaking event of this name on the job's key, or nil. Does not consume it. Nil as well
+--- while it is not known whether an effect of the key happened: drive the effect to its end first.
 ---@param name string
 ---@return neap.Event|nil
 --- Example: `if job:overtaken("cancellation") then return end`

@@ -170,6 +170,29 @@ static void a_cancellation_after_the_intent_waits_for_the_answer(void)
     world_close(w);
 }
 
+/* Seen before: an order whose import had no known outcome was cancelled in the meantime; the job
+ * ran again, saw the cancellation before it asked for the outcome and ended as "never posted",
+ * although the order was in Khaos. */
+static void a_cancellation_is_not_seen_while_an_outcome_is_open(void)
+{
+    uint64_t id;
+    struct world *w = open_posting(&id);
+    world_settle(w);
+    world_restart(w);
+    expect_state(w, "unknown");
+    world_overtake(w, "order:5001", "cancellation", EVENT_IDLE_KEEP);
+    world_settle(w);
+    CHECK_STATE(w, id, "waiting");
+    char key[] = "order:5001";
+    struct job job = {.work = w->work, .info = {.key = key}};
+    struct event_record event;
+    CHECK_INT(job_overtaken(&job, "cancellation", &event), ERROR_NOT_FOUND);
+    CHECK_INT(effect_absent(w->work, effect_id), 0);
+    CHECK_INT(job_overtaken(&job, "cancellation", &event), 0);
+    event_record_free(&event);
+    world_close(w);
+}
+
 /* Seen before: the open effect stayed under the key of the job that intended it first, so a job of
  * another key that sent it again found it "under way" for ever after its own restart. */
 static void an_effect_belongs_to_the_job_that_sent_it_last(void)
@@ -358,6 +381,8 @@ int main(void)
              a_cancellation_stops_a_resend_of_what_never_left);
     tap_case("a cancellation after the intent waits for the answer",
              a_cancellation_after_the_intent_waits_for_the_answer);
+    tap_case("a cancellation is not seen while an outcome is open",
+             a_cancellation_is_not_seen_while_an_outcome_is_open);
     tap_case("an effect belongs to the job that sent it last",
              an_effect_belongs_to_the_job_that_sent_it_last);
     tap_case("an unknown outcome settles from the end of the sending",

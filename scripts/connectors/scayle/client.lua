@@ -8,6 +8,7 @@
 local errors = require("neap.errors")
 local http = require("neap.http")
 local json = require("neap.json")
+local time = require("neap.time")
 
 local client = {}
 
@@ -179,6 +180,20 @@ function client.read(answer)
         end
     end
     return value
+end
+
+local MONTHS = {Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9,
+    Oct = 10, Nov = 11, Dec = 12}
+
+--- What time it is at SCAYLE, by the Date header of an answer (RFC 9110, 5.6.7), to the second.
+---@param answer neap.http.Answer
+---@return integer|nil UTC ms
+function client.date_ms(answer)
+    local day, month, year, clock = (answer.headers.date or ""):match(
+        "^%a+, (%d%d) (%a+) (%d%d%d%d) (%d%d:%d%d:%d%d) GMT$")
+    local number = MONTHS[month]
+    return number and time.parse_iso(string.format("%s-%02d-%sT%sZ", year, number, day, clock))
+        or nil
 end
 
 --- Asks and reads.

@@ -81,6 +81,21 @@ function delegation.parse(body)
     }
 end
 
+--- How many of each SKU a delegation asks for; what cannot be read is left out.
+---@param read scayle.Delegation
+---@return table<string, integer>
+function delegation.units(read)
+    local units = {}
+    for _, item in ipairs(table_of(read.raw.items)) do
+        local sku = text_of(table_of(item).merchantProductVariantReferenceKey)
+        local quantity = math.tointeger(tonumber(table_of(item).quantity) or 1)
+        if sku and quantity and quantity > 0 then
+            units[sku] = (units[sku] or 0) + quantity
+        end
+    end
+    return units
+end
+
 local function fill(template, values)
     if type(template) == "table" then
         local filled = {}

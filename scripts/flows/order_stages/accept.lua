@@ -3,6 +3,7 @@
 local delegation = require("connectors.scayle.delegation")
 local identify = require("flows.order_stages.identify")
 local json = require("neap.json")
+local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -24,6 +25,9 @@ function accept.remember(identity, fields)
         record[name] = record[name] or value
     end
     store.put(support.RECORDS, identity.key, record)
+    if record.order_reference_key then
+        store.put(support.REFERENCES, record.order_reference_key, {key = identity.key})
+    end
     if not record.order_code and not store.get(support.OPEN, identity.key) then
         store.put(support.OPEN, identity.key,
             {order_id = identity.order_id, accepted_ms = record.accepted_ms,
@@ -57,6 +61,10 @@ function accept.delegation(ctx, request)
     local identity = identify.order(settings, read)
     accept.remember(identity, {delegated_ms = time.now_ms(),
         order_reference_key = read.order_reference_key})
+    local is_ours = identity.merchant == settings.merchant_key
+    if is_ours and store.get(support.OPEN, identity.key) then
+        stock_pending.add(identity.key, delegation.units(read))
+    end
     read.merchant_key = identity.merchant
     local reply = delegation.answer(settings.delegation_answer, read)
     reply.events = delegation_events(identity, read, request.body)

@@ -2,6 +2,7 @@
 --- a stock code is called unknown, Khaos is asked for it: the mirror may be stale.
 local codes = require("flows.khaos_codes")
 local mapper = require("flows.orders.map")
+local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 
@@ -78,20 +79,19 @@ end
 
 -- How many of each code the order takes, for the stock that is not yet taken in Khaos.
 local function remember_units(work)
-    local open = store.get(support.OPEN, work.key)
-    if not open then
+    if not store.get(support.OPEN, work.key) then
         return
     end
-    open.units = {}
+    local units = {}
     for _, item in ipairs(work.order.items or {}) do
         local variant = type(item.variant) == "table" and item.variant or {}
         local merchant = type(item.merchant) == "table" and item.merchant.referenceKey
         local code = variant.referenceKey
         if type(code) == "string" and (not merchant or merchant == work.settings.merchant_key) then
-            open.units[code] = (open.units[code] or 0) + 1
+            units[code] = (units[code] or 0) + 1
         end
     end
-    store.put(support.OPEN, work.key, open)
+    stock_pending.add(work.key, units)
 end
 
 --- Sets work.posting, or holds.

@@ -2,6 +2,8 @@
 local customers = require("connectors.khaos_soap.customers")
 local json = require("neap.json")
 local khaos_orders = require("connectors.khaos_soap.orders")
+local order_units = require("flows.order_units")
+local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -101,6 +103,9 @@ local function lines_of(posting)
     return lines
 end
 
+local HOUR_MS = 3600000
+local FORCE_CLOSE_MS = 14 * 24 * HOUR_MS -- SCAYLE counts an order without shipment as shipped
+
 -- Despatch, cancellation and returns find the units of a line here.
 local function remember(work, posted)
     local posting = work.posting
@@ -109,7 +114,13 @@ local function remember(work, posted)
         country = work.where.country, order_code = posted.order_code, currency = posting.currency,
         predicted = posting.predicted, posted_ms = time.now_ms(), lines = lines_of(posting),
     })
+    local promise = work.settings.despatch_promise_hours
+    local accepted_ms = work.delegated_ms or work.record.accepted_ms or time.now_ms()
+    order_units.begin(work.key, posting, {order_id = work.order_id,
+        promise_ms = promise and accepted_ms + promise * HOUR_MS or nil,
+        force_close_ms = accepted_ms + FORCE_CLOSE_MS})
     store.delete(support.OPEN, work.key)
+    stock_pending.posted(work.key, time.now_ms())
     support.remember(work, {order_code = posted.order_code, urn = posted.urn,
         reference = posting.reference, posted_ms = time.now_ms(), is_shared = work.is_shared})
     work.job:link("khaos_order", posted.order_code)

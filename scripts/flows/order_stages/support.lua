@@ -1,11 +1,14 @@
 --- What the stages of the orders flow share: the record of an order, holds, ends.
 local errors = require("neap.errors")
+local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
+local time = require("neap.time")
 
 local support = {}
 
 support.RECORDS = "orders" -- key -> what is known of an order, kept
-support.OPEN = "orders_open" -- key -> accepted and not posted: {order_id, accepted_ms, units}
+support.OPEN = "orders_open" -- key -> accepted and not posted: {order_id, accepted_ms}
+support.REFERENCES = "order_references" -- SCAYLE's orderReferenceKey -> {key}
 support.LINES = "order_lines" -- reference -> lines of the posting with their unit ids
 
 --- The order's record; an empty one when there is none.
@@ -33,6 +36,7 @@ end
 ---@return string
 function support.finish(work, state)
     store.delete(support.OPEN, work.key)
+    stock_pending.drop(work.key, time.now_ms())
     work.job:facts({state = state})
     work.job:note("orders", state)
     support.remember(work, {ended = state})

@@ -12,8 +12,11 @@ local support = require("flows.order_stages.support")
 local time = require("neap.time")
 
 local CURSORS = "orders_sweep" -- "<shop>/<country>" -> {cursor}
-local WATERMARK = "order_watermark" -- "sweep" -> {completed_ms}: start of the newest complete sweep
+-- "sweep" -> {completed_ms}: start of the newest complete sweep; "late" -> {at_ms}: when a sweep
+-- last found what should have been told by then
+local WATERMARK = "order_watermark"
 local HOUR_MS = 3600000
+local LATE_MS = 90000 -- a delegation should have come by then
 
 local function has_merchant(order, merchant)
     local merchants = orders.merchants(order)
@@ -51,8 +54,12 @@ local function tell(job, said)
     end
     local is_new = job:emit({source = "scayle.order", id = identity.key, key = identity.key,
         name = "order.found", payload = said, at_ms = said.confirmed_ms})
+    local now_ms = time.now_ms()
     if is_new then
-        accept.remember(identity, {found_ms = time.now_ms(), confirmed_ms = said.confirmed_ms})
+        accept.remember(identity, {found_ms = now_ms, confirmed_ms = said.confirmed_ms})
+    end
+    if is_new and now_ms - said.confirmed_ms > LATE_MS then
+        store.put(WATERMARK, "late", {at_ms = now_ms})
     end
     return is_new
 end

@@ -68,5 +68,34 @@ return {
             schedules = {refresh = {every_ms = number("MIRROR_MS", 500)}},
             settings = {khaos = khaos},
         },
+        stock = {
+            use = "flows.stock",
+            schedules = {
+                poll = {every_ms = number("STOCK_POLL_MS", 3600000)},
+                send = {every_ms = number("STOCK_SEND_MS", 3600000)},
+            },
+            settings = {
+                khaos = khaos, merchant_key = "fellside", warehouse = "KC-MAIN",
+                buffer_field = "Web Buffer", order_lag_ms = number("ORDER_LAG_MS", 1500),
+                overlap_ms = 5000,
+                policy = {default = {use_khaos_buffer = true}},
+            },
+        },
+        cancellations = {
+            use = "flows.cancellations",
+            settings = {khaos = var("CANCEL_ADD_ON", "") == "" and khaos
+                or {connection = "khaos", zone = "Europe/London", add_ons = {"cancel_order"}},
+                wait_ms = 5000},
+        },
+        despatch = {
+            use = "flows.despatch",
+            schedules = {poll = {every_ms = number("DESPATCH_MS", 3600000)}},
+            settings = {
+                khaos = khaos,
+                merchant_key = "fellside",
+                carriers = {DPD48 = "DPD_UK", DPDND = "DPD_UK", DHLINT = "DHL_DE"},
+                tracking_wait_ms = number("TRACKING_MS", 1500),
+            },
+        },
     },
 }

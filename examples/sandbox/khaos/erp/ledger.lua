@@ -50,14 +50,42 @@ function ledger.view(w, query)
     return view
 end
 
+-- What no invoice holds yet, by stock code in line order.
+local function rest_of(order)
+    local sent, rest = {}, {}
+    for _, invoice in ipairs(order.invoices) do
+        for _, item in ipairs(invoice.items) do
+            sent[item.stock_code] = (sent[item.stock_code] or 0) + item.quantity
+        end
+    end
+    for _, line in ipairs(order.lines) do
+        local count = math.tointeger(tonumber(line.quantity)) or 0
+        local taken = math.min(count, sent[line.stock_code] or 0)
+        sent[line.stock_code] = (sent[line.stock_code] or 0) - taken
+        if count > taken then
+            rest[#rest + 1] = {stock_code = line.stock_code, quantity = count - taken}
+        end
+    end
+    return rest
+end
+
 local function invoice_items(order, wanted)
     local items, quantity = {}, 0
-    for _, entry in ipairs(wanted or order.lines) do
+    for _, entry in ipairs(wanted or rest_of(order)) do
         local count = math.tointeger(tonumber(entry.quantity)) or 0
         items[#items + 1] = {stock_code = entry.stock_code, quantity = count}
         quantity = quantity + count
     end
     return items, quantity
+end
+
+local function boxes_of(body, number)
+    local boxes = {}
+    for i, box in ipairs(body.boxes or {}) do
+        boxes[i] = {items = box.items,
+            consignment = box.consignment or ("CN%07d-%dGB"):format(number, i)}
+    end
+    return #boxes > 0 and boxes or nil
 end
 
 local ACTIONS = {}
@@ -71,9 +99,19 @@ function ACTIONS.stage(w, order, body)
     orders.save(w, order)
 end
 
+local function tracking_url(consignment)
+    return consignment ~= "" and "https://tracking.example/" .. consignment or ""
+end
+
+-- One invoice: all that is left, the items named, or boxes of items; consignment "": none yet.
 function ACTIONS.ship(w, order, body)
     local number = control.next_number(w.store, "invoice", 310220)
-    local items, quantity = invoice_items(order, body.items)
+    local wanted = body.items
+    for _, box in ipairs(body.boxes or {}) do
+        wanted = wanted or {}
+        table.move(box.items, 1, #box.items, #wanted + 1, wanted)
+    end
+    local items, quantity = invoice_items(order, wanted)
     local consignment = body.consignment or ("CN%07dGB"):format(number)
     order.invoices[#order.invoices + 1] = {
         code = ("INV%d"):format(number),
@@ -82,16 +120,27 @@ function ACTIONS.ship(w, order, body)
         stage = 70,
         courier = body.courier or order.header.COURIER_CODE or "STD48",
         consignment = consignment,
-        tracking_url = "https://tracking.example/" .. consignment,
+        tracking_url = tracking_url(consignment),
         items = items,
+        boxes = boxes_of(body, number),
         quantity = quantity,
-        completes = body.items == nil,
     }
+    order.invoices[#order.invoices].completes = #rest_of(order) == 0
     order.stage, order.issued_ms = 70, w.now_ms
     orders.save(w, order)
 end
 
---- POST _control/orders {code|reference, action = "ship"|"cancel"|"stage", ...}.
+-- The tracking number comes later.
+function ACTIONS.track(w, order, body)
+    local invoice = order.invoices[#order.invoices]
+    if invoice then
+        invoice.consignment = body.consignment or "CN-LATE"
+        invoice.tracking_url = tracking_url(invoice.consignment)
+        orders.save(w, order)
+    end
+end
+
+--- POST _control/orders {code|reference, action = "ship"|"track"|"cancel"|"stage", ...}.
 ---@param w table
 ---@param body table
 ---@return neap.Reply
@@ -103,7 +152,7 @@ function ledger.act(w, body)
     end
     local action = ACTIONS[body.action or ""]
     if not action then
-        return control.bad("action must be ship, cancel or stage")
+        return control.bad("action must be ship, track, cancel or stage")
     end
     action(w, order, body)
     return control.reply(200, {code = order.code, stage = order.stage,

@@ -161,6 +161,8 @@ local function paid(w)
     return nil, "This add-on is switched on but not simulated"
 end
 
+local ADD_ON_WINDOW_MS = 48 * 3600000 -- contract 5.1: within 48 hours of placement
+
 local function cancel_order(w, p)
     if not w.settings.paid_add_ons then
         return paid(w)
@@ -172,6 +174,10 @@ local function cancel_order(w, p)
         return nil, "Order stage is not editable"
     elseif order.cancelled then
         return nil, "Order cannot be cancelled"
+    elseif order.paid_minor > 0 then
+        return nil, "Payment has already been processed"
+    elseif w.now_ms - order.imported_ms > ADD_ON_WINDOW_MS then
+        return nil, "Order is too old to be cancelled"
     end
     orders.cancel(w, order, "web service")
     return {"boolean", true}

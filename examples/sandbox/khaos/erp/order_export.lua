@@ -197,6 +197,23 @@ function order_export.status(w)
     return {"string", table.concat(parts) .. "</ORDER_STATUSES>"}
 end
 
+local function item_nodes(name, items)
+    local parts = {}
+    for _, item in ipairs(items) do
+        parts[#parts + 1] = "<" .. name .. attribute("STOCK_CODE", item.stock_code)
+            .. attribute("QTY_SENT", item.quantity) .. "/>"
+    end
+    return table.concat(parts)
+end
+
+local function box_node(invoice, box, date, show_items)
+    return "<BOX SHIPPED=\"-1\"" .. attribute("SHIP_DATE", date)
+        .. attribute("COURIER", invoice.courier)
+        .. attribute("CONSIGNMENT_REF", box.consignment)
+        .. attribute("TRACKING_URL", "https://tracking.example/" .. box.consignment) .. ">"
+        .. (show_items and item_nodes("BOX_ITEM", box.items) or "") .. "</BOX>"
+end
+
 local function invoice_node(w, invoice, show_items)
     local date = world.date(w, invoice.shipped_ms)
     local text = "<INVOICE"
@@ -213,15 +230,12 @@ local function invoice_node(w, invoice, show_items)
         .. attribute("QTY_SENT", invoice.stage >= STAGE_ISSUED and invoice.quantity or 0)
         .. attribute("MOVED", "-1")
         .. ">"
+    for _, box in ipairs(invoice.boxes or {}) do
+        text = text .. box_node(invoice, box, date, show_items)
+    end
     if show_items then
-        local parts = {}
-        for _, item in ipairs(invoice.items) do
-            parts[#parts + 1] = "<INVOICE_ITEM"
-                .. attribute("STOCK_CODE", item.stock_code)
-                .. attribute("QTY_SENT", item.quantity)
-                .. "/>"
-        end
-        text = text .. ("<INVOICE_ITEMS>%s</INVOICE_ITEMS>"):format(table.concat(parts))
+        text = text .. ("<INVOICE_ITEMS>%s</INVOICE_ITEMS>"):format(
+            item_nodes("INVOICE_ITEM", invoice.items))
     end
     return text .. "</INVOICE>"
 end

@@ -126,6 +126,10 @@ local TRIGGERS = {
     lever("POST", "play", play),
     lever("POST", "cancel", cancel),
     lever("POST", "variants", add_variants),
+    lever("GET", "sellable", function(w, _, request)
+        return control.reply(200, {sku = request.query.sku,
+            visible = stocks.visible(w, request.query.sku or "")})
+    end),
     lever("GET", "kinds", kinds),
     lever("GET", "ledger", function(w, _, request)
         return control.reply(200, ledger.view(w, request.query))

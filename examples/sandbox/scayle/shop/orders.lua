@@ -5,6 +5,7 @@ local catalogue = require("shop.catalogue")
 local generator = require("shop.generator")
 local json = require("neap.json")
 local random = require("lib.sandbox.random")
+local stocks = require("shop.stocks")
 local world = require("shop.world")
 
 local orders = {}
@@ -187,6 +188,12 @@ function orders.place(w, order, facts)
         cancellations = json.array({}),
         shipments = json.array({}),
     }
+    local units = {}
+    for _, item in ipairs(order.items) do
+        local sku = item.variant and item.variant.referenceKey
+        units[sku or "?"] = (units[sku or "?"] or 0) + 1
+    end
+    stocks.block(w, order.id, units)
     w.store.put(DELEGATION_KEYS, record.order_reference_key, order.id)
     orders.save_record(w, record)
     return order, record
@@ -287,11 +294,13 @@ end
 ---@param order table
 ---@param ids table<integer, boolean>|nil
 function orders.cancel_items(w, order, ids)
-    local now, alive = world.instant(w, w.now_ms), 0
+    local now, alive, freed = world.instant(w, w.now_ms), 0, {}
     for _, item in ipairs(order.items) do
         if (not ids or ids[item.id]) and item.status ~= "cancelled" then
             item.status = "cancelled"
             item.cancelledAt = now
+            local sku = item.variant and item.variant.referenceKey
+            freed[sku or "?"] = (freed[sku or "?"] or 0) + 1
         end
         alive = alive + (item.status ~= "cancelled" and 1 or 0)
     end
@@ -300,6 +309,7 @@ function orders.cancel_items(w, order, ids)
         order.detailedStatus.order = status("order_cancelled", "Cancelled")
         order.detailedStatus.billing = status("billing_payment_cancelled", "Payment cancelled")
     end
+    stocks.unblock(w, order.id, freed)
     orders.save(w, order)
 end
 

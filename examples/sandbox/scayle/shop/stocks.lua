@@ -1,4 +1,8 @@
 --- Variant stocks: the last `changedAt` wins, an older one is ignored without a word.
+---
+--- Blockers: when an order is confirmed the shop takes its units away by itself. A figure that is
+--- stamped later than the blocker gives them back, whether it knows the order or not; so does a
+--- cancellation (contract 4).
 
 local catalogue = require("shop.catalogue")
 local json = require("neap.json")
@@ -7,6 +11,7 @@ local stocks = {}
 
 local VARIANTS = "shop_variants"
 local STOCKS = "shop_stocks"
+local BLOCKERS = "shop_blockers" -- "<sku>\n<order id>" -> {quantity, at_ms}
 
 ---@param w table
 ---@param sku string
@@ -45,6 +50,58 @@ function stocks.list(w, variant)
         list[#list + 1] = entry.value.stock
     end
     return list
+end
+
+local function blockers_of(w, sku)
+    return w.store.range(BLOCKERS, {prefix = sku .. "\n", limit = 10000})
+end
+
+--- An order was confirmed: its units are taken.
+---@param w table
+---@param order_id integer
+---@param units table<string, integer> by SKU
+function stocks.block(w, order_id, units)
+    for sku, quantity in pairs(units) do
+        w.store.put(BLOCKERS, sku .. "\n" .. order_id, {quantity = quantity, at_ms = w.now_ms})
+    end
+end
+
+--- Units were cancelled: what is still blocked of them is free again.
+---@param w table
+---@param order_id integer
+---@param units table<string, integer>
+function stocks.unblock(w, order_id, units)
+    for sku, quantity in pairs(units) do
+        local key = sku .. "\n" .. order_id
+        local blocker = w.store.get(BLOCKERS, key)
+        if blocker and blocker.quantity > quantity then
+            blocker.quantity = blocker.quantity - quantity
+            w.store.put(BLOCKERS, key, blocker)
+        elseif blocker then
+            w.store.delete(BLOCKERS, key)
+        end
+    end
+end
+
+local function release(w, sku, changed_ms)
+    for _, entry in ipairs(blockers_of(w, sku)) do
+        if changed_ms > entry.value.at_ms then
+            w.store.delete(BLOCKERS, entry.key)
+        end
+    end
+end
+
+--- What a shopper could buy now: the figure less its blockers.
+---@param w table
+---@param sku string
+---@return integer
+function stocks.visible(w, sku)
+    local current = w.store.get(STOCKS, sku .. "\n" .. catalogue.WAREHOUSE.referenceKey)
+    local quantity = current and current.stock.quantity or 0
+    for _, entry in ipairs(blockers_of(w, sku)) do
+        quantity = quantity - entry.value.quantity
+    end
+    return quantity
 end
 
 local function check(w, body)
@@ -92,6 +149,7 @@ function stocks.set(w, variant, body)
         expectedAvailabilityAt = body.expectedAvailabilityAt or json.null,
     }
     w.store.put(STOCKS, key, {stock = stock, changed_ms = changed})
+    release(w, variant.sku, changed)
     return stock
 end
 

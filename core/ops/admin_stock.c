@@ -1,0 +1,178 @@
+/*
+ * neap stock [SKU]: the figure of a stock code with its terms, and how the sending goes. Reads the
+ * tables of the stock flow (scripts/flows/stock_stages/tables.lua); what a term is worth was worked
+ * out there, so that the figure shown is the figure sent.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/json_reader.h"
+#include "core/base/xalloc.h"
+#include "core/ops/admin_private.h"
+#include "core/work/script_table.h"
+
+#define ITEMS_TABLE "stock_items"
+#define SENT_TABLE  "stock_sent"
+#define DIRTY_TABLE "stock_dirty"
+#define STATE_TABLE "stock_state"
+
+/* A copy: what is borrowed from the store goes with the next read. NULL when absent. */
+static char *table_copy(struct work *work, const char *table, const char *key)
+{
+    struct bytes json;
+    if (script_table_get(work, bytes_str(table), bytes_str(key), &json) != 0) {
+        return NULL;
+    }
+    char *copy = xmalloc(json.size + 1);
+    memcpy(copy, json.data, json.size);
+    copy[json.size] = '\0';
+    return copy;
+}
+
+static int64_t number_of(const char *json, const char *name, int64_t otherwise)
+{
+    struct bytes value;
+    int64_t number;
+    bool is_there =
+        json != NULL && json_find(bytes_str(json), name, &value) && json_integer(value, &number);
+    return is_there ? number : otherwise;
+}
+
+static void text_of(const char *json, const char *name, struct buf *out)
+{
+    struct bytes value;
+    buf_reset(out);
+    if (json != NULL && json_find(bytes_str(json), name, &value)) {
+        json_text(value, out);
+    }
+}
+
+static void print_ago(struct admin_context *c, const char *what, int64_t at_ms)
+{
+    char ago[64];
+    if (at_ms > 0) {
+        admin_format_distance(at_ms - c->view->now_ms, ago, sizeof(ago));
+        buf_addf(c->out, "  %-12s %s\n", what, ago);
+    }
+}
+
+struct stock_figure {
+    char *item;
+    char *sent;
+    char *dirty;
+};
+
+static void print_figure(struct admin_context *c, const char *sku, const struct stock_figure *f)
+{
+    struct buf words;
+    buf_init(&words, 4096);
+    if (f->sent != NULL) {
+        text_of(f->sent, "text", &words);
+        buf_addf(c->out, "%s %s: %" PRId64 " in SCAYLE\n  %s\n", c->client->name, sku,
+                 number_of(f->sent, "quantity", 0), buf_text(&words));
+        text_of(f->sent, "state", &words);
+        buf_addf(c->out, "  %-12s %s\n", "answer",
+                 strcmp(buf_text(&words), "set") == 0       ? "in force"
+                 : strcmp(buf_text(&words), "ignored") == 0 ? "ignored: a newer figure is there"
+                 : strcmp(buf_text(&words), "unknown") == 0 ? "SCAYLE has no such variant"
+                                                            : "not known yet");
+        print_ago(c, "sent", number_of(f->sent, "at_ms", 0));
+        print_ago(c, "stamped", number_of(f->sent, "stamp_ms", 0));
+    } else {
+        buf_addf(c->out, "%s %s: nothing was sent yet\n", c->client->name, sku);
+    }
+    print_ago(c, "read in Khaos", number_of(f->item, "read_ms", 0));
+    print_ago(c, "waits since", number_of(f->dirty, "since_ms", 0));
+    buf_free(&words);
+}
+
+static void json_member_raw(struct admin_context *c, const char *name, const char *json)
+{
+    json_key(&c->json, name);
+    if (json == NULL) {
+        json_null(&c->json);
+    } else {
+        json_raw(&c->json, bytes_str(json));
+    }
+}
+
+static void json_figure(struct admin_context *c, const char *sku, const struct stock_figure *f)
+{
+    json_object_begin(&c->json);
+    json_member_str(&c->json, "client", c->client->name);
+    json_member_str(&c->json, "sku", sku);
+    json_member_raw(c, "khaos", f->item);
+    json_member_raw(c, "sent", f->sent);
+    json_member_raw(c, "waiting", f->dirty);
+    json_object_end(&c->json);
+}
+
+static bool show_figure(struct admin_context *c, const char *sku)
+{
+    struct work *work = c->client->work;
+    struct stock_figure f = {.item = table_copy(work, ITEMS_TABLE, sku),
+                             .sent = table_copy(work, SENT_TABLE, sku),
+                             .dirty = table_copy(work, DIRTY_TABLE, sku)};
+    bool is_known = f.item != NULL || f.sent != NULL;
+    if (is_known && c->request->wants_json) {
+        json_figure(c, sku, &f);
+    } else if (is_known) {
+        print_figure(c, sku, &f);
+    }
+    free(f.item);
+    free(f.sent);
+    free(f.dirty);
+    return is_known;
+}
+
+static bool show_state(struct admin_context *c)
+{
+    struct work *work = c->client->work;
+    char *poll = table_copy(work, STATE_TABLE, "poll");
+    char *lag = table_copy(work, STATE_TABLE, "lag");
+    bool is_known = poll != NULL || lag != NULL;
+    if (is_known && c->request->wants_json) {
+        json_object_begin(&c->json);
+        json_member_str(&c->json, "client", c->client->name);
+        json_member_raw(c, "poll", poll);
+        json_member_raw(c, "lag", lag);
+        json_object_end(&c->json);
+    } else if (is_known) {
+        buf_addf(c->out, "%s: %" PRId64 " figures wait, the oldest for %" PRId64 " s\n",
+                 c->client->name, number_of(lag, "waiting", 0),
+                 number_of(lag, "oldest_ms", 0) / 1000);
+        print_ago(c, "read in Khaos", number_of(poll, "ran_ms", 0));
+        print_ago(c, "all of it", number_of(poll, "full_ms", 0));
+    }
+    free(poll);
+    free(lag);
+    return is_known;
+}
+
+int admin_stock(struct admin_context *c)
+{
+    const char *sku = admin_word(c, 1);
+    bool is_found = false;
+    if (c->request->wants_json) {
+        json_array_begin(&c->json);
+    }
+    for (size_t i = 0; i < c->view->count; i++) {
+        c->client = &c->view->clients[i];
+        if (admin_wants_client(c, c->client)) {
+            is_found = (sku == NULL ? show_state(c) : show_figure(c, sku)) || is_found;
+        }
+    }
+    if (!is_found) {
+        return sku == NULL
+                   ? admin_fail(c, ADMIN_NOT_FOUND, "no client has a stock flow that has run")
+                   : admin_fail(c, ADMIN_NOT_FOUND, "no stock code %s: Khaos has not listed it",
+                                sku);
+    }
+    if (c->request->wants_json) {
+        json_array_end(&c->json);
+        buf_add_char(c->out, '\n');
+    }
+    return ADMIN_OK;
+}

@@ -1,0 +1,166 @@
+--- Stock levels of Khaos Control over SOAP (contract 3): what is available to sell, and what a
+--- stock item says about how it may be sold.
+---
+--- `LEVEL` is net of allocation already and may be negative. A kit has no stock of its own: it can
+--- be made BUILD_POTENTIAL_CHILDREN times. Status 5 means that Khaos keeps no level at all.
+local client = require("connectors.khaos_soap.client")
+local errors = require("neap.errors")
+local time = require("neap.time")
+local xml = require("neap.xml")
+
+local levels = {}
+
+local BY_CODE = 1 -- MappingType
+local NOT_CONTROLLED = "5" -- STATUS
+local PACK = "3" -- LINK_TYPE of what a kit is made of
+local LEVEL_CHUNK = 200 -- integrators ask for up to 500 codes at once
+local DETAIL_CHUNK = 15 -- contract 1.8: integrators use 15 codes per ExportStock
+
+local function whole(text)
+    local number = tonumber(text or "")
+    return number and math.tointeger(number // 1) or nil
+end
+
+local function in_chunks(codes, size, fn)
+    local chunk = {}
+    for i, code in ipairs(codes) do
+        if not code:find(",", 1, true) then
+            chunk[#chunk + 1] = code
+        end
+        if #chunk == size or (i == #codes and #chunk > 0) then
+            local ok, err = fn(chunk)
+            if not ok then
+                return nil, err
+            end
+            chunk = {}
+        end
+    end
+    return true
+end
+
+local function level_of(node)
+    local controlled = xml.value(node, "STATUS") ~= NOT_CONTROLLED
+    local potential = whole(xml.value(node, "BUILD_POTENTIAL_CHILDREN"))
+    return {
+        available = controlled and whole(xml.value(node, "LEVEL")) or nil,
+        potential = controlled and potential or nil,
+        is_uncontrolled = not controlled or nil,
+    }
+end
+
+---@class khaos.Level
+---@field available integer|nil absent when not controlled
+---@field potential integer|nil of a kit
+---@field is_uncontrolled boolean|nil
+
+--- Levels of codes at one site, by exact code; what Khaos does not know is absent. `each` is called
+--- with what was read of a chunk, its codes and the instant at which its read began, before the
+--- next chunk is asked for.
+---@async
+---@param khaos khaos.Client
+---@param codes string[]
+---@param site_id integer
+---@param each fun(found: table<string, khaos.Level>, codes: string[], began_ms: integer)
+---@return true|nil
+---@return neap.Error|nil
+function levels.read(khaos, codes, site_id, each)
+    return in_chunks(codes, LEVEL_CHUNK, function(chunk)
+        local began_ms = time.now_ms()
+        local text, err = khaos:call("ExportStockStatus", {
+            {"StockCode", "string", table.concat(chunk, ",")}, {"MappingType", "int", BY_CODE},
+            {"LastUpdated", "dateTime", client.NO_DATE}, {"SiteID", "int", site_id},
+        })
+        if not text then
+            return nil, err
+        end
+        local root, problem = client.document(text, "STOCK_STATUS")
+        if problem then
+            return nil, problem
+        end
+        local found = {}
+        for _, node in ipairs(root and xml.children(root, "STOCK_ITEM") or {}) do
+            local code = node.attrs.CODE
+            if found[code or ""] then
+                return nil, errors.new({kind = "remote", retryable = true, message =
+                    string.format("Khaos lists the level of %s twice for one site", code)})
+            end
+            found[code or ""] = level_of(node)
+        end
+        each(found, chunk, began_ms)
+        return true
+    end)
+end
+
+local function truth(node, name)
+    local text = xml.value(node, name)
+    return text == "-1" or text == "1"
+end
+
+local function components_of(node)
+    local links = xml.child(node, "LINKED_ITEMS")
+    local components
+    for _, link in ipairs(links and xml.children(links, "LINK_ITEM") or {}) do
+        local code = xml.value(link, "STOCK_CODE")
+        if xml.value(link, "LINK_TYPE") == PACK and code and code ~= "" then
+            components = components or {}
+            components[code] = (components[code] or 0)
+                + math.max(whole(xml.value(link, "LINK_VALUE")) or 1, 1)
+        end
+    end
+    return components
+end
+
+local function user_defined(node, name)
+    for _, child in ipairs(xml.children(node, "USER_DEFINED")) do
+        if child.attrs.NAME == name then
+            return whole(child.text)
+        end
+    end
+    return nil
+end
+
+local function detail_of(node, fields)
+    local field = fields.buffer_field
+    return {
+        is_hidden = truth(node, "DELETED") or nil,
+        runs_to_zero = truth(node, "RUN_TO_ZERO") or nil,
+        max_display = whole(xml.value(node, "MAX_DISPLAY_QTY")),
+        category = fields.category_field and xml.value(node, fields.category_field) or nil,
+        buffer = field == "SAFE_LEVEL" and whole(xml.value(node, field))
+            or field and user_defined(node, field) or nil,
+        components = components_of(node),
+    }
+end
+
+--- How items may be sold, by exact code. `fields` names what the client keeps where: the user
+--- defined attribute that holds the web buffer (or SAFE_LEVEL), the element that is the category.
+---@async
+---@param khaos khaos.Client
+---@param codes string[]
+---@param fields {buffer_field: string|nil, category_field: string|nil}
+---@return table<string, table>|nil
+---@return neap.Error|nil
+function levels.details(khaos, codes, fields)
+    local found = {}
+    local ok, failure = in_chunks(codes, DETAIL_CHUNK, function(chunk)
+        local text, err = khaos:call("ExportStock", {{"StockCode", "string",
+            table.concat(chunk, ",")}, {"MappingType", "int", BY_CODE}})
+        if not text then
+            return nil, err
+        end
+        local root, problem = client.document(text, "STOCK_ITEMS")
+        if problem then
+            return nil, problem
+        end
+        for _, node in ipairs(root and xml.children(root, "STOCK_ITEM") or {}) do
+            local code = xml.value(node, "STOCK_CODE")
+            if code and code ~= "" then
+                found[code] = detail_of(node, fields)
+            end
+        end
+        return true
+    end)
+    return ok and found, failure
+end
+
+return levels

@@ -1,0 +1,62 @@
+--- SCAYLE's blocking cancellation call (contract 2.3): what it asks and how it is answered.
+---
+--- It counts as cancelled only when `cancellationResult` is "successful"; how a refusal is spelt is
+--- not documented, so the word is a setting. Any status but 201 is asked again: the honest answer
+--- to what is not decided yet.
+local client = require("connectors.scayle.client")
+local errors = require("neap.errors")
+local json = require("neap.json")
+
+local cancellation = {}
+
+local JSON_HEADERS = {["Content-Type"] = "application/json"}
+
+---@class scayle.Cancellation
+---@field order_reference_key string SCAYLE's name of the order, as its delegation had it
+---@field merchant string|nil
+
+--- Reads the request. It cannot do without the order's reference key.
+---@param body string
+---@return scayle.Cancellation|nil
+---@return neap.Error|nil kind invalid
+function cancellation.parse(body)
+    local document = client.decode(body)
+    if type(document) ~= "table" then
+        return nil, errors.new({kind = "invalid", message = "the body is no JSON object"})
+    end
+    local key = document.orderReferenceKey
+    key = type(key) == "number" and tostring(key) or key
+    if type(key) ~= "string" or not key:find("%S") then
+        return nil, errors.new({kind = "invalid", message = "orderReferenceKey is missing"})
+    end
+    local merchant = document.fulfillingMerchantKey
+    return {order_reference_key = key, merchant = type(merchant) == "string" and merchant or nil}
+end
+
+--- The answer that decides.
+---@param reference string
+---@param result string
+---@return neap.Reply
+function cancellation.answer(reference, result)
+    return {status = 201, headers = JSON_HEADERS,
+        body = json.encode({orderReferenceKey = reference, cancellationResult = result})}
+end
+
+--- The answer while nothing is decided: SCAYLE asks again.
+---@return neap.Reply
+function cancellation.undecided()
+    return {status = 503, headers = {["Content-Type"] = "application/json", ["Retry-After"] = "60"},
+        body = json.encode({statusCode = 503, errorKey = "undecided",
+            message = "The order is being worked on; ask again"})}
+end
+
+--- The answer to what cannot be read.
+---@param err neap.Error
+---@return neap.Reply
+function cancellation.refusal(err)
+    return {status = 400, headers = JSON_HEADERS,
+        body = json.encode({statusCode = 400, errorKey = "validation_error",
+            message = err.message})}
+end
+
+return cancellation

@@ -1,0 +1,147 @@
+--- What we tell SCAYLE about units: shipments and cancellations (contract 3.2, 3.3).
+---
+--- There is no call that reads them back, and what a repeat does is not documented, so these are
+--- effects of class "lookup": the order itself shows whether it happened. An answer that refuses
+--- (400, 409) leaves the outcome open for the same reason: the refusal may be of a repeat.
+local client = require("connectors.scayle.client")
+local errors = require("neap.errors")
+local orders = require("connectors.scayle.orders")
+
+local fulfillment = {}
+
+local function path_country(where)
+    return {shopKey = where.shop_key, countryCode = where.country}
+end
+
+local function body_of(where, order_id, merchant, items)
+    local body = path_country(where)
+    body.orderId = math.tointeger(tonumber(order_id)) or order_id
+    body.merchantReferenceKey = merchant
+    body.items = items
+    return body
+end
+
+local function item_id(unit_id)
+    return math.tointeger(tonumber(unit_id)) or unit_id
+end
+
+---@class scayle.Shipment
+---@field order_id string
+---@field merchant string|nil
+---@field carrier string
+---@field shipment_key string unique; the tracking number where there is one
+---@field left_at string ISO instant at which the parcel left the warehouse
+---@field units string[]
+
+--- One parcel. The return key of a unit is its own id: the only handle for a later return.
+---@param where {shop_key: string, country: string}
+---@param shipment scayle.Shipment
+---@return table request for an effect of class "lookup"
+function fulfillment.shipment_request(where, shipment)
+    local items = {}
+    for i, id in ipairs(shipment.units) do
+        items[i] = {orderItemId = item_id(id), returnKey = id}
+    end
+    local body = body_of(where, shipment.order_id, shipment.merchant, items)
+    body.carrier = shipment.carrier
+    body.deliveryDate = shipment.left_at
+    body.shipmentKey = shipment.shipment_key
+    return client.request({method = "POST", path = "/fulfillment/shipments", body = body})
+end
+
+--- Units that we shall not send.
+---@param where {shop_key: string, country: string}
+---@param order_id string
+---@param merchant string|nil
+---@param units string[]
+---@return table request for an effect of class "lookup"
+function fulfillment.cancellation_request(where, order_id, merchant, units)
+    local items = {}
+    for i, id in ipairs(units) do
+        items[i] = {orderItemId = item_id(id)}
+    end
+    return client.request({method = "POST", path = "/fulfillment/cancellations",
+        body = body_of(where, order_id, merchant, items)})
+end
+
+-- Whether anything was done is open when SCAYLE refuses what it may have done before.
+local MAY_BE_REPEAT = {[400] = true, [409] = true, [412] = true}
+
+--- What the answer to either request says.
+---@param answer neap.http.Answer
+---@return {sent: boolean}|nil
+---@return neap.Error|nil
+function fulfillment.read(answer)
+    local body, err = client.read(answer)
+    if body then
+        return {sent = true}
+    end
+    if MAY_BE_REPEAT[answer.status] then
+        return nil, errors.new({kind = "invalid", message = err.message, status = err.status,
+            maybe_sent = true, details = err.details})
+    end
+    return nil, err
+end
+
+local function states_of(order, units)
+    local by_id, list = {}, {}
+    for _, item in ipairs(type(order.items) == "table" and order.items or {}) do
+        by_id[tostring(item.id)] = item
+    end
+    for i, id in ipairs(units) do
+        list[i] = by_id[id] and tostring(by_id[id].status) or "missing"
+    end
+    return list
+end
+
+-- "found" when all are, "absent" when none is; in between a person must look.
+local function verdict(states, wanted)
+    local done = 0
+    for _, state in ipairs(states) do
+        done = done + (wanted[state] and 1 or 0)
+    end
+    if done == #states then
+        return "found", {sent = true}
+    elseif done == 0 then
+        return "absent"
+    end
+    return nil, errors.new({kind = "remote", message = string.format(
+        "SCAYLE shows %d of %d units so", done, #states)})
+end
+
+local SHIPPED = {shipped = true, delivered = true, returned = true}
+local CANCELLED = {cancelled = true, canceled = true, undeliverable = true, unavailable = true}
+
+local function look_up(scayle, where, order_id, units, wanted)
+    local order, err = orders.get(scayle, where, order_id)
+    if not order then
+        return nil, err
+    end
+    return verdict(states_of(order, units), wanted)
+end
+
+--- Does SCAYLE show these units as shipped?
+---@async
+---@param scayle scayle.Client
+---@param where {shop_key: string, country: string}
+---@param order_id string
+---@param units string[]
+---@return "found"|"absent"|nil
+---@return any
+function fulfillment.lookup_shipped(scayle, where, order_id, units)
+    return look_up(scayle, where, order_id, units, SHIPPED)
+end
+
+--- Does SCAYLE show these units as cancelled?
+---@async
+---@param scayle scayle.Client
+---@param where {shop_key: string, country: string}
+---@param order_id string
+---@param units string[]
+---@return "found"|"absent"|nil
+---@return any
+function fulfillment.lookup_cancelled(scayle, where, order_id, units)
+    return look_up(scayle, where, order_id, units, CANCELLED)
+end
+
+return fulfillment

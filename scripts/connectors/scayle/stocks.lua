@@ -1,0 +1,84 @@
+--- Variant stocks of the SCAYLE Admin API (contract 4): absolute sellable figures.
+---
+--- The last `changedAt` wins; an older one is ignored with success, and only the stock that the
+--- answer shows tells. So an answer is read against what was sent.
+local client = require("connectors.scayle.client")
+local time = require("neap.time")
+
+local stocks = {}
+
+local function path_of(sku)
+    return "/variants/" .. client.identifier({key = sku}) .. "/stocks"
+end
+
+---@class scayle.StockFigure
+---@field sku string
+---@field warehouse string reference key
+---@field merchant string|nil
+---@field quantity integer
+---@field stamp_ms integer changedAt, SCAYLE's time
+
+--- Request that sets one figure; safe to repeat.
+---@param figure scayle.StockFigure
+---@return table request without its connection
+function stocks.set_request(figure)
+    return client.request({method = "POST", path = path_of(figure.sku), body = {
+        quantity = figure.quantity,
+        warehouseReferenceKey = figure.warehouse,
+        merchantReferenceKey = figure.merchant,
+        changedAt = time.format_iso(figure.stamp_ms),
+    }})
+end
+
+--- What became of a figure: "set" (it is in force), "ignored" (a newer one is; its stamp follows
+--- when SCAYLE says it), "unknown" (no such variant); nil, err for everything else.
+---@param answer neap.http.Answer
+---@param figure scayle.StockFigure
+---@return "set"|"ignored"|"unknown"|nil
+---@return integer|neap.Error|nil
+function stocks.read_set(answer, figure)
+    local stock, err = client.read(answer)
+    if not stock then
+        if err.status == 404 then
+            return "unknown"
+        end
+        return nil, err
+    end
+    local shown_ms = type(stock.changedAt) == "string" and time.parse_iso(stock.changedAt)
+    if shown_ms and shown_ms // 1000 > figure.stamp_ms // 1000 then
+        return "ignored", shown_ms
+    elseif math.type(stock.quantity) == "integer" and stock.quantity ~= figure.quantity then
+        return "ignored", shown_ms or nil
+    end
+    return "set"
+end
+
+--- Request that reads the figures of a variant in all warehouses.
+---@param sku string
+---@return table request without its connection
+function stocks.get_request(sku)
+    return client.request({path = path_of(sku)})
+end
+
+--- What SCAYLE shows of a variant in one warehouse: nil without an error when there is no figure.
+---@async
+---@param scayle scayle.Client
+---@param sku string
+---@param warehouse string
+---@return {quantity: integer, stamp_ms: integer|nil}|nil
+---@return neap.Error|nil
+function stocks.get(scayle, sku, warehouse)
+    local answer, err = scayle:call({path = path_of(sku)})
+    if not answer then
+        return nil, err
+    end
+    for _, stock in ipairs(type(answer.entities) == "table" and answer.entities or {}) do
+        if stock.warehouseReferenceKey == warehouse and math.type(stock.quantity) == "integer" then
+            return {quantity = stock.quantity, stamp_ms = type(stock.changedAt) == "string"
+                and time.parse_iso(stock.changedAt) or nil}
+        end
+    end
+    return nil
+end
+
+return stocks

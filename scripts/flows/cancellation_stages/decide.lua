@@ -1,0 +1,206 @@
+--- What becomes of a cancellation: waits for the order to come to rest, tries what Khaos can do,
+--- answers, and leaves the rest to a person.
+local cancel = require("connectors.khaos_soap.cancel")
+local cancellation = require("connectors.scayle.cancellation")
+local khaos_client = require("connectors.khaos_soap.client")
+local order_units = require("flows.order_units")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+local time = require("neap.time")
+local unit_book = require("flows.unit_book")
+
+local decide = {}
+
+--- order reference key -> {tries, until_ms, result = "successful"|"refused"|nil, why}
+decide.TABLE = "cancellations"
+
+local DAY_MS = 24 * 3600000
+local FIRST_WAIT_MS = 100
+local LONGEST_WAIT_MS = 2000
+
+---@param settings table
+---@param result "successful"|"refused"
+---@return string
+function decide.word(settings, result)
+    return result == "successful" and result or settings.refused_word
+end
+
+local function order_of(reference)
+    local entry = store.get(support.REFERENCES, reference)
+    return entry and entry.key, entry and support.record(entry.key) or nil
+end
+
+local function is_all_cancelled(book)
+    local summary = unit_book.summary(book)
+    return summary.cancelled ~= nil and summary.cancelled.units == #book.units
+end
+
+--- The decision on a reference, nil while there is none. A refusal is over when every unit was
+--- cancelled since.
+---@param reference string
+---@return "successful"|"refused"|nil
+function decide.known(reference)
+    local entry = store.get(decide.TABLE, reference)
+    if not entry or not entry.result then
+        return nil
+    end
+    local key = order_of(reference)
+    local book = key and order_units.load(key)
+    if entry.result == "refused" and book and is_all_cancelled(book) then
+        return "successful"
+    end
+    return entry.result
+end
+
+local function settle(job, reference, result, why)
+    local entry = store.get(decide.TABLE, reference) or {tries = 1, until_ms = 0}
+    entry.result, entry.why, entry.decided_ms = result, why, time.now_ms()
+    store.put(decide.TABLE, reference, entry)
+    job:answer(cancellation.answer(reference, decide.word(job.settings, result)))
+    job:note("cancellation", string.format("%s: %s", result, why))
+end
+
+-- ---- posted orders ---------------------------------------------------------------------------
+
+local function mark_cancelled(key, units)
+    local book = order_units.load(key)
+    unit_book.apply(book, {kind = "cancel", id = "scayle:cancellation", origin = "scayle",
+        at_ms = time.now_ms(), units = units})
+    order_units.save(book)
+end
+
+local function all_units(book)
+    local units = {}
+    for i, unit in ipairs(book.units) do
+        units[i] = unit.id
+    end
+    return units
+end
+
+-- True when Khaos cancelled it; nil and its words when it would not.
+local function cancel_in_khaos(job, khaos, record)
+    local settings = job.settings.cancel_order
+    local result, err = job:effect({
+        connection = khaos.connection, name = "cancel_order", key = record.order_code,
+        class = "lookup",
+        request = function()
+            return cancel.request(khaos, settings, record.order_code)
+        end,
+        read = function(answer)
+            return cancel.read(answer, settings)
+        end,
+        lookup = function()
+            return cancel.lookup(khaos, record.reference, record.order_code)
+        end,
+    })
+    if result then
+        return true
+    elseif err.retryable or err.kind == "cancelled" then
+        error(err, 0)
+    end
+    return nil, err.message
+end
+
+local function worklist(job, record, words)
+    job:open_exception({cause = "cancel_in_khaos", subject = record.order_id,
+        message = string.format("The shopper wants order %s cancelled%s", record.order_id,
+            words and "; Khaos did not do it: " .. words or ""),
+        remedy = string.format("Cancel sales order %s in Khaos before it is sent: SCAYLE is told "
+            .. "by itself then. If it must be sent, dismiss this.", record.order_code),
+        recheck = "proof"})
+end
+
+local function too_late(job, record, count)
+    job:open_exception({cause = "cancel_too_late", subject = record.order_id,
+        message = string.format("The shopper wants order %s cancelled, but %d of its units have "
+            .. "left", record.order_id, count),
+        remedy = "Stop the parcel, or leave it to the return; then close this.",
+        recheck = "manual"})
+end
+
+local function decide_posted(job, reference, key, record)
+    local book = order_units.load(key)
+    local summary = book and unit_book.summary(book) or {}
+    local left = book and #book.units - (summary.open or {units = 0}).units
+        - (summary.cancelled or {units = 0}).units or 0
+    if book and is_all_cancelled(book) then
+        return settle(job, reference, "successful", "every unit is cancelled already")
+    elseif left > 0 then
+        too_late(job, record, left)
+        return settle(job, reference, "refused", string.format("%d units have left", left))
+    end
+    local khaos = khaos_client.new(job.settings.khaos)
+    local words
+    if khaos.capabilities.cancel_order and book then
+        local done
+        done, words = cancel_in_khaos(job, khaos, record)
+        if done then
+            mark_cancelled(key, all_units(book))
+            return settle(job, reference, "successful", "Khaos cancelled " .. record.order_code)
+        end
+    end
+    worklist(job, record, words)
+    settle(job, reference, "refused", words and "Khaos refused: " .. words
+        or "a person must cancel it in Khaos")
+end
+
+-- ---- waiting for the order -------------------------------------------------------------------
+
+-- Just after go-live an order that we do not know, or do not post, may be the predecessor's.
+local function is_strange(job, record)
+    local young = time.now_ms() < job.live_from_ms + job.settings.cautious_days * DAY_MS
+    return young and not record
+        or record ~= nil and (record.ended or ""):find("live_from", 1, true) ~= nil
+end
+
+local function refuse_strange(job, reference)
+    job:open_exception({cause = "cancellation_unknown", subject = reference,
+        message = string.format("The shopper wants order %s cancelled, which this integration did "
+            .. "not post", reference),
+        remedy = "Look for it in Khaos and cancel it there by hand, then in SCAYLE; close this.",
+        recheck = "manual"})
+    settle(job, reference, "refused", "not posted by this integration")
+end
+
+-- True when there was something to decide.
+local function try(job, reference)
+    local key, record = order_of(reference)
+    if is_strange(job, record) then
+        refuse_strange(job, reference)
+    elseif not record then
+        settle(job, reference, "successful", "cancelled before the order was known")
+    elseif record.order_code then
+        decide_posted(job, reference, key, record)
+    elseif record.ended then
+        settle(job, reference, "successful", "never posted: " .. record.ended)
+    else
+        return false
+    end
+    return true
+end
+
+--- The job of an event "cancellation.asked".
+---@async
+---@param job neap.Job
+function decide.run(job)
+    local asked = assert(cancellation.parse(job.event.payload))
+    local reference = asked.order_reference_key
+    if decide.known(reference) then
+        job:answer(cancellation.answer(reference,
+            decide.word(job.settings, decide.known(reference))))
+        return
+    end
+    local wait_ms, waited_ms, number = FIRST_WAIT_MS, 0, 0
+    while not try(job, reference) do
+        if waited_ms >= job.settings.wait_ms then
+            job:note("cancellation", "not decided in time: SCAYLE asks again")
+            return
+        end
+        number = number + 1
+        job:sleep("order under way " .. number, wait_ms)
+        waited_ms = waited_ms + wait_ms
+        wait_ms = math.min(wait_ms * 2, LONGEST_WAIT_MS)
+    end
+end
+
+return decide

@@ -1,0 +1,84 @@
+--- The cancellations flow: SCAYLE asks whether an order can still be cancelled, and gets the truth
+--- in its answer.
+---
+--- "POST /scayle/cancellation" makes two events. One overtakes on the order's key, whether the
+--- order is known yet or not: it is the tombstone that the orders flow looks at before it posts.
+--- The other is this flow's job on the key "cancellation:<reference>", which waits a few seconds
+--- for the order to come to rest and then answers:
+---
+---     never posted                    successful
+---     posted, Khaos cancels it        successful
+---     posted, a person must cancel    refused, and a worklist exception; when the person did it,
+---                                     the despatch flow cancels it in SCAYLE as the merchant
+---     units have left                 refused, "cancel_too_late"
+---     still open after the wait       503: SCAYLE asks again
+---
+--- A repeat of a decided call gets the same answer; a refusal becomes "successful" once every unit
+--- is cancelled.
+local cancellation = require("connectors.scayle.cancellation")
+local cancel = require("connectors.khaos_soap.cancel")
+local decide = require("flows.cancellation_stages.decide")
+local khaos_client = require("connectors.khaos_soap.client")
+local store = require("neap.store")
+local time = require("neap.time")
+
+local ANSWER_MS = 13000 -- SCAYLE documents 15 s for the delegation; nothing for this call
+local SECOND_MS = 1000
+
+local fields = {
+    khaos = khaos_client.schema(),
+    cancel_order = cancel.schema(),
+    orders_flow = {type = "string", default = "orders", help = "name of the orders flow"},
+    wait_ms = {type = "integer", min = 0, max = ANSWER_MS - SECOND_MS,
+        default = ANSWER_MS - 3 * SECOND_MS,
+        help = "how long the answer waits for an order that is being worked on"},
+    refused_word = {type = "string", default = "failed",
+        help = "cancellationResult of a refusal; anything but \"successful\" refuses"},
+    cautious_days = {type = "integer", min = 0, default = 15,
+        help = "after live_from, unknown orders may be the predecessor's: not called cancelled"},
+}
+
+-- A job that waits already answers this call too; after its time a repeat is a question anew.
+local function open_entry(reference)
+    local now_ms = time.now_ms()
+    local entry = store.get(decide.TABLE, reference) or {tries = 0, until_ms = 0}
+    if now_ms >= entry.until_ms then
+        entry.tries = entry.tries + 1
+        entry.until_ms = now_ms + ANSWER_MS
+        store.put(decide.TABLE, reference, entry)
+    end
+    return entry
+end
+
+local function handle(ctx, request)
+    local asked, err = cancellation.parse(request.body)
+    if not asked then
+        return cancellation.refusal(err)
+    end
+    local reference = asked.order_reference_key
+    local known = decide.known(reference)
+    if known then
+        return cancellation.answer(reference, decide.word(ctx.settings, known))
+    end
+    local entry = open_entry(reference)
+    local reply = cancellation.undecided()
+    reply.events = {
+        {source = "scayle.cancellation", id = reference .. ":" .. entry.tries,
+            key = "cancellation:" .. reference, name = "cancellation.asked",
+            payload = request.body},
+        {source = "scayle.cancellation.notice", id = reference, key = "reference:" .. reference,
+            name = "cancellation", class = "overtaking", idle = "keep",
+            flow = ctx.settings.orders_flow},
+    }
+    return reply
+end
+
+return {
+    name = "cancellations",
+    version = 1,
+    schema = {type = "record", fields = fields},
+    triggers = {{kind = "route", name = "cancellation", method = "POST",
+        path = "/scayle/cancellation", auth = "delegation", answer_within_ms = ANSWER_MS,
+        handle = handle}},
+    run = decide.run,
+}

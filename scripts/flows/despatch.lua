@@ -1,0 +1,43 @@
+--- The despatch flow: what Khaos sent goes to SCAYLE, parcel by parcel, with carrier and tracking;
+--- what Khaos cancelled goes to SCAYLE as a merchant's cancellation.
+---
+--- "poll" reads the status feed with an overlap, keeps the newest snapshot of each order of ours
+--- and, where it says something new, makes an event on the key "despatch:<order key>". That job
+--- works from the newest snapshot, whichever event woke it. A parcel is told once: the units it
+--- holds are chosen by stock code in line order, written into the order's book before anything is
+--- sent, and marked as shipped when SCAYLE has it.
+local apply = require("flows.despatch_stages.apply")
+local khaos_client = require("connectors.khaos_soap.client")
+local poll = require("flows.despatch_stages.poll")
+
+local MINUTE_MS = 60000
+
+local fields = {
+    khaos = khaos_client.schema(),
+    scayle = {type = "record", default = {}, fields = {
+        connection = {type = "string", default = "scayle"}}},
+    merchant_key = {type = "string", required = true},
+    carriers = {type = "map", required = true, values = {type = "string"},
+        help = "Khaos's courier, as its status feed writes it, to SCAYLE's carrier key"},
+    zone = {type = "string", default = "Europe/London", help = "of the dates of the status feed"},
+    overlap_ms = {type = "integer", min = 0, default = 90 * MINUTE_MS,
+        help = "asked again on every poll; above an hour because of the end of summer time"},
+    tracking_wait_ms = {type = "integer", min = 0, default = 15 * MINUTE_MS,
+        help = "how long a parcel waits for its tracking number before it is told without"},
+    warn_before_close_ms = {type = "integer", min = 0, default = 2 * 24 * 60 * MINUTE_MS,
+        help = "before SCAYLE closes an order that nothing was sent of (14 days)"},
+}
+
+return {
+    name = "despatch",
+    version = 1,
+    schema = {type = "record", fields = fields},
+    triggers = {{kind = "schedule", name = "poll", every_ms = 2 * MINUTE_MS}},
+    run = function(job)
+        if job.event.name == "schedule.poll" then
+            poll(job)
+        else
+            apply(job)
+        end
+    end,
+}

@@ -1,0 +1,222 @@
+--- One order's newest snapshot: its parcels and its cancellation, told to SCAYLE.
+local choose = require("flows.despatch_stages.choose")
+local fulfillment = require("connectors.scayle.fulfillment")
+local json = require("neap.json")
+local order_units = require("flows.order_units")
+local scayle_client = require("connectors.scayle.client")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+local time = require("neap.time")
+local unit_book = require("flows.unit_book")
+
+local SEEN = "despatch_seen"
+local NOON_MS = 12 * 3600000
+
+local function hold(job, cause, subject, message, remedy)
+    job:hold{{cause = cause, subject = subject, message = message, remedy = remedy,
+        recheck = "manual"}}
+end
+
+-- Khaos gives a day; noon of it, but never later than now.
+local function left_at(settings, parcel)
+    local now_ms = time.now_ms()
+    local day, month, year = (parcel.ship_date or ""):match("^(%d%d)/(%d%d)/(%d%d%d%d)$")
+    local at_ms = day and time.parse_iso(string.format("%s-%s-%s", year, month, day),
+        {zone = settings.zone})
+    return time.format_iso(math.min(at_ms and at_ms + NOON_MS or now_ms, now_ms))
+end
+
+local function carrier_of(job, parcel)
+    local courier = parcel.courier or "none"
+    local carrier = job.settings.carriers[courier]
+    if not carrier then
+        job:hold{{cause = "unmapped_carrier", subject = courier, recheck = "reload",
+            message = string.format("Khaos sent a parcel by %s, which no carrier of SCAYLE is "
+                .. "mapped to", courier),
+            remedy = "Add it to `carriers` of the despatch flow: the next reload goes on."}}
+    end
+    return carrier
+end
+
+-- The tracking number; one that another parcel of the order has already gets the invoice behind.
+local function shipment_key(book, parcel)
+    local wanted = parcel.consignment or parcel.invoice
+    for id, other in pairs(book.parcels) do
+        if id ~= parcel.id and other.shipment_key == wanted then
+            return wanted .. "/" .. parcel.invoice
+        end
+    end
+    return wanted
+end
+
+-- Chooses the units of a parcel once and keeps the choice: a repeat tells the same.
+local function plan(job, lines, snapshot, parcel)
+    local book = order_units.load(lines.key)
+    local planned = book.parcels[parcel.id]
+    if planned then
+        return planned
+    end
+    local units, problem = choose(book, lines, snapshot, parcel)
+    if not units then
+        hold(job, "despatch_unmatched", parcel.id, string.format(
+            "Parcel %s of order %s cannot be told to SCAYLE: %s", parcel.id, lines.order_id,
+            problem), "Enter the shipment in SCAYLE by hand and dismiss this, or correct the "
+            .. "order in Khaos and close it.")
+    end
+    planned = {units = json.array(units), carrier = carrier_of(job, parcel),
+        shipment_key = shipment_key(book, parcel), left_at = left_at(job.settings, parcel)}
+    book.parcels[parcel.id] = planned
+    order_units.save(book)
+    return planned
+end
+
+local function mark(lines, kind, id, units)
+    local book = order_units.load(lines.key)
+    local outcome = unit_book.apply(book, {kind = kind, id = id, origin = "khaos",
+        at_ms = time.now_ms(), units = units})
+    assert(#outcome.refused == 0, "the book does not know its own units")
+    order_units.save(book)
+    return book
+end
+
+local function check_result(job, lines, result, err, what)
+    if result then
+        return
+    elseif err.retryable or err.kind == "cancelled" then
+        error(err, 0)
+    end
+    hold(job, "refused_by_scayle", lines.order_id .. " " .. what, string.format(
+        "SCAYLE refused %s of order %s: %s", what, lines.order_id, err.message),
+        "Compare the order in SCAYLE and Khaos, correct what differs, then close this.")
+end
+
+local function send_parcel(job, scayle, lines, snapshot, parcel)
+    local planned = plan(job, lines, snapshot, parcel)
+    if planned.is_told or #planned.units == 0 then
+        return
+    end
+    local where = {shop_key = lines.shop_key, country = lines.country}
+    local result, err = job:effect({
+        connection = scayle.connection, name = "ship_parcel", class = "lookup",
+        key = lines.key .. "/" .. parcel.id,
+        request = function()
+            return fulfillment.shipment_request(where, {order_id = lines.order_id,
+                merchant = job.settings.merchant_key, carrier = planned.carrier,
+                shipment_key = planned.shipment_key, left_at = planned.left_at,
+                units = planned.units})
+        end,
+        read = fulfillment.read,
+        lookup = function()
+            return fulfillment.lookup_shipped(scayle, where, lines.order_id, planned.units)
+        end,
+    })
+    check_result(job, lines, result, err, "parcel " .. parcel.id)
+    local book = mark(lines, "ship", "khaos:" .. parcel.id, planned.units)
+    book.parcels[parcel.id].is_told = true
+    order_units.save(book)
+    job:note("despatch", string.format("parcel %s (%s) with %d units is in SCAYLE", parcel.id,
+        planned.shipment_key, #planned.units))
+end
+
+-- A parcel without a tracking number waits for one, once; the others go first.
+local function send_parcels(job, scayle, lines, snapshot)
+    local late = {}
+    for _, parcel in ipairs(snapshot.parcels) do
+        if parcel.consignment then
+            send_parcel(job, scayle, lines, snapshot, parcel)
+        else
+            late[#late + 1] = parcel
+        end
+    end
+    if #late == 0 then
+        return
+    end
+    job:sleep("tracking numbers", job.settings.tracking_wait_ms)
+    local newest = store.get(SEEN, snapshot.reference).snapshot
+    for _, parcel in ipairs(newest.parcels) do
+        send_parcel(job, scayle, lines, newest, parcel)
+    end
+end
+
+-- What we cancelled ourselves is not open any more: the echo finds nothing.
+local function cancel_rest(job, scayle, lines, snapshot)
+    local book = order_units.load(lines.key)
+    local id = "khaos:cancelled:" .. snapshot.order_code
+    if not book.cancelling then
+        local units = {}
+        for _, unit in ipairs(book.units) do
+            units[#units + 1] = unit_book.state(unit) == "open" and unit.id or nil
+        end
+        book.cancelling = json.array(units)
+        order_units.save(book)
+    end
+    local units = book.cancelling
+    if #units == 0 or book.changes[id] then
+        return
+    end
+    local where = {shop_key = lines.shop_key, country = lines.country}
+    local result, err = job:effect({
+        connection = scayle.connection, name = "cancel_units", class = "lookup",
+        key = lines.key .. "/" .. snapshot.order_code,
+        request = function()
+            return fulfillment.cancellation_request(where, lines.order_id,
+                job.settings.merchant_key, units)
+        end,
+        read = fulfillment.read,
+        lookup = function()
+            return fulfillment.lookup_cancelled(scayle, where, lines.order_id, units)
+        end,
+    })
+    check_result(job, lines, result, err, "the cancellation")
+    mark(lines, "cancel", id, units)
+    job:note("despatch", string.format("cancelled in Khaos (%s): %d units are cancelled in SCAYLE",
+        snapshot.cancel_reason or "no reason given", #units))
+end
+
+-- A person was asked to cancel in Khaos, and it left instead.
+local function tell_too_late(job, lines, book)
+    local left = unit_book.summary(book).shipped
+    if left then
+        job:open_exception({cause = "cancel_too_late", subject = lines.order_id,
+            message = string.format("The shopper wanted order %s cancelled, but %d of its units "
+                .. "have left", lines.order_id, left.units),
+            remedy = "Stop the parcel, or leave it to the return; then close this.",
+            recheck = "manual"})
+    end
+end
+
+local function close_clocks(job, lines)
+    if store.get(order_units.OPEN, lines.key) then
+        return
+    end
+    local note = "nothing of the order is open any more"
+    job:close_exception("despatch_late", lines.order_id, note)
+    job:close_exception("force_close_near", lines.order_id, note)
+    if job:close_exception("cancel_in_khaos", lines.order_id, note) then
+        tell_too_late(job, lines, order_units.load(lines.key))
+    end
+end
+
+--- The job of an event "khaos.status".
+---@async
+---@param job neap.Job
+return function(job)
+    local said = assert(json.decode(job.event.payload))
+    local seen = store.get(SEEN, said.reference)
+    local lines = store.get(support.LINES, said.reference)
+    if seen.number > said.number then
+        return -- a newer snapshot has an event of its own, which comes next
+    end
+    local scayle = scayle_client.new(job.settings.scayle)
+    local snapshot = seen.snapshot
+    if not order_units.load(lines.key) then
+        hold(job, "despatch_unmatched", said.reference, string.format(
+            "Order %s has no book of units", lines.order_id),
+            "Enter its shipments in SCAYLE by hand and dismiss this.")
+    end
+    send_parcels(job, scayle, lines, snapshot)
+    if snapshot.is_cancelled then
+        cancel_rest(job, scayle, lines, snapshot)
+    end
+    close_clocks(job, lines)
+end

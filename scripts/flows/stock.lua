@@ -1,0 +1,87 @@
+--- The stock flow: what Khaos has to sell goes to SCAYLE, gently and never ahead of what we know.
+---
+---     sellable = available in Khaos - accepted orders that Khaos does not know yet - buffer
+---
+--- "poll" reads what moved, "send" tells what changed: the newest figure of each code only, drops
+--- to zero first, `batch` at a time. `neap stock SKU` shows the figure with its terms.
+local khaos_client = require("connectors.khaos_soap.client")
+local poll = require("flows.stock_stages.poll")
+local send = require("flows.stock_stages.send")
+
+local SECOND_MS = 1000
+local MINUTE_MS = 60 * SECOND_MS
+
+local function quantity(help)
+    return {type = "integer", min = 0, help = help}
+end
+
+local POLICY = {type = "record", fields = {
+    buffer = quantity("units kept back"),
+    buffer_percent = {type = "integer", min = 0, max = 100,
+        help = "of what is available, rounded up; the larger of both buffers counts"},
+    use_khaos_buffer = {type = "boolean",
+        help = "the item's own buffer in Khaos (buffer_field), where it is filled"},
+    floor = quantity("fewer than this many are shown as none"),
+    cap = quantity("the most that is shown"),
+    uncontrolled = quantity("shown of codes that Khaos keeps no level of"),
+}}
+
+local fields = {
+    khaos = khaos_client.schema(),
+    scayle = {type = "record", default = {}, fields = {
+        connection = {type = "string", default = "scayle"}}},
+    merchant_key = {type = "string", required = true},
+    warehouse = {type = "string", required = true, help = "SCAYLE's warehouse reference key"},
+    sites = {type = "list", items = {type = "integer"}, default = {1}, min = 1,
+        help = "Khaos site ids whose levels are summed"},
+    zone = {type = "string", default = "Europe/London"},
+    policy = {type = "record", default = {}, fields = {
+        default = POLICY,
+        categories = {type = "map", values = POLICY},
+        skus = {type = "map", values = POLICY},
+    }},
+    buffer_field = {type = "string",
+        help = "user-defined attribute in Khaos that holds the buffer, or SAFE_LEVEL"},
+    category_field = {type = "string", default = "STOCK_TYPE"},
+    batch = {type = "integer", min = 1, default = 200, help = "figures sent in one run"},
+    at_once = {type = "integer", min = 1, max = 64, default = 4},
+    peak = {type = "record", fields = {
+        from = {type = "string", required = true, pattern = "^%d%d:%d%d$"},
+        to = {type = "string", required = true, pattern = "^%d%d:%d%d$"},
+        batch = {type = "integer", min = 1, required = true},
+    }, help = "hours in which fewer are sent at a time"},
+    chunk = {type = "integer", min = 1, max = 500, default = 100},
+    overlap_ms = {type = "integer", min = 0, default = 90 * MINUTE_MS},
+    full_every_ms = {type = "integer", min = MINUTE_MS, default = 7 * 24 * 60 * MINUTE_MS},
+    order_lag_ms = {type = "integer", min = 0, default = 90 * SECOND_MS,
+        help = "after its confirmation an order has reached us"},
+    away_after_ms = {type = "integer", min = SECOND_MS, default = 30 * SECOND_MS,
+        help = "a silence longer than this was an absence"},
+}
+
+local function report(settings)
+    local lines = {}
+    if settings.buffer_field == "SAFE_LEVEL" then
+        lines[1] = "warning: the web buffer is Khaos's safe level, which is a purchasing "
+            .. "threshold: changing one changes the other"
+    end
+    return lines
+end
+
+return {
+    name = "stock",
+    version = 1,
+    schema = {type = "record", fields = fields},
+    triggers = {
+        {kind = "schedule", name = "poll", every_ms = 30 * MINUTE_MS},
+        {kind = "schedule", name = "send", every_ms = 5 * SECOND_MS},
+    },
+    run = function(job)
+        if job.event.name == "schedule.poll" then
+            poll(job)
+        elseif job.event.name == "schedule.send" then
+            send.run(job)
+        end
+    end,
+    report = report,
+}

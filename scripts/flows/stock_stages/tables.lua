@@ -1,0 +1,20 @@
+--- Tables of the stock flow, and the mark that a figure may have changed.
+local store = require("neap.store")
+
+local tables = {
+    STATE = "stock_state", -- "poll" -> {since_ms, full_ms, full_started_ms}; "lag" -> {...}
+    ITEMS = "stock_items", -- code -> what Khaos says of it (stock.Item), its sites, read_ms
+    DIRTY = "stock_dirty", -- code -> {since_ms}: to be compared with what was sent
+    SENT = "stock_sent", -- code -> {quantity, stamp_ms, state, at_ms, text}: the newest figure
+}
+
+--- The figure of a code may have changed. The first mark counts: the delay is measured from it.
+---@param code string
+---@param at_ms integer
+function tables.mark(code, at_ms)
+    if not store.get(tables.DIRTY, code) then
+        store.put(tables.DIRTY, code, {since_ms = at_ms})
+    end
+end
+
+return tables

@@ -1,0 +1,192 @@
+"""SCAYLE's blocking cancellation call gets the truth: before the order is known, before it is posted,
+after, with Khaos's add-on and without it, too late, repeated, across kill -9."""
+
+import json
+import os
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
+import neap  # noqa: E402
+
+shop = neap.Shop(variables={"DESPATCH_MS": "300"})
+
+
+def ask(reference, timeout_s=20):
+    """The call as SCAYLE makes it; returns (status, cancellationResult or None)."""
+    status, body, _ = shop.host.post("/demo/scayle/cancellation", {
+        "orderReferenceKey": reference, "fulfillingMerchantKey": "fellside", "merchantKey": "fellside",
+        "companyId": 1001, "warehouseIds": [31]}, auth=shop.AUTH, timeout_s=timeout_s)
+    return status, json.loads(body).get("cancellationResult")
+
+
+def reference(order):
+    return shop.entry(order)["order_reference_key"]
+
+
+def posted(seed):
+    order = shop.place("plain", seed)
+    shop.until_right(order)
+    return order
+
+
+def in_khaos(order, **action):
+    return shop.control("khaos", "POST", "orders", {"reference": f"SC{order['order_id']}", **action})
+
+
+def states(order):
+    return {item["status"] for item in shop.document(order)["items"]}
+
+
+def malformed():
+    for body in (b"{", b"[]", b"{}", b'{"orderReferenceKey": ""}', b"\xff\xfe"):
+        assert shop.host.post("/demo/scayle/cancellation", body, auth=shop.AUTH)[0] == 400, body
+    assert shop.host.post("/demo/scayle/cancellation", b"{}")[0] == 401
+
+
+def before_the_order():
+    """The cancellation overtakes the delegation: the order must never be posted."""
+    shop.control("scayle", "POST", "settings", {"delegation_lag_ms": 3000})
+    try:
+        order = shop.place("plain", 40)
+        assert ask(reference(order)) == (201, "successful")
+        assert ask(reference(order)) == (201, "successful"), "a repeat is answered like the first"
+    finally:
+        shop.control("scayle", "POST", "settings", {"delegation_lag_ms": None})
+    neap.until(lambda: shop.host.order(order["order_id"]) and not shop.causes(order)
+               and shop.job(order)["state"] == "done", "the delegation came and ended")
+    assert shop.posted(order) is None, "posted although it was cancelled"
+
+
+def while_held():
+    order = shop.place("unknown_sku", 41)
+    shop.until_held(order, "unknown_stock_code")
+    assert ask(reference(order)) == (201, "successful")
+    neap.until(lambda: shop.job(order)["state"] == "done", "the held order ends")
+    assert shop.posted(order) is None
+
+
+def while_posting():
+    """Khaos is slow: whatever the answer is, it is what happens."""
+    shop.faults("khaos", {"operation": "ImportOrders", "fault": "delay", "ms": 1200, "times": 100})
+    for seed in range(50, 54):
+        order = shop.place("plain", seed)
+        neap.until(lambda order=order: shop.host.order(order["order_id"]), "the order is known")
+        status, result = ask(reference(order))
+        assert status == 201, status
+        neap.until(lambda order=order: shop.job(order)["state"] == "done", "the order came to rest")
+        assert (shop.posted(order) is None) == (result == "successful"), (result, shop.posted(order))
+    shop.faults("khaos")
+
+
+def by_a_person():
+    order = posted(60)
+    assert ask(reference(order)) == (201, "failed")
+    exception = [e for e in shop.host.exceptions("cancel_in_khaos") if e["subject"] == str(order["order_id"])]
+    assert exception and shop.posted(order)["code"] in exception[0]["remedy"], exception
+    in_khaos(order, action="cancel", reason="Shopper")
+    neap.until(lambda: states(order) == {"cancelled"}, "SCAYLE is told")
+    neap.until(lambda: str(order["order_id"]) not in
+               [e["subject"] for e in shop.host.exceptions("cancel_in_khaos")], "closed by proof")
+    assert ask(reference(order)) == (201, "successful"), "it is cancelled by now"
+
+
+def too_late():
+    order = posted(61)
+    in_khaos(order, action="ship")
+    neap.until(lambda: states(order) == {"shipped"}, "SCAYLE shows it as shipped")
+    assert ask(reference(order)) == (201, "failed")
+    assert str(order["order_id"]) in [e["subject"] for e in shop.host.exceptions("cancel_too_late")]
+
+
+def sent_instead():
+    order = posted(62)
+    assert ask(reference(order)) == (201, "failed")
+    in_khaos(order, action="ship")
+    neap.until(lambda: str(order["order_id"]) in
+               [e["subject"] for e in shop.host.exceptions("cancel_too_late")], "a person is told that it left")
+
+
+def undecided():
+    """Khaos is down in the middle of a posting: nothing may be promised."""
+    shop.faults("khaos", {"operation": "ImportOrders", "fault": "reset_after", "nth": 1},
+                {"operation": "ExportOrderStatusEx", "fault": "503", "times": 100000})
+    order = shop.place("plain", 63)
+    neap.until(lambda: shop.ledger("khaos", reference=f"SC{order['order_id']}")["orders"], "Khaos has it")
+    assert ask(reference(order))[0] == 503
+    shop.faults("khaos")
+    shop.until_right(order)
+    assert ask(reference(order)) == (201, "failed")
+
+
+def killed():
+    """Killed while SCAYLE waits: the repeat decides, and both sides agree."""
+    shop.faults("khaos", {"operation": "ImportOrders", "fault": "delay", "ms": 400, "times": 1000})
+    for seed in range(70, 76):
+        order = shop.place("plain", seed)
+        neap.until(lambda order=order: shop.host.order(order["order_id"]), "the order is known")
+        call = threading.Thread(target=lambda order=order: quiet(reference(order)))
+        call.start()
+        shop.host.kill()
+        call.join()
+        shop.host.start()
+        answer = neap.until(lambda order=order: settled(order), "the repeat is decided")
+        neap.until(lambda order=order: shop.job(order)["state"] == "done", "the order came to rest")
+        assert (shop.posted(order) is None) == (answer == "successful"), (answer, shop.posted(order))
+    shop.faults("khaos")
+
+
+def quiet(name):
+    try:
+        ask(name)
+    except OSError:
+        pass
+
+
+def settled(order):
+    status, result = ask(reference(order))
+    return result if status == 201 else None
+
+
+def with_the_add_on():
+    shop.host.stop()
+    shop.host.variables["CANCEL_ADD_ON"] = "1"
+    shop.host.start()
+    shop.control("khaos", "POST", "settings", {"paid_add_ons": True})
+    shop.faults("khaos", {"operation": "CancelOrder", "fault": "reset_after", "nth": 2})
+    orders = [posted(seed) for seed in range(80, 92)]
+    reserved = [o for o in orders if shop.document(o)["payment"][0]["key"] == "adyen_creditcard"]
+    paid = [o for o in orders if shop.document(o)["payment"][0]["key"] == "paypal"]
+    assert len(reserved) >= 3 and paid, "the seeds give too few of each"
+    for order in reserved[:2]:
+        answer = neap.until(lambda order=order: settled(order), "it is decided")
+        assert answer == "successful" and shop.posted(order)["cancelled"], (answer, words(order))
+    shop.faults("khaos")
+    in_khaos(reserved[2], action="stage", stage=12)
+    assert ask(reference(reserved[2])) == (201, "failed")
+    assert "not editable" in words(reserved[2])
+    assert ask(reference(paid[0])) == (201, "failed")
+    assert "already been processed" in words(paid[0])
+
+
+def words(order):
+    """What the worklist says about an order; empty when it is not on it."""
+    return "".join(e["message"] for e in shop.host.exceptions("cancel_in_khaos")
+                   if e["subject"] == str(order["order_id"]))
+
+
+shop.start()
+try:
+    neap.case("what names no order is refused, and strangers too", malformed)
+    neap.case("a cancellation before the order: successful, and never posted", before_the_order)
+    neap.case("a held order: successful, and never posted", while_held)
+    neap.case("during the posting: the answer is what happens", while_posting)
+    neap.case("posted, no add-on: refused, a person cancels in Khaos, SCAYLE follows", by_a_person)
+    neap.case("sent already: refused, and a person is told", too_late)
+    neap.case("refused, and sent instead of cancelled: a person is told", sent_instead)
+    neap.case("an open outcome is no answer: SCAYLE asks again", undecided)
+    neap.case("kill -9 while SCAYLE waits: the repeat agrees with Khaos", killed)
+    neap.case("with the add-on Khaos cancels; its refusal is the answer", with_the_add_on)
+finally:
+    shop.stop()
+neap.done()
