@@ -517,7 +517,7 @@ static int lmdb_copy(struct store *store, const char *folder, struct error *err)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int rc = fd < 0 ? errno : mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
     if (fd >= 0) {
-        if (rc == 0 && fsync(fd) != 0) {
+        if (rc == 0 && !s->is_volatile && fsync(fd) != 0) {
             rc = errno;
         }
         close(fd);
@@ -526,7 +526,7 @@ static int lmdb_copy(struct store *store, const char *folder, struct error *err)
         }
     }
     free(path);
-    if (rc == 0) {
+    if (rc == 0 && !s->is_volatile) {
         rc = sync_folder(folder);
     }
     if (rc == 0) {
@@ -552,10 +552,13 @@ static void lmdb_close(struct store *store)
     free(s);
 }
 
-static int make_folder(const char *path, struct error *err)
+static int make_folder(const char *path, bool is_volatile, struct error *err)
 {
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
         return error_set_errno(err, ERROR_IO, errno, "making the store's folder %s", path);
+    }
+    if (is_volatile) {
+        return 0;
     }
     char *copy = xstrdup(path);
     int rc = sync_folder(dirname(copy));
@@ -732,7 +735,7 @@ static const struct store_driver LMDB_DRIVER = {
 int store_lmdb_open(struct store **store_out, const struct store_options *options,
                     struct error *err)
 {
-    int rc = options->is_read_only ? 0 : make_folder(options->path, err);
+    int rc = options->is_read_only ? 0 : make_folder(options->path, options->is_volatile, err);
     if (rc == 0) {
         rc = check_file_system(options->path, err);
     }
