@@ -34,6 +34,7 @@
 struct lmdb_level {
     MDB_txn *txn;
     bool is_dirty;
+    int failed; /* code of LMDB of the first write that failed: nothing more works in it */
 };
 
 struct store_lmdb {
@@ -139,6 +140,7 @@ static int current_txn(struct store_lmdb *s, MDB_txn **txn_out)
     int rc = 0;
     if (s->level_count > 0) {
         *txn_out = s->levels[s->level_count - 1].txn;
+        rc = s->levels[s->level_count - 1].failed;
     } else {
         rc = s->is_reading ? 0 : begin_read(s);
         *txn_out = s->read_txn;
@@ -153,19 +155,35 @@ static int push_level(struct store_lmdb *s)
         s->level_capacity = s->level_capacity == 0 ? 4 : s->level_capacity * 2;
         s->levels = xrealloc(s->levels, s->level_capacity * sizeof(*s->levels));
     }
-    MDB_txn *parent = s->level_count == 0 ? NULL : s->levels[s->level_count - 1].txn;
+    const struct lmdb_level *last = s->level_count == 0 ? NULL : &s->levels[s->level_count - 1];
     MDB_txn *txn = NULL;
-    int rc = mdb_txn_begin(s->env, parent, 0, &txn);
+    int rc = last == NULL ? 0 : last->failed;
     if (rc == 0) {
-        s->levels[s->level_count++] = (struct lmdb_level){txn, false};
+        rc = mdb_txn_begin(s->env, last == NULL ? NULL : last->txn, 0, &txn);
+    }
+    if (rc == 0) {
+        s->levels[s->level_count++] = (struct lmdb_level){txn, false, 0};
     }
     return rc;
 }
 
 static int writing_level(struct store_lmdb *s, struct lmdb_level **level_out)
 {
-    int rc = s->level_count == 0 ? push_level(s) : 0;
+    int rc = s->level_count == 0 ? push_level(s) : s->levels[s->level_count - 1].failed;
     *level_out = rc == 0 ? &s->levels[s->level_count - 1] : NULL;
+    return rc;
+}
+
+/*
+ * LMDB refuses everything in a transaction whose write failed, with a code that says nothing, and
+ * committing a nested one like that spoils its parent. So the reason is kept and told again, and
+ * such a transaction is only ever aborted.
+ */
+static int note_write(struct lmdb_level *level, int rc)
+{
+    if (rc != 0 && rc != MDB_NOTFOUND && rc != MDB_BAD_VALSIZE) {
+        level->failed = rc;
+    }
     return rc;
 }
 
@@ -189,7 +207,12 @@ static int lmdb_nested_commit(struct store *store)
 {
     struct store_lmdb *s = lmdb_of(store);
     struct lmdb_level level = s->levels[--s->level_count];
-    int rc = mdb_txn_commit(level.txn); /* frees it, whatever happens */
+    int rc = level.failed;
+    if (rc == 0) {
+        rc = mdb_txn_commit(level.txn); /* frees it, whatever happens */
+    } else {
+        mdb_txn_abort(level.txn);
+    }
     if (rc == 0 && level.is_dirty) {
         s->levels[s->level_count - 1].is_dirty = true;
     }
@@ -271,11 +294,16 @@ static void lmdb_commit(struct store *store, store_commit_cb done, void *arg)
         done(arg, 0, NULL);
         return;
     }
-    MDB_txn *txn = s->levels[0].txn;
+    struct lmdb_level turn = s->levels[0];
     s->level_count = 0;
     struct error err;
     error_clear(&err);
-    int rc = mdb_txn_commit(txn); /* frees it, whatever happens */
+    int rc = turn.failed;
+    if (rc == 0) {
+        rc = mdb_txn_commit(turn.txn); /* frees it, whatever happens */
+    } else {
+        mdb_txn_abort(turn.txn);
+    }
     if (rc == 0) {
         s->commits++;
         done(arg, 0, NULL);
@@ -318,7 +346,7 @@ static int lmdb_put(struct store *store, struct bytes key, struct bytes value)
     int rc = writing_level(s, &level);
     if (rc == 0) {
         level->is_dirty = true;
-        rc = mdb_put(level->txn, s->dbi, &key_val, &value_val, 0);
+        rc = note_write(level, mdb_put(level->txn, s->dbi, &key_val, &value_val, 0));
     }
     return store_error_from_mdb(rc);
 }
@@ -330,7 +358,7 @@ static int lmdb_del(struct store *store, struct bytes key)
     MDB_val key_val = val_of(key);
     int rc = writing_level(s, &level);
     if (rc == 0) {
-        rc = mdb_del(level->txn, s->dbi, &key_val, NULL);
+        rc = note_write(level, mdb_del(level->txn, s->dbi, &key_val, NULL));
         level->is_dirty = level->is_dirty || rc != MDB_NOTFOUND;
     }
     return store_error_from_mdb(rc);
@@ -489,7 +517,7 @@ static int lmdb_copy(struct store *store, const char *folder, struct error *err)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int rc = fd < 0 ? errno : mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
     if (fd >= 0) {
-        if (rc == 0 && fsync(fd) != 0) {
+        if (rc == 0 && !s->is_volatile && fsync(fd) != 0) {
             rc = errno;
         }
         close(fd);
@@ -498,7 +526,7 @@ static int lmdb_copy(struct store *store, const char *folder, struct error *err)
         }
     }
     free(path);
-    if (rc == 0) {
+    if (rc == 0 && !s->is_volatile) {
         rc = sync_folder(folder);
     }
     if (rc == 0) {
@@ -524,10 +552,13 @@ static void lmdb_close(struct store *store)
     free(s);
 }
 
-static int make_folder(const char *path, struct error *err)
+static int make_folder(const char *path, bool is_volatile, struct error *err)
 {
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
         return error_set_errno(err, ERROR_IO, errno, "making the store's folder %s", path);
+    }
+    if (is_volatile) {
+        return 0;
     }
     char *copy = xstrdup(path);
     int rc = sync_folder(dirname(copy));
@@ -704,7 +735,7 @@ static const struct store_driver LMDB_DRIVER = {
 int store_lmdb_open(struct store **store_out, const struct store_options *options,
                     struct error *err)
 {
-    int rc = options->is_read_only ? 0 : make_folder(options->path, err);
+    int rc = options->is_read_only ? 0 : make_folder(options->path, options->is_volatile, err);
     if (rc == 0) {
         rc = check_file_system(options->path, err);
     }

@@ -278,14 +278,20 @@ static int store_id(struct work *work, const struct effect *effect)
     return work_put(work, &key, &value);
 }
 
-static bool is_cancelled(struct job *job, const char *unless_event)
+/* 0, or ERROR_CANCELLED: the event lies in the mailbox. Another code: nobody knows, so nothing may
+ * be sent. */
+static int check_not_cancelled(struct job *job, const char *unless_event)
 {
     uint64_t seq;
-    if (unless_event == NULL ||
-        inbox_mail_newest(job->work, job->info.key, unless_event, &seq) != 0) {
-        return false;
+    if (unless_event == NULL) {
+        return 0;
     }
-    return inbox_mail_seen(job->work, job->info.key, seq) == 0;
+    int rc = inbox_mail_newest(job->work, job->info.key, unless_event, &seq);
+    if (rc != 0) {
+        return rc == ERROR_NOT_FOUND ? 0 : rc;
+    }
+    rc = inbox_mail_seen(job->work, job->info.key, seq);
+    return rc != 0 ? rc : ERROR_CANCELLED;
 }
 
 static void take_spec(struct effect *effect, const struct effect_spec *spec, struct job *job)
@@ -333,10 +339,8 @@ int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes 
     if (!job->is_in_slice) {
         return ERROR_INVALID;
     }
-    if (is_cancelled(job, spec->unless_event)) {
-        return ERROR_CANCELLED;
-    }
-    int rc = unit_begin(job->work);
+    int rc = check_not_cancelled(job, spec->unless_event);
+    rc = rc != 0 ? rc : unit_begin(job->work);
     rc = rc != 0 ? rc : effect_find(job->work, spec, &effect);
     if (rc != 0) {
         return rc;
@@ -394,12 +398,16 @@ int effect_intend_again(struct job *job, uint64_t id, const char *unless_event)
     if (!job->is_in_slice) {
         return ERROR_INVALID;
     }
+    int cancelled = check_not_cancelled(job, unless_event);
+    if (cancelled != 0 && cancelled != ERROR_CANCELLED) {
+        return cancelled;
+    }
     int rc = unit_begin(job->work);
     rc = rc != 0 ? rc : load_head(job->work, id, &effect);
     if (rc != 0) {
         return rc;
     }
-    rc = intend_again(job, &effect, is_cancelled(job, unless_event));
+    rc = intend_again(job, &effect, cancelled == ERROR_CANCELLED);
     rc = unit_end(job->work, rc);
     if (rc == 0 && effect.state == EFFECT_REFUSED) {
         rc = ERROR_CANCELLED;

@@ -426,7 +426,7 @@ static int load_pairs(struct work *work, uint64_t job_id, struct pair_list *pair
     key_begin(&prefix, KEY_WAITER_OF);
     key_u64(&prefix, job_id);
     int rc = work_range(work, &prefix, false, add_pair, pairs);
-    return rc < 0 ? work_note_rc(work, rc) : 0;
+    return rc < 0 ? rc : 0;
 }
 
 /* The job got past this one. Nobody left: it closes, unless a flow has to prove it or it stands for

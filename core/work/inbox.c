@@ -198,7 +198,7 @@ static int search_mail(struct work *work, const char *key_name, struct mail_sear
     int rc = work_range(work, &prefix, search->wanted == MAIL_NEWEST, match_mail, search);
     *seq_out = search->seq;
     if (rc < 0) {
-        return work_note_rc(work, rc);
+        return rc;
     }
     return rc == 0 ? ERROR_NOT_FOUND : 0;
 }

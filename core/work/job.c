@@ -212,7 +212,7 @@ void job_shelf_prefix(struct key *key, enum job_state state, bool is_head)
     key_u8(key, shelf_of(state, is_head));
 }
 
-static void order_key(struct key *key, const struct job_info *info)
+void job_order_key(struct key *key, const struct job_info *info)
 {
     uint64_t order = (uint64_t)info->state_since_ms;
     if (info->state == JOB_READY) {
@@ -228,14 +228,14 @@ static void order_key(struct key *key, const struct job_info *info)
 static int shelf_take(struct work *work, const struct job_info *info)
 {
     struct key key;
-    order_key(&key, info);
+    job_order_key(&key, info);
     return work_delete(work, &key);
 }
 
 static int shelf_put(struct work *work, const struct job_info *info)
 {
     struct key key;
-    order_key(&key, info);
+    job_order_key(&key, info);
     return work_put_mark(work, &key);
 }
 

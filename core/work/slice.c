@@ -330,12 +330,10 @@ static int end_slice(struct job *job, enum slice_end end, const struct failure *
     job_request_free(job->request);
     job->request = NULL;
     if (rc != 0 && !work->must_drop && work->fatal == 0) {
-        /* The state on disk is as before the slice: ready. It stays out of the queue until a
-         * restart. */
         log_msg(LOG_ERROR, work->area, "the end of job %llu cannot be stored: %s",
                 (unsigned long long)id, error_code_name(rc));
-        work->stats.quarantined++;
         slice_drop_job(work, job);
+        work_stall(work, id);
         return 0;
     }
     if (rc != 0) {
@@ -385,6 +383,8 @@ static int keep_slice(struct work *work, enum slice_end *end, struct failure *fa
         failure->kind = xstrdup(error_code_name(rc));
         failure->message =
             xasprintf("what this slice wrote cannot be kept: %s", error_code_name(rc));
+        /* The transaction is the turn's: others may have filled it. */
+        failure->is_retryable = rc == ERROR_LIMIT;
         *end = SLICE_FAILED;
     }
     return 0;
@@ -397,6 +397,9 @@ static int run(struct job *job)
     memset(&failure, 0, sizeof failure);
     int rc = work_nested_begin(work);
     if (rc != 0) {
+        uint64_t id = job->info.id;
+        slice_drop_job(work, job);
+        work_stall(work, id);
         return rc;
     }
     job->is_in_slice = true;
@@ -441,6 +444,12 @@ static int take_generation(struct work *work, struct job_info *info)
     return job_store(work, info);
 }
 
+static int begin(struct work *work, struct job_info *info)
+{
+    int rc = take_generation(work, info);
+    return rc != 0 ? rc : effect_abandon(work, info->key);
+}
+
 /* *job_out is NULL when there is nothing to run behind this id (any more). */
 static int start(struct work *work, uint64_t id, struct job **job_out)
 {
@@ -453,8 +462,8 @@ static int start(struct work *work, uint64_t id, struct job **job_out)
     bool can_run =
         info.state == JOB_READY && info.is_head && !pause_is_set(work, PAUSE_FLOW, info.flow);
     if (can_run) {
-        rc = take_generation(work, &info);
-        rc = rc != 0 ? rc : effect_abandon(work, info.key);
+        rc = work_nested_begin(work);
+        rc = rc != 0 ? rc : work_unit_end(work, begin(work, &info));
     }
     if (!can_run || rc != 0) {
         job_info_free(&info);
@@ -484,6 +493,7 @@ int slice_run(struct work *work)
         if (job == NULL && !work->is_draining) {
             rc = start(work, id, &job);
             if (rc != 0) {
+                work_stall(work, id);
                 return rc;
             }
         }

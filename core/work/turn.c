@@ -226,7 +226,8 @@ static int report_fatal(const struct turn *turn, struct error *err)
 
 static void run_due(struct work *work)
 {
-    int rc = work_run_due(work);
+    int rc = work_settle(work);
+    rc = rc != 0 ? rc : work_run_due(work);
     rc = rc != 0 ? rc : parking_run_due(work);
     if (rc != 0 && !work->must_drop && work->fatal == 0) {
         log_msg(LOG_ERROR, work->area, "what is due cannot run: %s", error_code_name(rc));

@@ -293,6 +293,24 @@ static void drop_all_live(struct work *work)
     }
 }
 
+void work_stall(struct work *work, uint64_t id)
+{
+    if (!work->must_drop && work->fatal == 0) { /* else the queue is read again anyhow */
+        id_list_add(&work->stalled, id);
+        loop_timer_start(work->stalled_timer, WORK_STALLED_MS);
+    }
+}
+
+void work_on_stalled(void *arg)
+{
+    struct work *work = arg;
+    for (size_t i = 0; i < work->stalled.count; i++) {
+        ready_queue_push(&work->ready, work->stalled.ids[i]);
+    }
+    work->stalled.count = 0;
+    work->is_due = true;
+}
+
 static void load_ready(struct work *work)
 {
     struct key prefix;
@@ -304,6 +322,7 @@ static void load_ready(struct work *work)
     }
     work->ready.head = 0;
     work->ready.count = 0;
+    work->stalled.count = 0;
     for (size_t i = 0; i < ids.count; i++) {
         ready_queue_push(&work->ready, ids.ids[i]);
     }
@@ -319,6 +338,7 @@ void work_reload(struct work *work)
     work->is_parked_due = true;
     work->is_due = true;
     work->is_due_stale = true;
+    work->is_unsettled = true;
 }
 
 void work_drop_turn(struct work *work)
@@ -416,6 +436,7 @@ int work_open(struct work **work_out, const struct work_options *options, struct
         work->due_timer = loop_timer_new(options->loop, work_on_due, work);
         work->space_timer = loop_timer_new(options->loop, work_on_space, work);
         work->parked_timer = loop_timer_new(options->loop, parking_on_timer, work);
+        work->stalled_timer = loop_timer_new(options->loop, work_on_stalled, work);
         int rc = erasure_open(work, err);
         retention_open(work);
         rc = rc != 0 ? rc : recover(work);
@@ -453,11 +474,14 @@ void work_close(struct work *work)
     pending_cut(work, 0);
     free(work->pending);
     free(work->ready.ids);
+    id_list_free(&work->stalled);
     loop_timer_free(work->due_timer);
     loop_timer_free(work->space_timer);
     loop_timer_free(work->parked_timer);
+    loop_timer_free(work->stalled_timer);
     retention_close(work);
     erasure_close(work);
+    schedule_close(work);
     free(work->client);
     free(work->area);
     free(work);
@@ -532,9 +556,9 @@ static int generation_stored(struct work *work, const struct key *key, uint64_t 
     return 0;
 }
 
-int work_generation_changed(struct work *work, uint64_t generation)
+static int store_generation(struct work *work)
 {
-    work->options.generation = generation;
+    uint64_t generation = work->options.generation;
     struct key key;
     key_begin(&key, KEY_META);
     key_raw(&key, bytes_str("generation"));
@@ -554,4 +578,32 @@ int work_generation_changed(struct work *work, uint64_t generation)
         }
     }
     return work_unit_end(work, rc);
+}
+
+int work_generation_changed(struct work *work, uint64_t generation)
+{
+    work->options.generation = generation;
+    return work_unsettle(work, store_generation(work));
+}
+
+int work_unsettle(struct work *work, int rc)
+{
+    if (rc == 0 || work->fatal != 0 || work->options.is_read_only) {
+        return rc;
+    }
+    log_msg(LOG_WARN, work->area, "what the scripts declare is stored later: %s",
+            error_code_name(rc));
+    work->is_unsettled = true;
+    loop_timer_start(work->stalled_timer, WORK_STALLED_MS);
+    return 0;
+}
+
+int work_settle(struct work *work)
+{
+    if (!work->is_unsettled || work_check_writable(work) != 0) {
+        return 0;
+    }
+    work->is_unsettled = false;
+    int rc = store_generation(work);
+    return work_unsettle(work, rc != 0 ? rc : schedule_replace_again(work));
 }

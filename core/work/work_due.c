@@ -86,8 +86,9 @@ void work_arm_timer(struct work *work)
         int64_t order = INT64_MAX;
         struct key prefix;
         job_shelf_prefix(&prefix, shelves[i], true);
-        int rc = work_range(work, &prefix, false, first_order, &order);
-        work_note_rc(work, rc < 0 ? rc : 0);
+        if (work_range(work, &prefix, false, first_order, &order) < 0) {
+            return; /* the store failed: the turn says so */
+        }
         next = order < next ? order : next;
     }
     if (next == INT64_MAX) {
@@ -158,7 +159,7 @@ static int run_due_shelf(struct work *work, enum job_state state)
     struct key prefix;
     job_shelf_prefix(&prefix, state, true);
     int rc = work_range(work, &prefix, false, collect_due, &due);
-    rc = rc < 0 ? work_note_rc(work, rc) : 0;
+    rc = rc < 0 ? rc : 0;
     for (size_t i = 0; i < due.ids.count && rc == 0; i++) {
         rc = work_nested_begin(work);
         if (rc == 0) {

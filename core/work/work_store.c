@@ -1,6 +1,7 @@
 /*
- * Store access of this room: every write notices a full map (the turn must be dropped) and a broken
- * disk (the host must stop), so that no caller can forget it.
+ * Store access of this room: every call notices a full map (the turn must be dropped) and a store
+ * that cannot be relied on any more (the host must stop), so that no caller can forget it. A broken
+ * record is another matter: it is read well and put aside.
  */
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
@@ -25,8 +26,9 @@ int work_note_rc(struct work *work, int rc)
     }
     if (rc == ERROR_FULL) {
         work->must_drop = true;
-    } else if (rc == ERROR_IO && work->fatal == 0) {
-        work->fatal = error_set(&work->fatal_error, ERROR_IO, "%s: the store failed", work->client);
+    } else if ((rc == ERROR_IO || rc == ERROR_CORRUPT) && work->fatal == 0) {
+        work->fatal = error_set(&work->fatal_error, ERROR_IO, "%s: the store %s", work->client,
+                                rc == ERROR_IO ? "failed" : "is damaged");
     }
     return rc;
 }
@@ -71,10 +73,27 @@ int work_delete(struct work *work, const struct key *key)
     return rc == ERROR_NOT_FOUND ? 0 : work_note_rc(work, rc);
 }
 
+/* Tells what a visitor answered from what the store itself says. */
+struct visitor {
+    store_range_fn fn;
+    void *arg;
+    int answer;
+};
+
+static int visit(void *arg, struct bytes key, struct bytes value)
+{
+    struct visitor *visitor = arg;
+    visitor->answer = visitor->fn(visitor->arg, key, value);
+    return visitor->answer;
+}
+
 int work_range(struct work *work, const struct key *prefix, bool is_reverse, store_range_fn fn,
                void *arg)
 {
-    return store_range_prefix(work->options.store, key_bytes(prefix), is_reverse, fn, arg);
+    struct visitor visitor = {fn, arg, 0};
+    int rc =
+        store_range_prefix(work->options.store, key_bytes(prefix), is_reverse, visit, &visitor);
+    return visitor.answer != 0 ? rc : work_note_rc(work, rc);
 }
 
 /* ---- Lists of ids and keys --------------------------------------------------------------------
@@ -112,7 +131,7 @@ int work_collect(struct work *work, const struct key *prefix, size_t max, struct
 {
     struct collecting c = {ids, max};
     int rc = work_range(work, prefix, false, collect_id, &c);
-    return rc < 0 ? work_note_rc(work, rc) : 0;
+    return rc < 0 ? rc : 0;
 }
 
 static int copy_key(void *arg, struct bytes key, struct bytes value)
@@ -130,7 +149,7 @@ int work_delete_prefix(struct work *work, const struct key *prefix)
         struct key key;
         int found = work_range(work, prefix, false, copy_key, &key);
         if (found <= 0) {
-            return work_note_rc(work, found);
+            return found;
         }
         int rc = work_delete(work, &key);
         if (rc != 0) {

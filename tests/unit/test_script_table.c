@@ -126,11 +126,25 @@ static void facts_links_and_trails_belong_to_the_key(void)
     world_close(w);
 }
 
+/* Seen before: a key that gave an id up took the way back of the key that had it by then. */
+static void the_newest_key_keeps_an_id(void)
+{
+    struct world *w = world_open(world_done);
+    CHECK_INT(dossier_put_link(w->work, "order:1", "khaos", "SO1"), 0);
+    CHECK_INT(dossier_put_link(w->work, "order:2", "khaos", "SO1"), 0);
+    CHECK_INT(dossier_put_link(w->work, "order:1", "khaos", "SO9"), 0);
+    char *found = dossier_find_by_link(w->work, "khaos", "SO1");
+    CHECK_STR(found, "order:2");
+    free(found);
+    world_close(w);
+}
+
 int main(void)
 {
     tap_case("ranges keep their bounds", ranges_keep_their_bounds);
     tap_case("values are put, replaced and deleted", values_are_put_replaced_and_deleted);
     tap_case("integers count and refuse other values", integers_count_and_refuse_other_values);
     tap_case("facts, links and trails belong to the key", facts_links_and_trails_belong_to_the_key);
+    tap_case("the newest key keeps an id", the_newest_key_keeps_an_id);
     return tap_done();
 }

@@ -1,5 +1,7 @@
 /* The turn: nothing leaves before its commit; a full map drops the turn and loses nothing durable.
  */
+#include "core/work/erasure.h"
+#include "core/work/work_state.h"
 #include "tests/support/work_world.h"
 
 static int sent;
@@ -316,18 +318,53 @@ static void a_commit_without_space_drops_the_turn_and_runs_it_again(void)
     world_close(w);
 }
 
-/* Seen before: the job kept its coroutine and no place in the queue, so its key stood still. */
-static void a_slice_that_cannot_be_kept_fails_and_does_not_hang(void)
+static enum slice_end write_too_much(struct job *job, struct failure *failure)
+{
+    if (job->info.attempt == 1) {
+        the_world.fake->nested_commit_rc = ERROR_LIMIT;
+    }
+    return world_done(job, failure);
+}
+
+/* Seen before: the job kept its coroutine and no place in the queue, so its key stood still; later
+ * it was held for a person, though others had filled the turn and the next one has room. */
+static void a_slice_that_cannot_be_kept_is_tried_again(void)
+{
+    struct world *w = fake_world(write_too_much);
+    uint64_t id = world_order(w, "order:1", "a");
+    world_settle(w);
+    CHECK_STATE(w, id, "waiting");
+    CHECK_INT(work_live_count(w->work), 0);
+    world_pass(w, 60000);
+    CHECK_STATE(w, id, "done");
+    world_close(w);
+}
+
+/* Seen before: it was forgotten until a restart. */
+static void a_job_that_cannot_begin_is_tried_again(void)
 {
     struct world *w = fake_world(world_done);
     uint64_t id = world_order(w, "order:1", "a");
-    CHECK_INT(world_turn(w), 0);
-    CHECK_STATE(w, id, "done");
-    id = world_order(w, "order:1", "b");
     w->fake->nested_commit_rc = ERROR_LIMIT;
     world_settle(w);
-    CHECK_STATE(w, id, "held");
-    CHECK_INT(work_live_count(w->work), 0);
+    CHECK_STATE(w, id, "ready");
+    world_pass(w, WORK_STALLED_MS);
+    CHECK_STATE(w, id, "done");
+    world_close(w);
+}
+
+/* Seen before: a reload in a dropped turn, or without space, never reached the store, so that jobs
+ * held until the next scripts were not released. */
+static void new_scripts_outlive_a_dropped_turn(void)
+{
+    struct world *w = fake_world(world_done);
+    CHECK_INT(world_turn(w), 0);
+    CHECK_INT(work_generation_changed(w->work, 2), 0);
+    w->fake->commit_rc = ERROR_FULL;
+    CHECK_INT(world_turn(w), 0);
+    w->fake->commit_rc = 0;
+    world_settle(w);
+    CHECK_INT(erasure_stored_generation(w->store), 2);
     world_close(w);
 }
 
@@ -484,8 +521,10 @@ int main(void)
              a_write_that_fails_on_disk_stops_the_turns_before_the_commit);
     tap_case("a commit without space drops the turn and runs it again",
              a_commit_without_space_drops_the_turn_and_runs_it_again);
-    tap_case("a slice that cannot be kept fails and does not hang",
-             a_slice_that_cannot_be_kept_fails_and_does_not_hang);
+    tap_case("a slice that cannot be kept is tried again",
+             a_slice_that_cannot_be_kept_is_tried_again);
+    tap_case("a job that cannot begin is tried again", a_job_that_cannot_begin_is_tried_again);
+    tap_case("new scripts outlive a dropped turn", new_scripts_outlive_a_dropped_turn);
     tap_case("while a commit is on its way nothing runs or leaves",
              while_a_commit_is_on_its_way_nothing_runs_or_leaves);
     tap_case("a busy client does not hold back the others",
