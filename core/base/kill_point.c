@@ -35,6 +35,7 @@ struct entry {
     unsigned side;
     char subject[SUBJECT_MAX]; /* "" = any */
     long left;                 /* passings */
+    bool is_stop;
 };
 
 static struct {
@@ -69,7 +70,7 @@ static bool read_place(const char **text, struct entry *entry)
         for (unsigned s = 0; s < SIDES; s++) {
             const char *at = *text;
             bool is_it = take(&at, point_names[p]) && take(&at, ".") && take(&at, side_names[s]);
-            if (is_it && strchr("/: ", *at) != NULL) { /* the terminator counts as one of them */
+            if (is_it && strchr("/:= ", *at) != NULL) { /* the terminator counts as one of them */
                 entry->point = (enum kill_point)p;
                 entry->side = s;
                 *text = at;
@@ -88,7 +89,7 @@ static bool read_entry(const char **text, struct entry *entry)
         return false;
     }
     if (take(text, "/")) {
-        size_t size = strcspn(*text, ": ");
+        size_t size = strcspn(*text, ":= ");
         if (size == 0 || size >= SUBJECT_MAX) {
             return false;
         }
@@ -103,6 +104,7 @@ static bool read_entry(const char **text, struct entry *entry)
         }
         *text = end;
     }
+    entry->is_stop = take(text, "=stop");
     return **text == '\0' || **text == ' ';
 }
 
@@ -141,7 +143,10 @@ static void pass(enum kill_point point, unsigned side, const char *subject)
     if (entry->point != point || entry->side != side || !is_about || --entry->left > 0) {
         return;
     }
-    if (++armed.at < armed.count) {
+    if (entry->is_stop) {
+        raise(SIGSTOP);
+    }
+    if (++armed.at < armed.count || entry->is_stop) {
         return;
     }
     fprintf(stderr, "kill point %s.%s %s\n", point_names[point], side_names[side],

@@ -6,9 +6,11 @@
  * point    a moment with two sides: intent.before, intent.after
  * subject  what it is about: the name of an effect, a route, an event's source, ...; may be absent
  *
- * An entry is POINT.SIDE[/SUBJECT][:N]: the N-th passing (default: first) of that side about that
- * subject (default: any). Of several entries each begins to count when the one before was passed;
- * the last one ends the process. Only builds with NEAP_KILL_POINTS (debug, asan) have any of it.
+ * An entry is POINT.SIDE[/SUBJECT][:N][=stop]: the N-th passing (default: first) of that side about
+ * that subject (default: any). Of several entries each begins to count when the one before was
+ * passed; the last one ends the process. With "=stop" the process stops there (SIGSTOP) until the
+ * test, which may have changed the world around it, lets it go on. Only builds with
+ * NEAP_KILL_POINTS (debug, asan) have any of it.
  */
 #ifndef NEAP_CORE_BASE_KILL_POINT_H
 #define NEAP_CORE_BASE_KILL_POINT_H

@@ -21,9 +21,12 @@ static int arm(const char *entries)
 
 static void entries_are_read_strictly(void)
 {
-    static const char *const good[] = {"", "commit.before", "commit.after:3",
+    static const char *const good[] = {"",
+                                       "commit.before",
+                                       "commit.after:3",
                                        "intent.after/import_order:2 commit.before",
-                                       " send.before/call "};
+                                       " send.before/call ",
+                                       "send.before/call:2=stop unsent.after"};
     static const char *const bad[] = {"commit",
                                       "commit.befor",
                                       "commit.beforehand",
@@ -33,6 +36,7 @@ static void entries_are_read_strictly(void)
                                       "commit.before/",
                                       "commit.before:1x",
                                       "commit.before,commit.after",
+                                      "commit.before=halt",
                                       "step.after step.after step.after step.after step.after"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         CHECK_INT(arm(good[i]), 0);

@@ -1,6 +1,8 @@
-"""kill -9 at random while orders flow: nothing lost, nothing doubled, every delegation answered.
+"""kill -9 while orders flow: nothing lost, nothing doubled, every delegation answered.
 
-NEAP_KILLS, NEAP_SEED and NEAP_ORDERS choose how long and which chance.
+At random, with Khaos's own duplicate protection off and on; then at every named moment (core/base/kill_point.h)
+times every kind of effect. NEAP_KILLS, NEAP_SEED and NEAP_ORDERS choose how long and which chance, NEAP_CELLS
+which cells of the matrix.
 """
 
 import os
@@ -13,26 +15,31 @@ from campaign import Campaign  # noqa: E402
 
 KILLS = int(os.environ.get("NEAP_KILLS", "100"))
 SEED = int(os.environ.get("NEAP_SEED", "20261123"))
-ORDERS = int(os.environ.get("NEAP_ORDERS", "150"))
-
-campaign = Campaign(SEED, ORDERS)
-print(f"# seed {SEED}, {KILLS} kills, {ORDERS} orders; data in {campaign.host.folder}")
+ORDERS = int(os.environ.get("NEAP_ORDERS", str(KILLS)))
 
 
-def survives():
-    """Kills at random while orders are placed all the time; then lets it all end."""
-    campaign.start()
-    campaign.play(interval_ms=max(20, KILLS * 250 // ORDERS))
-    for _ in range(KILLS):
-        time.sleep(campaign.random.uniform(0.02, 0.35))
-        campaign.host.kill()
-        campaign.host.start(wait=campaign.random.random() < 0.7)
-    campaign.settle()
+def at_random(seed, kills, orders, has_protection):
+    campaign = Campaign(seed, has_protection)
+    words = "on" if has_protection else "off"
+    print(f"# seed {seed}, {kills} kills, {orders} orders, duplicate protection {words}; data in "
+          f"{campaign.host.folder}", flush=True)
+
+    def survives():
+        campaign.start()
+        campaign.play(orders, max(20, kills * 350 // orders))
+        for _ in range(kills):
+            time.sleep(campaign.random.uniform(0.02, 0.35))
+            campaign.kill_host()
+            campaign.start_host(wait=campaign.random.random() < 0.7)
+        campaign.settle()
+
+    try:
+        neap.case(f"{kills} times kill -9, faults on, duplicate protection {words}: all orders end", survives)
+        campaign.check()
+    finally:
+        campaign.stop()
 
 
-try:
-    neap.case(f"{KILLS} times kill -9 with orders flowing and faults on: all orders end", survives)
-    campaign.check()
-finally:
-    campaign.stop()
+at_random(SEED, KILLS - KILLS // 2, ORDERS - ORDERS // 2, False)
+at_random(SEED + 1, KILLS // 2, ORDERS // 2, True)
 neap.done()
