@@ -210,6 +210,7 @@ class Campaign:
         held = sum(1 for o in expected if o["expect"] != "posted")
         status = self.host.status()
         jobs = status["jobs"]
+        assert jobs["dead"] == 0, [e for e in self.host.exceptions() if e["cause"] in ("crashed", "gave_up")]
         is_busy = any(jobs[state] for state in ("ready", "running", "waiting", "awaiting"))
         return jobs["held"] >= held and not is_busy
 
@@ -290,7 +291,7 @@ class Campaign:
     def check_quiet(self):
         status = self.host.status()
         print(f"# jobs at the end: {status['jobs']}")
-        assert status["jobs"]["dead"] == 0, [e for e in self.host.exceptions() if "crash" in e["cause"]]
+        assert status["jobs"]["dead"] == 0, status
         assert status["open_effects"] == 0, status
         expected = {o["expect"].split(":")[1] for o in self.expectations() if o["expect"] != "posted"}
         others = [e for e in self.host.exceptions() if e["cause"] not in expected]
