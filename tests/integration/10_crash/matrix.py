@@ -30,6 +30,8 @@ OF_EFFECTS = {
     "refused": {"khaos": "fault_any_status", "scayle": "429"},
     "unsent": "gone",  # the other system is away when the request is to leave
 }
+# Entries of the ledger: the commit that makes each durable is met as well (that of an intent below).
+JOURNALED = ("answered", "confirmed", "unknown", "again", "absent", "refused")
 # Moments of everything else: met while an effect of the kind is under way.
 OF_OTHERS = ("accept", "reply", "step", "timeline", "hold", "end", "checkpoint", "slice", "commit")
 
@@ -37,18 +39,20 @@ SIDES = ("before", "after")
 
 
 class Cell:
-    def __init__(self, effect, point, side, fault=None, is_general=False):
+    """after: the entry that must be passed first, and whose subject the moment then is ("": any)."""
+
+    def __init__(self, effect, point, side, fault=None, after=None):
         self.effect = effect
         self.point = f"{point}.{side}"
         self.fault = fault
-        self.is_general = is_general
-        self.name = f"{self.point} x {effect}"
+        self.after, self.subject = after or ("", f"/{effect}")
+        self.name = f"{self.point} x {effect}" + (f", {self.after}{self.subject}" if after else "")
 
     def entries(self):
-        if self.is_general:
-            return f"intent.after/{self.effect} {self.point}"
-        own = f"{self.point}/{self.effect}"
-        return f"send.before/{self.effect}=stop {own}" if self.fault == "gone" else own
+        own = f"{self.point}{self.subject}"
+        if self.fault == "gone":
+            return f"send.before/{self.effect}=stop {own}"
+        return f"{self.after}/{self.effect} {own}" if self.after else own
 
     def rules(self):
         if self.fault in (None, "gone"):
@@ -66,8 +70,13 @@ def cells():
             if point == "absent" and effect not in LOOKED_UP:
                 continue
             made += [Cell(effect, point, side, fault) for side in SIDES]
+            if point in JOURNALED:
+                made += [Cell(effect, "commit", side, fault, (f"{point}.after", "")) for side in SIDES]
         for point in OF_OTHERS:
-            made += [Cell(effect, point, side, is_general=True) for side in SIDES]
+            made += [Cell(effect, point, side, after=("intent.after", "")) for side in SIDES]
+    for effect in LOOKED_UP:  # the look-up that decides on a second send, as any plain request
+        for point in ("send", "arrival"):
+            made += [Cell(effect, point, side, "reset_before", ("unknown.after", "/call")) for side in SIDES]
     return made
 
 
