@@ -361,7 +361,9 @@ static void read_limits(struct reading *r, struct connection_options *c)
     c->rate_burst = (unsigned)read_integer(r, "rate_burst", 1, 1);
     c->breaker_failures = (unsigned)read_integer(r, "breaker_failures", 5, 1);
     c->breaker_cool_ms = read_integer(r, "breaker_cool_ms", 10000, 1);
-    c->settle_ms = read_integer(r, "settle_ms", 0, 0);
+    /* Who would have waited that long for an answer thinks it possible that the work takes so long.
+     */
+    c->settle_ms = read_integer(r, "settle_ms", c->timeout_ms, 0);
     c->policy.connect_timeout_ms = read_integer(r, "connect_timeout_ms", 5000, 1);
     c->policy.max_answer_bytes = (size_t)read_integer(r, "max_answer_bytes", 16 << 20, 1);
     c->policy.ca_file = read_file(r, "ca_file");

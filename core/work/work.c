@@ -11,13 +11,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
-#define CRASH_LIMIT 3 /* unclean ends in a row before a job is dead(crash) */
+/*
+ * Unclean ends in a row, with the same job running, before that job is dead(crash). A fault or an
+ * abort arose in the process, so three are no chance. What ends it from outside is mostly chance (a
+ * supervisor, a power cut, an operator) and rarely the job's doing (the kernel short of memory);
+ * ten are believed, and a wait before each further try keeps the host up for the others.
+ */
+#define CRASH_OWN_LIMIT     3
+#define CRASH_OUTSIDE_LIMIT 10
+#define CRASH_WAIT_MS       INT64_C(1000) /* after the second, then doubled */
+#define CRASH_WAIT_MAX_MS   INT64_C(60000)
 
 void failure_free(struct failure *failure)
 {
@@ -275,8 +285,10 @@ int work_checkpoint(struct work *work)
     if (work->running == NULL || work->depth != 1) {
         return ERROR_INVALID;
     }
+    kill_point_before(KILL_CHECKPOINT, work->running->info.flow);
     int rc = work_nested_commit(work);
     int again = work_nested_begin(work);
+    kill_point_after(KILL_CHECKPOINT, work->running->info.flow);
     /* The slice ends with depth 1 whatever happened: slice.c closes what is open. */
     return rc != 0 ? rc : again;
 }
@@ -374,11 +386,41 @@ void work_drop_turn(struct work *work)
     }
 }
 
+static int crashed_dead(struct work *work, struct job_info *info)
+{
+    char *message = xasprintf("the process ended %u times while this job ran", info->unclean);
+    struct exception_cause cause = {
+        .cause = EXCEPTION_CRASHED,
+        .subject = info->key,
+        .message = message,
+        .remedy = "Correct the flow, then retry the job.",
+    };
+    job_set_text(&info->reason, "crash");
+    int rc = job_move(work, info, JOB_DEAD, 0);
+    rc = rc != 0 ? rc : exception_wait(work, info->id, &cause);
+    rc = rc != 0 ? rc : counter_add_flow(work, "jobs.dead", info->flow, 1);
+    free(message);
+    return rc;
+}
+
+/* A second end in a row may be chance; meanwhile the others shall get on, whoever is guilty. */
+static int crashed_wait(struct work *work, struct job_info *info)
+{
+    if (info->unclean < 2) {
+        return job_store(work, info);
+    }
+    unsigned doublings = info->unclean - 2;
+    int64_t wait_ms = doublings < 6 ? CRASH_WAIT_MS << doublings : CRASH_WAIT_MAX_MS;
+    job_set_text(&info->reason, "the process ended while it ran");
+    return job_move(work, info, JOB_WAITING, work_now_ms(work) + wait_ms);
+}
+
 static int count_crash(struct work *work)
 {
     uint64_t id;
+    bool is_own;
     struct job_info info;
-    if (!crash_file_take(work->options.crash_file, work->client, &id)) {
+    if (!crash_file_take(work->options.crash_file, work->client, &id, &is_own)) {
         return 0;
     }
     int rc = job_take(work, id, &info);
@@ -387,22 +429,11 @@ static int count_crash(struct work *work)
     }
     if (info.state == JOB_READY) {
         info.unclean++;
-        log_msg(LOG_WARN, work->area, "job %llu was running when the process ended (%u in a row)",
-                (unsigned long long)id, (unsigned)info.unclean);
-        if (info.unclean >= CRASH_LIMIT) {
-            struct exception_cause cause = {
-                .cause = EXCEPTION_CRASHED,
-                .subject = info.key,
-                .message = "the process ended three times while this job ran",
-                .remedy = "Correct the flow, then retry the job.",
-            };
-            job_set_text(&info.reason, "crash");
-            rc = job_move(work, &info, JOB_DEAD, 0);
-            rc = rc != 0 ? rc : exception_wait(work, id, &cause);
-            rc = rc != 0 ? rc : counter_add_flow(work, "jobs.dead", info.flow, 1);
-        } else {
-            rc = job_store(work, &info);
-        }
+        log_msg(LOG_WARN, work->area, "job %llu was running when the process %s (%u in a row)",
+                (unsigned long long)id, is_own ? "crashed" : "was ended from outside",
+                (unsigned)info.unclean);
+        bool is_over = info.unclean >= (is_own ? CRASH_OWN_LIMIT : CRASH_OUTSIDE_LIMIT);
+        rc = is_over ? crashed_dead(work, &info) : crashed_wait(work, &info);
     }
     job_info_free(&info);
     return rc;
