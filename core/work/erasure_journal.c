@@ -10,12 +10,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/folder.h"
 #include "core/base/json_reader.h"
 #include "core/base/json_writer.h"
 #include "core/base/log.h"
@@ -242,18 +242,6 @@ static void format_line(struct buf *out, const struct line *line)
     buf_add_char(out, '\n');
 }
 
-static int sync_folder_of(const char *path)
-{
-    char *copy = xstrdup(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 || fsync(fd) != 0 ? errno : 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    free(copy);
-    return rc == EINVAL ? 0 : rc;
-}
-
 /* A line torn by a crash gets its end first. */
 static int write_lines(int fd, const struct buf *text)
 {
@@ -283,7 +271,7 @@ static int append(const char *path, const struct buf *text, struct error *err)
     if (fd >= 0) {
         close(fd);
     }
-    rc = rc != 0 ? rc : sync_folder_of(path);
+    rc = rc != 0 ? rc : folder_sync_above(path);
     return rc == 0 ? 0
                    : error_set_errno(err, ERROR_IO, rc, "writing the journal of erasures %s", path);
 }
