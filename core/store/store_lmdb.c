@@ -244,10 +244,22 @@ static int free_disk(struct store_lmdb *s, uint64_t *bytes_out)
     return 0;
 }
 
+/* LMDB refuses all work after a root page that could not be written. */
+static bool is_dead(struct store_lmdb *s)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0) {
+        mdb_txn_abort(txn);
+    }
+    return rc == MDB_PANIC;
+}
+
 /*
  * A commit fails before the new root page is written (the old state stands, the turn is dropped) or
- * at it, after which LMDB refuses all work. Only lack of space is survivable; a failed sync is not:
- * the kernel may have dropped the very pages it could not write.
+ * at it. Only lack of space before it is survivable, found by a write or by the sync: no page of
+ * the dropped turn is used again before it is written anew. Any other failed sync is not: the
+ * kernel may have dropped the very pages it could not write, and nobody knows why.
  */
 static int commit_failure(struct store_lmdb *s, int mdb_rc, struct error *err)
 {
@@ -256,7 +268,7 @@ static int commit_failure(struct store_lmdb *s, int mdb_rc, struct error *err)
         mdb_rc = ENOSPC;
     }
     int code = set_error(s, err, mdb_rc, "committing");
-    if (code != ERROR_FULL) {
+    if (code != ERROR_FULL || is_dead(s)) {
         code = ERROR_IO;
         err->code = ERROR_IO;
     }
