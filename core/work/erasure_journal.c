@@ -242,7 +242,21 @@ static void format_line(struct buf *out, const struct line *line)
     buf_add_char(out, '\n');
 }
 
-/* A line torn by a crash gets its end first. */
+static int write_all(int fd, struct bytes text)
+{
+    size_t at = 0;
+    while (at < text.size) {
+        ssize_t put = write(fd, text.data + at, text.size - at);
+        if (put < 0) {
+            return errno;
+        }
+        at += (size_t)put;
+    }
+    return fsync(fd) == 0 ? 0 : errno;
+}
+
+/* A line torn by a crash gets its end first. A line that may not last does not stay either: the
+ * next start would read it, take it for kept, and never write it again. */
 static int write_lines(int fd, const struct buf *text)
 {
     char last = '\n';
@@ -253,15 +267,11 @@ static int write_lines(int fd, const struct buf *text)
     if (last != '\n' && write(fd, "\n", 1) != 1) {
         return errno;
     }
-    size_t at = 0;
-    while (at < text->size) {
-        ssize_t put = write(fd, text->data + at, text->size - at);
-        if (put < 0) {
-            return errno;
-        }
-        at += (size_t)put;
+    int rc = write_all(fd, buf_bytes(text));
+    if (rc != 0 && ftruncate(fd, info.st_size) != 0) {
+        return errno;
     }
-    return fsync(fd) == 0 ? 0 : errno;
+    return rc;
 }
 
 static int append(const char *path, const struct buf *text, struct error *err)
