@@ -5,15 +5,16 @@
 #define _GNU_SOURCE
 #include "core/host_private.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
+#include "core/base/folder.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/job.h"
@@ -150,9 +151,13 @@ static void copy_variables(struct host *host, const char *const *variables)
 
 static int open_data_folder(struct host *host, struct error *err)
 {
-    if (mkdir(host->data_folder, 0700) != 0 && access(host->data_folder, W_OK) != 0) {
-        return error_set(err, ERROR_IO, "the data folder %s cannot be made or written",
-                         host->data_folder);
+    int sys_errno = folder_make(host->data_folder);
+    if (sys_errno == 0 && access(host->data_folder, W_OK) != 0) {
+        sys_errno = errno;
+    }
+    if (sys_errno != 0) {
+        return error_set_errno(err, ERROR_IO, sys_errno,
+                               "the data folder %s cannot be made or written", host->data_folder);
     }
     host->lock = lock_file_open(host->data_folder, err);
     if (host->lock == NULL) {

@@ -37,6 +37,16 @@ integration: $(BUILD)/neap
 crash: $(BUILD)/neap
 	@NEAP_KILLS=$(or $(N),100) NEAP_SEED=$(or $(SEED),$$(date +%N | sed 's/^0*//')) python3 tests/integration/10_crash/test.py
 
+# A library to preload into a host: power cuts, failing syncs, and what left too early.
+$(BUILD)/power_shim.so: $(wildcard tests/support/shim/*.c tests/support/shim/*.h)
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    $@")
+	$(Q)$(CC) -std=c11 -O1 -g -fPIC -shared $(WARN) -I. -o $@ $(filter %.c,$^) -llmdb -lz -lpthread
+
+## make power      power cuts while orders flow N=60 times (SEED=...), failing syncs, what leaves too early
+power: $(BUILD)/neap
+	@NEAP_CUTS=$(or $(N),60) NEAP_SEED=$(or $(SEED),$$(date +%N | sed 's/^0*//')) python3 tests/integration/12_power/test.py
+
 ## make fuzz       each fuzzer for SECONDS=20; make fuzz-regression replays the corpora (in make check)
 fuzz:
 	@tests/support/fuzz.sh campaign $(or $(SECONDS),20) $(FUZZ)

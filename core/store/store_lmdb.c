@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +23,7 @@
 
 #include <lmdb.h>
 
+#include "core/base/folder.h"
 #include "core/base/xalloc.h"
 #include "core/store/store_driver.h"
 
@@ -267,10 +267,22 @@ static int free_disk(struct store_lmdb *s, uint64_t *bytes_out)
     return 0;
 }
 
+/* LMDB refuses all work after a root page that could not be written. */
+static bool is_dead(struct store_lmdb *s)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0) {
+        mdb_txn_abort(txn);
+    }
+    return rc == MDB_PANIC;
+}
+
 /*
  * A commit fails before the new root page is written (the old state stands, the turn is dropped) or
- * at it, after which LMDB refuses all work. Only lack of space is survivable; a failed sync is not:
- * the kernel may have dropped the very pages it could not write.
+ * at it. Only lack of space before it is survivable, found by a write or by the sync: no page of
+ * the dropped turn is used again before it is written anew. Any other failed sync is not: the
+ * kernel may have dropped the very pages it could not write, and nobody knows why.
  */
 static int commit_failure(struct store_lmdb *s, int mdb_rc, struct error *err)
 {
@@ -279,7 +291,7 @@ static int commit_failure(struct store_lmdb *s, int mdb_rc, struct error *err)
         mdb_rc = ENOSPC;
     }
     int code = set_error(s, err, mdb_rc, "committing");
-    if (code != ERROR_FULL) {
+    if (code != ERROR_FULL || is_dead(s)) {
         code = ERROR_IO;
         err->code = ERROR_IO;
     }
@@ -496,19 +508,6 @@ static void lmdb_stats(struct store *store, struct store_stats *out)
     out->commits = s->commits;
 }
 
-/* Makes new names in a folder durable; LMDB syncs its files only. */
-static int sync_folder(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return errno;
-    }
-    /* Some file systems cannot sync a folder and say EINVAL: then there is nothing to do. */
-    int rc = fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
-    close(fd);
-    return rc;
-}
-
 static int lmdb_copy(struct store *store, const char *folder, struct error *err)
 {
     struct store_lmdb *s = lmdb_of(store);
@@ -527,7 +526,7 @@ static int lmdb_copy(struct store *store, const char *folder, struct error *err)
     }
     free(path);
     if (rc == 0 && !s->is_volatile) {
-        rc = sync_folder(folder);
+        rc = folder_sync(folder);
     }
     if (rc == 0) {
         return 0;
@@ -554,16 +553,11 @@ static void lmdb_close(struct store *store)
 
 static int make_folder(const char *path, bool is_volatile, struct error *err)
 {
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        return error_set_errno(err, ERROR_IO, errno, "making the store's folder %s", path);
-    }
-    if (is_volatile) {
+    if (is_volatile && (mkdir(path, 0700) == 0 || errno == EEXIST)) {
         return 0;
     }
-    char *copy = xstrdup(path);
-    int rc = sync_folder(dirname(copy));
-    free(copy);
-    return rc == 0 ? 0 : error_set_errno(err, ERROR_IO, rc, "syncing the folder above %s", path);
+    int rc = folder_make(path);
+    return rc == 0 ? 0 : error_set_errno(err, ERROR_IO, rc, "making the store's folder %s", path);
 }
 
 /* LMDB's locks and shared map do not hold over a network: two hosts would destroy the data. */
@@ -623,18 +617,19 @@ static int open_env(struct store_lmdb *s, const struct store_options *options)
     return rc;
 }
 
-/* ---- compacting in place ---- */
+/* ---- files made aside ---- */
 
 /*
- * The new environment lives in a folder inside the store's own until it is complete and open; then
- * both of its files are moved into place, so that the lock always belongs to its data. There is no
- * moment without an environment: a failure leaves the old one serving.
+ * An environment is made in a folder inside the store's own until it is complete and durable; then
+ * it is renamed into place. So data.mdb is always a whole one, whatever happens.
  */
-static void remove_compact(const char *path)
+#define ASIDE "aside"
+
+static void remove_aside(const char *path)
 {
     static const char *const NAMES[] = {"/data.mdb", "/lock.mdb", ""};
     for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
-        char *name = xasprintf("%s/compact%s", path, NAMES[i]);
+        char *name = xasprintf("%s/" ASIDE "%s", path, NAMES[i]);
         remove(name);
         free(name);
     }
@@ -642,7 +637,7 @@ static void remove_compact(const char *path)
 
 static int move_file(struct store_lmdb *s, const char *name)
 {
-    char *from = xasprintf("%s/compact/%s", s->path, name);
+    char *from = xasprintf("%s/" ASIDE "/%s", s->path, name);
     char *to = xasprintf("%s/%s", s->path, name);
     int rc = rename(from, to) == 0 ? 0 : errno;
     free(from);
@@ -650,10 +645,46 @@ static int move_file(struct store_lmdb *s, const char *name)
     return rc;
 }
 
+static bool is_missing(const struct store_lmdb *s)
+{
+    char *name = xasprintf("%s/data.mdb", s->path);
+    bool is_absent = access(name, F_OK) != 0 && errno == ENOENT;
+    free(name);
+    return is_absent;
+}
+
+/* LMDB writes the first pages of a new file without syncing them: a power cut could leave a file
+ * that is none of LMDB's. */
+static int make_first(struct store_lmdb *s, const struct store_options *options)
+{
+    struct store_lmdb first = {.path = s->path};
+    struct store_options aside = *options;
+    char *folder = xasprintf("%s/" ASIDE, s->path);
+    aside.path = folder;
+    int rc = mkdir(folder, 0700) == 0 ? 0 : errno;
+    rc = rc != 0 ? rc : open_env(&first, &aside);
+    rc = rc != 0 ? rc : mdb_env_sync(first.env, 1);
+    if (first.env != NULL) {
+        mdb_env_close(first.env);
+    }
+    rc = rc != 0 ? rc : move_file(s, "data.mdb");
+    remove_aside(s->path);
+    free(folder);
+    return rc;
+}
+
+/* ---- compacting in place ---- */
+
+/*
+ * The new environment is open before both of its files are moved into place, so that the lock
+ * always belongs to its data. There is no moment without an environment: a failure leaves the old
+ * one serving.
+ */
+
 /* A compacting copy, open, its data in the place of the old ones. */
 static int make_compact(struct store_lmdb *s, struct store_lmdb *fresh, struct error *err)
 {
-    char *folder = xasprintf("%s/compact", s->path);
+    char *folder = xasprintf("%s/" ASIDE, s->path);
     struct store_options options = {
         .path = folder, .map_bytes = map_bytes(s), .is_volatile = s->is_volatile};
     int rc = mkdir(folder, 0700) == 0 ? 0 : errno;
@@ -671,7 +702,7 @@ static int take_compact(struct store_lmdb *s, const struct store_lmdb *fresh)
 {
     int rc = move_file(s, "lock.mdb");
     if (rc == 0 && !s->is_volatile) {
-        rc = sync_folder(s->path);
+        rc = folder_sync(s->path);
     }
     if (s->read_txn != NULL) {
         mdb_txn_abort(s->read_txn);
@@ -689,18 +720,18 @@ static int lmdb_compact(struct store *store, struct error *err)
     struct store_lmdb fresh = {.path = s->path};
     struct error copying = {0};
     end_read(s);
-    remove_compact(s->path);
+    remove_aside(s->path);
     int rc = make_compact(s, &fresh, &copying);
     if (rc != 0) {
         if (fresh.env != NULL) {
             mdb_env_close(fresh.env);
         }
-        remove_compact(s->path);
+        remove_aside(s->path);
         return error_set(err, ERROR_FULL, "the store %s cannot be compacted now: %s", s->path,
                          rc == MDB_PANIC ? copying.message : mdb_strerror(rc));
     }
     rc = take_compact(s, &fresh);
-    remove_compact(s->path);
+    remove_aside(s->path);
     if (rc != 0) {
         return error_set(err, ERROR_IO, "the compacted store %s could not be put in place: %s",
                          s->path, mdb_strerror(rc));
@@ -749,12 +780,14 @@ int store_lmdb_open(struct store **store_out, const struct store_options *option
     s->map_max_bytes = options->map_max_bytes;
     s->reserve_bytes = options->reserve_bytes;
     s->is_volatile = options->is_volatile;
+    int mdb_rc = 0;
     if (!options->is_read_only) {
-        remove_compact(s->path); /* a process died in the middle of one */
+        remove_aside(s->path); /* a process died in the middle of one */
+        mdb_rc = !options->is_volatile && is_missing(s) ? make_first(s, options) : 0;
     }
-    int mdb_rc = open_env(s, options);
+    mdb_rc = mdb_rc != 0 ? mdb_rc : open_env(s, options);
     if (mdb_rc == 0 && !options->is_read_only && !options->is_volatile) {
-        mdb_rc = sync_folder(options->path); /* the names of the files LMDB has just made */
+        mdb_rc = folder_sync(options->path); /* the names of the files LMDB has just made */
     }
     if (mdb_rc != 0) {
         rc = set_error(s, err, mdb_rc, "opening");

@@ -71,6 +71,11 @@ int crash_file_open(struct crash_file **file_out, const char *path, struct error
     file->mapped->signal = 0;
     file->mapped->client_hash = 0;
     file->mapped->magic = CRASH_MAGIC;
+    if (msync(mapped, CRASH_FILE_BYTES, MS_SYNC) != 0) {
+        saved = errno;
+        crash_file_close(file);
+        return error_set_errno(err, ERROR_IO, saved, "syncing %s", path);
+    }
     *file_out = file;
     return 0;
 }

@@ -1,7 +1,8 @@
 /*
  * Which job was running when the process died: one mapped mark in the data folder, written before
  * each resume and cleared after it. Survives kill -9 (the page belongs to the kernel), not a power
- * cut; that is enough, because it is there to find a job that kills its host.
+ * cut; that is enough, because it is there to find a job that kills its host. What a power cut does
+ * leave may be old, so the cleared mark is synced once at the start: one mark is found once.
  *
  * own end      by a fatal signal that arose inside (a fault, abort, the watchdog): noted in the
  * mark outside end  nothing is noted: kill -9, the kernel short of memory, a power cut

@@ -696,7 +696,7 @@ static void what_a_dead_compaction_left_is_removed(void)
     store_close(f.store);
     char folder[300];
     char path[320];
-    snprintf(folder, sizeof(folder), "%s/acme/compact", f.folder);
+    snprintf(folder, sizeof(folder), "%s/acme/aside", f.folder);
     snprintf(path, sizeof(path), "%s/data.mdb", folder);
     CHECK_INT(mkdir(folder, 0700), 0);
     FILE *half = fopen(path, "w");

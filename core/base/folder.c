@@ -1,0 +1,41 @@
+#include "core/base/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/xalloc.h"
+
+int folder_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno;
+    }
+    int rc = fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
+    close(fd);
+    return rc;
+}
+
+int folder_sync_above(const char *path)
+{
+    char *copy = xstrdup(path);
+    int rc = folder_sync(dirname(copy));
+    free(copy);
+    return rc;
+}
+
+int folder_make(const char *path)
+{
+    bool is_new = mkdir(path, 0700) == 0;
+    if (!is_new && errno != EEXIST) {
+        return errno;
+    }
+    /* One that exists is synced too: who made it may have been killed before its sync. Whoever may
+     * not read the folder above (a mounted volume) did not make this one. */
+    int rc = folder_sync_above(path);
+    return !is_new && (rc == EACCES || rc == EPERM || rc == EROFS) ? 0 : rc;
+}
