@@ -305,6 +305,8 @@ static void allows_long_work(void)
 {
     struct world *w = world_open();
     w->limits.burst_us = 30000;
+    world_prepare(w, "acme", "heavy.lua",
+                  "local n = 0 for i = 1, 5e6 do n = n + 1 end return {n = n}\n");
     struct world_client *c =
         world_add(w, "acme",
                   "return {name = 'main', run = function(job)\n"
@@ -317,7 +319,6 @@ static void allows_long_work(void)
                   "    end\n"
                   "    require('neap.store').put('out', 'heavy', require('heavy').n)\n"
                   "end}\n");
-    world_write(c, "heavy.lua", "local n = 0 for i = 1, 5e6 do n = n + 1 end return {n = n}\n");
     uint64_t id = world_event(c, "one", "");
     world_run(w, 100);
     CHECK_STATE(c, id, "done");

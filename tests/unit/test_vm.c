@@ -399,15 +399,15 @@ static void watches(void)
 {
     volatile int stuck = 0;
     struct watchdog *w = watchdog_new(1, note_stuck, (void *)&stuck);
-    watchdog_enter(w);
+    struct watchdog_entry nobody = {0};
+    struct watchdog_entry outer = watchdog_enter(w, nobody);
     for (int i = 0; i < 2000 && !stuck; i++) {
         usleep(1000);
     }
-    watchdog_leave(w);
+    watchdog_leave(w, outer);
     watchdog_free(w);
     CHECK(stuck == 1);
-    watchdog_enter(NULL);
-    watchdog_leave(NULL);
+    watchdog_leave(NULL, watchdog_enter(NULL, nobody));
 }
 
 int main(void)
