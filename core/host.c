@@ -67,6 +67,12 @@ static bool has_flow(void *arg, const char *name)
     return manifest_find_flow(m, name) != NULL;
 }
 
+static const char *reload_scripts(void *arg)
+{
+    struct host_client *client = arg;
+    return reload_now(client->reload) == 0 ? NULL : client->load_error;
+}
+
 struct ops_view host_view(struct host *host)
 {
     struct ops_client *clients = xcalloc(host->client_count, sizeof(*clients));
@@ -78,6 +84,11 @@ struct ops_view host_view(struct host *host)
             .generation = work_generation(client->work),
             .loaded_ms = client->loaded_ms,
             .load_error = client->load_error,
+            .reloads = client->reloads,
+            .reloads_failed = client->reloads_failed,
+            .generations = runner_generation_count(client->runner),
+            .script_bytes = runner_memory_used(client->runner),
+            .reload = reload_scripts,
             .answers = client->answers,
             .answers_size = HTTP_STATUS_MAX,
             .has_flow = has_flow,

@@ -224,22 +224,25 @@ static int load_aside(void *arg, struct generation **generation_out, struct erro
     return rc;
 }
 
-/* Loaded and good: swap. */
+/* Loaded and good: swap. The connections change with the scripts that declare them. */
 static int on_loaded(void *arg, struct generation *next, struct error *err)
 {
     struct host_client *client = arg;
+    int rc = runner_announce(client->runner, next, err);
+    if (rc != 0) {
+        return rc;
+    }
     set_connections(client, generation_manifest(runner_generation(client->runner)),
                     generation_manifest(next));
-    int rc = runner_swap(client->runner, next, err);
+    runner_install(client->runner, next);
     suspect_connections(client);
-    if (rc == 0) {
-        free(client->load_error);
-        client->load_error = NULL;
-        client->loaded_ms = clock_wall_ms(client->host->clock);
-        log_msg(LOG_INFO, client->name, "new scripts serve (generation %016llx)",
-                (unsigned long long)work_generation(client->work));
-    }
-    return rc;
+    free(client->load_error);
+    client->load_error = NULL;
+    client->loaded_ms = clock_wall_ms(client->host->clock);
+    client->reloads++;
+    log_msg(LOG_INFO, client->name, "new scripts serve (generation %016llx)",
+            (unsigned long long)work_generation(client->work));
+    return 0;
 }
 
 static void on_load_failed(void *arg, const struct error *err)
@@ -247,6 +250,7 @@ static void on_load_failed(void *arg, const struct error *err)
     struct host_client *client = arg;
     free(client->load_error);
     client->load_error = xstrdup(err->message);
+    client->reloads_failed++;
     log_msg(LOG_ERROR, client->name, "the new scripts do not serve, the old ones go on: %s",
             err->message);
 }

@@ -34,6 +34,8 @@ struct host_client {
     size_t retired_count;
     char *load_error; /* why the newest scripts do not serve; NULL when they do */
     int64_t loaded_ms;
+    uint64_t reloads; /* new scripts that served, and those that did not */
+    uint64_t reloads_failed;
     uint64_t answers[HTTP_STATUS_MAX]; /* sent, by status */
     struct host_pending *pending;
 };

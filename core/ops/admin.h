@@ -12,8 +12,14 @@ struct ops_client {
     const char *name;
     struct work *work;
     uint64_t generation;
-    int64_t loaded_ms;       /* when the generation was loaded; 0 for a stopped host */
-    const char *load_error;  /* why the newest scripts do not serve; NULL or "" when they do */
+    int64_t loaded_ms;      /* when the generation was loaded; 0 for a stopped host */
+    const char *load_error; /* why the newest scripts do not serve; NULL or "" when they do */
+    uint64_t reloads;       /* since the host started; zeros for a stopped host */
+    uint64_t reloads_failed;
+    unsigned generations; /* alive: the one that serves, and one whose runs have not ended */
+    size_t script_bytes;  /* memory of the Lua states of these */
+    /* Loads the scripts now: NULL, or why they do not serve (borrowed). NULL for a stopped host. */
+    const char *(*reload)(void *arg);
     const uint64_t *answers; /* HTTP answers given, by status; NULL for a stopped host */
     size_t answers_size;
     bool (*has_flow)(void *arg, const char *name); /* NULL for a stopped host */

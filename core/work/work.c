@@ -534,7 +534,6 @@ static int generation_stored(struct work *work, const struct key *key, uint64_t 
 
 int work_generation_changed(struct work *work, uint64_t generation)
 {
-    work->options.generation = generation;
     struct key key;
     key_begin(&key, KEY_META);
     key_raw(&key, bytes_str("generation"));
@@ -553,5 +552,9 @@ int work_generation_changed(struct work *work, uint64_t generation)
             rc = exception_reload(work);
         }
     }
-    return work_unit_end(work, rc);
+    rc = work_unit_end(work, rc);
+    if (rc == 0) {
+        work->options.generation = generation;
+    }
+    return rc;
 }
