@@ -33,6 +33,12 @@ lua-test: $(BUILD)/neap
 integration: $(BUILD)/neap
 	@tests/integration/run.sh $(TESTS)
 
+## make reload-load  reloads while orders flow (N=200 SEED=...); make runaway  scripts that misbehave (SEED=...)
+reload-load: $(BUILD)/neap
+	@NEAP_RELOADS=$(or $(N),200) $(if $(SEED),NEAP_SEED=$(SEED)) PYTHONDONTWRITEBYTECODE=1 python3 tests/integration/13_reload_load/test.py
+runaway: $(BUILD)/neap
+	@$(if $(SEED),NEAP_SEED=$(SEED)) PYTHONDONTWRITEBYTECODE=1 python3 tests/integration/14_runaway/test.py
+
 ## make fuzz       each fuzzer for SECONDS=20; make fuzz-regression replays the corpora (in make check)
 fuzz:
 	@tests/support/fuzz.sh campaign $(or $(SECONDS),20) $(FUZZ)
