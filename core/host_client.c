@@ -224,6 +224,13 @@ static int load_aside(void *arg, struct generation **generation_out, struct erro
     return rc;
 }
 
+/* New scripts may have mended what made a route rest. */
+static void forget_rests(struct host_client *client, const struct manifest *next)
+{
+    free(client->rests_until_ms);
+    client->rests_until_ms = xcalloc(next->route_count + 1, sizeof(*client->rests_until_ms));
+}
+
 /* Loaded and good: swap. The connections change with the scripts that declare them. */
 static int on_loaded(void *arg, struct generation *next, struct error *err)
 {
@@ -235,6 +242,7 @@ static int on_loaded(void *arg, struct generation *next, struct error *err)
     set_connections(client, generation_manifest(runner_generation(client->runner)),
                     generation_manifest(next));
     runner_install(client->runner, next);
+    forget_rests(client, generation_manifest(next));
     suspect_connections(client);
     free(client->load_error);
     client->load_error = NULL;
@@ -340,6 +348,7 @@ static int start_client(struct host_client *client, struct generation *generatio
     struct host *host = client->host;
     client->name = xstrdup(manifest->name);
     set_connections(client, NULL, manifest);
+    forget_rests(client, manifest);
     struct runner_options options = {client->name, find_connection, client};
     client->runner = runner_new(&options, generation);
     if (host_find_client(host, client->name, strlen(client->name)) != NULL) {
@@ -407,6 +416,7 @@ void host_client_close(struct host_client *client)
     }
     free(client->connections);
     free(client->retired);
+    free(client->rests_until_ms);
     store_close(client->store);
     free(client->load_error);
     free(client->name);

@@ -19,6 +19,10 @@
 
 #define HOST_PAGE_MAX      (16u << 20)
 #define HOST_RETRY_AFTER_S "5"
+/* A handler that had to be ended took a second of everybody's time: its route rests for ten times
+ * that, so requests to it, however many, are given a tenth of the host. */
+#define HOST_ROUTE_REST_MS       10000
+#define HOST_ROUTE_RETRY_AFTER_S "10"
 
 /* One outside request being answered. */
 struct host_pending {
@@ -215,6 +219,9 @@ static void handle_route(struct host_client *client, size_t route, const char *p
     p->exchange = x;
     struct error err = {0};
     if (route_handle(client->runner, route, &request, &p->reply, &err) != 0) {
+        if (err.code == ERROR_LIMIT) {
+            client->rests_until_ms[route] = clock_mono_ms(client->host->clock) + HOST_ROUTE_REST_MS;
+        }
         answer_failure(client, x, &err);
         pending_free(p);
         return;
@@ -231,6 +238,11 @@ static bool is_admitted(struct host_client *client, const struct manifest *manif
         answer_problem(client, x, 503,
                        client->host->is_draining ? "stopping: send it again" : "no space left",
                        "Retry-After", HOST_RETRY_AFTER_S);
+        return false;
+    }
+    if (client->rests_until_ms[route] > clock_mono_ms(client->host->clock)) {
+        answer_problem(client, x, 503, "the handler of this route did not end just now",
+                       "Retry-After", HOST_ROUTE_RETRY_AFTER_S);
         return false;
     }
     if (r->auth != NULL) {

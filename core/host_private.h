@@ -37,6 +37,7 @@ struct host_client {
     uint64_t reloads; /* new scripts that served, and those that did not */
     uint64_t reloads_failed;
     uint64_t answers[HTTP_STATUS_MAX]; /* sent, by status */
+    int64_t *rests_until_ms;           /* by route of the serving generation, see host_http.c */
     struct host_pending *pending;
 };
 

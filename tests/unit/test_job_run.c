@@ -299,6 +299,23 @@ static void preempts(void)
     world_close(w);
 }
 
+/* Seen before: the default burst was 50 ms, which a sort of many codes takes. */
+static void sorts_many_codes(void)
+{
+    struct world *w = world_open();
+    struct world_client *c =
+        world_add(w, "acme",
+                  "return {name = 'main', run = function(job)\n"
+                  "    local list = {} for i = 1, 20000 do list[i] = (i * 7919) % 20011 end\n"
+                  "    table.sort(list, function(a, b) return a < b end)\n"
+                  "    require('neap.store').put('out', 'first', list[1])\n"
+                  "end}\n");
+    uint64_t id = world_event(c, "one", "");
+    world_run(w, 100);
+    CHECK_STATE(c, id, "done");
+    world_close(w);
+}
+
 /* Only a stretch that cannot be preempted counts as a burst; a module that loads late has its own
  * time. */
 static void allows_long_work(void)
@@ -377,6 +394,7 @@ int main(void)
     tap_case("store.atomic keeps all or nothing", keeps_atomic_units);
     tap_case("endless jobs end, and others go on meanwhile", ends_endless_jobs);
     tap_case("a long slice is preempted", preempts);
+    tap_case("a sort of many codes is not stuck", sorts_many_codes);
     tap_case("long work that is not stuck is allowed", allows_long_work);
     tap_case("a job out of memory fails alone", survives_memory_eaters);
     tap_case("a job's randomness is its own", goes_the_same_way_again);

@@ -299,7 +299,7 @@ function misdeeds.raise_odd()
 end
 
 function misdeeds.raise_endless()
-    error(odd("__tostring", forever)) --> raise_endless
+    error(odd("__tostring", forever))
 end
 
 -- ---- floods ---------------------------------------------------------------------------------
