@@ -100,6 +100,8 @@ struct ops_view host_view(struct host *host)
     return (struct ops_view){
         .clients = clients,
         .count = host->client_count,
+        .absent = host->absent,
+        .absent_count = host->absent_count,
         .refused = http_server_refusals(host->server),
         .refused_size = HTTP_STATUS_MAX,
         .is_live = true,
@@ -219,18 +221,25 @@ static int open_listeners(struct host *host, const struct host_options *options,
     return rc;
 }
 
+/* One client's broken scripts do not keep the others from serving; when nobody is left, they do. */
 static int open_clients(struct host *host, const char *const *folders, struct error *err)
 {
     for (size_t i = 0; folders[i] != NULL; i++) {
         struct host_client *client = NULL;
         int rc = host_client_open(host, folders[i], &client, err);
+        if (rc == ERROR_SCRIPT && (i > 0 || folders[1] != NULL)) {
+            host_absent_add(host, folders[i], err);
+            continue;
+        }
         if (rc != 0) {
             return rc;
         }
-        host->clients =
-            xrealloc(host->clients, (host->client_count + 1) * sizeof(struct host_client *));
-        host->clients[host->client_count++] = client;
+        host_add_client(host, client);
     }
+    if (host->client_count == 0) {
+        return err->code;
+    }
+    error_clear(err);
     return 0;
 }
 
@@ -270,6 +279,7 @@ void host_close(struct host *host)
         }
     }
     control_close(host->control);
+    host_absent_close(host);
     for (size_t i = 0; i < host->client_count; i++) {
         host_client_close(host->clients[i]);
     }
@@ -376,6 +386,7 @@ void host_reload(struct host *host)
     for (size_t i = 0; i < host->client_count; i++) {
         reload_now(host->clients[i]->reload);
     }
+    host_absent_look(host, true);
 }
 
 unsigned host_port(const struct host *host)

@@ -385,6 +385,9 @@ int host_client_open(struct host *host, const char *folder, struct host_client *
     fill_generation_options(client, &options);
     struct generation *generation = NULL;
     int rc = generation_load(&generation, &options, err);
+    if (rc != 0) {
+        rc = err->code = ERROR_SCRIPT;
+    }
     rc = rc != 0 ? rc : start_client(client, generation, err);
     if (rc != 0) {
         error_wrap(err, "client %s", folder);

@@ -291,6 +291,12 @@ void host_on_request(void *arg, struct http_exchange *x)
     }
     size_t size = strcspn(path + 1, "/");
     struct host_client *client = path[0] == '/' ? host_find_client(host, path + 1, size) : NULL;
+    if (client == NULL && host->absent_count > 0) {
+        http_server_count_refusal(host->server, 503);
+        answer_problem(NULL, x, 503, "no client that is served has this name", "Retry-After",
+                       HOST_RETRY_AFTER_S);
+        return;
+    }
     if (client == NULL) {
         http_server_count_refusal(host->server, 404);
         answer_problem(NULL, x, 404, "no client has this name", NULL, NULL);

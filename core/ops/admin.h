@@ -28,10 +28,20 @@ struct ops_client {
     size_t connection_count;
 };
 
+/* A client that is not served: its scripts did not load when the host started. */
+struct ops_absent {
+    const char *folder;
+    const char *problem;
+    uint64_t seen_hash;  /* of its files at the last look */
+    uint64_t tried_hash; /* and when they were last loaded */
+};
+
 /* Borrowed during a call. */
 struct ops_view {
     const struct ops_client *clients;
     size_t count;
+    const struct ops_absent *absent;
+    size_t absent_count;
     const uint64_t
         *refused; /* requests that reached no client, by status; NULL for a stopped host */
     size_t refused_size;

@@ -82,6 +82,20 @@ static void status_text(struct admin_context *c, const struct job_counts *counts
     pause_each(c->client->work, text_pause, c);
 }
 
+static void tell_absent(struct admin_context *c, const struct ops_absent *absent)
+{
+    if (c->request->wants_json) {
+        json_object_begin(&c->json);
+        json_member_str(&c->json, "client", absent->folder);
+        json_member_bool(&c->json, "absent", true);
+        json_member_str(&c->json, "load_error", absent->problem);
+        json_object_end(&c->json);
+    } else {
+        buf_addf(c->out, "%s: NOT SERVED, its scripts do not load: %s\n", absent->folder,
+                 absent->problem);
+    }
+}
+
 int admin_status(struct admin_context *c)
 {
     uint64_t open_all = 0;
@@ -106,6 +120,10 @@ int admin_status(struct admin_context *c)
         } else {
             status_text(c, &counts, open);
         }
+    }
+    for (size_t i = 0; c->request->client == NULL && i < c->view->absent_count; i++) {
+        tell_absent(c, &c->view->absent[i]);
+        open_all++;
     }
     if (c->request->wants_json) {
         json_array_end(&c->json);

@@ -26,6 +26,9 @@ int health_page(const struct ops_view *view, struct buf *out)
         json_member_str(&w, c->name, is_full ? "full" : has_error ? "old scripts" : "ok");
         status = is_full ? 503 : status;
     }
+    for (size_t i = 0; i < view->absent_count; i++) {
+        json_member_str(&w, view->absent[i].folder, "not served: its scripts do not load");
+    }
     json_object_end(&w);
     json_object_end(&w);
     buf_add_char(out, '\n');
@@ -216,6 +219,13 @@ static void connection_metrics(const struct ops_view *view, struct buf *out)
     }
 }
 
+static void absent_metrics(const struct ops_view *view, struct buf *out)
+{
+    static const char NAME[] = "neap_clients_absent";
+    head(out, NAME, "gauge", "Clients that are not served because their scripts do not load.");
+    buf_addf(out, "%s %zu\n", NAME, view->absent_count);
+}
+
 static void reload_metrics(const struct ops_view *view, struct buf *out)
 {
     static const char NAME[] = "neap_reloads_total";
@@ -278,6 +288,7 @@ void metrics_page(const struct ops_view *view, struct buf *out)
     work_metrics(view, out);
     job_metrics(view, out);
     store_metrics(view, out);
+    absent_metrics(view, out);
     reload_metrics(view, out);
     answer_metrics(view, out);
     refusal_metrics(view, out);

@@ -1,5 +1,6 @@
 /*
- * The host's thread writes one atomic word, the watchdog's thread looks at it. The signal carries
+ * The host's thread writes one atomic word, the number of the entry it is in; the watchdog's thread
+ * looks at it, and at the host's thread's clock, which costs the host nothing. The signal carries
  * the watchdog, so its handler needs nothing global; who is nudged is only read and written on the
  * host's own thread.
  */
@@ -28,15 +29,35 @@ struct watchdog {
     int64_t limit_ms;
     watchdog_fn on_stuck;
     void *arg;
-    atomic_int_fast64_t entered_ms;       /* 0: not inside Lua */
+    uint64_t entries;            /* made so far; the host's thread alone */
+    atomic_uint_fast64_t inside; /* the number of the entry at hand; 0: not inside Lua */
+    uint64_t seen; /* the watchdog's thread alone: the entry, and the clocks at the first look */
+    int64_t seen_cpu_ms;
+    int64_t seen_ms;
     volatile struct watchdog_entry entry; /* who is inside */
 };
+
+static int64_t to_ms(const struct timespec *at)
+{
+    return (int64_t)at->tv_sec * 1000 + at->tv_nsec / 1000000;
+}
 
 static int64_t real_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return to_ms(&now);
+}
+
+/* CPU time of the host's thread. */
+static int64_t cpu_ms(const struct watchdog *w)
+{
+    clockid_t id;
+    struct timespec now = {0};
+    if (pthread_getcpuclockid(w->watched, &id) == 0) {
+        clock_gettime(id, &now);
+    }
+    return to_ms(&now);
 }
 
 /* The host's thread is inside Lua, or in C that Lua called. */
@@ -60,21 +81,31 @@ static void nudge(struct watchdog *w)
 
 static void look(struct watchdog *w)
 {
-    int64_t entered_ms = atomic_load(&w->entered_ms);
-    int64_t inside_ms = entered_ms == 0 ? 0 : real_ms() - entered_ms;
-    if (inside_ms >= WATCHDOG_NUDGE_MS) {
+    uint64_t inside = atomic_load(&w->inside);
+    if (inside == 0 || inside != w->seen) {
+        w->seen = inside;
+        w->seen_cpu_ms = cpu_ms(w);
+        w->seen_ms = real_ms();
+        return;
+    }
+    int64_t wall_ms = real_ms() - w->seen_ms;
+    if (wall_ms >= WATCHDOG_NUDGE_MS / 2) {
         nudge(w);
     }
-    if (inside_ms < w->limit_ms) {
+    bool is_stuck =
+        cpu_ms(w) - w->seen_cpu_ms >= w->limit_ms || wall_ms >= w->limit_ms * WATCHDOG_WALL_FACTOR;
+    if (!is_stuck) {
         return;
     }
     if (w->on_stuck != NULL) {
         w->on_stuck(w->arg);
-        atomic_store(&w->entered_ms, 0);
+        w->seen = 0;
         return;
     }
-    log_msg(LOG_ERROR, "watchdog", "a script did not come back for %lld ms: stopping the process",
-            (long long)w->limit_ms);
+    log_msg(LOG_ERROR, "watchdog",
+            "a script did not come back for %lld ms of CPU time, %lld ms by the wall: stopping the "
+            "process",
+            (long long)(cpu_ms(w) - w->seen_cpu_ms), (long long)wall_ms);
     abort();
 }
 
@@ -147,7 +178,8 @@ static void set_entry(struct watchdog *w, struct watchdog_entry entry)
     w->entry.is_inside = entry.is_inside;
     w->entry.arg = entry.arg;
     w->entry.on_nudge = entry.on_nudge;
-    atomic_store(&w->entered_ms, entry.is_inside ? real_ms() : 0);
+    w->entries++;
+    atomic_store(&w->inside, entry.is_inside ? w->entries : 0);
 }
 
 struct watchdog_entry watchdog_enter(struct watchdog *w, struct watchdog_entry entry)

@@ -6,7 +6,7 @@
  * them may be minutes. A signal to the host's thread asks for a hook at the very next one.
  * abort  nothing can interrupt C, so this is the last fence: the crash file then names the job.
  *
- * It measures real time whatever clock the host runs on.
+ * It measures the real clocks whatever clock the host runs on.
  */
 #ifndef NEAP_CORE_SCRIPT_WATCHDOG_H
 #define NEAP_CORE_SCRIPT_WATCHDOG_H
@@ -16,7 +16,12 @@
 
 struct watchdog;
 
-#define WATCHDOG_LIMIT_MS 10000
+/*
+ * Of CPU time: what others on the machine use is not the script's fault, and budgets are CPU time
+ * too. A call that blocks uses none, so the wall has a limit as well, a multiple.
+ */
+#define WATCHDOG_LIMIT_MS    10000
+#define WATCHDOG_WALL_FACTOR 6
 #define WATCHDOG_NUDGE_MS                                                                          \
     50 /* ten slices: whoever is inside Lua longer is nudged again and again */
 

@@ -224,6 +224,30 @@ def crashes():
     tell_times("after three crashes of one job", post_orders(ORDERS))
 
 
+def absent():
+    return [entry for entry in shop.host.ask("status") if entry.get("absent")]
+
+
+def broken_at_the_start():
+    """The process starts again while one client's scripts are broken: the other is served all the same."""
+    good = read()
+    save(good.replace("local misdeeds = {}", "local misdeeds = }"))
+    shop.host.kill()
+    shop.host.start()
+    post_orders(ORDERS)
+    (entry,) = absent()
+    number = next(n for n, line in enumerate(read().splitlines(), 1) if "local misdeeds = }" in line)
+    assert f"{SCRIPT}:{number}:" in entry["load_error"], entry
+    assert shop.host.metric("neap_clients_absent") == 1
+    assert "not served" in shop.host.get("/healthz")[1].decode()
+    assert shop.host.post("/rogue/misdeed?name=none&id=none")[0] == 503
+    save(good)
+    neap.until(lambda: not absent(), "the mended client is served", HANG_S)
+    commit("none", 1)
+    neap.until(lambda: state("misdeed:none.1") == "done", "its jobs run", HANG_S)
+    post_orders(1)
+
+
 def nothing_wrong():
     shop.until_right(*placed)
     assert shop.ledger("khaos", brief=1)["summary"]["duplicates"] == 0
@@ -244,6 +268,8 @@ try:
     neap.case("a file that never ends while it loads is given up, with its line", endless_file)
     neap.case("a self-test that never ends is given up, with its line", endless_selftest)
     neap.case("a job that takes the process down three times is dead, and the host serves", crashes)
+    neap.case("a client whose scripts are broken at the start does not keep the other from serving",
+              broken_at_the_start)
     neap.case("at the end every order of the other client is posted once", nothing_wrong)
 finally:
     shop.stop()
