@@ -125,6 +125,7 @@ static void note_failure(struct coroutine *co, int status, bool is_spent,
     failure->traceback = vm_traceback(co->co);
     struct vm_failure inner = {0};
     struct raised raised = {co, failure};
+    failure->is_memory = status == LUA_ERRMEM;
     if (status == LUA_ERRMEM) {
         error_set(&failure->err, ERROR_LIMIT,
                   "the client's scripts need more memory than they may have");

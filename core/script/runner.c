@@ -10,6 +10,10 @@
 #include "core/work/pause.h"
 #include "core/work/schedule.h"
 
+/* The memory is the client's: whoever asks for the last of it fails, not whoever has the most. An
+ * innocent job goes on a little later, an eater is held after these. */
+#define MEMORY_RETRIES 3
+
 struct runner {
     char *client;
     struct runner_options options;
@@ -111,6 +115,9 @@ static void fill_failure(const struct runner *r, const struct job *job, const st
     to->traceback = copy_or_null(from->traceback);
     to->step = run == NULL ? NULL : copy_or_null(run->step);
     to->is_retryable = from->err.is_retryable && !from->is_final;
+    if (from->is_memory && job->info.failures < MEMORY_RETRIES) {
+        to->is_retryable = true;
+    }
     to->retry_after_ms = from->err.retry_after_ms;
     if (to->is_retryable && is_down(r, from->connection)) {
         to->connection_down = xstrdup(from->connection);

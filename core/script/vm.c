@@ -292,6 +292,7 @@ int vm_call(struct vm *vm, lua_CFunction fn, void *arg, int64_t budget_us,
     }
     watchdog_leave(vm->watchdog, outer_entry);
     lua_settop(L, height);
+    failure->is_memory = status == LUA_ERRMEM;
     if (status != LUA_OK && failure->err.code == 0) {
         error_set(&failure->err, ERROR_LIMIT, "%s", status_text(status));
     }

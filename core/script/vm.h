@@ -57,6 +57,7 @@ struct vm_failure {
     char *traceback;
     char *connection; /* the error object, or one it was caused by, named it; owned, or NULL */
     bool is_final;    /* a budget was spent: the run must not go on */
+    bool is_memory;   /* the client's memory was used up, by this run or by others */
 };
 
 void vm_failure_clear(struct vm_failure *failure); /* frees the texts */
