@@ -68,6 +68,12 @@ static bool has_flow(void *arg, const char *name)
     return manifest_find_flow(m, name) != NULL;
 }
 
+static const char *reload_scripts(void *arg)
+{
+    struct host_client *client = arg;
+    return reload_now(client->reload) == 0 ? NULL : client->load_error;
+}
+
 struct ops_view host_view(struct host *host)
 {
     struct ops_client *clients = xcalloc(host->client_count, sizeof(*clients));
@@ -79,6 +85,11 @@ struct ops_view host_view(struct host *host)
             .generation = work_generation(client->work),
             .loaded_ms = client->loaded_ms,
             .load_error = client->load_error,
+            .reloads = client->reloads,
+            .reloads_failed = client->reloads_failed,
+            .generations = runner_generation_count(client->runner),
+            .script_bytes = runner_memory_used(client->runner),
+            .reload = reload_scripts,
             .answers = client->answers,
             .answers_size = HTTP_STATUS_MAX,
             .has_flow = has_flow,
@@ -90,6 +101,8 @@ struct ops_view host_view(struct host *host)
     return (struct ops_view){
         .clients = clients,
         .count = host->client_count,
+        .absent = host->absent,
+        .absent_count = host->absent_count,
         .refused = http_server_refusals(host->server),
         .refused_size = HTTP_STATUS_MAX,
         .is_live = true,
@@ -216,18 +229,25 @@ static int open_listeners(struct host *host, const struct host_options *options,
     return rc;
 }
 
+/* One client's broken scripts do not keep the others from serving; when nobody is left, they do. */
 static int open_clients(struct host *host, const char *const *folders, struct error *err)
 {
     for (size_t i = 0; folders[i] != NULL; i++) {
         struct host_client *client = NULL;
         int rc = host_client_open(host, folders[i], &client, err);
+        if (rc == ERROR_SCRIPT && (i > 0 || folders[1] != NULL)) {
+            host_absent_add(host, folders[i], err);
+            continue;
+        }
         if (rc != 0) {
             return rc;
         }
-        host->clients =
-            xrealloc(host->clients, (host->client_count + 1) * sizeof(struct host_client *));
-        host->clients[host->client_count++] = client;
+        host_add_client(host, client);
     }
+    if (host->client_count == 0) {
+        return err->code;
+    }
+    error_clear(err);
     return 0;
 }
 
@@ -267,6 +287,7 @@ void host_close(struct host *host)
         }
     }
     control_close(host->control);
+    host_absent_close(host);
     for (size_t i = 0; i < host->client_count; i++) {
         host_client_close(host->clients[i]);
     }
@@ -373,6 +394,7 @@ void host_reload(struct host *host)
     for (size_t i = 0; i < host->client_count; i++) {
         reload_now(host->clients[i]->reload);
     }
+    host_absent_look(host, true);
 }
 
 unsigned host_port(const struct host *host)

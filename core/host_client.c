@@ -224,22 +224,33 @@ static int load_aside(void *arg, struct generation **generation_out, struct erro
     return rc;
 }
 
-/* Loaded and good: swap. */
+/* New scripts may have mended what made a route rest. */
+static void forget_rests(struct host_client *client, const struct manifest *next)
+{
+    free(client->rests_until_ms);
+    client->rests_until_ms = xcalloc(next->route_count + 1, sizeof(*client->rests_until_ms));
+}
+
+/* Loaded and good: swap. The connections change with the scripts that declare them. */
 static int on_loaded(void *arg, struct generation *next, struct error *err)
 {
     struct host_client *client = arg;
+    int rc = runner_announce(client->runner, next, err);
+    if (rc != 0) {
+        return rc;
+    }
     set_connections(client, generation_manifest(runner_generation(client->runner)),
                     generation_manifest(next));
-    int rc = runner_swap(client->runner, next, err);
+    runner_install(client->runner, next);
+    forget_rests(client, generation_manifest(next));
     suspect_connections(client);
-    if (rc == 0) {
-        free(client->load_error);
-        client->load_error = NULL;
-        client->loaded_ms = clock_wall_ms(client->host->clock);
-        log_msg(LOG_INFO, client->name, "new scripts serve (generation %016llx)",
-                (unsigned long long)work_generation(client->work));
-    }
-    return rc;
+    free(client->load_error);
+    client->load_error = NULL;
+    client->loaded_ms = clock_wall_ms(client->host->clock);
+    client->reloads++;
+    log_msg(LOG_INFO, client->name, "new scripts serve (generation %016llx)",
+            (unsigned long long)work_generation(client->work));
+    return 0;
 }
 
 static void on_load_failed(void *arg, const struct error *err)
@@ -247,6 +258,7 @@ static void on_load_failed(void *arg, const struct error *err)
     struct host_client *client = arg;
     free(client->load_error);
     client->load_error = xstrdup(err->message);
+    client->reloads_failed++;
     log_msg(LOG_ERROR, client->name, "the new scripts do not serve, the old ones go on: %s",
             err->message);
 }
@@ -336,6 +348,7 @@ static int start_client(struct host_client *client, struct generation *generatio
     struct host *host = client->host;
     client->name = xstrdup(manifest->name);
     set_connections(client, NULL, manifest);
+    forget_rests(client, manifest);
     struct runner_options options = {client->name, find_connection, client};
     client->runner = runner_new(&options, generation);
     if (host_find_client(host, client->name, strlen(client->name)) != NULL) {
@@ -372,6 +385,9 @@ int host_client_open(struct host *host, const char *folder, struct host_client *
     fill_generation_options(client, &options);
     struct generation *generation = NULL;
     int rc = generation_load(&generation, &options, err);
+    if (rc != 0) {
+        rc = err->code = ERROR_SCRIPT;
+    }
     rc = rc != 0 ? rc : start_client(client, generation, err);
     if (rc != 0) {
         error_wrap(err, "client %s", folder);
@@ -403,6 +419,7 @@ void host_client_close(struct host_client *client)
     }
     free(client->connections);
     free(client->retired);
+    free(client->rests_until_ms);
     store_close(client->store);
     free(client->load_error);
     free(client->name);

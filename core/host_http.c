@@ -20,6 +20,10 @@
 
 #define HOST_PAGE_MAX      (16u << 20)
 #define HOST_RETRY_AFTER_S "5"
+/* A handler that had to be ended took a second of everybody's time: its route rests for ten times
+ * that, so requests to it, however many, are given a tenth of the host. */
+#define HOST_ROUTE_REST_MS       10000
+#define HOST_ROUTE_RETRY_AFTER_S "10"
 
 /* One outside request being answered. */
 struct host_pending {
@@ -221,6 +225,9 @@ static void handle_route(struct host_client *client, const struct manifest *mani
     p->route = xstrdup(manifest->routes[route].name);
     struct error err = {0};
     if (route_handle(client->runner, route, &request, &p->reply, &err) != 0) {
+        if (err.code == ERROR_LIMIT) {
+            client->rests_until_ms[route] = clock_mono_ms(client->host->clock) + HOST_ROUTE_REST_MS;
+        }
         answer_failure(client, x, &err);
         pending_free(p);
         return;
@@ -237,6 +244,11 @@ static bool is_admitted(struct host_client *client, const struct manifest *manif
         answer_problem(client, x, 503,
                        client->host->is_draining ? "stopping: send it again" : "no space left",
                        "Retry-After", HOST_RETRY_AFTER_S);
+        return false;
+    }
+    if (client->rests_until_ms[route] > clock_mono_ms(client->host->clock)) {
+        answer_problem(client, x, 503, "the handler of this route did not end just now",
+                       "Retry-After", HOST_ROUTE_RETRY_AFTER_S);
         return false;
     }
     if (r->auth != NULL) {
@@ -285,6 +297,12 @@ void host_on_request(void *arg, struct http_exchange *x)
     }
     size_t size = strcspn(path + 1, "/");
     struct host_client *client = path[0] == '/' ? host_find_client(host, path + 1, size) : NULL;
+    if (client == NULL && host->absent_count > 0) {
+        http_server_count_refusal(host->server, 503);
+        answer_problem(NULL, x, 503, "no client that is served has this name", "Retry-After",
+                       HOST_RETRY_AFTER_S);
+        return;
+    }
     if (client == NULL) {
         http_server_count_refusal(host->server, 404);
         answer_problem(NULL, x, 404, "no client has this name", NULL, NULL);

@@ -47,6 +47,12 @@ $(BUILD)/power_shim.so: $(wildcard tests/support/shim/*.c tests/support/shim/*.h
 power: $(BUILD)/neap
 	@NEAP_CUTS=$(or $(N),60) NEAP_SEED=$(or $(SEED),$$(date +%N | sed 's/^0*//')) python3 tests/integration/12_power/test.py
 
+## make reload-load  reloads while orders flow (N=200 SEED=...); make runaway  scripts that misbehave (SEED=...)
+reload-load: $(BUILD)/neap
+	@NEAP_RELOADS=$(or $(N),200) $(if $(SEED),NEAP_SEED=$(SEED)) PYTHONDONTWRITEBYTECODE=1 python3 tests/integration/13_reload_load/test.py
+runaway: $(BUILD)/neap
+	@$(if $(SEED),NEAP_SEED=$(SEED)) PYTHONDONTWRITEBYTECODE=1 python3 tests/integration/14_runaway/test.py
+
 ## make fuzz       each fuzzer for SECONDS=20; make fuzz-regression replays the corpora (in make check)
 fuzz:
 	@tests/support/fuzz.sh campaign $(or $(SECONDS),20) $(FUZZ)

@@ -15,6 +15,8 @@
 #include "core/work/step.h"
 
 #define GUARD_MT          "neap.job.guard"
+#define RUN_STEPS_MAX     100000
+#define RUN_EFFECTS_MAX   10000
 #define EFFECT_MT         "neap.job.effect"
 #define REQUEST_MAX_BYTES ((size_t)64 << 20)
 
@@ -33,6 +35,20 @@ static int guard_close(lua_State *L)
     return 0;
 }
 
+/*
+ * A loop that never ends but always waits uses no CPU time; what bounds it is this. A step costs a
+ * memo, an effect a record for ever, timeline lines and a request in another system.
+ */
+static void count_entry(lua_State *L, struct job_run *run, const char *what)
+{
+    bool is_effect = strcmp(what, "effect") == 0;
+    unsigned *count = is_effect ? &run->effects : &run->steps;
+    unsigned most = is_effect ? RUN_EFFECTS_MAX : RUN_STEPS_MAX;
+    if (++*count > most) {
+        luaL_error(L, "more than %d %ss in one run of a job", (int)most, what);
+    }
+}
+
 /* enter(job, what, name) -> a value to be closed; a failure in between carries the name */
 static int primitive_enter(lua_State *L)
 {
@@ -45,6 +61,7 @@ static int primitive_enter(lua_State *L)
     if (run->step != NULL && !is_effect_in_step) {
         return luaL_error(L, "%s '%s' inside %s: steps do not nest", what, name, run->step);
     }
+    count_entry(L, run, what);
     lx_new_type(L, GUARD_MT, metamethods, NULL);
     lua_newuserdatauv(L, 1, 2);
     lua_pushvalue(L, 1);

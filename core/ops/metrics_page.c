@@ -26,6 +26,9 @@ int health_page(const struct ops_view *view, struct buf *out)
         json_member_str(&w, c->name, is_full ? "full" : has_error ? "old scripts" : "ok");
         status = is_full ? 503 : status;
     }
+    for (size_t i = 0; i < view->absent_count; i++) {
+        json_member_str(&w, view->absent[i].folder, "not served: its scripts do not load");
+    }
     json_object_end(&w);
     json_object_end(&w);
     buf_add_char(out, '\n');
@@ -216,6 +219,43 @@ static void connection_metrics(const struct ops_view *view, struct buf *out)
     }
 }
 
+static void absent_metrics(const struct ops_view *view, struct buf *out)
+{
+    static const char NAME[] = "neap_clients_absent";
+    head(out, NAME, "gauge", "Clients that are not served because their scripts do not load.");
+    buf_addf(out, "%s %zu\n", NAME, view->absent_count);
+}
+
+static void reload_metrics(const struct ops_view *view, struct buf *out)
+{
+    static const char NAME[] = "neap_reloads_total";
+    head(out, NAME, "counter", "Scripts loaded while running, by what came of it.");
+    for (size_t i = 0; i < view->count; i++) {
+        const struct ops_client *c = &view->clients[i];
+        buf_addf(out, "%s{client=\"%s\",result=\"served\"} %" PRIu64 "\n", NAME, c->name,
+                 c->reloads);
+        buf_addf(out, "%s{client=\"%s\",result=\"refused\"} %" PRIu64 "\n", NAME, c->name,
+                 c->reloads_failed);
+    }
+    head(out, "neap_generations", "gauge",
+         "Versions of the scripts alive: one, or two for a while.");
+    for (size_t i = 0; i < view->count; i++) {
+        buf_addf(out, "neap_generations{client=\"%s\"} %u\n", view->clients[i].name,
+                 view->clients[i].generations);
+    }
+    head(out, "neap_script_bytes", "gauge", "Memory of the client's Lua states.");
+    for (size_t i = 0; i < view->count; i++) {
+        buf_addf(out, "neap_script_bytes{client=\"%s\"} %zu\n", view->clients[i].name,
+                 view->clients[i].script_bytes);
+    }
+    head(out, "neap_scripts_refused", "gauge", "1 while the newest scripts do not serve.");
+    for (size_t i = 0; i < view->count; i++) {
+        const char *error = view->clients[i].load_error;
+        buf_addf(out, "neap_scripts_refused{client=\"%s\"} %d\n", view->clients[i].name,
+                 error != NULL && error[0] != '\0');
+    }
+}
+
 static void answer_metrics(const struct ops_view *view, struct buf *out)
 {
     head(out, "neap_http_answers_total", "counter", "Answers to outside requests, by status.");
@@ -248,6 +288,8 @@ void metrics_page(const struct ops_view *view, struct buf *out)
     work_metrics(view, out);
     job_metrics(view, out);
     store_metrics(view, out);
+    absent_metrics(view, out);
+    reload_metrics(view, out);
     answer_metrics(view, out);
     refusal_metrics(view, out);
     connection_metrics(view, out);

@@ -503,6 +503,20 @@ static void read_flow_entry(struct reading *r, const char *name)
     each_entry(r, "schedules", read_timing);
 }
 
+/* They can only be lower than the host's own. */
+static void read_limits_of_scripts(struct reading *r)
+{
+    static const char *const known[] = {"memory_mb", "run_ms", NULL};
+    size_t outer;
+    if (!enter(r, "limits", &outer)) {
+        return;
+    }
+    check_keys(r, known);
+    r->m->memory_mb = read_integer(r, "memory_mb", 0, 16);
+    r->m->run_ms = read_integer(r, "run_ms", 0, 100);
+    leave(r, outer);
+}
+
 static void read_live_from(struct reading *r)
 {
     const char *text = need_text(r, "live_from");
@@ -529,9 +543,9 @@ static void read_zone(struct reading *r)
 
 void manifest_read(lua_State *L, struct manifest *m)
 {
-    static const char *const known[] = {"name",  "live_from",   "zone",  "sandbox",
-                                        "auth",  "owners",      "retry", "retention",
-                                        "flows", "connections", NULL};
+    static const char *const known[] = {"name",  "live_from",   "zone",   "sandbox",
+                                        "auth",  "owners",      "retry",  "retention",
+                                        "flows", "connections", "limits", NULL};
     struct reading r = {L, m, ""};
     if (!lua_istable(L, -1)) {
         luaL_error(L, "client.lua: a table (the manifest) expected as what it returns, got %s",
@@ -547,6 +561,7 @@ void manifest_read(lua_State *L, struct manifest *m)
     m->is_sandbox = read_boolean(&r, "sandbox");
     read_retry(&r, &m->retry, NULL);
     read_retention(&r);
+    read_limits_of_scripts(&r);
     each_entry(&r, "connections", read_connection);
     each_entry(&r, "auth", read_auth);
     read_owners(&r);

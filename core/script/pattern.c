@@ -12,6 +12,7 @@
 #define MAX_DEPTH      200
 #define STEPS_BASE     10000000u /* 50 to 100 ms on the machines we measured */
 #define STEPS_PER_BYTE 8u
+#define STEPS_MAX      160000000u /* about a second: no call may come near the watchdog's ten */
 
 static const char *match_rest(struct pattern *p, const char *s, const char *at);
 
@@ -354,6 +355,11 @@ static const char *match_rest(struct pattern *p, const char *s, const char *at)
     return p->problem == NULL ? result : NULL;
 }
 
+bool pattern_charge(struct pattern *p, unsigned steps)
+{
+    return spend(p, steps);
+}
+
 void pattern_init(struct pattern *p, struct bytes subject, struct bytes text)
 {
     p->subject = subject;
@@ -361,6 +367,7 @@ void pattern_init(struct pattern *p, struct bytes subject, struct bytes text)
     p->capture_count = 0;
     p->depth = 0;
     p->steps_left = STEPS_BASE + STEPS_PER_BYTE * (uint64_t)subject.size;
+    p->steps_left = p->steps_left < STEPS_MAX ? p->steps_left : STEPS_MAX;
     p->problem = NULL;
 }
 

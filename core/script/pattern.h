@@ -34,7 +34,8 @@ struct pattern {
     const char *problem; /* set when the pattern is wrong or too expensive; static text */
 };
 
-/* Steps allow every linear pass over the subject and about 50 ms of backtracking. */
+/* Steps allow every linear pass over the subject (of some megabytes) and about 50 ms of
+ * backtracking; never more than about a second of work. */
 void pattern_init(struct pattern *p, struct bytes subject, struct bytes text);
 
 /* Matches at `at` exactly. Returns the end of the match, or NULL (then see `problem`). */
@@ -43,6 +44,9 @@ const char *pattern_match(struct pattern *p, const char *at);
 /* First match at or after `from`; sets start and end. False when none, or with `problem`. */
 bool pattern_search(struct pattern *p, const char *from, const char **start_out,
                     const char **end_out);
+
+/* Counts work that the caller does for a match. False when there is none left (see `problem`). */
+bool pattern_charge(struct pattern *p, unsigned steps);
 
 /* True when the text holds no character that patterns treat specially. */
 bool pattern_is_plain(struct bytes text);

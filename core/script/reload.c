@@ -58,6 +58,10 @@ static int load_next(struct reload *r)
     int rc = r->options.load(r->options.arg, &next, &err);
     if (rc == 0) {
         rc = r->options.on_loaded(r->options.arg, next, &err);
+        if (rc != 0) {
+            r->tried_hash =
+                0; /* good scripts, no room for them now: tried again at the next look */
+        }
     }
     if (rc != 0 && r->options.on_failed != NULL) {
         r->options.on_failed(r->options.arg, &err);

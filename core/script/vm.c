@@ -16,7 +16,6 @@
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/script/vm_private.h"
-#include "core/script/watchdog.h"
 
 /* haproxy measured no cost between 500 and 10,000 instructions per hook call. */
 #define HOOK_INSTRUCTIONS 10000
@@ -35,7 +34,7 @@ static void set_limits(struct vm_limits *to, const struct vm_limits *from)
 {
     to->memory_bytes = from->memory_bytes > 0 ? from->memory_bytes : (size_t)256 << 20;
     to->slice_us = limit_or(from->slice_us, 5000);
-    to->burst_us = limit_or(from->burst_us, 50000);
+    to->burst_us = limit_or(from->burst_us, 500000);
     to->atomic_us = limit_or(from->atomic_us, 1000000);
     to->load_us = limit_or(from->load_us, 2000000);
     to->refuse_at = from->refuse_at;
@@ -82,7 +81,10 @@ static void *vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
         return NULL;
     }
     size_t grows = nsize > old ? nsize - old : 0;
-    if (grows > vm->limits.memory_bytes - vm->memory_used && grows > 0) {
+    size_t left = vm->memory_used < vm->limits.memory_bytes
+                      ? vm->limits.memory_bytes - vm->memory_used
+                      : 0; /* the limit may have been lowered below what is used */
+    if (grows > left) {
         return NULL;
     }
     /* Without a block, osize is the type of the object wanted, 0 for anything else. */
@@ -129,7 +131,28 @@ static void vm_on_count(lua_State *L, lua_Debug *ar);
 void vm_hook_start(struct vm *vm, lua_State *L)
 {
     vm->is_raising = false;
+    vm->running = L;
     lua_sethook(L, vm_on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+}
+
+/*
+ * In a signal handler: lua_sethook may be called there. One instruction may be a long call of C (a
+ * pattern at its bound, a comparison of large texts), so what counts instructions comes too late.
+ */
+static void on_nudge(void *arg)
+{
+    const struct vm *vm = arg;
+    if (vm->running != NULL && !vm->is_raising) {
+        lua_sethook(vm->running, vm_on_count, LUA_MASKCOUNT, 1);
+    }
+}
+
+struct watchdog_entry vm_watch(struct vm *vm)
+{
+    /* Virtual time is the same everywhere: nothing of the real one may reach it. */
+    bool is_virtual = clock_is_virtual(vm->env.clock);
+    struct watchdog_entry entry = {.on_nudge = is_virtual ? NULL : on_nudge, .arg = vm};
+    return watchdog_enter(vm->watchdog, entry);
 }
 
 /* Raises from the hook: every instruction raises again, so no pcall in a loop can swallow it. */
@@ -137,6 +160,8 @@ static void raise_spent(struct vm *vm, lua_State *L, lua_Debug *ar, const char *
                         int64_t limit_us)
 {
     vm->is_raising = true;
+    vm->spent_what = what;
+    vm->spent_us = limit_us;
     lua_sethook(L, vm_on_count, LUA_MASKCOUNT, 1);
     lua_getinfo(L, "Sl", ar);
     struct error err;
@@ -150,7 +175,10 @@ static void vm_on_count(lua_State *L, lua_Debug *ar)
     struct vm *vm = vm_of(L);
     struct vm_budget *b = &vm->budget;
     if (vm->is_raising) {
-        raise_spent(vm, L, ar, b->what, b->burst_us);
+        raise_spent(vm, L, ar, vm->spent_what, vm->spent_us);
+    }
+    if (lua_gethookcount(L) != HOOK_INSTRUCTIONS) {
+        lua_sethook(L, vm_on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS); /* it was nudged */
     }
     vm->ticks_us += HOOK_VIRTUAL_US;
     int64_t used_us = vm_now_us(vm) - b->started_us;
@@ -259,6 +287,7 @@ int vm_call(struct vm *vm, lua_CFunction fn, void *arg, int64_t budget_us,
     struct vm_failure *outer_failure = vm->failure;
     int64_t outer_left_us = vm->job_left_us;
     bool outer_raising = vm->is_raising;
+    lua_State *outer_running = vm->running;
     int height = lua_gettop(L);
     vm->failure = failure;
     vm->job_left_us = INT64_MAX;
@@ -268,7 +297,7 @@ int vm_call(struct vm *vm, lua_CFunction fn, void *arg, int64_t budget_us,
     vm->budget.what = "a script that cannot wait";
     vm->depth++;
     vm_hook_start(vm, L);
-    watchdog_enter(vm->watchdog);
+    struct watchdog_entry outer_entry = vm_watch(vm);
     int status = LUA_ERRMEM;
     if (lua_checkstack(L, LUA_MINSTACK)) {
         lua_pushcfunction(L, vm_on_error);
@@ -276,14 +305,16 @@ int vm_call(struct vm *vm, lua_CFunction fn, void *arg, int64_t budget_us,
         lua_pushlightuserdata(L, arg);
         status = lua_pcall(L, 1, 0, height + 1);
     }
-    watchdog_leave(vm->watchdog);
+    watchdog_leave(vm->watchdog, outer_entry);
     lua_settop(L, height);
+    failure->is_memory = status == LUA_ERRMEM;
     if (status != LUA_OK && failure->err.code == 0) {
         error_set(&failure->err, ERROR_LIMIT, "%s", status_text(status));
     }
     vm->depth--;
     vm_hook_start(vm, L);
     vm->is_raising = outer_raising;
+    vm->running = outer_running;
     vm->budget = outer;
     vm->failure = outer_failure;
     vm->job_left_us = outer_left_us;
@@ -439,6 +470,7 @@ void vm_free(struct vm *vm)
         free(vm->files[i].path);
     }
     free(vm->files);
+    vm_kept_free(vm);
     free(vm->client_name);
     free(vm->client_root);
     free(vm->scripts_root);
@@ -474,6 +506,25 @@ struct clock *vm_clock(const struct vm *vm)
 const struct vm_limits *vm_limits(const struct vm *vm)
 {
     return &vm->limits;
+}
+
+static void lower(int64_t *limit, int64_t to)
+{
+    if (to > 0 && to < *limit) {
+        *limit = to;
+    }
+}
+
+void vm_lower_limits(struct vm *vm, const struct vm_limits *limits)
+{
+    if (limits->memory_bytes > 0 && limits->memory_bytes < vm->limits.memory_bytes) {
+        vm->limits.memory_bytes = limits->memory_bytes;
+    }
+    lower(&vm->limits.slice_us, limits->slice_us);
+    lower(&vm->limits.burst_us, limits->burst_us);
+    lower(&vm->limits.atomic_us, limits->atomic_us);
+    lower(&vm->limits.load_us, limits->load_us);
+    lower(&vm->limits.job_us, limits->job_us);
 }
 
 const char *vm_client_name(const struct vm *vm)

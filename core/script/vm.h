@@ -61,6 +61,7 @@ struct vm_failure {
     char *traceback;
     char *connection; /* the error object, or one it was caused by, named it; owned, or NULL */
     bool is_final;    /* a budget was spent: the run must not go on */
+    bool is_memory;   /* the client's memory was used up, by this run or by others */
 };
 
 void vm_failure_clear(struct vm_failure *failure); /* frees the texts */
@@ -82,6 +83,8 @@ void *vm_owner(const struct vm *vm);
 void vm_set_owner(struct vm *vm, void *owner);
 struct clock *vm_clock(const struct vm *vm);
 const struct vm_limits *vm_limits(const struct vm *vm);
+/* Zero members change nothing, neither do those above what is set. */
+void vm_lower_limits(struct vm *vm, const struct vm_limits *limits);
 const char *vm_client_name(const struct vm *vm);
 size_t vm_memory_used(const struct vm *vm);
 uint64_t vm_late_completions(const struct vm *vm); /* operations that ended after nobody waited */
@@ -97,6 +100,13 @@ int vm_pcall_atomic(lua_State *L, int arguments);
 uint64_t vm_files_hash(const struct vm *vm);
 size_t vm_file_count(const struct vm *vm);
 const char *vm_file_path(const struct vm *vm, size_t i); /* absolute, borrowed */
+
+/*
+ * From now on require() sees the client's folder as it is at this moment: scripts not loaded yet
+ * are kept as text. What is saved later belongs to the next generation, what is deleted is still
+ * there for this one. The host's own scripts change with the host and are not kept.
+ */
+void vm_keep_files(struct vm *vm);
 
 /*
  * Inside Lua: loads a script of the host, never of the client: `name` as require names it. Pushes

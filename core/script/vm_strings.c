@@ -10,6 +10,8 @@
 #include "core/script/pattern.h"
 #include "core/script/vm_private.h"
 
+#define REPLACEMENT_STEPS 8 /* what pushing, looking up and adding cost, in steps of matching */
+
 static struct bytes check_bytes(lua_State *L, int idx)
 {
     struct bytes b;
@@ -259,6 +261,9 @@ static int string_gsub(lua_State *L)
         check_problem(L, &p);
         if (end != NULL && end != last) {
             count++;
+            if (!pattern_charge(&p, REPLACEMENT_STEPS)) {
+                check_problem(L, &p);
+            }
             has_changed |= add_replacement(L, &out, &p, bytes_of(at, (size_t)(end - at)));
             at = last = end;
         } else if (at < subject_end) {

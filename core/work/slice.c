@@ -320,10 +320,41 @@ static void check_end(struct job *job, enum slice_end *end, struct failure *fail
     }
 }
 
+/*
+ * New scripts began to serve while this run was under way, and it ended in what only a person or
+ * new scripts could mend. Those are here: holding it now would miss the very reload it waits for.
+ */
+static bool is_outdated(const struct job *job, enum slice_end end, const struct failure *failure)
+{
+    if (job->info.generation == job->work->options.generation) {
+        return false;
+    }
+    if (end == SLICE_FAILED) {
+        return !failure->is_retryable;
+    }
+    return end == SLICE_UNWOUND && job->request != NULL && job->request->kind == REQUEST_HOLD;
+}
+
+static void note_outdated(struct job *job, const struct failure *failure)
+{
+    const char *reason = failure->message;
+    if (job->request != NULL && job->request->cause_count > 0) {
+        reason = job->request->causes[0].message;
+    }
+    char *text = xasprintf("Runs again on the new scripts; the ones before ended in: %s",
+                           or_text(reason, "a hold"));
+    job_note(job, "reload", text, NULL);
+    free(text);
+}
+
 static int end_slice(struct job *job, enum slice_end end, const struct failure *failure)
 {
     struct work *work = job->work;
     bool is_restart = job->wants_restart && end != SLICE_DONE && end != SLICE_FAILED;
+    if (is_outdated(job, end, failure)) {
+        note_outdated(job, failure);
+        is_restart = true;
+    }
     uint64_t id = job->info.id;
     int rc = 0;
     if ((is_over(end) || is_restart) && job->script != NULL) {

@@ -272,6 +272,16 @@ static inline void world_restart(struct world_client *c)
 }
 
 /* The client `acme` with this module as its flow. */
+/* A file that is there before the client named so loads. */
+static inline void world_prepare(struct world *w, const char *name, const char *file,
+                                 const char *text)
+{
+    struct world_client c = {.folder = xasprintf("%s/%s", w->folder, name)};
+    mkdir(c.folder, 0700);
+    world_write(&c, file, text);
+    free(c.folder);
+}
+
 static inline struct world_client *world_add(struct world *w, const char *name, const char *flow)
 {
     struct world_client *c = &w->clients[w->clients[0].world == NULL ? 0 : 1];

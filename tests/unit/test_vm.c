@@ -399,15 +399,53 @@ static void watches(void)
 {
     volatile int stuck = 0;
     struct watchdog *w = watchdog_new(1, note_stuck, (void *)&stuck);
-    watchdog_enter(w);
+    struct watchdog_entry nobody = {0};
+    struct watchdog_entry outer = watchdog_enter(w, nobody);
     for (int i = 0; i < 2000 && !stuck; i++) {
         usleep(1000);
     }
-    watchdog_leave(w);
+    watchdog_leave(w, outer);
     watchdog_free(w);
     CHECK(stuck == 1);
-    watchdog_enter(NULL);
-    watchdog_leave(NULL);
+    watchdog_leave(NULL, watchdog_enter(NULL, nobody));
+}
+
+/*
+ * Seen before: ten thousand instructions of long calls were minutes, and the watchdog took the
+ * process. In real time: virtual time has no slow C.
+ */
+static void ends_loops_of_long_calls(void)
+{
+    static const char *const texts[] = {
+        "local s = ('a'):rep(40000) while true do pcall(string.find, s, '.-.-.-.-b') end",
+        "local a = ('x'):rep(20 << 20) .. 'a' local b = ('x'):rep(20 << 20) .. 'b'\n"
+        "while a ~= b do end",
+        "while true do pcall(string.rep, 'x', 60 << 20) end",
+        "local t = {} pcall(function() while true do t[#t + 1] = {} end end)\n"
+        "while #t > 0 do pcall(string.rep, 'y', 40 << 20) end",
+    };
+    struct clock *clock = clock_new_system();
+    volatile int stuck = 0;
+    struct watchdog *watchdog = watchdog_new(9000, note_stuck, (void *)&stuck);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct vm_options options = {
+            .clock = clock,
+            .watchdog = watchdog,
+            .limits = {.memory_bytes = (size_t)64 << 20, .load_us = 200000}};
+        struct error err;
+        struct world w = {.vm = vm_new(&options, &err)};
+        const char *result = run_text(&w, texts[i]);
+        if (strstr(result, "used more than 200 ms") == NULL &&
+            strstr(result, "more memory than they may have") == NULL) {
+            CHECK_STR(result, "a spent budget");
+        }
+        CHECK_STR(run_text(&w, "return 1"), "1");
+        vm_failure_clear(&w.failure);
+        vm_free(w.vm);
+    }
+    CHECK(!stuck);
+    watchdog_free(watchdog);
+    clock_free(clock);
 }
 
 int main(void)
@@ -424,5 +462,6 @@ int main(void)
     tap_case("require finds modules in two roots and nowhere else", requires_from_roots);
     tap_case("failures carry message, kind and traceback", tells_failures);
     tap_case("the watchdog notices a script that does not come back", watches);
+    tap_case("loops of long calls of C end too", ends_loops_of_long_calls);
     return tap_done();
 }
