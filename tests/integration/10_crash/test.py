@@ -81,6 +81,7 @@ def at_named_moments(seed, wanted):
         for cell in cells:
             if not matrix.run_cell(campaign, cell):
                 missing.append(cell.name)
+        campaign.set_faults({})
         campaign.start_host()
         print(f"# {len(cells) - len(missing)} of {len(cells)} moments came, {campaign.placed} orders", flush=True)
         assert not missing, f"moments that never came: {missing}"
