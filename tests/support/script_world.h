@@ -99,7 +99,7 @@ static void world_finish(void *arg)
         return;
     }
     struct http_answer answer = {.status = reply.status, .elapsed_ms = 20};
-    buf_init(&answer.body, 1 << 20);
+    buf_init(&answer.body, 80 << 20);
     buf_add_str(&answer.body, reply.body == NULL ? "" : reply.body);
     CHECK_INT(http_headers_add(&answer.headers, "Content-Type", "text/plain"), 0);
     done(done_arg, &answer, NULL);
