@@ -10,6 +10,7 @@
  */
 #include "core/store/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -155,6 +156,7 @@ static int push_level(struct store_lmdb *s)
         s->level_capacity = s->level_capacity == 0 ? 4 : s->level_capacity * 2;
         s->levels = xrealloc(s->levels, s->level_capacity * sizeof(*s->levels));
     }
+    assert(s->levels != NULL);
     const struct lmdb_level *last = s->level_count == 0 ? NULL : &s->levels[s->level_count - 1];
     MDB_txn *txn = NULL;
     int rc = last == NULL ? 0 : last->failed;
