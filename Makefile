@@ -13,9 +13,9 @@ VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo u
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef \
         -Wwrite-strings $(if $(ERR),-Werror)
-FLAGS_debug   := -O1 -g
+FLAGS_debug   := -O1 -g -DNEAP_KILL_POINTS
 FLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
-FLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_asan    := -O1 -g -DNEAP_KILL_POINTS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FLAGS_cov     := -O0 -g --coverage
 LINK_release  := -pie -Wl,-z,relro,-z,now
 LINK_asan     := -fsanitize=address,undefined

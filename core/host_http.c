@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/base/json_writer.h"
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/ops/metrics_page.h"
@@ -24,6 +25,7 @@
 struct host_pending {
     struct host_client *client;
     struct http_exchange *exchange;
+    char *route; /* its name */
     struct route_reply reply;
     struct loop_timer *timer; /* NULL when no job may answer */
     bool is_listed;
@@ -108,6 +110,7 @@ static void pending_free(struct host_pending *p)
     }
     loop_timer_free(p->timer);
     route_reply_free(&p->reply);
+    free(p->route);
     free(p);
 }
 
@@ -115,6 +118,7 @@ static void send_reply(void *arg, bool is_durable)
 {
     struct host_pending *p = arg;
     struct route_reply *r = &p->reply;
+    kill_point_before(KILL_REPLY, p->route);
     if (!is_durable) {
         answer_problem(p->client, p->exchange, 503, "this request was not kept: send it again",
                        "Retry-After", HOST_RETRY_AFTER_S);
@@ -126,6 +130,7 @@ static void send_reply(void *arg, bool is_durable)
         http_exchange_answer_late(p->exchange, r->status, &r->headers, buf_bytes(&r->body),
                                   r->delay_ms);
     }
+    kill_point_after(KILL_REPLY, p->route);
     pending_free(p);
 }
 
@@ -199,8 +204,8 @@ static void answer_failure(struct host_client *client, struct http_exchange *x,
     answer_problem(client, x, 500, "the request could not be handled: it was not kept", NULL, NULL);
 }
 
-static void handle_route(struct host_client *client, size_t route, const char *path,
-                         struct http_exchange *x)
+static void handle_route(struct host_client *client, const struct manifest *manifest, size_t route,
+                         const char *path, struct http_exchange *x)
 {
     struct route_request request = {
         .method = http_exchange_method(x),
@@ -213,6 +218,7 @@ static void handle_route(struct host_client *client, size_t route, const char *p
     struct host_pending *p = xcalloc(1, sizeof(*p));
     p->client = client;
     p->exchange = x;
+    p->route = xstrdup(manifest->routes[route].name);
     struct error err = {0};
     if (route_handle(client->runner, route, &request, &p->reply, &err) != 0) {
         answer_failure(client, x, &err);
@@ -261,7 +267,7 @@ static void handle_client(struct host_client *client, const char *path, struct h
         break;
     case ROUTE_FOUND:
         if (is_admitted(client, manifest, route, x)) {
-            handle_route(client, route, path, x);
+            handle_route(client, manifest, route, path, x);
         }
         break;
     }

@@ -11,6 +11,7 @@
 
 #include "core/api/api_modules.h"
 #include "core/base/json_writer.h"
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/script/runner.h"
@@ -38,6 +39,7 @@ struct http_call {
     char *method;
     size_t request_bytes;
     uint64_t effect_id; /* 0 = none */
+    char *effect_name;  /* or NULL */
     struct http_answer answer;
     struct error err; /* code 0: there is an answer */
 };
@@ -64,8 +66,10 @@ static void free_call(struct http_call *call)
     http_answer_free(&call->answer);
     free(call->path);
     free(call->method);
+    free(call->effect_name);
     call->path = NULL;
     call->method = NULL;
+    call->effect_name = NULL;
     memset(&call->request, 0, sizeof(call->request));
     memset(&call->answer, 0, sizeof(call->answer));
 }
@@ -382,9 +386,12 @@ void http_call_decode(lua_State *L, struct job_run *run, const char *connection,
     remember_shown(call);
 }
 
-void http_call_set_effect(struct http_call *call, uint64_t effect_id, bool is_fresh)
+void http_call_set_effect(struct http_call *call, uint64_t effect_id, const char *name,
+                          bool is_fresh)
 {
     call->effect_id = effect_id;
+    free(call->effect_name);
+    call->effect_name = xstrdup(name);
     call->request.is_fresh = is_fresh;
 }
 
@@ -419,9 +426,14 @@ static void keep_effect(struct http_call *call)
         rc = effect_not_sent(work, call->effect_id, &call->err);
     }
     if (rc != 0) {
-        log_msg(LOG_WARN, "http", "the outcome of an effect could not be kept: %s",
+        log_msg(LOG_WARN, "http", "the outcome of %s could not be kept: %s", call->effect_name,
                 error_code_name(rc));
     }
+}
+
+static const char *subject_of(const struct http_call *call)
+{
+    return call->effect_name == NULL ? "call" : call->effect_name;
 }
 
 static void finish_call(struct http_call *call)
@@ -431,6 +443,7 @@ static void finish_call(struct http_call *call)
     if (call->effect_id != 0) {
         keep_effect(call);
     }
+    kill_point_after(KILL_ARRIVAL, subject_of(call));
     op->done++;
     if (op->done < op->count) {
         start_more(op);
@@ -445,6 +458,7 @@ static void finish_call(struct http_call *call)
 static void call_on_done(void *arg, struct http_answer *answer, const struct error *err)
 {
     struct http_call *call = arg;
+    kill_point_before(KILL_ARRIVAL, subject_of(call));
     if (answer != NULL) {
         keep_answer(call, answer);
     } else {
@@ -464,8 +478,10 @@ static void call_on_release(void *arg, bool is_durable)
         error_set(&call->err, ERROR_NETWORK, "connection %s is paused", call->connection_name);
         call->err.is_retryable = true;
     } else {
+        kill_point_before(KILL_SEND, subject_of(call));
         call->state = CALL_SENT;
         call->call = connection_send(call->connection, &call->request, call_on_done, call);
+        kill_point_after(KILL_SEND, subject_of(call));
         return;
     }
     finish_call(call);

@@ -257,7 +257,7 @@ static int primitive_effect_send(lua_State *L)
     http_call_decode(L, run, spec.connection,
                      bytes_of(effect->request == NULL ? "" : effect->request, effect->request_size),
                      call);
-    http_call_set_effect(call, id, spec.class != EFFECT_DEDUPES);
+    http_call_set_effect(call, id, spec.name, spec.class != EFFECT_DEDUPES);
     effect_free(effect);
     return http_op_wait(L, run, op, primitive_send_k);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/ops/admin_private.h"
+#include "core/work/effect.h"
 #include "core/work/exception.h"
 #include "core/work/job.h"
 #include "core/work/pause.h"
@@ -11,6 +12,13 @@
 static int count_one(void *arg, const struct exception *e)
 {
     (void)e;
+    (*(uint64_t *)arg)++;
+    return 0;
+}
+
+static int count_effect(void *arg, const struct effect *effect)
+{
+    (void)effect;
     (*(uint64_t *)arg)++;
     return 0;
 }
@@ -50,6 +58,9 @@ static void status_json(struct admin_context *c, const struct job_counts *counts
         json_member_int(w, job_state_name((enum job_state)s), (int64_t)counts->by_state[s]);
     }
     json_object_end(w);
+    uint64_t effects = 0;
+    effect_each_open(c->client->work, NULL, count_effect, &effects);
+    json_member_int(w, "open_effects", (int64_t)effects);
     json_member_int(w, "oldest_ready_ms", counts->oldest_ready_ms);
     if (c->client->load_error != NULL && c->client->load_error[0] != '\0') {
         json_member_str(w, "load_error", c->client->load_error);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/inbox.h"
@@ -327,9 +328,12 @@ static int intend(struct job *job, const struct effect_spec *spec, struct effect
         rc = delete_blob(work, KEY_EFFECT_ANSWER, effect->id);
     }
     take_spec(effect, spec, job);
+    kill_point_before(KILL_INTENT, effect->name);
     rc = rc != 0 ? rc : store_id(work, effect);
     rc = rc != 0 ? rc : store_blob(work, KEY_EFFECT_REQUEST, effect->id, request);
-    return rc != 0 ? rc : store_effect(work, effect);
+    rc = rc != 0 ? rc : store_effect(work, effect);
+    kill_point_after(KILL_INTENT, effect->name);
+    return rc;
 }
 
 int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes request,
@@ -388,8 +392,11 @@ static int intend_again(struct job *job, struct effect *effect, bool is_cancelle
     effect->state = EFFECT_INTENT;
     effect->sent_ms = work_now_ms(job->work);
     effect->attempts++;
+    kill_point_before(KILL_AGAIN, effect->name);
     int rc = take_over(job, effect);
-    return rc != 0 ? rc : store_effect(job->work, effect);
+    rc = rc != 0 ? rc : store_effect(job->work, effect);
+    kill_point_after(KILL_AGAIN, effect->name);
+    return rc;
 }
 
 int effect_intend_again(struct job *job, uint64_t id, const char *unless_event)
@@ -421,6 +428,7 @@ int effect_intend_again(struct job *job, uint64_t id, const char *unless_event)
 
 struct outcome {
     enum effect_state to;
+    enum kill_point point;
     bool from[EFFECT_REFUSED + 1];
     const char *kind;
     const char *message;
@@ -446,8 +454,11 @@ static int settle(struct work *work, struct effect *effect, const struct outcome
          * that it is not sent any more. */
         effect->sent_ms = work_now_ms(work);
     }
+    kill_point_before(outcome->point, effect->name);
     int rc = outcome->table == 0 ? 0 : store_blob(work, outcome->table, effect->id, outcome->bytes);
-    return rc != 0 ? rc : store_effect(work, effect);
+    rc = rc != 0 ? rc : store_effect(work, effect);
+    kill_point_after(outcome->point, effect->name);
+    return rc;
 }
 
 static int apply(struct work *work, uint64_t id, const struct outcome *outcome)
@@ -468,6 +479,7 @@ static int apply(struct work *work, uint64_t id, const struct outcome *outcome)
 int effect_answered(struct work *work, uint64_t id, struct bytes raw_answer)
 {
     struct outcome outcome = {.to = EFFECT_ANSWERED,
+                              .point = KILL_ANSWERED,
                               .from = {[EFFECT_INTENT] = true},
                               .table = KEY_EFFECT_ANSWER,
                               .bytes = raw_answer};
@@ -477,6 +489,7 @@ int effect_answered(struct work *work, uint64_t id, struct bytes raw_answer)
 int effect_not_sent(struct work *work, uint64_t id, const struct error *err)
 {
     struct outcome outcome = {.to = EFFECT_UNSENT,
+                              .point = KILL_UNSENT,
                               .from = {[EFFECT_INTENT] = true},
                               .kind = error_code_name(err->code),
                               .message = err->message};
@@ -486,6 +499,7 @@ int effect_not_sent(struct work *work, uint64_t id, const struct error *err)
 int effect_unknown(struct work *work, uint64_t id, const struct error *err)
 {
     struct outcome outcome = {.to = EFFECT_UNKNOWN,
+                              .point = KILL_UNKNOWN,
                               .from = {[EFFECT_INTENT] = true, [EFFECT_ANSWERED] = true},
                               .kind = error_code_name(err->code),
                               .message = err->message};
@@ -495,6 +509,7 @@ int effect_unknown(struct work *work, uint64_t id, const struct error *err)
 int effect_confirm(struct work *work, uint64_t id, struct bytes result_json)
 {
     struct outcome outcome = {.to = EFFECT_CONFIRMED,
+                              .point = KILL_CONFIRMED,
                               .from = {[EFFECT_ANSWERED] = true, [EFFECT_UNKNOWN] = true},
                               .kind = "",
                               .message = "",
@@ -513,6 +528,7 @@ int effect_refuse(struct work *work, uint64_t id, const char *kind, const char *
 {
     struct outcome outcome = {
         .to = EFFECT_REFUSED,
+        .point = KILL_REFUSED,
         .from = {[EFFECT_UNSENT] = true, [EFFECT_ANSWERED] = true, [EFFECT_UNKNOWN] = true},
         .kind = kind,
         .message = message};
@@ -521,7 +537,8 @@ int effect_refuse(struct work *work, uint64_t id, const char *kind, const char *
 
 int effect_absent(struct work *work, uint64_t id)
 {
-    struct outcome outcome = {.to = EFFECT_UNSENT, .from = {[EFFECT_UNKNOWN] = true}};
+    struct outcome outcome = {
+        .to = EFFECT_UNSENT, .point = KILL_ABSENT, .from = {[EFFECT_UNKNOWN] = true}};
     return apply(work, id, &outcome);
 }
 
@@ -589,6 +606,7 @@ uint64_t effect_unfinished(struct work *work, const char *job_key, uint64_t job_
 static int intents_unknown(struct work *work, const char *job_key, const char *message)
 {
     struct outcome outcome = {.to = EFFECT_UNKNOWN,
+                              .point = KILL_UNKNOWN,
                               .from = {[EFFECT_INTENT] = true},
                               .kind = error_code_name(ERROR_CANCELLED),
                               .message = message};

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
@@ -532,6 +533,7 @@ int work_accept(struct work *work, const struct event_new *event, struct accept_
     if (rc == 0) {
         rc = duplicate(work, seq, result_out);
     } else if (rc == ERROR_NOT_FOUND) {
+        kill_point_before(KILL_ACCEPT, event->source);
         rc = work_nested_begin(work);
         if (rc == 0) {
             struct event_record record;
@@ -543,6 +545,7 @@ int work_accept(struct work *work, const struct event_new *event, struct accept_
             result_out->is_too_old = record.at_ms != 0 && record.at_ms < work->options.live_from_ms;
             event_record_free(&record);
         }
+        kill_point_after(KILL_ACCEPT, event->source);
         work->stats.accepted += rc == 0 ? 1 : 0;
     }
     if (rc != 0) {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base/json_writer.h"
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
@@ -44,10 +45,12 @@ static int settle(struct job *job, bool is_fresh)
 
 static int hold_on(struct job *job, const struct held_cause *causes, size_t count)
 {
+    kill_point_before(KILL_HOLD, causes[0].cause);
     int rc = exception_hold(job->work, &job->info, causes, count);
     if (rc != 0) {
         return rc;
     }
+    kill_point_after(KILL_HOLD, causes[0].cause);
     job_set_text(&job->info.reason, causes[0].message);
     rc = add_line(job, "held", causes[0].message, NULL);
     rc = rc != 0 ? rc : counter_add_flow(job->work, "jobs.held", job->info.flow, 1);
@@ -273,6 +276,12 @@ static int end_failed(struct job *job, const struct failure *failure)
 /* ---- One slice ---------------------------------------------------------------------------------
  */
 
+static const char *const end_names[] = {
+#define END_NAME(symbol, name) [symbol] = (name),
+    SLICE_END_LIST(END_NAME)
+#undef END_NAME
+};
+
 static bool is_over(enum slice_end end)
 {
     return end == SLICE_DONE || end == SLICE_UNWOUND || end == SLICE_FAILED;
@@ -321,12 +330,14 @@ static int end_slice(struct job *job, enum slice_end end, const struct failure *
         work->options.runner.drop(work->options.runner.arg, job);
         job->script = NULL;
     }
+    kill_point_before(KILL_END, end_names[end]);
     if (is_over(end) || (job->notes != NULL && job->notes->count > 0)) {
         rc = work_nested_begin(work);
         if (rc == 0) {
             rc = work_unit_end(work, is_restart ? job_notes_write(job) : apply(job, end, failure));
         }
     }
+    kill_point_after(KILL_END, end_names[end]);
     job_request_free(job->request);
     job->request = NULL;
     if (rc != 0 && !work->must_drop && work->fatal == 0) {
@@ -352,8 +363,9 @@ static int end_slice(struct job *job, enum slice_end end, const struct failure *
     return 0;
 }
 
-static int close_units(struct work *work, enum slice_end end)
+static int close_units(struct job *job, enum slice_end end)
 {
+    struct work *work = job->work;
     while (work->depth > 1) {
         work_nested_abort(work); /* an atomic function that never came back */
     }
@@ -364,17 +376,21 @@ static int close_units(struct work *work, enum slice_end end)
         work_nested_abort(work);
         return 0;
     }
-    return work_nested_commit(work);
+    kill_point_before(KILL_SLICE, job->info.flow);
+    int rc = work_nested_commit(work);
+    kill_point_after(KILL_SLICE, job->info.flow);
+    return rc;
 }
 
 /* Keeps what the slice wrote. What cannot be kept, on a store that is well otherwise, is a failure
  * of the job like any other. */
-static int keep_slice(struct work *work, enum slice_end *end, struct failure *failure)
+static int keep_slice(struct job *job, enum slice_end *end, struct failure *failure)
 {
+    struct work *work = job->work;
     if (work->fatal != 0 || work->must_drop) {
         return work->fatal != 0 ? work->fatal : ERROR_FULL;
     }
-    int rc = close_units(work, *end);
+    int rc = close_units(job, *end);
     if (rc == 0 || work->must_drop || work->fatal != 0) {
         return rc;
     }
@@ -411,7 +427,7 @@ static int run(struct job *job)
     job->is_in_slice = false;
     work->stats.slices++;
     check_end(job, &end, &failure);
-    rc = keep_slice(work, &end, &failure);
+    rc = keep_slice(job, &end, &failure);
     if (rc == 0) {
         rc = end_slice(job, end, &failure);
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/xalloc.h"
 #include "core/work/work_state.h"
 
@@ -30,7 +31,9 @@ int timeline_add(struct work *work, const char *key, const struct timeline_entry
     record_str(&value, entry->kind);
     record_bytes(&value, bytes_of(text, strnlen(text, TIMELINE_TEXT_MAX)));
     record_str(&value, strlen(data) > TIMELINE_TEXT_MAX ? "" : data);
+    kill_point_before(KILL_TIMELINE, entry->kind);
     rc = work_put(work, &place, &value);
+    kill_point_after(KILL_TIMELINE, entry->kind);
     if (rc == 0 && work->options.listener.on_timeline != NULL) {
         work->options.listener.on_timeline(work->options.listener.arg, key, entry);
     }

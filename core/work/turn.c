@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/work_state.h"
@@ -92,6 +93,7 @@ static void on_committed(void *arg, int rc, const struct error *err)
     work->is_committing = false;
     if (rc == 0) {
         work->stats.commits++;
+        kill_point_after(KILL_COMMIT, work->client);
         outbox_run(&work->sealed, true);
         return;
     }
@@ -116,6 +118,7 @@ static void commit(struct work *work)
         assert(work->depth == 0);
         outbox_move(&work->outbox, &work->sealed);
         work->is_committing = true;
+        kill_point_before(KILL_COMMIT, work->client);
         store_commit(store, on_committed, work);
     } else if (!work->must_drop) {
         store_abort(store); /* gives back a transaction in which nothing was written */

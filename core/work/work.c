@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
@@ -275,8 +276,10 @@ int work_checkpoint(struct work *work)
     if (work->running == NULL || work->depth != 1) {
         return ERROR_INVALID;
     }
+    kill_point_before(KILL_CHECKPOINT, work->running->info.flow);
     int rc = work_nested_commit(work);
     int again = work_nested_begin(work);
+    kill_point_after(KILL_CHECKPOINT, work->running->info.flow);
     /* The slice ends with depth 1 whatever happened: slice.c closes what is open. */
     return rc != 0 ? rc : again;
 }
