@@ -87,30 +87,55 @@ static bool push_if_integer(lua_State *L, int idx)
     return true;
 }
 
-static void restore(lua_State *L, int array_mt);
+/* What one pass over a decoded value does besides restoring. */
+struct restoring {
+    int array_mt;          /* stack index */
+    bool is_without_nulls; /* members and elements that are null go */
+};
+
+static void restore(lua_State *L, const struct restoring *r);
+
+/* Whether the value at the top is null; never so when nulls stay. */
+static bool is_unwanted(lua_State *L, const struct restoring *r)
+{
+    return r->is_without_nulls && lua_type(L, -1) == LUA_TLIGHTUSERDATA;
+}
 
 /* The list at the top. [-0, +0] */
-static void restore_list(lua_State *L, int array_mt)
+static void restore_list(lua_State *L, const struct restoring *r)
 {
-    size_t count = lua_rawlen(L, -1);
-    for (size_t i = 1; i <= count; i++) {
-        int type = lua_rawgeti(L, -1, (lua_Integer)i);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+    lua_Integer kept = 0;
+    for (lua_Integer i = 1; i <= count; i++) {
+        int type = lua_rawgeti(L, -1, i);
         if (type == LUA_TTABLE) {
-            restore(L, array_mt);
-        } else if (type == LUA_TNUMBER && isinf(lua_tonumber(L, -1))) {
-            lua_pushnil(L); /* the scanner's mark of an empty list */
-            lua_rawseti(L, -3, (lua_Integer)i);
-        } else if (push_if_integer(L, -1)) {
-            lua_rawseti(L, -3, (lua_Integer)i);
+            restore(L, r);
         }
-        lua_pop(L, 1);
+        bool is_mark = type == LUA_TNUMBER && isinf(lua_tonumber(L, -1)); /* of an empty list */
+        bool is_changed = push_if_integer(L, -1);
+        if (is_mark || is_unwanted(L, r)) {
+            lua_pop(L, 1);
+            continue;
+        }
+        kept++;
+        if (is_changed || kept != i) {
+            lua_rawseti(L, is_changed ? -3 : -2, kept);
+            lua_pop(L, is_changed ? 1 : 0);
+        } else {
+            lua_pop(L, 1);
+        }
     }
-    lua_pushvalue(L, array_mt);
+    while (count > kept) {
+        lua_pushnil(L);
+        lua_rawseti(L, -2, count);
+        count--;
+    }
+    lua_pushvalue(L, r->array_mt);
     lua_setmetatable(L, -2);
 }
 
 /* Turns integral floats into integers and marks lists in the table at the top. [-0, +0] */
-static void restore(lua_State *L, int array_mt)
+static void restore(lua_State *L, const struct restoring *r)
 {
     luaL_checkstack(L, 5, "JSON");
     lua_pushnil(L);
@@ -119,12 +144,16 @@ static void restore(lua_State *L, int array_mt)
     }
     if (lua_type(L, -2) == LUA_TNUMBER) {
         lua_pop(L, 2);
-        restore_list(L, array_mt);
+        restore_list(L, r);
         return;
     }
     do {
         if (lua_type(L, -1) == LUA_TTABLE) {
-            restore(L, array_mt);
+            restore(L, r);
+        } else if (is_unwanted(L, r)) {
+            lua_pushvalue(L, -2); /* stack: object, key, value, key */
+            lua_pushnil(L);
+            lua_rawset(L, -5);
         } else if (push_if_integer(L, -1)) {
             lua_pushvalue(L, -3); /* stack: object, key, value, integer, key */
             lua_insert(L, -2);
@@ -134,14 +163,16 @@ static void restore(lua_State *L, int array_mt)
     } while (lua_next(L, -2) != 0);
 }
 
-/* json.decode(text [, {max_depth=, max_bytes=}]) -> value | nil, err.  Upvalues: cjson, scratch */
+/* json.decode(text [, {max_depth=, max_bytes=, without_nulls=}]) -> value | nil, err
+ * Upvalues: cjson, scratch */
 static int json_decode(lua_State *L)
 {
     size_t size = 0;
     const char *text = luaL_checklstring(L, 1, &size);
-    lx_check_keys(L, 2, "max_depth", "max_bytes", NULL);
+    lx_check_keys(L, 2, "max_depth", "max_bytes", "without_nulls", NULL);
     lua_Integer max_depth = lx_opt_integer(L, 2, "max_depth", JSON_MAX_DEPTH, 1);
     size_t max_bytes = (size_t)lx_opt_integer(L, 2, "max_bytes", (lua_Integer)JSON_MAX_BYTES, 1);
+    struct restoring restoring = {2, lx_opt_boolean(L, 2, "without_nulls", false)};
     if (size > max_bytes) {
         return lx_fail(L, ERROR_LIMIT, "JSON: %zu bytes, at most %zu allowed", size, max_bytes);
     }
@@ -172,7 +203,7 @@ static int json_decode(lua_State *L)
         return lx_fail(L, ERROR_INVALID, "JSON: %s", lua_tostring(L, -1));
     }
     if (lua_type(L, -1) == LUA_TTABLE) {
-        restore(L, 2);
+        restore(L, &restoring);
     } else {
         push_if_integer(L, -1);
     }

@@ -41,6 +41,13 @@ static void decoding_keeps_values(void)
         {"json.is_array(json.decode('[1]')), #json.decode('[ ]'), #json.decode('[[],[]]')",
          "true|0|2"},
         {"json.decode('{\"a\":1,\"a\":2}').a", "2"},
+        {"json.encode(json.decode('{\"a\":null,\"b\":{\"c\":null,\"d\":[]},\"e\":[null]}', "
+         "{without_nulls = true}))",
+         "{\"b\":{\"d\":[]},\"e\":[]}"},
+        {"json.encode(json.decode('[null,1,{\"a\":null},null,[2,null,3.5],null,1e3]', "
+         "{without_nulls = true}))",
+         "[1,{},[2,3.5],1000]"},
+        {"json.decode('null', {without_nulls = true}) == json.null", "true"},
         {NULL, NULL},
     };
     values_check(NULL, cases);
@@ -83,7 +90,7 @@ static void bad_text_is_an_error_value(void)
         {"json.decode('[1]', {max_bytes = 2})", "nil|limit: JSON: 3 bytes, at most 2 allowed"},
         {"#json.decode(('['):rep(64) .. (']'):rep(64))", "1"},
         {"json.decode('1', {depth = 1})",
-         "raised: unknown option \"depth\"; known: max_depth, max_bytes"},
+         "raised: unknown option \"depth\"; known: max_depth, max_bytes, without_nulls"},
         {"(pcall(json.decode, nil))", "false"},
         {NULL, NULL},
     };
