@@ -68,3 +68,15 @@ install: all
 ## make clean      remove build/
 clean:
 	@rm -rf $(BUILD)
+
+BENCH := $(OUT)/bench/floor $(OUT)/bench/outside
+$(OUT)/bench/%: $(wildcard tests/bench/*.[ch]) $(OUT)/.flags
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -o $@ $(wildcard tests/bench/$**.c) $(LDLIBS) -llua5.4-cjson
+
+## make bench      the host against a bare program: a table, asserts nothing (ROUNDS=5 SECONDS=2)
+bench:
+	@$(MAKE) --no-print-directory -s MODE=release bench-programs
+	@tests/bench/run.sh
+bench-programs: $(BUILD)/neap $(BENCH)
+.PHONY: bench bench-programs

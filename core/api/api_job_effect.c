@@ -159,7 +159,8 @@ static int primitive_effect_find(lua_State *L)
     read_spec(L, 2, &spec);
     struct connection *c = check_connection(L, run, spec.connection);
     struct effect *effect = push_effect(L);
-    lx_check_rc(L, effect_find(run->scope.work, &spec, effect), "reading the effect ledger");
+    lx_check_rc(L, effect_find_for_run(run->scope.work, &spec, effect),
+                "reading the effect ledger");
     lua_createtable(L, 0, 10);
     set_text(L, "state", effect_state_name(effect->state));
     if (effect->state == EFFECT_NONE) {
@@ -186,19 +187,19 @@ static int primitive_effect_find(lua_State *L)
     return 1;
 }
 
-/* nil, err of a refused intent; raises for other failures. */
-static int push_intended(lua_State *L, int rc, const char *unless_event)
+/* The effect's id, or nil, err of a refused intent; raises for other failures. */
+static int push_intended(lua_State *L, int rc, uint64_t id, const char *unless_event)
 {
     if (rc == ERROR_CANCELLED) {
         return lx_fail(L, ERROR_CANCELLED, "an event \"%s\" came first: nothing was sent",
                        unless_event == NULL ? "" : unless_event);
     }
     lx_check_rc(L, rc, "writing an intent");
-    lua_pushboolean(L, 1);
+    lua_pushinteger(L, (lua_Integer)id);
     return 1;
 }
 
-/* effect_intend(job, spec, request) -> true | nil, err */
+/* effect_intend(job, spec, request) -> id | nil, err */
 static int primitive_effect_intend(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
@@ -214,8 +215,8 @@ static int primitive_effect_intend(lua_State *L)
         return luaL_error(L, "the request is larger than %d MiB", (int)(REQUEST_MAX_BYTES >> 20));
     }
     uint64_t id = 0;
-    return push_intended(L, effect_intend(run->job, &spec, buf_bytes(bytes), &id),
-                         spec.unless_event);
+    int rc = effect_intend(run->job, &spec, buf_bytes(bytes), &id);
+    return push_intended(L, rc, id, spec.unless_event);
 }
 
 static uint64_t check_id(lua_State *L, int idx)
@@ -223,13 +224,13 @@ static uint64_t check_id(lua_State *L, int idx)
     return (uint64_t)luaL_checkinteger(L, idx);
 }
 
-/* effect_intend_again(job, id, unless_event) -> true | nil, err */
+/* effect_intend_again(job, id, unless_event) -> id | nil, err */
 static int primitive_effect_intend_again(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
     uint64_t id = check_id(L, 2);
     const char *unless_event = luaL_optstring(L, 3, NULL);
-    return push_intended(L, effect_intend_again(run->job, id, unless_event), unless_event);
+    return push_intended(L, effect_intend_again(run->job, id, unless_event), id, unless_event);
 }
 
 static int primitive_send_k(lua_State *L, int status, lua_KContext context)

@@ -172,20 +172,44 @@ static int load_bytes(struct work *work, struct effect *effect)
     return rc;
 }
 
-int effect_find(struct work *work, const struct effect_spec *spec, struct effect *effect_out)
+/* Of an effect nobody ever intended, success with state EFFECT_NONE. */
+static int find_head(struct work *work, const struct effect_spec *spec, struct effect *effect)
 {
     struct key key;
     struct bytes value;
-    memset(effect_out, 0, sizeof *effect_out);
+    memset(effect, 0, sizeof *effect);
     ledger_key(&key, spec->connection, spec->name, spec->key);
     int rc = work_get(work, &key, &value);
     if (rc != 0) {
         return rc == ERROR_NOT_FOUND ? 0 : rc;
     }
-    rc = decode(value, effect_out);
-    rc = rc != 0 ? rc : load_bytes(work, effect_out);
+    return decode(value, effect);
+}
+
+int effect_find(struct work *work, const struct effect_spec *spec, struct effect *effect_out)
+{
+    int rc = find_head(work, spec, effect_out);
+    if (rc == 0 && effect_out->state != EFFECT_NONE) {
+        rc = load_bytes(work, effect_out);
+    }
     if (rc != 0) {
         effect_free(effect_out);
+    }
+    return rc;
+}
+
+int effect_find_for_run(struct work *work, const struct effect_spec *spec,
+                        struct effect *effect_out)
+{
+    struct effect *e = effect_out;
+    int rc = find_head(work, spec, e);
+    if (rc == 0 && e->state == EFFECT_ANSWERED) {
+        rc = load_blob(work, KEY_EFFECT_ANSWER, e->id, &e->answer, &e->answer_size);
+    } else if (rc == 0 && e->state == EFFECT_CONFIRMED) {
+        rc = load_blob(work, KEY_EFFECT_RESULT, e->id, &e->result, &e->result_size);
+    }
+    if (rc != 0) {
+        effect_free(e);
     }
     return rc;
 }
@@ -345,7 +369,7 @@ int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes 
     }
     int rc = check_not_cancelled(job, spec->unless_event);
     rc = rc != 0 ? rc : unit_begin(job->work);
-    rc = rc != 0 ? rc : effect_find(job->work, spec, &effect);
+    rc = rc != 0 ? rc : find_head(job->work, spec, &effect);
     if (rc != 0) {
         return rc;
     }

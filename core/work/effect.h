@@ -81,6 +81,10 @@ void effect_free(struct effect *effect); /* frees the members and clears */
 /* An effect nobody ever intended is a success with state EFFECT_NONE (and nothing else set). */
 int effect_find(struct work *work, const struct effect_spec *spec,
                 struct effect *effect_out) NEAP_MUST_USE;
+/* With only the bytes that a run goes on with: the answer while it is answered, the result once it
+ * is confirmed. */
+int effect_find_for_run(struct work *work, const struct effect_spec *spec,
+                        struct effect *effect_out) NEAP_MUST_USE;
 int effect_load(struct work *work, uint64_t id, struct effect *effect_out) NEAP_MUST_USE;
 /* Without request, answer and result. */
 int effect_peek(struct work *work, uint64_t id, struct effect *effect_out) NEAP_MUST_USE;

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <zlib.h>
 
-#define BLOB_VERSION     1
-#define SEQUENCE_VERSION 1
-#define MARK_VERSION     1
-#define COMPRESS_LEVEL                                                                             \
-    1 /* measured by others many times: speed matters here, not the last percent */
+#define BLOB_VERSION          1
+#define SEQUENCE_VERSION      1
+#define MARK_VERSION          1
+#define COMPRESS_LEVEL        1 /* speed matters here, not the last percent */
+#define COMPRESS_MEMORY_LEVEL 6
 
 enum blob_encoding { BLOB_PLAIN, BLOB_ZLIB };
 
@@ -161,15 +161,42 @@ int work_delete_prefix(struct work *work, const struct key *prefix)
 /* ---- Blobs ------------------------------------------------------------------------------------
  */
 
+/*
+ * The window no wider than the bytes, and small tables: setting up the usual 256 KB costs more than
+ * compressing an order. Any inflater reads the result.
+ */
+static int pack(struct bytes blob, unsigned char *packed, uLongf *size)
+{
+    int window_bits = 9;
+    while (window_bits < MAX_WBITS && ((size_t)1 << window_bits) < blob.size) {
+        window_bits++;
+    }
+    z_stream z;
+    memset(&z, 0, sizeof z);
+    int rc = deflateInit2(&z, COMPRESS_LEVEL, Z_DEFLATED, window_bits, COMPRESS_MEMORY_LEVEL,
+                          Z_DEFAULT_STRATEGY);
+    if (rc != Z_OK) {
+        return rc;
+    }
+    z.next_in = (z_const Bytef *)blob.data;
+    z.avail_in = (uInt)blob.size;
+    z.next_out = packed;
+    z.avail_out = (uInt)*size;
+    rc = deflate(&z, Z_FINISH);
+    *size = z.total_out;
+    deflateEnd(&z);
+    return rc == Z_STREAM_END ? Z_OK : Z_BUF_ERROR;
+}
+
 int work_put_blob(struct work *work, const struct key *key, struct bytes blob)
 {
     struct buf value;
     work_value(&value, BLOB_VERSION);
     if (blob.size > EVENT_COMPRESS_ABOVE && blob.size < RECORD_MAX_BYTES) {
-        uLongf packed_size = compressBound(blob.size);
+        /* No larger than the blob: a result that does not fit is not worth keeping. */
+        uLongf packed_size = blob.size;
         unsigned char *packed = xmalloc(packed_size);
-        int z = compress2(packed, &packed_size, (const unsigned char *)blob.data, blob.size,
-                          COMPRESS_LEVEL);
+        int z = pack(blob, packed, &packed_size);
         if (z == Z_OK && packed_size < blob.size) {
             record_u8(&value, BLOB_ZLIB);
             record_u64(&value, blob.size);

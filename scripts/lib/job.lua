@@ -121,10 +121,9 @@ return function(methods, host)
         return decode(text)
     end
 
-    local function send(job, spec, run)
-        local entry = host.effect_find(job, spec)
+    local function send(job, spec, id, run)
         run.sends = run.sends + 1
-        local answer, err = host.effect_send(job, spec, entry.id)
+        local answer, err = host.effect_send(job, spec, id)
         if answer then
             return AGAIN
         end
@@ -140,11 +139,11 @@ return function(methods, host)
         if type(request) == "function" then
             request = request()
         end
-        local ok, err = host.effect_intend(job, spec, request)
-        if not ok then
+        local id, err = host.effect_intend(job, spec, request)
+        if not id then
             return nil, err
         end
-        return send(job, spec, run)
+        return send(job, spec, id, run)
     end
 
     by_state.refused = function(job, spec, entry, run)
@@ -158,11 +157,11 @@ return function(methods, host)
         if run.sends >= MAX_SENDS then
             return nil, run.last_error
         end
-        local ok, err = host.effect_intend_again(job, entry.id, spec.unless_event)
-        if not ok then
+        local id, err = host.effect_intend_again(job, entry.id, spec.unless_event)
+        if not id then
             return nil, err
         end
-        return send(job, spec, run)
+        return send(job, spec, id, run)
     end
 
     --- On its way from another run in this very process.
@@ -276,11 +275,11 @@ return function(methods, host)
         if run.sends > 0 then
             return nil, run.last_error or in_doubt(spec, entry)
         end
-        local ok, err = host.effect_intend_again(job, entry.id, nil)
-        if not ok then
+        local id, err = host.effect_intend_again(job, entry.id, nil)
+        if not id then
             return nil, err
         end
-        return send(job, spec, run)
+        return send(job, spec, id, run)
     end
 
     local function drive(job, spec)
