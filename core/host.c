@@ -77,6 +77,7 @@ struct ops_view host_view(struct host *host)
             .work = client->work,
             .generation = work_generation(client->work),
             .loaded_ms = client->loaded_ms,
+            .reload_us = client->reload == NULL ? 0 : reload_took_us(client->reload),
             .load_error = client->load_error,
             .answers = client->answers,
             .answers_size = HTTP_STATUS_MAX,
