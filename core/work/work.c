@@ -14,6 +14,7 @@
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
+#include "core/work/gate.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
@@ -304,6 +305,7 @@ static void load_ready(struct work *work)
     }
     work->ready.head = 0;
     work->ready.count = 0;
+    gates_forget(work);
     for (size_t i = 0; i < ids.count; i++) {
         ready_queue_push(&work->ready, ids.ids[i]);
     }
@@ -453,6 +455,7 @@ void work_close(struct work *work)
     pending_cut(work, 0);
     free(work->pending);
     free(work->ready.ids);
+    gates_close(work);
     loop_timer_free(work->due_timer);
     loop_timer_free(work->space_timer);
     loop_timer_free(work->parked_timer);
@@ -493,7 +496,8 @@ bool work_is_full(const struct work *work)
 
 bool work_has_ready(const struct work *work)
 {
-    return work->ready.count > 0 && !work->is_full && !work->is_committing;
+    bool has_ready = work->ready.count > 0 || (!work->is_draining && gate_has_next(work));
+    return has_ready && !work->is_full && !work->is_committing;
 }
 
 size_t work_live_count(const struct work *work)

@@ -81,6 +81,8 @@ struct work {
     struct work_stats stats;
 
     struct ready_queue ready;
+    struct gate *gates; /* of the flows that ran */
+    bool prefers_gates; /* the next slice is for who waits at a gate */
     struct job *live[WORK_LIVE_BUCKETS];
     size_t live_count;
     struct job *running; /* in its slice now */
