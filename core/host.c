@@ -77,6 +77,8 @@ struct ops_view host_view(struct host *host)
             .work = client->work,
             .generation = work_generation(client->work),
             .loaded_ms = client->loaded_ms,
+            .script_bytes = vm_memory_used(generation_vm(runner_generation(client->runner))),
+            .reload_us = client->reload == NULL ? 0 : reload_took_us(client->reload),
             .load_error = client->load_error,
             .answers = client->answers,
             .answers_size = HTTP_STATUS_MAX,

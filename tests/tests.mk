@@ -56,6 +56,15 @@ container:
 examples: $(BUILD)/neap
 	@tests/support/examples.sh
 
+$(OUT)/bench/footprint_floor: tests/bench/footprint_floor.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -I. -D_DEFAULT_SOURCE $(CFLAGS) -o $@ $< $(PKG_LIBS) -lpthread
+
+## make bench-footprint  memory, start, reload, mirror beside their floors (PARTS="memory start" for some)
+bench-footprint:
+	@$(MAKE) --no-print-directory -s -j2 MODE=release all build/release/bench/footprint_floor
+	@python3 tests/bench/footprint_bench.py $(PARTS)
+
 PREFIX ?= /usr/local
 ## make install    binary and scripts under PREFIX=/usr/local (DESTDIR honoured)
 install: all

@@ -13,6 +13,8 @@ struct ops_client {
     struct work *work;
     uint64_t generation;
     int64_t loaded_ms;       /* when the generation was loaded; 0 for a stopped host */
+    uint64_t script_bytes;   /* memory of the serving scripts; 0 for a stopped host */
+    int64_t reload_us;       /* how long the newest reload took; 0 before the first */
     const char *load_error;  /* why the newest scripts do not serve; NULL or "" when they do */
     const uint64_t *answers; /* HTTP answers given, by status; NULL for a stopped host */
     size_t answers_size;

@@ -130,6 +130,21 @@ static void store_metrics(const struct ops_view *view, struct buf *out)
     }
 }
 
+static void script_metrics(const struct ops_view *view, struct buf *out)
+{
+    head(out, "neap_reload_microseconds", "gauge",
+         "How long the newest reload took, from the first look at the files to the swap.");
+    for (size_t i = 0; i < view->count; i++) {
+        buf_addf(out, "neap_reload_microseconds{client=\"%s\"} %" PRId64 "\n",
+                 view->clients[i].name, view->clients[i].reload_us);
+    }
+    head(out, "neap_script_bytes", "gauge", "Memory of the client's scripts.");
+    for (size_t i = 0; i < view->count; i++) {
+        buf_addf(out, "neap_script_bytes{client=\"%s\"} %" PRIu64 "\n", view->clients[i].name,
+                 view->clients[i].script_bytes);
+    }
+}
+
 /* name="value"; names of connections may hold anything. */
 static void add_label(struct buf *out, const char *name, const char *value)
 {
@@ -248,6 +263,7 @@ void metrics_page(const struct ops_view *view, struct buf *out)
     work_metrics(view, out);
     job_metrics(view, out);
     store_metrics(view, out);
+    script_metrics(view, out);
     answer_metrics(view, out);
     refusal_metrics(view, out);
     connection_metrics(view, out);

@@ -22,6 +22,7 @@ struct reload {
     int notify_fd;
     uint64_t tried_hash;   /* of the files as they were when last loaded, well or not */
     uint64_t pending_hash; /* of the files at the last look while settling */
+    int64_t took_us;
 };
 
 static uint64_t scan_files(const struct reload *r)
@@ -67,10 +68,21 @@ static int load_next(struct reload *r)
 
 int reload_now(struct reload *r)
 {
+    struct clock *clock = loop_clock(r->options.loop);
+    int64_t started_us = clock_mono_us(clock);
     loop_timer_stop(r->settle);
     r->tried_hash = scan_files(r);
     watch_folders(r);
-    return load_next(r);
+    int rc = load_next(r);
+    if (rc == 0) {
+        r->took_us = clock_mono_us(clock) - started_us;
+    }
+    return rc;
+}
+
+int64_t reload_took_us(const struct reload *r)
+{
+    return r->took_us;
 }
 
 static void on_settled(void *arg)

@@ -15,6 +15,7 @@
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
+#include "core/work/gate.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
@@ -326,6 +327,7 @@ static void load_ready(struct work *work)
     work->ready.head = 0;
     work->ready.count = 0;
     work->stalled.count = 0;
+    gates_forget(work);
     for (size_t i = 0; i < ids.count; i++) {
         ready_queue_push(&work->ready, ids.ids[i]);
     }
@@ -478,6 +480,7 @@ void work_close(struct work *work)
     free(work->pending);
     free(work->ready.ids);
     id_list_free(&work->stalled);
+    gates_close(work);
     loop_timer_free(work->due_timer);
     loop_timer_free(work->space_timer);
     loop_timer_free(work->parked_timer);
@@ -520,7 +523,8 @@ bool work_is_full(const struct work *work)
 
 bool work_has_ready(const struct work *work)
 {
-    return work->ready.count > 0 && !work->is_full && !work->is_committing;
+    bool has_ready = work->ready.count > 0 || (!work->is_draining && gate_has_next(work));
+    return has_ready && !work->is_full && !work->is_committing;
 }
 
 size_t work_live_count(const struct work *work)

@@ -83,6 +83,8 @@ struct work {
 
     struct ready_queue ready;
     struct id_list stalled; /* ready on disk, but the store took no change of theirs */
+    struct gate *gates; /* of the flows that ran */
+    bool prefers_gates; /* the next slice is for who waits at a gate */
     struct job *live[WORK_LIVE_BUCKETS];
     size_t live_count;
     struct job *running; /* in its slice now */

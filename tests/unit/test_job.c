@@ -1,4 +1,5 @@
 /* Job states: each transition, and what a crash leaves of it. */
+#include "core/work/gate.h"
 #include "tests/support/work_world.h"
 
 static int runs;
@@ -56,6 +57,13 @@ static enum slice_end suspend_once(struct job *job, struct failure *failure)
     return runs == 1 ? SLICE_SUSPENDED : SLICE_DONE;
 }
 
+static enum slice_end suspend_always(struct job *job, struct failure *failure)
+{
+    (void)job;
+    (void)failure;
+    return SLICE_SUSPENDED;
+}
+
 static void a_running_job_is_ready_again_after_a_crash(void)
 {
     runs = 0;
@@ -84,6 +92,37 @@ static void a_suspended_job_goes_on_when_it_is_woken(void)
     world_settle(w);
     CHECK_STATE(w, id, "done");
     CHECK_INT(w->drops, 1);
+    world_close(w);
+}
+
+/*
+ * Thousands of jobs that became ready in one moment (an outage ended) were all alive at once, each
+ * with what it had fetched, up to the cap on the client's memory.
+ */
+static void no_more_than_so_many_jobs_of_a_flow_live_at_once(void)
+{
+    enum { JOBS = 3 * GATE_LIVE_MAX };
+    uint64_t ids[JOBS];
+    struct world *w = world_open(suspend_always);
+    for (int i = 0; i < JOBS; i++) {
+        char key[24];
+        snprintf(key, sizeof key, "order:%d", i);
+        ids[i] = world_order(w, key, key);
+    }
+    struct event_new other = {
+        .source = "test", .id = "other", .key = "other", .name = "n", .flow = "other"};
+    uint64_t other_id = world_accept(w, &other);
+    world_settle(w);
+    CHECK_INT(work_live_count(w->work), GATE_LIVE_MAX + 1);
+    CHECK_STATE(w, other_id, "running");
+    CHECK_STATE(w, ids[GATE_LIVE_MAX - 1], "running");
+    CHECK_STATE(w, ids[GATE_LIVE_MAX], "ready");
+    w->script = world_done;
+    job_wake(job_find_live(w->work, ids[5]));
+    world_settle(w);
+    CHECK_STATE(w, ids[5], "done");
+    CHECK_STATE(w, ids[JOBS - 1], "done"); /* one place is enough: they come one after the other */
+    CHECK_INT(work_live_count(w->work), GATE_LIVE_MAX);
     world_close(w);
 }
 
@@ -567,6 +606,8 @@ int main(void)
     tap_case("a running job is ready again after a crash",
              a_running_job_is_ready_again_after_a_crash);
     tap_case("a suspended job goes on when it is woken", a_suspended_job_goes_on_when_it_is_woken);
+    tap_case("no more than so many jobs of a flow live at once",
+             no_more_than_so_many_jobs_of_a_flow_live_at_once);
     tap_case("a preempted job goes to the back", a_preempted_job_goes_to_the_back);
     tap_case("a sleep ends when due and survives a restart",
              a_sleep_ends_when_it_is_due_and_survives_a_restart);
