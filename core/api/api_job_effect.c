@@ -11,7 +11,7 @@
 #include "core/base/xalloc.h"
 #include "core/script/lx_event.h"
 #include "core/script/runner.h"
-#include "core/work/effect.h"
+#include "core/work/doubt.h"
 #include "core/work/step.h"
 
 #define GUARD_MT          "neap.job.guard"
@@ -142,15 +142,6 @@ static void set_text(lua_State *L, const char *key, const char *text)
     lua_setfield(L, -2, key);
 }
 
-/* How long a look-up must still wait after the newest send. */
-static int64_t settle_left_ms(struct job_run *run, struct connection *c,
-                              const struct effect *effect)
-{
-    int64_t settle_ms = connection_options(c)->settle_ms;
-    int64_t left_ms = effect->sent_ms + settle_ms - work_now_ms(run->scope.work);
-    return left_ms < 0 ? 0 : (left_ms > settle_ms ? settle_ms : left_ms);
-}
-
 /* effect_find(job, spec) -> {state=, id=, ...} */
 static int primitive_effect_find(lua_State *L)
 {
@@ -170,7 +161,8 @@ static int primitive_effect_find(lua_State *L)
     lua_setfield(L, -2, "id");
     lua_pushinteger(L, effect->attempts);
     lua_setfield(L, -2, "attempts");
-    lua_pushinteger(L, settle_left_ms(run, c, effect));
+    int64_t settle_ms = connection_options(c)->settle_ms;
+    lua_pushinteger(L, doubt_left_ms(run->scope.work, effect, settle_ms));
     lua_setfield(L, -2, "settle_left_ms");
     set_text(L, "fingerprint", effect->fingerprint);
     set_text(L, "error_kind", effect->error_kind);

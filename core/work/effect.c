@@ -10,6 +10,7 @@
 #include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
+#include "core/work/doubt.h"
 #include "core/work/inbox.h"
 #include "core/work/work_state.h"
 
@@ -477,6 +478,7 @@ static int settle(struct work *work, struct effect *effect, const struct outcome
         /* It may have left the queue of its connection long after the intent: only now it is sure
          * that it is not sent any more. */
         effect->sent_ms = work_now_ms(work);
+        doubt_begin(work, effect->id);
     }
     kill_point_before(outcome->point, effect->name);
     int rc = outcome->table == 0 ? 0 : store_blob(work, outcome->table, effect->id, outcome->bytes);

@@ -15,6 +15,7 @@
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
+#include "core/work/doubt.h"
 #include "core/work/gate.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
@@ -436,6 +437,7 @@ int work_open(struct work **work_out, const struct work_options *options, struct
     work->options.client = work->client;
     work->area = xasprintf("client %s", options->client);
     work->client_hash = crash_file_hash(options->client);
+    work->opened_ms = clock_mono_ms(options->clock);
     backoff_complete(&work->options.retry, NULL);
     if (!options->is_read_only) {
         work->due_timer = loop_timer_new(options->loop, work_on_due, work);
@@ -481,6 +483,7 @@ void work_close(struct work *work)
     free(work->ready.ids);
     id_list_free(&work->stalled);
     gates_close(work);
+    doubts_close(work);
     loop_timer_free(work->due_timer);
     loop_timer_free(work->space_timer);
     loop_timer_free(work->parked_timer);

@@ -106,6 +106,8 @@ struct work {
     int fatal;           /* ERROR_IO once seen */
     struct error fatal_error;
 
+    struct doubts *doubts; /* NULL = none yet */
+    int64_t opened_ms;     /* monotonic */
     struct schedules *schedules; /* what the scripts declared last; NULL = nothing yet */
     struct sequence sequences[WORK_SEQUENCE_COUNT];
     struct loop_timer *due_timer;

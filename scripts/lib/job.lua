@@ -245,6 +245,13 @@ return function(methods, host)
         elseif entry.settle_left_ms > 0 then
             job:sleep(format("settle %s %s #%d", spec.name, spec.key, entry.attempts),
                 entry.settle_left_ms)
+            -- The sleep is over by the wall clock. When that stepped forward, it was too short.
+            entry = host.effect_find(job, spec)
+            if entry.state ~= "unknown" then
+                return AGAIN
+            elseif entry.settle_left_ms > 0 then
+                return nil, in_doubt(spec, entry)
+            end
         end
         local outcome, result, fingerprint = spec.lookup(spec.key)
         local now = host.effect_find(job, spec)

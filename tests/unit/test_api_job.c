@@ -125,6 +125,42 @@ static void sends_the_same_bytes_when_absent(void)
     world_close(c->world);
 }
 
+static void waits_by_both_clocks(void)
+{
+    struct world_client *c = open_far("absent");
+    posts[0] = (struct world_reply){.status = 0, .maybe_sent = true};
+    world_event(c, "one", "lookup");
+    world_run(c->world, 300);
+    CHECK_INT(post_count, 1);
+    clock_jump_wall(c->world->clock, 10000); /* the sleep of the first job is over by it */
+    world_event(c, "two", "lookup");
+    world_run(c->world, 100);
+    CHECK_STR(world_value(c, "lookups"), "absent");
+    CHECK_INT(post_count, 1);
+    world_run(c->world, 5000);
+    CHECK_INT(post_count, 2);
+    CHECK_STR(world_value(c, "two"), "{\"code\":\"SO1\",\"type\":\"text/plain\"}");
+    world_close(c->world);
+}
+
+/* What an earlier process left in doubt: its instants say nothing when the clock was set since. */
+static void waits_anew_after_a_restart(void)
+{
+    struct world_client *c = open_far("absent");
+    posts[0] = (struct world_reply){.status = 0, .maybe_sent = true};
+    uint64_t id = world_event(c, "one", "lookup");
+    world_run(c->world, 300);
+    world_crash(c);
+    clock_jump_wall(c->world->clock, 10000);
+    world_open_work(c);
+    world_run(c->world, 900);
+    CHECK_INT(post_count, 1);
+    world_run(c->world, 5000);
+    CHECK_STATE(c, id, "done");
+    CHECK_INT(post_count, 2);
+    world_close(c->world);
+}
+
 static void holds_on_another_fingerprint(void)
 {
     struct world_client *c = open_far("F2");
@@ -340,6 +376,9 @@ int main(void)
     tap_case("an effect is confirmed once, for all jobs and restarts", confirms_once);
     tap_case("an unknown outcome is looked up after the settling time", looks_up_after_a_reset);
     tap_case("absent permits to send the same bytes again", sends_the_same_bytes_when_absent);
+    tap_case("a step forward of the wall clock does not shorten the settling time",
+             waits_by_both_clocks);
+    tap_case("a doubt of an earlier process settles anew", waits_anew_after_a_restart);
     tap_case("found with another fingerprint holds the job", holds_on_another_fingerprint);
     tap_case("a look-up that fails is retried, nothing is sent", goes_on_looking_up);
     tap_case("a crash with the request under way is looked up", survives_a_crash_in_flight);
