@@ -1,6 +1,10 @@
 /*
  * The engine of one client: opening and closing, nested units, and the queues in memory.
  *
+ * A job starts only in a turn after the commit of the one that made it ready. So whoever kills the
+ * process in its slice is in the store, ready, with its earlier unclean ends counted: the next
+ * start finds it by the mark in the crash file, and three ends end it, however soon they come.
+ *
  * Memory never runs ahead of the store: what a unit wants to change in memory (a job for the ready
  * list, a nudge, a word to the listener) waits in `pending` until the outermost unit commits.
  * Dropping a turn forgets all memory and reads the store again, as a restart would.
@@ -64,6 +68,14 @@ bool ready_queue_pop(struct ready_queue *queue, uint64_t *id_out)
     return true;
 }
 
+void ready_queue_move(struct ready_queue *from, struct ready_queue *to)
+{
+    uint64_t id;
+    while (ready_queue_pop(from, &id)) {
+        ready_queue_push(to, id);
+    }
+}
+
 /* ---- Pending changes ---------------------------------------------------------------------------
  */
 
@@ -116,7 +128,7 @@ static void pending_apply(struct work *work, struct pending *p)
     struct job *job;
     switch (p->kind) {
     case PENDING_READY:
-        ready_queue_push(&work->ready, p->id);
+        ready_queue_push(&work->fresh, p->id);
         break;
     case PENDING_NUDGE:
         job = job_find_live(work, p->id);
@@ -327,10 +339,12 @@ static void load_ready(struct work *work)
     }
     work->ready.head = 0;
     work->ready.count = 0;
+    work->fresh.head = 0;
+    work->fresh.count = 0;
     work->stalled.count = 0;
     gates_forget(work);
     for (size_t i = 0; i < ids.count; i++) {
-        ready_queue_push(&work->ready, ids.ids[i]);
+        ready_queue_push(&work->fresh, ids.ids[i]); /* what the opening wrote is not durable yet */
     }
     id_list_free(&ids);
 }
@@ -391,7 +405,7 @@ static int count_crash(struct work *work)
     if (rc != 0) {
         return rc == ERROR_NOT_FOUND ? 0 : rc;
     }
-    if (info.state == JOB_READY) {
+    if (info.state == JOB_READY) { /* it is, on disk, before it starts */
         info.unclean++;
         log_msg(LOG_WARN, work->area, "job %llu was running when the process ended (%u in a row)",
                 (unsigned long long)id, (unsigned)info.unclean);
@@ -481,6 +495,7 @@ void work_close(struct work *work)
     pending_cut(work, 0);
     free(work->pending);
     free(work->ready.ids);
+    free(work->fresh.ids);
     id_list_free(&work->stalled);
     gates_close(work);
     doubts_close(work);
@@ -526,7 +541,8 @@ bool work_is_full(const struct work *work)
 
 bool work_has_ready(const struct work *work)
 {
-    bool has_ready = work->ready.count > 0 || (!work->is_draining && gate_has_next(work));
+    bool has_ready = work->ready.count > 0 || work->fresh.count > 0 ||
+                     (!work->is_draining && gate_has_next(work));
     return has_ready && !work->is_full && !work->is_committing;
 }
 

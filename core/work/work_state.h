@@ -31,6 +31,7 @@ struct ready_queue {
     size_t capacity;
 };
 void ready_queue_push(struct ready_queue *queue, uint64_t id);
+void ready_queue_move(struct ready_queue *from, struct ready_queue *to); /* all of them */
 bool ready_queue_pop(struct ready_queue *queue, uint64_t *id_out);
 
 /* What happens in memory once the outermost nested unit is committed. */
@@ -82,9 +83,10 @@ struct work {
     struct work_stats stats;
 
     struct ready_queue ready;
-    struct id_list stalled; /* ready on disk, but the store took no change of theirs */
-    struct gate *gates; /* of the flows that ran */
-    bool prefers_gates; /* the next slice is for who waits at a gate */
+    struct ready_queue fresh; /* ready once the turn under way is durable */
+    struct id_list stalled;   /* ready on disk, but the store took no change of theirs */
+    struct gate *gates;       /* of the flows that ran */
+    bool prefers_gates;       /* the next slice is for who waits at a gate */
     struct job *live[WORK_LIVE_BUCKETS];
     size_t live_count;
     struct job *running; /* in its slice now */
@@ -106,8 +108,8 @@ struct work {
     int fatal;           /* ERROR_IO once seen */
     struct error fatal_error;
 
-    struct doubts *doubts; /* NULL = none yet */
-    int64_t opened_ms;     /* monotonic */
+    struct doubts *doubts;       /* NULL = none yet */
+    int64_t opened_ms;           /* monotonic */
     struct schedules *schedules; /* what the scripts declared last; NULL = nothing yet */
     struct sequence sequences[WORK_SEQUENCE_COUNT];
     struct loop_timer *due_timer;

@@ -500,6 +500,7 @@ static void die_in(struct world *w, const char *path, uint64_t id)
     w->crash_file = again;
     world_open_work(w);
     CHECK_INT(world_turn(w), 0);
+    CHECK_INT(world_turn(w), 0);
 }
 
 static void a_job_that_kills_its_host_three_times_is_dead(void)
