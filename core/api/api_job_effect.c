@@ -179,6 +179,18 @@ static int primitive_effect_find(lua_State *L)
     return 1;
 }
 
+/* Raises: the run went past this effect, whose outcome nobody knows. */
+static int fail_passed(lua_State *L, struct job_run *run, uint64_t id)
+{
+    struct effect *effect = push_effect(L);
+    lx_check_rc(L, effect_peek(run->scope.work, id, effect), "reading the effect ledger");
+    return luaL_error(
+        L,
+        "%s %s on %s has no known outcome and this run did not ask for it: was the "
+        "connection, the effect or its key renamed? Under the old name it is found out",
+        effect->name, effect->key, effect->connection);
+}
+
 /* The effect's id, or nil, err of a refused intent; raises for other failures. */
 static int push_intended(lua_State *L, int rc, uint64_t id, const char *unless_event)
 {
@@ -208,6 +220,9 @@ static int primitive_effect_intend(lua_State *L)
     }
     uint64_t id = 0;
     int rc = effect_intend(run->job, &spec, buf_bytes(bytes), &id);
+    if (rc == ERROR_EXISTS) {
+        return fail_passed(L, run, id);
+    }
     return push_intended(L, rc, id, spec.unless_event);
 }
 

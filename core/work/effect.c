@@ -173,6 +173,13 @@ static int load_bytes(struct work *work, struct effect *effect)
     return rc;
 }
 
+/* Something may have happened outside, and nobody knows yet. */
+static bool is_in_doubt(const struct effect *effect)
+{
+    return effect->state == EFFECT_INTENT || effect->state == EFFECT_ANSWERED ||
+           effect->state == EFFECT_UNKNOWN;
+}
+
 /* Of an effect nobody ever intended, success with state EFFECT_NONE. */
 static int find_head(struct work *work, const struct effect_spec *spec, struct effect *effect)
 {
@@ -187,9 +194,25 @@ static int find_head(struct work *work, const struct effect_spec *spec, struct e
     return decode(value, effect);
 }
 
+/* The run under way knows of this open effect. */
+static void note_reached(struct work *work, const struct effect *effect)
+{
+    struct job *job = work->running;
+    if (job == NULL || !is_in_doubt(effect)) {
+        return;
+    }
+    if (job->reached == NULL) {
+        job->reached = xcalloc(1, sizeof *job->reached);
+    }
+    id_list_add(job->reached, effect->id);
+}
+
 int effect_find(struct work *work, const struct effect_spec *spec, struct effect *effect_out)
 {
     int rc = find_head(work, spec, effect_out);
+    if (rc == 0) {
+        note_reached(work, effect_out);
+    }
     if (rc == 0 && effect_out->state != EFFECT_NONE) {
         rc = load_bytes(work, effect_out);
     }
@@ -204,6 +227,9 @@ int effect_find_for_run(struct work *work, const struct effect_spec *spec,
 {
     struct effect *e = effect_out;
     int rc = find_head(work, spec, e);
+    if (rc == 0) {
+        note_reached(work, e);
+    }
     if (rc == 0 && e->state == EFFECT_ANSWERED) {
         rc = load_blob(work, KEY_EFFECT_ANSWER, e->id, &e->answer, &e->answer_size);
     } else if (rc == 0 && e->state == EFFECT_CONFIRMED) {
@@ -320,6 +346,41 @@ static int check_not_cancelled(struct job *job, const char *unless_event)
     return rc != 0 ? rc : ERROR_CANCELLED;
 }
 
+struct passing {
+    const struct job *job;
+    uint64_t id;
+};
+
+static int find_passed(void *arg, const struct effect *effect)
+{
+    struct passing *passing = arg;
+    const struct id_list *reached = passing->job->reached;
+    if (effect->job_id != passing->job->info.id || !is_in_doubt(effect)) {
+        return 0;
+    }
+    for (size_t i = 0; reached != NULL && i < reached->count; i++) {
+        if (reached->ids[i] == effect->id) {
+            return 0;
+        }
+    }
+    passing->id = effect->id;
+    return 1;
+}
+
+/*
+ * An earlier run of this job left an effect in doubt, and this run is about to begin another
+ * without having asked for it. The scripts take one way through one state of things, so they name
+ * it otherwise now (a connection, an effect or a key was renamed), and what they begin may be the
+ * same thing once more.
+ */
+static int check_passes_none(struct job *job, uint64_t *id_out)
+{
+    struct passing passing = {job, 0};
+    int rc = effect_each_open(job->work, job->info.key, find_passed, &passing);
+    *id_out = passing.id;
+    return rc > 0 ? ERROR_EXISTS : rc;
+}
+
 static void take_spec(struct effect *effect, const struct effect_spec *spec, struct job *job)
 {
     int64_t now = work_now_ms(job->work);
@@ -368,7 +429,8 @@ int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes 
     if (!job->is_in_slice) {
         return ERROR_INVALID;
     }
-    int rc = check_not_cancelled(job, spec->unless_event);
+    int rc = check_passes_none(job, id_out);
+    rc = rc != 0 ? rc : check_not_cancelled(job, spec->unless_event);
     rc = rc != 0 ? rc : unit_begin(job->work);
     rc = rc != 0 ? rc : find_head(job->work, spec, &effect);
     if (rc != 0) {

@@ -92,7 +92,9 @@ int effect_peek(struct work *work, uint64_t id, struct effect *effect_out) NEAP_
 /*
  * From none or refused: writes the intent with the exact bytes and checkpoints; send them from
  * turn_release. ERROR_CANCELLED: the event unless_event lies in the key's mailbox; nothing is
- * written. ERROR_INVALID: other state. Within a slice only.
+ * written. ERROR_EXISTS: an earlier run of this job left *id_out in doubt and this one did not ask
+ * for it: nothing is written, for it may be the same thing by another name. ERROR_INVALID: other
+ * state. Within a slice only.
  */
 int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes request,
                   uint64_t *id_out) NEAP_MUST_USE;

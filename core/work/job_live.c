@@ -49,6 +49,10 @@ void job_live_remove(struct work *work, struct job *job)
     job_notes_clear(job);
     free(job->notes);
     job_request_free(job->request);
+    if (job->reached != NULL) {
+        id_list_free(job->reached);
+        free(job->reached);
+    }
     job_info_free(&job->info);
     free(job);
 }

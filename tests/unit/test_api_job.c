@@ -333,6 +333,48 @@ static void is_unwound_in_flight(void)
     world_close(c->world);
 }
 
+static void write_with(struct world_client *c, const char *file, const char *text, const char *name)
+{
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    for (const char *at = text; *at != '\0';) {
+        bool is_it = strncmp(at, "far =", 5) == 0 || strncmp(at, "far'", 4) == 0;
+        CHECK_INT(is_it ? buf_add_str(&out, name) : buf_add(&out, at, 1), 0);
+        at += is_it ? 3 : 1;
+    }
+    world_write(c, file, buf_text(&out));
+    buf_free(&out);
+}
+
+static void restart_with(struct world_client *c, const char *name)
+{
+    write_with(c, "client.lua", WORLD_MANIFEST, name);
+    write_with(c, "main.lua", flow, name);
+    world_restart(c);
+}
+
+/* Seen before: a connection was renamed while an import was in doubt. The ledger is by name, so the
+ * new one had nothing, and the order was posted once more without a look-up. */
+static void does_not_send_by_another_name(void)
+{
+    struct world_client *c = open_far("F1");
+    posts[0] = (struct world_reply){.status = 0, .maybe_sent = true};
+    uint64_t id = world_event(c, "one", "lookup");
+    world_run(c->world, 300);
+    CHECK_INT(post_count, 1);
+    restart_with(c, "far_uk");
+    world_run(c->world, 20000);
+    CHECK_INT(post_count, 1);
+    CHECK_STATE(c, id, "held");
+    CHECK(strstr(world_exceptions(c), "import K1 on far has no known outcome") != NULL);
+    restart_with(c, "far");
+    world_run(c->world, 20000);
+    CHECK_STATE(c, id, "done");
+    CHECK_INT(post_count, 1);
+    CHECK_STR(world_value(c, "one"), "{\"code\":\"found\"}");
+    world_close(c->world);
+}
+
 static void refuses_bad_specs(void)
 {
     struct world *w = world_open();
@@ -379,6 +421,7 @@ int main(void)
     tap_case("a step forward of the wall clock does not shorten the settling time",
              waits_by_both_clocks);
     tap_case("a doubt of an earlier process settles anew", waits_anew_after_a_restart);
+    tap_case("an effect in doubt is not sent by another name", does_not_send_by_another_name);
     tap_case("found with another fingerprint holds the job", holds_on_another_fingerprint);
     tap_case("a look-up that fails is retried, nothing is sent", goes_on_looking_up);
     tap_case("a crash with the request under way is looked up", survives_a_crash_in_flight);
