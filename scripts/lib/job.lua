@@ -214,7 +214,10 @@ return function(methods, host)
     end
 
     local function take_found(job, spec, entry, result, fingerprint)
-        if fingerprint ~= nil and entry.fingerprint ~= "" and fingerprint ~= entry.fingerprint then
+        if fingerprint == nil and entry.fingerprint ~= "" then
+            error(format("lookup of %s: found, without a fingerprint; the intent's is %s",
+                describe(spec), entry.fingerprint))
+        elseif entry.fingerprint ~= "" and fingerprint ~= entry.fingerprint then
             job:hold{{
                 cause = "fingerprint_mismatch", subject = describe(spec), recheck = "manual",
                 message = format("%s exists, but is not what was sent: expected %s, found %s",
@@ -289,16 +292,30 @@ return function(methods, host)
         return send(job, spec, id, run)
     end
 
+    --- What an earlier job did under this key may be another thing than what is wanted now. The
+    --- job that did it goes on with its result: a corrected mapping does not undo what was sent.
+    function by_state.confirmed(job, spec, entry)
+        local is_other = spec.fingerprint ~= nil and entry.fingerprint ~= ""
+            and spec.fingerprint ~= entry.fingerprint
+        if is_other and not entry.is_own then
+            job:hold{{
+                cause = "fingerprint_mismatch", subject = describe(spec), recheck = "manual",
+                message = format("%s was done before, as %s; now it would be %s", describe(spec),
+                    entry.fingerprint, spec.fingerprint),
+                remedy = format("Compare the two in %s and in the source; dismiss the job when "
+                    .. "what is there is right", spec.connection),
+            }}
+        end
+        if entry.result == json.null then
+            return nil
+        end
+        return entry.result
+    end
+
     local function drive(job, spec)
         local run = {sends = 0, lookups = 0}
         for _ = 1, MAX_ROUNDS do
             local entry = host.effect_find(job, spec)
-            if entry.state == "confirmed" then
-                if entry.result == json.null then
-                    return nil
-                end
-                return entry.result
-            end
             local value, err = by_state[entry.state](job, spec, entry, run)
             if value ~= AGAIN then
                 return value, err
