@@ -9,6 +9,8 @@
 #include "core/work/work_state.h"
 
 #define WAIT_VERSION 1
+#define SLEEP_MAX_MS                                                                               \
+    (3660LL * 86400 * 1000) /* ten years: a longer one is a slip, or no end at all */
 
 void job_request_free(struct job_request *request)
 {
@@ -111,7 +113,7 @@ int job_request_sleep(struct job *job, const char *name, int64_t delay_ms)
 {
     struct job_wait wait;
     int rc = job_wait_find(job, name, &wait);
-    if (rc != 0 || delay_ms < 0) {
+    if (rc != 0 || delay_ms < 0 || delay_ms > SLEEP_MAX_MS) {
         return rc != 0 ? rc : ERROR_INVALID;
     }
     struct job_request *request = new_request(job, REQUEST_SLEEP);
@@ -148,8 +150,8 @@ int job_request_await(struct job *job, const char *name, const char *const *even
 {
     struct job_wait wait;
     int rc = job_wait_find(job, name, &wait);
-    if (rc != 0) {
-        return rc;
+    if (rc != 0 || until_ms < 0) {
+        return rc != 0 ? rc : ERROR_INVALID; /* before 1970 is no instant, and would never be due */
     }
     char *joined = join_events(events);
     if (joined == NULL) {

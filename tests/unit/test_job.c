@@ -563,6 +563,25 @@ static void a_broken_record_is_put_aside_and_blocks_nobody(void)
     world_close(w);
 }
 
+static enum slice_end wait_absurdly(struct job *job, struct failure *failure)
+{
+    static const char *const names[] = {"status", NULL};
+    (void)failure;
+    CHECK_INT(job_request_sleep(job, "nap", INT64_MAX), ERROR_INVALID);
+    CHECK_INT(job_request_sleep(job, "nap", -1), ERROR_INVALID);
+    CHECK_INT(job_request_await(job, "push", names, -1), ERROR_INVALID);
+    return SLICE_DONE;
+}
+
+static void a_wait_that_would_never_end_is_refused(void)
+{
+    struct world *w = world_open(wait_absurdly);
+    uint64_t id = world_order(w, "order:1", "a");
+    world_settle(w);
+    CHECK_STATE(w, id, "done");
+    world_close(w);
+}
+
 static enum slice_end by_key(struct job *job, struct failure *failure)
 {
     (void)failure;
@@ -635,6 +654,7 @@ int main(void)
              an_event_before_live_from_is_recorded_and_does_nothing);
     tap_case("a broken record is put aside and blocks nobody",
              a_broken_record_is_put_aside_and_blocks_nobody);
+    tap_case("a wait that would never end is refused", a_wait_that_would_never_end_is_refused);
     tap_case("figures are kept for each flow", figures_are_kept_for_each_flow);
     return tap_done();
 }
