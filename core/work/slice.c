@@ -44,8 +44,30 @@ static int settle(struct job *job, bool is_fresh)
     return job->is_nudged ? job_make_ready(job->work, &job->info, is_fresh) : 0;
 }
 
+/* The reload that one of these causes waits for came while this run was still on the old scripts.
+ */
+static bool is_overtaken_by_reload(const struct job *job, const struct held_cause *causes,
+                                   size_t count)
+{
+    bool waits_for_reload = false;
+    for (size_t i = 0; i < count; i++) {
+        waits_for_reload |= causes[i].recheck == RECHECK_RELOAD;
+    }
+    return waits_for_reload && job->info.generation != job->work->options.generation;
+}
+
+static int run_on_new_scripts(struct job *job, const char *message)
+{
+    int rc = add_line(job, "reload", message, NULL);
+    rc = rc != 0 ? rc : job_move(job->work, &job->info, JOB_WAITING, 0);
+    return rc != 0 ? rc : job_make_ready(job->work, &job->info, true);
+}
+
 static int hold_on(struct job *job, const struct held_cause *causes, size_t count)
 {
+    if (is_overtaken_by_reload(job, causes, count)) {
+        return run_on_new_scripts(job, causes[0].message);
+    }
     kill_point_before(KILL_HOLD, causes[0].cause);
     int rc = exception_hold(job->work, &job->info, causes, count);
     if (rc != 0) {
