@@ -152,7 +152,7 @@ static int primitive_effect_find(lua_State *L)
     struct effect *effect = push_effect(L);
     lx_check_rc(L, effect_find_for_run(run->scope.work, &spec, effect),
                 "reading the effect ledger");
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 12);
     set_text(L, "state", effect_state_name(effect->state));
     if (effect->state == EFFECT_NONE) {
         return 1;
@@ -166,6 +166,8 @@ static int primitive_effect_find(lua_State *L)
     lua_setfield(L, -2, "settle_left_ms");
     lua_pushboolean(L, effect->job_id == run->job->info.id);
     lua_setfield(L, -2, "is_own");
+    lua_pushfstring(L, EFFECT_SUBJECT_FORMAT, effect->name, effect->key, effect->connection);
+    lua_setfield(L, -2, "subject");
     set_text(L, "fingerprint", effect->fingerprint);
     set_text(L, "error_kind", effect->error_kind);
     set_text(L, "error_message", effect->error_message);

@@ -315,6 +315,11 @@ static int unit_end(struct work *work, int rc)
     return rc != 0 ? rc : work_checkpoint(work);
 }
 
+char *effect_subject(const struct effect *effect)
+{
+    return xasprintf(EFFECT_SUBJECT_FORMAT, effect->name, effect->key, effect->connection);
+}
+
 /* ---- Intent ------------------------------------------------------------------------------------
  */
 
@@ -438,6 +443,7 @@ int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes 
     }
     rc = unit_end(job->work, intend(job, spec, &effect, request));
     *id_out = effect.id;
+    note_reached(job->work, &effect);
     effect_free(&effect);
     return rc;
 }

@@ -77,6 +77,10 @@ struct effect {
     size_t result_size;
 };
 void effect_free(struct effect *effect); /* frees the members and clears */
+/* The subject of an exception about an effect, of its name, key and connection: by it an act of a
+ * person finds the effect again. */
+#define EFFECT_SUBJECT_FORMAT "%s %s on %s"
+char *effect_subject(const struct effect *effect);
 
 /* An effect nobody ever intended is a success with state EFFECT_NONE (and nothing else set). */
 int effect_find(struct work *work, const struct effect_spec *spec,

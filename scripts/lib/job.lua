@@ -206,7 +206,7 @@ return function(methods, host)
 
     local function hold_for_person(job, spec, entry)
         job:hold{{
-            cause = "outcome_unknown", subject = describe(spec), recheck = "manual",
+            cause = "outcome_unknown", subject = entry.subject, recheck = "manual",
             message = format("It is not known whether %s happened: %s", describe(spec),
                 entry.error_message),
             remedy = format("Look in %s whether it is there, then say so", spec.connection),

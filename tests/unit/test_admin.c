@@ -337,6 +337,65 @@ static void a_person_says_what_became_of_an_effect(void)
     }
 }
 
+static const struct effect_spec payout = {"bank", "payout", "P1", EFFECT_ONCE, NULL, NULL};
+
+static enum effect_state state_of(struct work *work, const struct effect_spec *spec)
+{
+    struct effect effect;
+    CHECK_INT(effect_find(work, spec, &effect), 0);
+    enum effect_state state = effect.state;
+    effect_free(&effect);
+    return state;
+}
+
+static enum slice_end send_two(struct job *job, struct failure *failure)
+{
+    uint64_t id = 0;
+    struct error err = {.code = ERROR_TIMEOUT, .message = "no answer"};
+    if (state_of(job->work, &payout) == EFFECT_NONE) {
+        CHECK_INT(effect_intend(job, &payout, bytes_str("POST /payout"), &id), 0);
+        CHECK_INT(effect_unknown(job->work, id, &err), 0);
+    }
+    return send_once(job, failure);
+}
+
+/* Seen before: it settled every doubtful effect of the waiting jobs' keys, so that money that was
+ * never sent was marked as sent. */
+static void the_outcome_of_one_effect_says_nothing_about_another(void)
+{
+    struct world *w = world_open(send_two);
+    world_order(w, "refund:1", "a");
+    world_settle(w);
+    ASK(w, .words = {"exceptions", "release", "outcome_unknown", "refund R1 on bank"},
+        .reason = "looked", .outcome = ADMIN_OUTCOME_HAPPENED);
+    CHECK_INT(the_answer.code, 0);
+    CHECK_STR(effect_state_name(state_of(w->work, &payout)), "unknown");
+    char audit[256] = "";
+    audit_each(w->work, 0, keep_audit, audit);
+    CHECK(strstr(audit, "happened: looked") != NULL);
+    world_close(w);
+}
+
+/* Seen before: an effect that a job of another key had sent was not found, and no person could ever
+ * settle it. */
+static void an_outcome_reaches_an_effect_of_another_key(void)
+{
+    struct world *w = world_open(send_once);
+    uint64_t first = world_order(w, "refund:1", "a");
+    world_settle(w);
+    CHECK_INT(job_dismiss(w->work, first, "anna", "by another job"), 0);
+    uint64_t second = world_order(w, "return:9", "b");
+    world_settle(w);
+    CHECK_STATE(w, second, "held");
+    ASK(w, .words = {"exceptions", "release", "outcome_unknown", "refund R1 on bank"},
+        .reason = "looked", .outcome = ADMIN_OUTCOME_HAPPENED);
+    CHECK_INT(the_answer.code, 0);
+    world_settle(w);
+    CHECK_STATE(w, second, "done");
+    CHECK_STR(w->trace, "confirmed;");
+    world_close(w);
+}
+
 /* ---- Status, pause
  * --------------------------------------------------------------------------------- */
 
@@ -518,6 +577,10 @@ int main(void)
 {
     buf_init(&the_answer.text, 1 << 20);
     tap_case("a person says what became of an effect", a_person_says_what_became_of_an_effect);
+    tap_case("the outcome of one effect says nothing about another",
+             the_outcome_of_one_effect_says_nothing_about_another);
+    tap_case("an outcome reaches an effect of another key",
+             an_outcome_reaches_an_effect_of_another_key);
     tap_case("an order answers to key, number, link and alias", orders_answer_to_their_names);
     tap_case("an order tells facts, links, jobs, causes, timeline and trail",
              an_order_tells_everything);
