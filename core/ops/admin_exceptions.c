@@ -272,7 +272,8 @@ static int run_act(struct admin_context *c, const struct exception *e, act_fn fn
 /* A release of an unknown outcome must say what was found; 0 when it may go on. */
 static int check_outcome(struct admin_context *c, const char *verb, const struct exception *e)
 {
-    bool is_needed = strcmp(verb, "release") == 0 && strcmp(e->cause, "outcome_unknown") == 0;
+    bool is_needed =
+        strcmp(verb, "release") == 0 && strcmp(e->cause, EXCEPTION_OUTCOME_UNKNOWN) == 0;
     if (is_needed && c->request->outcome == ADMIN_OUTCOME_NONE) {
         return admin_fail(c, ADMIN_USAGE,
                           "say what you found: --outcome happened, or --outcome absent (it will be "

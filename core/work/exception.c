@@ -9,6 +9,7 @@
 
 #include "core/base/xalloc.h"
 #include "core/work/audit_chain.h"
+#include "core/work/effect.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
@@ -583,7 +584,36 @@ static int retry(struct work *work, const struct exception_act *act)
     return rc != 0 ? rc : audit(work, "exception.retry", act);
 }
 
-static int finish_dismissed(struct work *work, uint64_t id, const char *note)
+/* These say themselves that nobody knows the outcome: who dismisses them has decided about it. */
+static bool tells_of_doubt(const char *cause)
+{
+    return strcmp(cause, EXCEPTION_UNFINISHED_EFFECT) == 0 ||
+           strcmp(cause, EXCEPTION_OUTCOME_UNKNOWN) == 0;
+}
+
+/* What was begun may have happened: whoever goes on by himself finds out, who stands still waits
+ * for a person who knows that. */
+static int keep_unfinished(struct work *work, struct job_info *info)
+{
+    struct exception_cause cause = {
+        .cause = EXCEPTION_UNFINISHED_EFFECT,
+        .subject = info->key,
+        .message = "Dismissed, but a change it began in another system has no outcome",
+        .remedy = "Find out whether it happened there; retry the job, or dismiss this as well.",
+    };
+    struct timeline_entry line = {.job_id = info->id, .kind = "person", .text = cause.message};
+    int rc = timeline_add(work, info->key, &line);
+    if (rc == 0 && (info->state == JOB_HELD || info->state == JOB_DEAD)) {
+        job_set_text(&info->reason, cause.message);
+        rc = exception_wait(work, info->id, &cause);
+        rc = rc != 0 ? rc : job_store(work, info);
+    } else if (rc == 0 && info->state == JOB_WAITING && info->parked_on[0] != '\0') {
+        rc = job_make_ready(work, info, false); /* nobody else would wake it any more */
+    }
+    return rc;
+}
+
+static int finish_dismissed(struct work *work, const char *cause, uint64_t id, const char *note)
 {
     struct job_info info;
     if (job_find_live(work, id) != NULL) {
@@ -593,7 +623,10 @@ static int finish_dismissed(struct work *work, uint64_t id, const char *note)
     if (rc != 0) {
         return rc == ERROR_NOT_FOUND ? 0 : rc;
     }
-    rc = job_is_open(&info) ? job_finish(work, &info, note) : 0;
+    bool is_unfinished = !tells_of_doubt(cause) && effect_unfinished(work, info.key, id) != 0;
+    if (job_is_open(&info)) {
+        rc = is_unfinished ? keep_unfinished(work, &info) : job_finish(work, &info, note);
+    }
     job_info_free(&info);
     return rc;
 }
@@ -610,7 +643,7 @@ static int dismiss(struct work *work, const struct exception_act *act)
     rc = take_out(work, &x.e, &closing, &ids);
     char *note = xasprintf("dismissed by %s: %s", act->who, act->reason);
     for (size_t i = 0; i < ids.count && rc == 0; i++) {
-        rc = finish_dismissed(work, ids.ids[i], note);
+        rc = finish_dismissed(work, act->cause, ids.ids[i], note);
     }
     free(note);
     id_list_free(&ids);

@@ -396,6 +396,50 @@ static void an_outcome_reaches_an_effect_of_another_key(void)
     world_close(w);
 }
 
+static int doubts;
+
+/* Held first, on something else; released, it sends, and no answer comes. */
+static enum slice_end send_after_a_hold(struct job *job, struct failure *failure)
+{
+    uint64_t id = 0;
+    struct error err = {.code = ERROR_TIMEOUT, .message = "no answer"};
+    struct exception_cause cause = {"unknown_code", "X", "m", "r", RECHECK_MANUAL};
+    enum effect_state state = state_of(job->work, &payout);
+    if (state == EFFECT_NONE && doubts++ > 0) {
+        CHECK_INT(effect_intend(job, &payout, bytes_str("POST"), &id), 0);
+        CHECK_INT(effect_unknown(job->work, id, &err), 0);
+        return world_fail(failure, "timeout", true);
+    }
+    CHECK_INT(job_request_hold(job, &cause, 1), 0);
+    return SLICE_UNWOUND;
+}
+
+/* Seen before: dismissing a cause ended jobs in the middle of a retry of their posting. The order
+ * may be there, the job said done, and nobody was told. */
+static void a_dismissal_does_not_end_a_job_in_doubt(void)
+{
+    doubts = 0;
+    struct world *w = world_open(send_after_a_hold);
+    uint64_t id = world_order(w, "payout:9", "a");
+    world_settle(w);
+    ASK(w, .words = {"exceptions", "retry", "unknown_code", "X"}, .reason = "again");
+    world_settle(w);
+    CHECK_STATE(w, id, "waiting");
+    ASK(w, .words = {"exceptions", "dismiss", "unknown_code", "X"}, .reason = "by hand");
+    CHECK_INT(the_answer.code, 0);
+    CHECK_STATE(w, id, "waiting"); /* the retry finds out */
+    world_pass(w, 60000);
+    CHECK_STATE(w, id, "held");
+    ASK(w, .words = {"exceptions", "dismiss", "unknown_code", "X"}, .reason = "by hand");
+    CHECK_STATE(w, id, "held");
+    struct exception e;
+    CHECK_INT(exception_load(w->work, EXCEPTION_UNFINISHED_EFFECT, "payout:9", &e), 0);
+    exception_free(&e);
+    ASK(w, .words = {"exceptions", "dismiss", "unfinished_effect", "payout:9"}, .reason = "looked");
+    CHECK_STATE(w, id, "done");
+    world_close(w);
+}
+
 /* ---- Status, pause
  * --------------------------------------------------------------------------------- */
 
@@ -577,6 +621,7 @@ int main(void)
 {
     buf_init(&the_answer.text, 1 << 20);
     tap_case("a person says what became of an effect", a_person_says_what_became_of_an_effect);
+    tap_case("a dismissal does not end a job in doubt", a_dismissal_does_not_end_a_job_in_doubt);
     tap_case("the outcome of one effect says nothing about another",
              the_outcome_of_one_effect_says_nothing_about_another);
     tap_case("an outcome reaches an effect of another key",
