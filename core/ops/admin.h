@@ -38,6 +38,9 @@ struct ops_view {
 };
 
 /* What a person found out about an effect whose outcome nobody knew. */
+/* Exit codes of the verbs. */
+enum { ADMIN_OK = 0, ADMIN_WRONG = 1, ADMIN_USAGE = 2, ADMIN_NOT_FOUND = 3, ADMIN_UNREACHABLE = 4 };
+
 enum admin_outcome { ADMIN_OUTCOME_NONE, ADMIN_OUTCOME_HAPPENED, ADMIN_OUTCOME_ABSENT };
 
 struct admin_request {
