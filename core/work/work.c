@@ -24,6 +24,7 @@
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
+#define WORK_FORMAT 1 /* one more with each change that an older host would take for damage */
 #define CRASH_LIMIT 3 /* unclean ends in a row before a job is dead(crash) */
 
 void failure_free(struct failure *failure)
@@ -394,6 +395,53 @@ void work_drop_turn(struct work *work)
     }
 }
 
+/* ---- The format of the store -------------------------------------------------------------------
+ */
+
+static int format_read(struct work *work, const struct key *key, uint64_t *format_out)
+{
+    struct bytes value;
+    int rc = work_get(work, key, &value);
+    *format_out = 0;
+    if (rc == 0) {
+        struct record_reader r;
+        record_open(&r, value);
+        *format_out = record_get_u64(&r);
+        rc = r.is_bad ? ERROR_CORRUPT : 0;
+    }
+    return rc == ERROR_NOT_FOUND ? 0 : rc;
+}
+
+/* Records of a newer format look broken to an older host. It must not touch them: each would be put
+ * aside, and with the jobs every open order. */
+static int check_format(struct work *work, struct error *err)
+{
+    struct key key;
+    uint64_t format;
+    key_begin(&key, KEY_META);
+    key_raw(&key, bytes_str("format"));
+    int rc = format_read(work, &key, &format);
+    if (rc == 0 && format > WORK_FORMAT) {
+        return error_set(err, ERROR_INVALID,
+                         "the data of %s was written by a newer neap (format %llu; this one knows "
+                         "%d): start that one",
+                         work->client, (unsigned long long)format, WORK_FORMAT);
+    }
+    if (rc == 0 && format < WORK_FORMAT && !work->options.is_read_only) {
+        struct buf value;
+        work_value(&value, 1);
+        record_u64(&value, WORK_FORMAT);
+        rc = work_nested_begin(work);
+        if (rc == 0) {
+            rc = work_unit_end(work, work_put(work, &key, &value));
+        } else {
+            buf_free(&value);
+        }
+        rc = rc == ERROR_FULL ? 0 : rc; /* the first turn with space writes other things too */
+    }
+    return rc == 0 ? 0 : error_set(err, rc, "reading the format: %s", error_code_name(rc));
+}
+
 static int count_crash(struct work *work)
 {
     uint64_t id;
@@ -453,6 +501,11 @@ int work_open(struct work **work_out, const struct work_options *options, struct
     work->client_hash = crash_file_hash(options->client);
     work->opened_ms = clock_mono_ms(options->clock);
     backoff_complete(&work->options.retry, NULL);
+    int code = check_format(work, err);
+    if (code != 0) {
+        work_close(work);
+        return code;
+    }
     if (!options->is_read_only) {
         work->due_timer = loop_timer_new(options->loop, work_on_due, work);
         work->space_timer = loop_timer_new(options->loop, work_on_space, work);
@@ -465,8 +518,8 @@ int work_open(struct work **work_out, const struct work_options *options, struct
             rc = work_generation_changed(work, options->generation);
         }
         if (rc != 0 && rc != ERROR_FULL) {
-            int code = error_set(err, rc, "opening the work of %s: %s", options->client,
-                                 error_code_name(rc));
+            code = error_set(err, rc, "opening the work of %s: %s", options->client,
+                             error_code_name(rc));
             work_close(work);
             return code;
         }

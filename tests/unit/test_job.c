@@ -582,6 +582,33 @@ static void a_wait_that_would_never_end_is_refused(void)
     world_close(w);
 }
 
+/* Seen before: after a step back to an older release every record of the newer one was put aside as
+ * broken, and with the jobs all open orders. */
+static void a_newer_store_is_left_alone(void)
+{
+    struct world *w = world_open(world_done);
+    struct error err;
+    world_order(w, "order:1", "a");
+    CHECK_INT(world_turn(w), 0);
+    CHECK_INT(store_put(w->store, bytes_str("Nformat"), bytes_of("\1\0\0\0\0\0\0\0\2", 9)), 0);
+    CHECK_INT(store_put(w->store, bytes_of("J\0\0\0\0\0\0\0\1", 9), bytes_str("\x02newer")), 0);
+    struct work *work = NULL;
+    struct work_options options = {.client = "acme",
+                                   .store = w->store,
+                                   .clock = w->clock,
+                                   .loop = w->loop,
+                                   .random = &w->random,
+                                   .generation = 1};
+    for (int read_only = 1; read_only >= 0; read_only--) {
+        options.is_read_only = read_only;
+        error_clear(&err);
+        CHECK_INT(work_open(&work, &options, &err), ERROR_INVALID);
+        CHECK(work == NULL);
+        CHECK(strstr(err.message, "newer neap (format 2; this one knows 1)") != NULL);
+    }
+    world_close(w);
+}
+
 static enum slice_end by_key(struct job *job, struct failure *failure)
 {
     (void)failure;
@@ -655,6 +682,7 @@ int main(void)
     tap_case("a broken record is put aside and blocks nobody",
              a_broken_record_is_put_aside_and_blocks_nobody);
     tap_case("a wait that would never end is refused", a_wait_that_would_never_end_is_refused);
+    tap_case("a newer store is left alone", a_newer_store_is_left_alone);
     tap_case("figures are kept for each flow", figures_are_kept_for_each_flow);
     return tap_done();
 }
