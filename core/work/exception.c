@@ -116,7 +116,15 @@ static int load(struct work *work, const char *cause, const char *subject, struc
     memset(x, 0, sizeof *x);
     pair_key(&key, KEY_EXCEPTION, cause, subject);
     int rc = work_get(work, &key, &value);
-    return rc != 0 ? rc : decode(value, x);
+    if (rc != 0) {
+        return rc; /* a damaged page is another matter than a record without sense */
+    }
+    rc = decode(value, x);
+    if (rc == ERROR_CORRUPT) { /* its jobs must be able to end, and persons to act */
+        work_quarantine(work, &key);
+        rc = ERROR_NOT_FOUND;
+    }
+    return rc;
 }
 
 static int store(struct work *work, const struct open_exception *x)
@@ -396,17 +404,24 @@ struct pair {
 struct pair_list {
     struct pair *list;
     size_t count;
+    struct key broken; /* one that cannot be read; size 0 = none */
 };
 
 static int add_pair(void *arg, struct bytes key, struct bytes value)
 {
-    (void)key;
     struct pair_list *pairs = arg;
     struct record_reader r;
     struct pair pair;
     record_open(&r, value);
     pair.cause = record_get_str(&r);
     pair.subject = record_get_str(&r);
+    if (r.is_bad || r.version != WAITER_VERSION) {
+        free(pair.cause);
+        free(pair.subject);
+        pairs->broken.size = 0;
+        key_raw(&pairs->broken, key);
+        return 0;
+    }
     pairs->list = xrealloc(pairs->list, (pairs->count + 1) * sizeof pair);
     pairs->list[pairs->count++] = pair;
     return 0;
@@ -426,7 +441,11 @@ static int load_pairs(struct work *work, uint64_t job_id, struct pair_list *pair
     struct key prefix;
     key_begin(&prefix, KEY_WAITER_OF);
     key_u64(&prefix, job_id);
+    pairs->broken.size = 0;
     int rc = work_range(work, &prefix, false, add_pair, pairs);
+    if (rc >= 0 && pairs->broken.size > 0) {
+        work_quarantine(work, &pairs->broken);
+    }
     return rc < 0 ? rc : 0;
 }
 

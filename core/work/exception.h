@@ -14,6 +14,7 @@
 #define EXCEPTION_CRASHED           "crashed"           /* subject: key; its job is dead */
 #define EXCEPTION_UNFINISHED_EFFECT "unfinished_effect" /* subject: key */
 #define EXCEPTION_OUTCOME_UNKNOWN   "outcome_unknown"   /* subject: effect_subject */
+#define EXCEPTION_BROKEN_RECORD     "broken_record"     /* subject: table and number in table Q */
 
 #define EXCEPTION_RECHECK_LIST(X)                                                                  \
     X(RECHECK_MANUAL, "manual") /* a person closes it */                                           \

@@ -64,7 +64,11 @@ static int wait_load(struct work *work, uint64_t job_id, const char *name, struc
     wait->state = (enum job_wait_state)record_get_u8(&r);
     wait->until_ms = record_get_i64(&r);
     wait->event_seq = record_get_u64(&r);
-    return r.is_bad || r.version != WAIT_VERSION || wait->state > JOB_WAIT_DONE ? ERROR_CORRUPT : 0;
+    if (r.is_bad || r.version != WAIT_VERSION || wait->state > JOB_WAIT_DONE) {
+        work_quarantine(work, &key); /* it waits once more, rather than never again */
+        memset(wait, 0, sizeof *wait);
+    }
+    return 0;
 }
 
 int job_wait_find(struct job *job, const char *name, struct job_wait *wait_out)

@@ -123,7 +123,7 @@ struct work {
     bool is_due_stale;    /* something was put on or off the due shelves */
     struct retention *retention;
     struct erasures *erasures;
-    uint64_t quarantine_logged; /* one bit per table byte & 63 */
+    bool is_quarantining; /* one broken record at a time: its exception may be broken too */
     uint64_t client_hash;
 };
 
@@ -155,7 +155,7 @@ int work_get_blob(struct work *work, const struct key *key, char **data_out,
 
 int work_next(struct work *work, enum work_sequence which, uint64_t *number_out) NEAP_MUST_USE;
 
-/* Moves a broken record out of the way. */
+/* Moves a broken record out of the way, and opens an exception that names it. */
 void work_quarantine(struct work *work, const struct key *key);
 
 /* As work_nested_begin, also when only the reserve of the disk is left: for what came back from
