@@ -398,12 +398,40 @@ void http_call_set_effect(struct http_call *call, uint64_t effect_id, const char
 /* ---- Sending and completion ---------------------------------------------------------------------
  */
 
+/* It happened, and what was said about it cannot be kept: half an answer must not pass for one. */
+static void set_too_large(struct http_call *call, size_t size)
+{
+    error_set(&call->err, ERROR_LIMIT, "an answer of %zu bytes cannot be kept", size);
+    call->err.maybe_sent = true;
+}
+
 static void keep_answer(struct http_call *call, const struct http_answer *answer)
 {
     call->answer.status = answer->status;
     call->answer.elapsed_ms = answer->elapsed_ms;
     http_headers_copy(&call->answer.headers, &answer->headers);
-    buf_add(&call->answer.body, buf_text(&answer->body), answer->body.size);
+    if (buf_add(&call->answer.body, buf_text(&answer->body), answer->body.size) != 0) {
+        set_too_large(call, answer->body.size);
+    }
+}
+
+static int keep_raw_answer(struct http_call *call)
+{
+    struct work *work = call->op->run->scope.work;
+    struct buf raw;
+    buf_init(&raw, ANSWER_MAX);
+    record_begin(&raw, ANSWER_VERSION);
+    record_u32(&raw, (uint32_t)call->answer.status);
+    record_i64(&raw, call->answer.elapsed_ms);
+    encode_headers(&call->answer.headers, &raw);
+    record_bytes(&raw, buf_bytes(&call->answer.body));
+    int rc = raw.has_failed ? ERROR_LIMIT : effect_answered(work, call->effect_id, buf_bytes(&raw));
+    buf_free(&raw);
+    if (rc == ERROR_LIMIT) {
+        set_too_large(call, call->answer.body.size);
+        rc = effect_unknown(work, call->effect_id, &call->err);
+    }
+    return rc;
 }
 
 static void keep_effect(struct http_call *call)
@@ -411,15 +439,7 @@ static void keep_effect(struct http_call *call)
     struct work *work = call->op->run->scope.work;
     int rc;
     if (call->err.code == 0) {
-        struct buf raw;
-        buf_init(&raw, ANSWER_MAX);
-        record_begin(&raw, ANSWER_VERSION);
-        record_u32(&raw, (uint32_t)call->answer.status);
-        record_i64(&raw, call->answer.elapsed_ms);
-        encode_headers(&call->answer.headers, &raw);
-        record_bytes(&raw, buf_bytes(&call->answer.body));
-        rc = effect_answered(work, call->effect_id, buf_bytes(&raw));
-        buf_free(&raw);
+        rc = keep_raw_answer(call);
     } else if (call->err.maybe_sent) {
         rc = effect_unknown(work, call->effect_id, &call->err);
     } else {

@@ -38,6 +38,8 @@ static void set_limits(struct vm_limits *to, const struct vm_limits *from)
     to->burst_us = limit_or(from->burst_us, 50000);
     to->atomic_us = limit_or(from->atomic_us, 1000000);
     to->load_us = limit_or(from->load_us, 2000000);
+    to->refuse_at = from->refuse_at;
+    to->refuse_count = from->refuse_count;
     to->job_us = limit_or(from->job_us, (int64_t)60 * 1000 * 1000);
 }
 
@@ -60,6 +62,16 @@ static bool is_refused_for_stress(struct vm *vm, bool is_new_object)
     return vm->is_retrying;
 }
 
+static bool is_refused_for_test(struct vm *vm)
+{
+    if (vm->limits.refuse_at == 0) {
+        return false;
+    }
+    vm->allocations++;
+    return vm->allocations >= vm->limits.refuse_at &&
+           vm->allocations - vm->limits.refuse_at < vm->limits.refuse_count;
+}
+
 static void *vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 {
     struct vm *vm = ud;
@@ -75,6 +87,9 @@ static void *vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
     }
     /* Without a block, osize is the type of the object wanted, 0 for anything else. */
     if (is_refused_for_stress(vm, ptr == NULL && osize != 0)) {
+        return NULL;
+    }
+    if (grows > 0 && is_refused_for_test(vm)) {
         return NULL;
     }
     void *moved = realloc(ptr, nsize);

@@ -29,6 +29,10 @@ struct vm_limits {
     int64_t atomic_us;   /* 1 s: store.atomic, a route's handler */
     int64_t load_us;     /* 2 s: manifest, modules and self-tests of a generation */
     int64_t job_us;      /* 60 s: one run of a job over all its slices */
+    /* For tests: the allocation of this number (from 1) and those after it are refused, as many as
+     * refuse_count says; 0: none. */
+    size_t refuse_at;
+    size_t refuse_count;
 };
 
 /* A C module that scripts get by require(name). */

@@ -35,6 +35,7 @@ struct vm {
     unsigned stress_every; /* NEAP_GC_STRESS: each n-th allocation first collects everything */
     unsigned stress_count;
     bool is_retrying;
+    size_t allocations; /* counted while limits.refuse_at is set */
 
     struct vm_budget budget;
     int64_t job_left_us; /* INT64_MAX outside of jobs */

@@ -10,6 +10,7 @@
  */
 #include "core/store/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -155,6 +156,7 @@ static int push_level(struct store_lmdb *s)
         s->level_capacity = s->level_capacity == 0 ? 4 : s->level_capacity * 2;
         s->levels = xrealloc(s->levels, s->level_capacity * sizeof(*s->levels));
     }
+    assert(s->levels != NULL);
     const struct lmdb_level *last = s->level_count == 0 ? NULL : &s->levels[s->level_count - 1];
     MDB_txn *txn = NULL;
     int rc = last == NULL ? 0 : last->failed;
@@ -517,7 +519,7 @@ static int lmdb_copy(struct store *store, const char *folder, struct error *err)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int rc = fd < 0 ? errno : mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
     if (fd >= 0) {
-        if (rc == 0 && fsync(fd) != 0) {
+        if (rc == 0 && !s->is_volatile && fsync(fd) != 0) {
             rc = errno;
         }
         close(fd);
@@ -526,7 +528,7 @@ static int lmdb_copy(struct store *store, const char *folder, struct error *err)
         }
     }
     free(path);
-    if (rc == 0) {
+    if (rc == 0 && !s->is_volatile) {
         rc = sync_folder(folder);
     }
     if (rc == 0) {
@@ -552,10 +554,13 @@ static void lmdb_close(struct store *store)
     free(s);
 }
 
-static int make_folder(const char *path, struct error *err)
+static int make_folder(const char *path, bool is_volatile, struct error *err)
 {
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
         return error_set_errno(err, ERROR_IO, errno, "making the store's folder %s", path);
+    }
+    if (is_volatile) {
+        return 0;
     }
     char *copy = xstrdup(path);
     int rc = sync_folder(dirname(copy));
@@ -732,7 +737,7 @@ static const struct store_driver LMDB_DRIVER = {
 int store_lmdb_open(struct store **store_out, const struct store_options *options,
                     struct error *err)
 {
-    int rc = options->is_read_only ? 0 : make_folder(options->path, err);
+    int rc = options->is_read_only ? 0 : make_folder(options->path, options->is_volatile, err);
     if (rc == 0) {
         rc = check_file_system(options->path, err);
     }

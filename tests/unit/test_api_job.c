@@ -112,6 +112,24 @@ static void confirms_once(void)
     }
 }
 
+/* Seen before: the effect stayed on its way for ever, and the job was held as a script error. */
+static void an_answer_too_large_to_keep_is_a_doubt(void)
+{
+    struct world_client *c = open_far("F1");
+    size_t size = 65u << 20;
+    char *large = xmalloc(size + 1);
+    memset(large, 'x', size);
+    large[size] = '\0';
+    posts[0].body = large;
+    uint64_t id = world_event(c, "one", "lookup");
+    world_run(c->world, 5000);
+    CHECK_STATE(c, id, "done");
+    CHECK_STR(world_value(c, "one"), "{\"code\":\"found\"}");
+    CHECK_INT(post_count, 1);
+    world_close(c->world);
+    free(large);
+}
+
 static void looks_up_after_a_reset(void)
 {
     struct world_client *c = open_far("F1");
@@ -462,6 +480,7 @@ static void refuses_bad_specs(void)
 int main(void)
 {
     tap_case("an effect is confirmed once, for all jobs and restarts", confirms_once);
+    tap_case("an answer too large to keep is a doubt", an_answer_too_large_to_keep_is_a_doubt);
     tap_case("an unknown outcome is looked up after the settling time", looks_up_after_a_reset);
     tap_case("absent permits to send the same bytes again", sends_the_same_bytes_when_absent);
     tap_case("a step forward of the wall clock does not shorten the settling time",

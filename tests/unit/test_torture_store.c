@@ -23,6 +23,13 @@
 #define YEAR_MS      (INT64_C(366) * 86400000)
 #define RARE_STEP    3
 #define ANSWER_STATE 200
+/* Under sanitizers a story takes many times as long: they look for other things than this test, and
+ * see the same code with fewer points. */
+#ifdef __SANITIZE_ADDRESS__
+#define SLOWER 11
+#else
+#define SLOWER 1
+#endif
 
 struct far_order { /* what the other system knows, and what went out */
     int done;
@@ -647,9 +654,9 @@ static void torture(enum fake_op op, int rc, long step)
         return;
     }
     const char *asked = getenv("NEAP_TORTURE_STEP");
-    step = asked == NULL ? step : strtol(asked, NULL, 10);
+    step = asked == NULL ? step * SLOWER : strtol(asked, NULL, 10);
     long runs = 0;
-    for (long n = 0;; n += step < 1 ? 1 : step) {
+    for (long n = step < 2 ? 0 : ((long)op - rc) % step;; n += step < 1 ? 1 : step) {
         memset(&t.fault, 0, sizeof t.fault);
         t.fault.op = op;
         t.fault.rc = rc;
@@ -667,7 +674,7 @@ static void torture(enum fake_op op, int rc, long step)
         runs++;
     }
     printf("# %ld runs: %s fails with %s\n", runs, names[op], error_code_name(rc));
-    CHECK(runs > 0);
+    CHECK(runs > 0 || step > t.fault.calls[op]);
 }
 
 #define TORTURE(name, op, rc, step)                                                                \

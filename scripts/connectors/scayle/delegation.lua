@@ -5,7 +5,11 @@ local json = require("neap.json")
 
 local delegation = {}
 
---- An id or name as text: integers and texts count, trimmed; anything else is absent.
+-- Longer is no id or name of theirs, and would not fit the key of an event.
+local TEXT_MAX = 200
+
+--- An id or name as text: integers and texts count, trimmed; anything else is absent, and so is
+--- what is too long or holds control characters.
 ---@param value any
 ---@return string|nil
 local function text_of(value)
@@ -14,11 +18,11 @@ local function text_of(value)
     elseif math.type(value) == "float" then
         local whole = math.tointeger(value)
         return whole and tostring(whole) or nil
-    elseif type(value) ~= "string" then
+    elseif type(value) ~= "string" or #value > TEXT_MAX then
         return nil
     end
     local trimmed = value:match("^%s*(.-)%s*$")
-    return trimmed ~= "" and trimmed or nil
+    return trimmed ~= "" and not trimmed:find("%c") and trimmed or nil
 end
 
 local function table_of(value)
