@@ -34,7 +34,7 @@ UNIT_BIN := $(UNIT:%=$(OUT)/unit/%)
 FUZZ     := $(patsubst tests/fuzz/%_fuzzer.c,%,$(wildcard tests/fuzz/*_fuzzer.c))
 
 .PHONY: all help deps deps-check deps-list demo check lint format unit test lua-test integration fuzz \
-        fuzz-regression asan clean install examples container
+        fuzz-regression asan clean install examples container crash
 # Sanitizer and coverage builds stay in their folder; build/neap is the newest of the others.
 all: $(if $(filter asan cov,$(MODE)),$(OUT)/neap,$(BUILD)/neap)
 

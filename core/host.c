@@ -164,6 +164,9 @@ static int open_data_folder(struct host *host, struct error *err)
     char *path = xasprintf("%s/running.job", host->data_folder);
     int rc = crash_file_open(&host->crash_file, path, err);
     free(path);
+    if (rc == 0) {
+        crash_file_watch(host->crash_file);
+    }
     return rc;
 }
 

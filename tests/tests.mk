@@ -33,6 +33,10 @@ lua-test: $(BUILD)/neap
 integration: $(BUILD)/neap
 	@tests/integration/run.sh $(TESTS)
 
+## make crash      kill -9 at random, N=100 times (SEED=...), and at every named moment
+crash: $(BUILD)/neap
+	@NEAP_KILLS=$(or $(N),100) NEAP_SEED=$(or $(SEED),$$(date +%N | sed 's/^0*//')) python3 tests/integration/10_crash/test.py
+
 ## make fuzz       each fuzzer for SECONDS=20; make fuzz-regression replays the corpora (in make check)
 fuzz:
 	@tests/support/fuzz.sh campaign $(or $(SECONDS),20) $(FUZZ)

@@ -15,10 +15,6 @@
 struct connection;
 struct connection_call; /* one request, queued or under way */
 
-/* How long an import may go on after its answer was lost: a look-up before says "absent" of what
- * is still being done. What a manifest means that does not say. */
-#define CONNECTION_SETTLE_MS 5000
-
 /* 0 in a number means its default. */
 struct connection_options {
     const char *name;
@@ -33,7 +29,7 @@ struct connection_options {
     unsigned rate_burst;       /* default 1 */
     unsigned breaker_failures; /* default 5 */
     int64_t breaker_cool_ms;   /* default 10,000 */
-    int64_t settle_ms; /* soonest look-up after a send whose outcome is unknown; 0 = at once */
+    int64_t settle_ms; /* soonest look-up after a send whose outcome is unknown; 0: at once */
 };
 
 /* Told on each change, also by a timer when the cool-down ends; must not call back into the

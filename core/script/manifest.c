@@ -375,8 +375,9 @@ static void read_limits(struct reading *r, struct connection_options *c)
     c->rate_burst = (unsigned)read_integer_within(r, "rate_burst", 1, 1, COUNT_MAX);
     c->breaker_failures = (unsigned)read_integer_within(r, "breaker_failures", 5, 1, COUNT_MAX);
     c->breaker_cool_ms = read_integer_within(r, "breaker_cool_ms", 10000, 1, WAIT_MAX_MS);
-    c->settle_ms =
-        read_integer_within(r, "settle_ms", CONNECTION_SETTLE_MS, 0, DOUBT_SETTLE_MAX_MS);
+    /* Who would have waited that long for an answer thinks it possible that the work takes so long.
+     */
+    c->settle_ms = read_integer_within(r, "settle_ms", c->timeout_ms, 0, DOUBT_SETTLE_MAX_MS);
     c->policy.connect_timeout_ms =
         read_integer_within(r, "connect_timeout_ms", 5000, 1, WAIT_MAX_MS);
     c->policy.max_answer_bytes =

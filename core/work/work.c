@@ -25,7 +25,17 @@
 #include "core/work/work_state.h"
 
 #define WORK_FORMAT 1 /* one more with each change that an older host would take for damage */
-#define CRASH_LIMIT 3 /* unclean ends in a row before a job is dead(crash) */
+
+/*
+ * Unclean ends in a row, with the same job running, before that job is dead(crash). A fault or an
+ * abort arose in the process, so three are no chance. What ends it from outside is mostly chance (a
+ * supervisor, a power cut, an operator) and rarely the job's doing (the kernel short of memory);
+ * ten are believed, and a wait before each further try keeps the host up for the others.
+ */
+#define CRASH_OWN_LIMIT     3
+#define CRASH_OUTSIDE_LIMIT 10
+#define CRASH_WAIT_MS       INT64_C(1000) /* after the second, then doubled */
+#define CRASH_WAIT_MAX_MS   INT64_C(60000)
 
 void failure_free(struct failure *failure)
 {
@@ -442,11 +452,41 @@ static int check_format(struct work *work, struct error *err)
     return rc == 0 ? 0 : error_set(err, rc, "reading the format: %s", error_code_name(rc));
 }
 
+static int crashed_dead(struct work *work, struct job_info *info)
+{
+    char *message = xasprintf("the process ended %u times while this job ran", info->unclean);
+    struct exception_cause cause = {
+        .cause = EXCEPTION_CRASHED,
+        .subject = info->key,
+        .message = message,
+        .remedy = "Correct the flow, then retry the job.",
+    };
+    job_set_text(&info->reason, "crash");
+    int rc = job_move(work, info, JOB_DEAD, 0);
+    rc = rc != 0 ? rc : exception_wait(work, info->id, &cause);
+    rc = rc != 0 ? rc : counter_add_flow(work, "jobs.dead", info->flow, 1);
+    free(message);
+    return rc;
+}
+
+/* A second end in a row may be chance; meanwhile the others shall get on, whoever is guilty. */
+static int crashed_wait(struct work *work, struct job_info *info)
+{
+    if (info->unclean < 2) {
+        return job_store(work, info);
+    }
+    unsigned doublings = info->unclean - 2;
+    int64_t wait_ms = doublings < 6 ? CRASH_WAIT_MS << doublings : CRASH_WAIT_MAX_MS;
+    job_set_text(&info->reason, "the process ended while it ran");
+    return job_move(work, info, JOB_WAITING, work_now_ms(work) + wait_ms);
+}
+
 static int count_crash(struct work *work)
 {
     uint64_t id;
+    bool is_own;
     struct job_info info;
-    if (!crash_file_take(work->options.crash_file, work->client, &id)) {
+    if (!crash_file_take(work->options.crash_file, work->client, &id, &is_own)) {
         return 0;
     }
     int rc = job_take(work, id, &info);
@@ -455,22 +495,11 @@ static int count_crash(struct work *work)
     }
     if (info.state == JOB_READY) { /* it is, on disk, before it starts */
         info.unclean++;
-        log_msg(LOG_WARN, work->area, "job %llu was running when the process ended (%u in a row)",
-                (unsigned long long)id, (unsigned)info.unclean);
-        if (info.unclean >= CRASH_LIMIT) {
-            struct exception_cause cause = {
-                .cause = EXCEPTION_CRASHED,
-                .subject = info.key,
-                .message = "the process ended three times while this job ran",
-                .remedy = "Correct the flow, then retry the job.",
-            };
-            job_set_text(&info.reason, "crash");
-            rc = job_move(work, &info, JOB_DEAD, 0);
-            rc = rc != 0 ? rc : exception_wait(work, id, &cause);
-            rc = rc != 0 ? rc : counter_add_flow(work, "jobs.dead", info.flow, 1);
-        } else {
-            rc = job_store(work, &info);
-        }
+        log_msg(LOG_WARN, work->area, "job %llu was running when the process %s (%u in a row)",
+                (unsigned long long)id, is_own ? "crashed" : "was ended from outside",
+                (unsigned)info.unclean);
+        bool is_over = info.unclean >= (is_own ? CRASH_OWN_LIMIT : CRASH_OUTSIDE_LIMIT);
+        rc = is_over ? crashed_dead(work, &info) : crashed_wait(work, &info);
     }
     job_info_free(&info);
     return rc;

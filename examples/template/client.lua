@@ -22,7 +22,6 @@ return {
             base_url = var("KHAOS_URL", "http://127.0.0.1:8080/khaos"),
             basic = {user = var("KHAOS_USER", "neap"), password = secret("KHAOS_PASSWORD")},
             max_concurrent = 4,
-            settle_ms = 5000, -- how long an import may go on in Khaos after its reply was lost
         },
     },
 

@@ -59,7 +59,9 @@ static void keeps_the_manifest(void)
     CHECK_INT(m->connection_count, 2);
     CHECK_STR(m->connections[0].name, "a");
     CHECK_INT(m->connections[0].timeout_ms, 30000);
-    CHECK_INT(m->connections[0].settle_ms, 5000); /* nobody looks up at once by oversight */
+    /* It was 0: an import whose connection ended at once was looked up while it went on. */
+    CHECK_INT(m->connections[0].settle_ms, 30000);
+    CHECK_INT(m->connections[1].settle_ms, 5);
     CHECK_STR(m->connections[1].basic_password, "hush-hush-token");
     CHECK(strstr(m->connections[1].policy.ca_file, "/acme/ca.pem") != NULL);
     CHECK_STR(manifest_find_auth(m, "hook")->user, "x");

@@ -2,7 +2,7 @@
 
 At random, with Khaos's own duplicate protection off and on; then at every named moment (core/base/kill_point.h)
 times every kind of effect. NEAP_KILLS, NEAP_SEED and NEAP_ORDERS choose how long and which chance, NEAP_CELLS
-which cells of the matrix.
+which cells of the matrix (a part of their names; "none").
 """
 
 import os
@@ -10,12 +10,40 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
+import matrix  # noqa: E402
 import neap  # noqa: E402
-from campaign import Campaign  # noqa: E402
+from campaign import Campaign, unproven_sends  # noqa: E402
 
 KILLS = int(os.environ.get("NEAP_KILLS", "100"))
 SEED = int(os.environ.get("NEAP_SEED", "20261123"))
 ORDERS = int(os.environ.get("NEAP_ORDERS", str(KILLS)))
+
+
+def call(number, operation, run=1, **fields):
+    """A line of Khaos's log about reference R."""
+    return {"number": number, "at_ms": number * 10, "operation": operation, "run": str(run), "status": 200,
+            "subjects": ["R"], **fields}
+
+
+def the_rule_can_fail():
+    """Made-up logs: [look-up or other call in between] -> whether the second import was allowed."""
+    absent, there = {"found": {"R": False}}, {"found": {"R": True}}
+    look_up = "ExportOrderStatusEx"
+    for between, is_allowed in (
+            ([], False),
+            ([call(2, look_up, **absent)], True),
+            ([call(2, look_up, **there)], False),
+            ([call(2, look_up, **absent, rude="truncate")], False),
+            ([call(2, look_up, fault="away")], False),
+            ([call(2, look_up, **absent, delay_ms=40)], False),  # the answer left when run 1 was dead
+            ([call(2, look_up, run=2, **absent, delay_ms=40)], True),
+            ([call(2, "ExportCompany", **absent)], False),
+            ([call(2, "ImportOrders", is_late=True)], False)):
+        log = [call(1, "ImportOrders"), *between, call(3, "ImportOrders", run=2)]
+        assert bool(unproven_sends(log, {1: 50})) != is_allowed, between
+    for status, is_allowed in ((429, True), (400, True), (408, False), (500, False)):
+        log = [call(1, "ImportOrders", status=status), call(3, "ImportOrders")]
+        assert bool(unproven_sends(log, {})) != is_allowed, status
 
 
 def at_random(seed, kills, orders, has_protection):
@@ -40,6 +68,37 @@ def at_random(seed, kills, orders, has_protection):
         campaign.stop()
 
 
-at_random(SEED, KILLS - KILLS // 2, ORDERS - ORDERS // 2, False)
-at_random(SEED + 1, KILLS // 2, ORDERS // 2, True)
+def at_named_moments(seed, wanted):
+    campaign = Campaign(seed)
+    cells = [cell for cell in matrix.cells() if wanted in cell.name]
+    campaign.random.shuffle(cells)
+    print(f"# seed {seed}, {len(cells)} named moments; data in {campaign.host.folder}", flush=True)
+
+    def come():
+        matrix.check_names(neap.BINARY)
+        campaign.start_sandbox()
+        missing = []
+        for cell in cells:
+            if not matrix.run_cell(campaign, cell):
+                missing.append(cell.name)
+        campaign.set_faults({})
+        campaign.start_host()
+        print(f"# {len(cells) - len(missing)} of {len(cells)} moments came, {campaign.placed} orders", flush=True)
+        assert not missing, f"moments that never came: {missing}"
+
+    try:
+        neap.case("kill -9 at every named moment times every kind of effect: each of them comes", come)
+        neap.case("all orders end", campaign.settle)
+        campaign.check()
+    finally:
+        campaign.stop()
+
+
+neap.case("the rule about second imports tells good logs from bad ones", the_rule_can_fail)
+CELLS = os.environ.get("NEAP_CELLS", "")
+if CELLS != "none":
+    at_named_moments(SEED, CELLS)
+if KILLS > 0:
+    at_random(SEED, KILLS - KILLS // 2, ORDERS - ORDERS // 2, False)
+    at_random(SEED + 1, KILLS // 2, ORDERS // 2, True)
 neap.done()
