@@ -392,7 +392,9 @@ static void write_attributes(struct xml_encoder *e)
         lua_rawget(L, -3);
         push_scalar(L, lua_absindex(L, -1), names[i]);
         lua_replace(L, -2);
-        buf_addf(e->out, " %s=\"", names[i]);
+        buf_add_char(e->out, ' ');
+        buf_add_str(e->out, names[i]);
+        buf_add_str(e->out, "=\"");
         write_escaped(e, XML_IN_ATTRIBUTE, names[i]);
         buf_add_char(e->out, '"');
     }
@@ -478,7 +480,8 @@ static void write_node(struct xml_encoder *e)
     e->depth++;
     const char *name = push_full_name(e);
     lua_insert(L, -2); /* stack: name, node */
-    buf_addf(e->out, "<%s", name);
+    buf_add_char(e->out, '<');
+    buf_add_str(e->out, name);
     if (push_member(e, "attrs", LUA_TTABLE)) {
         write_attributes(e);
     }
@@ -489,7 +492,9 @@ static void write_node(struct xml_encoder *e)
     } else {
         buf_add_char(e->out, '>');
         write_content(e, name, count);
-        buf_addf(e->out, "</%s>", name);
+        buf_add_str(e->out, "</");
+        buf_add_str(e->out, name);
+        buf_add_char(e->out, '>');
     }
     lua_remove(L, -2);
     e->depth--;
@@ -541,14 +546,20 @@ static int xml_clean(lua_State *L)
 {
     size_t size = 0;
     const char *text = luaL_checklstring(L, 1, &size);
+    size_t clean = xml_clean_length(text, size);
+    if (clean == size) {
+        lua_settop(L, 1);
+        lua_pushinteger(L, 0);
+        return 2;
+    }
     luaL_Buffer kept;
     char *to = luaL_buffinitsize(L, &kept, size);
     size_t used = 0;
     for (size_t i = 0; i < size;) {
-        size_t length = xml_char_length(text + i, size - i);
-        memcpy(to + used, text + i, length);
-        used += length;
-        i += length == 0 ? 1 : length;
+        clean = xml_clean_length(text + i, size - i);
+        memcpy(to + used, text + i, clean);
+        used += clean;
+        i += clean + 1; /* a byte that is dropped, or the end */
     }
     luaL_pushresultsize(&kept, used);
     lua_pushinteger(L, (lua_Integer)(size - used));

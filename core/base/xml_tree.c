@@ -233,6 +233,17 @@ const char *xml_tree_text(const struct xml_tree *tree, size_t offset)
 
 /* ---- writing ---- */
 
+/* Bytes at s that every place takes as they are: printable ASCII without markup. */
+static size_t plain_length(const char *s, size_t left)
+{
+    size_t i = 0;
+    while (i < left && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '&' && s[i] != '<' && s[i] != '>' &&
+           s[i] != '"') {
+        i++;
+    }
+    return i;
+}
+
 size_t xml_char_length(const char *s, size_t left)
 {
     size_t length = utf8_length(s, left);
@@ -276,6 +287,10 @@ int xml_escape(struct buf *out, struct bytes text, enum xml_place place, size_t 
 {
     size_t plain = 0;
     for (size_t i = 0; i < text.size;) {
+        i += plain_length(text.data + i, text.size - i);
+        if (i == text.size) {
+            break;
+        }
         size_t length = xml_char_length(text.data + i, text.size - i);
         if (length == 0) {
             *bad_out = i;
@@ -318,4 +333,17 @@ bool xml_is_name(struct bytes name)
         i += length;
     }
     return !is_first;
+}
+
+size_t xml_clean_length(const char *s, size_t left)
+{
+    size_t i = 0;
+    while (i < left) {
+        size_t length = s[i] >= 0x20 && s[i] < 0x7f ? 1 : xml_char_length(s + i, left - i);
+        if (length == 0) {
+            break;
+        }
+        i += length;
+    }
+    return i;
 }

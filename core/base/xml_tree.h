@@ -84,6 +84,8 @@ int xml_escape(struct buf *out, struct bytes text, enum xml_place place,
 
 /* Length of the sequence at s when XML 1.0 can hold that character, else 0. */
 size_t xml_char_length(const char *s, size_t left);
+/* How many bytes from s on XML can hold, up to the first that it cannot. */
+size_t xml_clean_length(const char *s, size_t left);
 
 /* Whether name can be written as an element or attribute name, with at most one prefix. */
 bool xml_is_name(struct bytes name);

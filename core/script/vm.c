@@ -77,7 +77,7 @@ static void *vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
     if (is_refused_for_stress(vm, ptr == NULL && osize != 0)) {
         return NULL;
     }
-    void *moved = realloc(ptr, nsize);
+    void *moved = ptr == NULL ? malloc(nsize) : realloc(ptr, nsize);
     if (moved != NULL) {
         vm->memory_used = vm->memory_used - old + nsize;
     }

@@ -5,6 +5,8 @@ local json = require("neap.json")
 
 local delegation = {}
 
+local BLANK = 32 -- and below it are all that %s matches
+
 --- An id or name as text: integers and texts count, trimmed; anything else is absent.
 ---@param value any
 ---@return string|nil
@@ -16,6 +18,10 @@ local function text_of(value)
         return whole and tostring(whole) or nil
     elseif type(value) ~= "string" then
         return nil
+    end
+    local first, last = value:byte(1), value:byte(-1)
+    if first and first > BLANK and last > BLANK then
+        return value
     end
     local trimmed = value:match("^%s*(.-)%s*$")
     return trimmed ~= "" and trimmed or nil
