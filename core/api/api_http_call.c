@@ -612,6 +612,11 @@ void http_op_push_result(lua_State *L, struct job_run *run, struct http_op *op, 
 {
     struct http_call *call = http_op_call(op, i);
     note_call(run, call);
+    if (call->err.code == 0 && call->effect_id != 0) {
+        lua_pushboolean(L, 1); /* the answer is in the ledger: it is read from there */
+        lua_pushnil(L);
+        return;
+    }
     if (call->err.code == 0) {
         push_answer(L, &call->answer, buf_bytes(&call->answer.body));
         buf_free(&call->answer.body); /* early: the collector may take its time */

@@ -254,7 +254,7 @@ static int primitive_send_k(lua_State *L, int status, lua_KContext context)
     return 2;
 }
 
-/* effect_send(job, spec, id) -> answer | nil, err. The ledger has the outcome before it returns */
+/* effect_send(job, spec, id) -> true | nil, err. The ledger has the outcome before it returns */
 static int primitive_effect_send(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);

@@ -10,6 +10,7 @@
 
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
+#include "core/script/file_stamp.h"
 #include "core/script/vm_files.h"
 
 #define WATCHED (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB)
@@ -23,6 +24,7 @@ struct reload {
     uint64_t tried_hash;   /* of the files as they were when last loaded, well or not */
     uint64_t pending_hash; /* of the files at the last look while settling */
     int64_t took_us;
+    uint64_t stamp;        /* at the last periodic look */
 };
 
 static uint64_t scan_files(const struct reload *r)
@@ -109,10 +111,21 @@ void reload_check(struct reload *r)
     }
 }
 
+/* Whether reading the files could show anything that the last periodic look did not. */
+static bool is_worth_reading(struct reload *r)
+{
+    int64_t newest_ms = 0;
+    uint64_t stamp = file_stamp(r->options.client_folder, r->options.scripts_folder, &newest_ms);
+    bool is_new = stamp != r->stamp;
+    r->stamp = stamp;
+    return is_new ||
+           newest_ms + 2 * r->options.scan_ms >= clock_wall_ms(loop_clock(r->options.loop));
+}
+
 static void on_scan(void *arg)
 {
     struct reload *r = arg;
-    if (!loop_timer_is_running(r->settle)) {
+    if (!loop_timer_is_running(r->settle) && is_worth_reading(r)) {
         reload_check(r);
     }
     loop_timer_start(r->scan, r->options.scan_ms);

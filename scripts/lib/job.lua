@@ -123,8 +123,8 @@ return function(methods, host)
 
     local function send(job, spec, id, run)
         run.sends = run.sends + 1
-        local answer, err = host.effect_send(job, spec, id)
-        if answer then
+        local is_answered, err = host.effect_send(job, spec, id)
+        if is_answered then
             return AGAIN
         end
         run.last_error = err
