@@ -7,6 +7,7 @@ Prints rows `name | floor | host | ratio | aim` and asserts nothing. Sizes by en
 and the floor are made by make when they are not there.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -14,13 +15,12 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 os.environ.setdefault("NEAP_BINARY", os.path.join(ROOT, "build", "release", "neap"))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
-sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 import neap  # noqa: E402
-import stock_server  # noqa: E402
 
 FLOOR = os.path.join(ROOT, "build", "release", "bench", "footprint_floor")
 ORDERS = int(os.environ.get("ORDERS", 2000))
@@ -251,6 +251,32 @@ class Health:
         self.waits.append((time.monotonic() - began) * 1000)
 
 
+class StockServer:
+    """tests/bench/stock_server.py as a process."""
+
+    def __init__(self, is_shuffled):
+        self.port = neap.free_port()
+        self.process = subprocess.Popen([sys.executable, os.path.join(ROOT, "tests/bench/stock_server.py"),
+                                         str(self.port), str(CODES), "1" if is_shuffled else "0"])
+        neap.until(self.is_up, "the stock server answers")
+
+    def ask(self, path, body=None):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", body, timeout=60) as answer:
+            return json.load(answer)
+
+    def is_up(self):
+        try:
+            return self.ask("/asked") == []
+        except OSError:
+            return False
+
+    def asked(self):
+        return self.ask("/asked")
+
+    def change(self, count):
+        self.ask("/change", str(count).encode())
+
+
 def mirror_done(host):
     try:
         return host.metric("neap_done_total", client="demo")
@@ -260,13 +286,13 @@ def mirror_done(host):
 
 def run_mirror(host, health, server):
     """One run of the mirror: from the list being asked for to the job's end, ms; peak memory, MB."""
-    asked, done, failed = server.count(), mirror_done(host), 0
-    neap.until(lambda: server.count() > asked, "the list is asked for", 600)
-    began, peak = server.asked_at(asked), 0.0
+    asked, done = len(server.asked()), mirror_done(host)
+    neap.until(lambda: len(server.asked()) > asked, "the list is asked for", 600)
+    began, peak = server.asked()[asked], 0.0
     while mirror_done(host) == done:
         health.ask()
         peak = max(peak, anonymous_mb(host.process.pid))
-        if host.metric("neap_failed_total", client="demo") > failed:
+        if host.metric("neap_failed_total", client="demo") > 0:
             raise AssertionError("the mirror failed: " + host.tail(1000))
         time.sleep(0.002)
     return (time.monotonic() - began) * 1000, peak
@@ -274,8 +300,9 @@ def run_mirror(host, health, server):
 
 def mirror(is_shuffled=True):
     bare_full, bare_size, bare_delta = floor_mirror()
-    server = stock_server.start(CODES, is_shuffled)
-    host = neap.Host(["tests/bench/footprint_client"], variables={"KHAOS_URL": server.url, "MIRROR_MS": "1000"})
+    server = StockServer(is_shuffled)
+    host = neap.Host(["tests/bench/footprint_client"], variables={
+        "KHAOS_URL": f"http://127.0.0.1:{server.port}/khaos", "MIRROR_MS": "1000"})
     host.start(wait=False)
     health = Health(host)
     full, peak = run_mirror(host, health, server)
@@ -294,7 +321,7 @@ def mirror(is_shuffled=True):
     rated("  on disk after the deltas", bare_size / 1e6,
           bytes_of(os.path.join(host.folder, "data", "demo")) / 1e6, "MB", "200 MB")
     host.kill()
-    server.stop()
+    end(server.process)
 
 
 PARTS = {"memory": memory, "start": start, "reload": reload, "mirror": mirror}
