@@ -171,7 +171,9 @@ int sorter_add(struct sorter *s, struct bytes key, struct bytes value)
 /* Reads on until the block holds `wanted` bytes from the head on. */
 static int fill(struct sorter *s, struct run *run, size_t wanted)
 {
-    memmove(run->block, run->block + run->offset, run->size - run->offset);
+    if (run->offset > 0) {
+        memmove(run->block, run->block + run->offset, run->size - run->offset);
+    }
     run->size -= run->offset;
     run->offset = 0;
     if (run->capacity < wanted + BLOCK_BYTES) {
