@@ -163,7 +163,9 @@ static void set_connections(struct host_client *client, const struct manifest *o
             }
         }
         if (connections[i] == NULL) {
-            connections[i] = connection_new(client->host->loop, client->host->transport, wanted,
+            struct connection_options options = *wanted;
+            options.policy.file_folder = client->host->data_folder;
+            connections[i] = connection_new(client->host->loop, client->host->transport, &options,
                                             on_breaker, client);
         }
     }

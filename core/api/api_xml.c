@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "core/api/api_values.h"
+#include "core/api/api_xml_records.h"
 #include "core/base/decimal.h"
 #include "core/base/xml_tree.h"
 #include "core/script/lx.h"
@@ -570,12 +571,12 @@ int luaopen_neap_xml(lua_State *L)
     static const luaL_Reg tree_metamethods[] = {
         {"__gc", tree_gc}, {"__close", tree_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"encode", xml_encode}, {"element", xml_element},
-        {"child", xml_child},   {"children", xml_children},
-        {"value", xml_value},   {"escape", xml_escape_text},
-        {"clean", xml_clean},   {NULL, NULL},
+        {"encode", xml_encode},     {"element", xml_element},      {"child", xml_child},
+        {"children", xml_children}, {"value", xml_value},          {"escape", xml_escape_text},
+        {"clean", xml_clean},       {"records", xml_records_make}, {NULL, NULL},
     };
     lx_new_type(L, XML_TREE_MT, tree_metamethods, NULL);
+    xml_records_open(L);
     luaL_newlib(L, functions);
     struct xml_tree *tree = lua_newuserdatauv(L, sizeof(*tree), 0);
     memset(tree, 0, sizeof(*tree));
