@@ -39,7 +39,7 @@ static int primitive_enter(lua_State *L)
     static const luaL_Reg metamethods[] = {{"__close", guard_close}, {NULL, NULL}};
     struct job_run *run = api_job_check_wait(L, 1);
     const char *what = luaL_checkstring(L, 2);
-    const char *name = luaL_checkstring(L, 3);
+    const char *name = lx_check_name(L, 3);
     bool is_effect_in_step =
         strcmp(what, "effect") == 0 && run->step != NULL && strncmp(run->step, "step ", 5) == 0;
     if (run->step != NULL && !is_effect_in_step) {
@@ -64,7 +64,7 @@ static int primitive_enter(lua_State *L)
 static int primitive_step_find(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = lx_check_name(L, 2);
     job_run_claim(L, 1, "step", name);
     struct bytes json;
     int rc = step_find(run->job, name, &json);
@@ -82,7 +82,7 @@ static int primitive_step_find(lua_State *L)
 static int primitive_step_put(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = lx_check_name(L, 2);
     struct bytes json;
     json.data = luaL_checklstring(L, 3, &json.size);
     lx_check_rc(L, step_put(run->job, name, json), "keeping a step");
@@ -97,16 +97,16 @@ static void read_spec(lua_State *L, int idx, struct effect_spec *spec)
 {
     luaL_checktype(L, idx, LUA_TTABLE);
     memset(spec, 0, sizeof(*spec));
-    spec->connection = lx_check_string_field(L, idx, "connection");
-    spec->name = lx_check_string_field(L, idx, "name");
-    spec->key = lx_check_string_field(L, idx, "key");
+    spec->connection = lx_check_name_field(L, idx, "connection");
+    spec->name = lx_check_name_field(L, idx, "name");
+    spec->key = lx_check_name_field(L, idx, "key");
     const char *class = lx_check_string_field(L, idx, "class");
     if (!effect_class_from_name(class, &spec->class)) {
         luaL_error(L, "option \"class\": \"dedupes\", \"lookup\" or \"once\" expected, got \"%s\"",
                    class);
     }
-    spec->fingerprint = lx_opt_string(L, idx, "fingerprint", NULL);
-    spec->unless_event = lx_opt_string(L, idx, "unless_event", NULL);
+    spec->fingerprint = lx_opt_name_field(L, idx, "fingerprint", NULL);
+    spec->unless_event = lx_opt_name_field(L, idx, "unless_event", NULL);
 }
 
 static struct connection *check_connection(lua_State *L, struct job_run *run, const char *name)

@@ -24,7 +24,7 @@ struct reload {
     uint64_t tried_hash;   /* of the files as they were when last loaded, well or not */
     uint64_t pending_hash; /* of the files at the last look while settling */
     int64_t took_us;
-    uint64_t stamp;        /* at the last periodic look */
+    uint64_t stamp; /* at the last periodic look */
 };
 
 static uint64_t scan_files(const struct reload *r)
