@@ -689,11 +689,12 @@ static int is_of_job(void *arg, const struct effect *effect)
     return search->found == 0 ? 0 : 1;
 }
 
-uint64_t effect_unfinished(struct work *work, const char *job_key, uint64_t job_id)
+int effect_unfinished(struct work *work, const char *job_key, uint64_t job_id, uint64_t *id_out)
 {
     struct search search = {job_id, 0};
     int rc = effect_each_open(work, job_key, is_of_job, &search);
-    return rc < 0 ? 0 : search.found;
+    *id_out = search.found;
+    return rc < 0 ? rc : 0;
 }
 
 /* Without a slice's checkpoint: runs inside a unit of the caller. */

@@ -127,8 +127,9 @@ int effect_absent(struct work *work, uint64_t id) NEAP_MUST_USE;
 
 /* An effect of this key is between intent and answer or unknown: overtaking events wait for it. */
 bool effect_is_pending(struct work *work, const char *job_key);
-/* The first effect of this job that is neither confirmed nor refused; 0 = none. */
-uint64_t effect_unfinished(struct work *work, const char *job_key, uint64_t job_id);
+/* The first effect of this job that is neither confirmed nor refused; *id_out 0 = none. */
+int effect_unfinished(struct work *work, const char *job_key, uint64_t job_id,
+                      uint64_t *id_out) NEAP_MUST_USE;
 
 /* Effects not yet confirmed or refused, of one job key or (NULL) of all, until fn returns non-zero;
  * request, answer and result are not loaded. */

@@ -642,9 +642,11 @@ static int finish_dismissed(struct work *work, const char *cause, uint64_t id, c
     if (rc != 0) {
         return rc == ERROR_NOT_FOUND ? 0 : rc;
     }
-    bool is_unfinished = !tells_of_doubt(cause) && effect_unfinished(work, info.key, id) != 0;
-    if (job_is_open(&info)) {
-        rc = is_unfinished ? keep_unfinished(work, &info) : job_finish(work, &info, note);
+    uint64_t unfinished;
+    rc = effect_unfinished(work, info.key, id, &unfinished);
+    bool is_kept = unfinished != 0 && !tells_of_doubt(cause);
+    if (rc == 0 && job_is_open(&info)) {
+        rc = is_kept ? keep_unfinished(work, &info) : job_finish(work, &info, note);
     }
     job_info_free(&info);
     return rc;

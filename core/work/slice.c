@@ -83,7 +83,11 @@ static int hold_on(struct job *job, const struct held_cause *causes, size_t coun
 
 static int end_done(struct job *job)
 {
-    uint64_t open = effect_unfinished(job->work, job->info.key, job->info.id);
+    uint64_t open;
+    int rc = effect_unfinished(job->work, job->info.key, job->info.id, &open);
+    if (rc != 0) {
+        return rc; /* nobody knows: it does not end */
+    }
     if (open == 0) {
         return job_finish(job->work, &job->info, NULL);
     }

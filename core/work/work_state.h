@@ -120,6 +120,7 @@ struct work {
     int64_t space_due_ms; /* monotonic: next look at the disk */
     int64_t wall_seen_ms; /* the wall clock when we last looked; 0 = never */
     bool is_due;          /* the timer fired */
+    bool is_due_failed;   /* something due could not be woken */
     bool is_due_stale;    /* something was put on or off the due shelves */
     struct retention *retention;
     struct erasures *erasures;

@@ -3,6 +3,7 @@
 
 #include "core/base/json_reader.h"
 #include "core/ops/metrics_page.h"
+#include "core/work/work_state.h"
 #include "tests/support/work_world.h"
 
 #define KEY     "order:fo:204417"
@@ -599,6 +600,30 @@ static void metrics_are_announced(void)
     world_close(w);
 }
 
+/* Seen before: one full client made it 503, and a probe restarted all of them. */
+static void one_full_client_is_no_reason_to_restart_all(void)
+{
+    struct world *w = open_world();
+    struct error err;
+    struct work *other = NULL;
+    struct work_options options = {
+        .client = "other", .store = w->store, .clock = w->clock, .is_read_only = true};
+    CHECK_INT(work_open(&other, &options, &err), 0);
+    struct ops_client clients[] = {{.name = "acme", .work = w->work},
+                                   {.name = "other", .work = other}};
+    struct ops_view view = {.clients = clients, .count = 2, .is_live = true};
+    work_set_full(w->work, true);
+    buf_reset(&the_answer.text);
+    CHECK_INT(health_page(&view, &the_answer.text), 200);
+    check_said("\"acme\":\"full\"");
+    view.count = 1;
+    buf_reset(&the_answer.text);
+    CHECK_INT(health_page(&view, &the_answer.text), 503);
+    work_set_full(w->work, false);
+    work_close(other);
+    world_close(w);
+}
+
 static void health_says_what_is_wrong(void)
 {
     struct world *w = open_world();
@@ -607,6 +632,7 @@ static void health_says_what_is_wrong(void)
     buf_free(&the_answer.text);
     buf_init(&the_answer.text, 1 << 20);
     CHECK_INT(health_page(&view, &the_answer.text), 200);
+
     check_member("clients.acme", "ok");
     client.load_error = "client.lua:3: oops";
     view.is_draining = true;
@@ -637,6 +663,8 @@ int main(void)
     tap_case("a pause lasts until it is resumed", a_pause_is_durable_until_resumed);
     tap_case("ages and money read well", ages_and_money_read_well);
     tap_case("every metric line follows its HELP and TYPE", metrics_are_announced);
+    tap_case("one full client is no reason to restart all",
+             one_full_client_is_no_reason_to_restart_all);
     tap_case("health says draining and old scripts", health_says_what_is_wrong);
     buf_free(&the_answer.text);
     return tap_done();

@@ -365,6 +365,36 @@ static void a_job_that_cannot_begin_is_tried_again(void)
     world_close(w);
 }
 
+static enum slice_end nap(struct job *job, struct failure *failure)
+{
+    struct job_wait wait;
+    (void)failure;
+    CHECK_INT(job_wait_find(job, "nap", &wait), 0);
+    if (wait.state == JOB_WAIT_DONE) {
+        return SLICE_DONE;
+    }
+    CHECK_INT(job_request_sleep(job, "nap", 1000), 0);
+    return SLICE_UNWOUND;
+}
+
+/* Seen before: the first that was due and could not be woken kept all later ones of its client. */
+static void who_cannot_be_woken_keeps_nobody_waiting(void)
+{
+    struct world *w = fake_world(nap);
+    uint64_t a = world_order(w, "order:1", "a");
+    uint64_t b = world_order(w, "order:2", "b");
+    world_settle(w);
+    clock_advance(w->clock, 1000);
+    w->fake->nested_commit_rc = ERROR_LIMIT;
+    CHECK_INT(world_turn(w), 0);
+    CHECK_STATE(w, a, "waiting");
+    CHECK_STATE(w, b, "ready");
+    world_pass(w, WORK_STALLED_MS);
+    CHECK_STATE(w, a, "done");
+    CHECK_STATE(w, b, "done");
+    world_close(w);
+}
+
 /* Seen before: a reload in a dropped turn, or without space, never reached the store, so that jobs
  * held until the next scripts were not released. */
 static void new_scripts_outlive_a_dropped_turn(void)
@@ -539,6 +569,7 @@ int main(void)
     tap_case("a slice that cannot be kept is tried again",
              a_slice_that_cannot_be_kept_is_tried_again);
     tap_case("a job that cannot begin is tried again", a_job_that_cannot_begin_is_tried_again);
+    tap_case("who cannot be woken keeps nobody waiting", who_cannot_be_woken_keeps_nobody_waiting);
     tap_case("new scripts outlive a dropped turn", new_scripts_outlive_a_dropped_turn);
     tap_case("while a commit is on its way nothing runs or leaves",
              while_a_commit_is_on_its_way_nothing_runs_or_leaves);
