@@ -779,6 +779,7 @@ int store_lmdb_open(struct store **store_out, const struct store_options *option
     s->base.ops = &LMDB_DRIVER;
     s->base.is_read_only = options->is_read_only;
     s->path = xstrdup(options->path);
+    s->base.folder = s->path;
     s->map_max_bytes = options->map_max_bytes;
     s->reserve_bytes = options->reserve_bytes;
     s->is_volatile = options->is_volatile;
