@@ -7,6 +7,7 @@ Prints rows `name | floor | host | ratio | aim` and asserts nothing. Sizes by en
 and the floor are made by make when they are not there.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -331,7 +332,15 @@ def mirror(is_shuffled=True):
 PARTS = {"memory": memory, "start": start, "reload": reload, "mirror": mirror}
 
 
+def end_children():
+    """Whatever a part that broke off has left behind."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as f:
+        for pid in f.read().split():
+            os.kill(int(pid), 9)
+
+
 def main():
+    atexit.register(end_children)
     if not (os.path.exists(FLOOR) and os.path.exists(os.environ["NEAP_BINARY"])):
         subprocess.check_call(["make", "-s", "-j2", "MODE=release", "all", "build/release/bench/footprint_floor"],
                               cwd=ROOT)
