@@ -433,7 +433,37 @@ static int check_event(const struct event_new *event, struct error *err)
     return rc;
 }
 
-static int duplicate(struct work *work, uint64_t seq, struct accept_result *result)
+/* What a repeat says is not looked at, so whoever looks at the key must learn that it said more. */
+static int note_other_content(struct work *work, const struct event_new *repeat,
+                              const struct event_record *first)
+{
+    bool is_news = false;
+    int rc = event_compare_repeat(work, repeat, first->seq, &is_news);
+    if (rc != 0 || !is_news) {
+        return rc;
+    }
+    char *text = xasprintf("%s from %s (%s) came again with other content: what it says was not "
+                           "looked at",
+                           first->name, first->source, first->id);
+    struct timeline_entry entry = {.job_id = first->job_id, .kind = "repeated", .text = text};
+    rc = timeline_add(work, first->key, &entry);
+    free(text);
+    return rc != 0 ? rc : counter_add_flow(work, "events.differing", first->flow, 1);
+}
+
+static void compare_repeat(struct work *work, const struct event_new *repeat,
+                           const struct event_record *first)
+{
+    int rc = work_nested_begin(work);
+    rc = rc != 0 ? rc : work_unit_end(work, note_other_content(work, repeat, first));
+    if (rc != 0) { /* a full store: the repeat gets its answer all the same */
+        log_msg(LOG_WARN, work->area, "a repeat of %s:%s could not be compared: %s", repeat->source,
+                repeat->id, error_code_name(rc));
+    }
+}
+
+static int duplicate(struct work *work, const struct event_new *repeat, uint64_t seq,
+                     struct accept_result *result)
 {
     struct event_record first;
     int rc = event_load_head(work, seq, &first);
@@ -444,6 +474,7 @@ static int duplicate(struct work *work, uint64_t seq, struct accept_result *resu
     result->event_seq = seq;
     result->job_id = first.job_id;
     result->is_duplicate = true;
+    compare_repeat(work, repeat, &first);
     event_record_free(&first);
     rc = event_answer(work, seq, &result->answer, &result->owned);
     result->has_answer = rc == 0;
@@ -531,7 +562,7 @@ int work_accept(struct work *work, const struct event_new *event, struct accept_
     uint64_t seq;
     rc = event_find(work, event->source, event->id, &seq);
     if (rc == 0) {
-        rc = duplicate(work, seq, result_out);
+        rc = duplicate(work, event, seq, result_out);
     } else if (rc == ERROR_NOT_FOUND) {
         kill_point_before(KILL_ACCEPT, event->source);
         rc = work_nested_begin(work);
