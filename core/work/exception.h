@@ -13,6 +13,7 @@
 #define EXCEPTION_GAVE_UP           "gave_up"           /* subject: key; its job is dead */
 #define EXCEPTION_CRASHED           "crashed"           /* subject: key; its job is dead */
 #define EXCEPTION_UNFINISHED_EFFECT "unfinished_effect" /* subject: key */
+#define EXCEPTION_ALIAS_CONFLICT    "alias_conflict"    /* subject: alias; no job waits for it */
 
 #define EXCEPTION_RECHECK_LIST(X)                                                                  \
     X(RECHECK_MANUAL, "manual") /* a person closes it */                                           \

@@ -12,6 +12,7 @@
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
 #include "core/work/event_store.h"
+#include "core/work/exception.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
@@ -481,14 +482,44 @@ static int duplicate(struct work *work, const struct event_new *repeat, uint64_t
     return rc == ERROR_NOT_FOUND ? 0 : rc;
 }
 
+static int note_conflict(struct work *work, const char *key, const char *text)
+{
+    struct timeline_entry entry = {.kind = "alias conflict", .text = text};
+    return timeline_add(work, key, &entry);
+}
+
+/* What comes under this name goes to its first owner: a cancellation meant for key stops another
+ * order. Nobody but a person knows which of the two the name is. */
+static int open_conflict(struct work *work, const char *key, const char *name)
+{
+    char *owner = NULL;
+    int rc = alias_find(work, name, &owner);
+    if (rc != 0) {
+        return rc;
+    }
+    char *text = xasprintf("%s was given as a name of %s, but belongs to %s", name, key, owner);
+    struct exception_cause cause = {
+        .cause = EXCEPTION_ALIAS_CONFLICT,
+        .subject = name,
+        .message = text,
+        .remedy = "See which of the two it belongs to: what comes under this name, as a "
+                  "cancellation, reaches the first only. Then release",
+        .recheck = RECHECK_MANUAL,
+    };
+    rc = exception_open(work, &cause);
+    rc = rc != 0 ? rc : note_conflict(work, key, text);
+    rc = rc != 0 ? rc : note_conflict(work, owner, text);
+    free(text);
+    free(owner);
+    return rc;
+}
+
 static int add_aliases(struct work *work, const char *key, const char *const *aliases)
 {
     for (size_t i = 0; aliases != NULL && aliases[i] != NULL; i++) {
         int rc = inbox_alias(work, key, aliases[i]);
-        if (rc == ERROR_EXISTS) {
-            log_msg(LOG_WARN, work->area, "alias %s of %s belongs to another key already",
-                    aliases[i], key);
-        } else if (rc != 0) {
+        rc = rc == ERROR_EXISTS ? open_conflict(work, key, aliases[i]) : rc;
+        if (rc != 0) {
             return rc;
         }
     }
