@@ -31,6 +31,7 @@ struct pattern {
     struct pattern_capture captures[PATTERN_MAX_CAPTURES];
     unsigned depth;
     uint64_t steps_left;
+    uint64_t steps_told; /* what was left when pattern_untold was asked last */
     const char *problem; /* set when the pattern is wrong or too expensive; static text */
 };
 
@@ -46,7 +47,10 @@ bool pattern_search(struct pattern *p, const char *from, const char **start_out,
                     const char **end_out);
 
 /* Counts work that the caller does for a match. False when there is none left (see `problem`). */
-bool pattern_charge(struct pattern *p, unsigned steps);
+bool pattern_charge(struct pattern *p, uint64_t steps);
+
+/* Steps since it was asked last: what the caller tells the VM of. */
+uint64_t pattern_untold(struct pattern *p);
 
 /* True when the text holds no character that patterns treat specially. */
 bool pattern_is_plain(struct bytes text);

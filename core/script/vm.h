@@ -96,6 +96,16 @@ uint64_t vm_late_completions(const struct vm *vm); /* operations that ended afte
  */
 int vm_pcall_atomic(lua_State *L, int arguments);
 
+/*
+ * Inside Lua, for what does much in one call: says how much was done, in steps of about 5 ns. Hooks
+ * come between instructions only, so after a slice of such work the very next instruction is one;
+ * raises when a whole burst went without an instruction. [-0, +0]
+ */
+void vm_charge(lua_State *L, uint64_t steps);
+
+/* As vm_charge, after a call of a C function that nobody charged. [-0, +0] */
+void vm_charge_call(lua_State *L);
+
 /* A hash over every script file loaded so far, names and content, in the order of loading. */
 uint64_t vm_files_hash(const struct vm *vm);
 size_t vm_file_count(const struct vm *vm);

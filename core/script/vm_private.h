@@ -52,6 +52,8 @@ struct vm {
     const char *spent_what; /* which one, and its size */
     int64_t spent_us;
     bool was_preempted;
+    uint64_t charged;           /* steps of C since the clock was looked at */
+    int64_t hook_awaited_us;    /* a hook is due since then and no instruction came; -1: none is */
     unsigned depth;             /* of doors */
     struct vm_failure *failure; /* of the innermost vm_call; its message handler fills it */
 

@@ -16,6 +16,8 @@
 #define EXCEPTION_OUTCOME_UNKNOWN   "outcome_unknown"   /* subject: effect_subject */
 #define EXCEPTION_BROKEN_RECORD     "broken_record"     /* subject: table and number in table Q */
 
+#define EXCEPTION_ALIAS_CONFLICT "alias_conflict" /* subject: alias; no job waits for it */
+
 #define EXCEPTION_RECHECK_LIST(X)                                                                  \
     X(RECHECK_MANUAL, "manual") /* a person closes it */                                           \
     X(RECHECK_PROOF, "proof")   /* some flow closes it when its check passes */                    \
