@@ -6,6 +6,7 @@ NEAP_ORDERS chooses how many orders accompany each group, NEAP_SEED which.
 """
 
 import os
+import signal
 import re
 import shutil
 import statistics
@@ -206,7 +207,7 @@ def marked_job():
 
 
 def crashes():
-    """kill -9 in the middle of its slice, three times: the fourth process leaves it alone."""
+    """A fatal signal in the middle of its slice, three times: the fourth process leaves it alone."""
     key = commit("crash", 1)
     ends = 0
     for _ in range(40):
@@ -214,7 +215,8 @@ def crashes():
         if state(key) != "running":
             break
         post_orders(1)
-        shop.host.kill()
+        shop.host.signal(signal.SIGSEGV)
+        shop.host.process.wait()
         ends += 1 if marked_job() else 0
         shop.host.start()
     found = misdeed(key)["jobs"][-1]

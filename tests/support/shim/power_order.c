@@ -186,9 +186,69 @@ static bool is_intent_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, s
     return is_same;
 }
 
+/* ---- Stock figures: no effects, but written down before they leave
+ * ---------------------------------- */
+
+static const char FIGURE_START[] = "/variants/key%3D";
+static const char FIGURE_END[] = "/stocks";
+
+/* The SKU of "POST .../variants/key%3D<sku>/stocks", percent-decoded into out; 0: another request.
+ */
+static size_t figure_sku(const struct message *m, char *out, size_t max)
+{
+    size_t end_size = sizeof(FIGURE_END) - 1;
+    const char *at = m->method == NULL ? NULL
+                                       : memmem(m->target, m->target_size, FIGURE_START,
+                                                sizeof(FIGURE_START) - 1);
+    const char *end = m->target + m->target_size - end_size;
+    if (at == NULL || m->target_size < end_size || memcmp(end, FIGURE_END, end_size) != 0) {
+        return 0;
+    }
+    size_t size = 0;
+    for (at += sizeof(FIGURE_START) - 1; at < end && size < max; at++) {
+        if (*at == '%' && end - at > 2) {
+            char hex[3] = {at[1], at[2], '\0'};
+            out[size++] = (char)strtoul(hex, NULL, 16);
+            at += 2;
+        } else {
+            out[size++] = *at;
+        }
+    }
+    return size;
+}
+
+/* The script's table says this quantity is being sent: {"quantity":7,...,"state":"sending"}. */
+static bool is_figure_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, const char *sku,
+                           size_t sku_size)
+{
+    static const char NAME[] = "stock_sent";
+    char key[512] = "K";
+    size_t size = 1;
+    key[size++] = (char)(sizeof(NAME) - 1);
+    memcpy(key + size, NAME, sizeof(NAME) - 1);
+    size += sizeof(NAME) - 1;
+    memcpy(key + size, sku, sku_size);
+    struct view value;
+    if (!find(txn, dbi, key, size + sku_size, &value)) {
+        return false;
+    }
+    struct view json = take_bytes(&value);
+    const char *figure = memmem(m->body.data, m->body.size, "\"quantity\":", 11);
+    size_t left = figure == NULL ? 0 : (size_t)(m->body.data + m->body.size - figure);
+    size_t figure_size = left == 0 ? 0 : 11 + strspn(figure + 11, "0123456789");
+    return figure_size > 11 && figure_size < left &&
+           memmem(json.data, json.size, figure, figure_size) != NULL &&
+           memmem(json.data, json.size, "\"state\":\"sending\"", 17) != NULL;
+}
+
 /* Looks through one table (answers or effects) of a durable image. */
 static bool search(MDB_txn *txn, MDB_dbi dbi, const struct message *m)
 {
+    char sku[256];
+    size_t sku_size = figure_sku(m, sku, sizeof(sku));
+    if (sku_size > 0) {
+        return is_figure_kept(txn, dbi, m, sku, sku_size);
+    }
     char table = m->method == NULL ? 'A' : 'F';
     MDB_cursor *cursor = NULL;
     MDB_val key = {1, &table};
