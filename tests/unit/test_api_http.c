@@ -83,6 +83,47 @@ static void requests_many(void)
     world_close(c->world);
 }
 
+static void serve_large(const struct http_request *request, struct world_reply *reply)
+{
+    static char body[1000001];
+    (void)request;
+    memset(body, 'x', sizeof(body) - 1);
+    reply->body = body;
+}
+
+/* Seen before: a hundred requests with one body of 10 MB were a gigabyte of the host's. */
+static void counts_what_it_holds(void)
+{
+    struct world *w = world_open();
+    w->serve = serve_large;
+    w->limits.memory_bytes = 24 << 20;
+    struct world_client *c = world_add(
+        w, "acme",
+        "local http, store = require('neap.http'), require('neap.store')\n"
+        "local function ask(n, body)\n"
+        "    local list = {}\n"
+        "    for i = 1, n do list[i] = {connection = 'far', path = '/x', body = body} end\n"
+        "    return http.all(list)\n"
+        "end\n"
+        "return {name = 'main', run = function(job)\n"
+        "    local ok, err = pcall(ask, 20, ('y'):rep(2 << 20))\n"
+        "    local refused, got = 0, 0\n"
+        "    for _, r in ipairs(ask(40)) do\n"
+        "        if r.answer then got = got + 1\n"
+        "        elseif r.error.kind == 'limit' and r.error.maybe_sent then\n"
+        "            refused = refused + 1\n"
+        "        end\n"
+        "    end\n"
+        "    store.put('out', 'r', {ok, err, got > 3, refused > 3, got + refused})\n"
+        "end}\n");
+    uint64_t id = world_event(c, "one", "");
+    world_run(w, 5000);
+    CHECK_STATE(c, id, "done");
+    CHECK_STR(world_value(c, "r"), "[false,\"not enough memory\",true,true,40]");
+    CHECK_INT(w->seen_count, 40); /* nothing of the first left */
+    world_close(w);
+}
+
 static void encodes(void)
 {
     struct world_client *c = open_far(
@@ -211,6 +252,7 @@ int main(void)
 {
     tap_case("a request is sent, answered and on the timeline", requests);
     tap_case("many requests run at once up to the limit", requests_many);
+    tap_case("what requests and answers hold is the client's memory", counts_what_it_holds);
     tap_case("URLs are encoded and decoded", encodes);
     tap_case("jobs park while a connection is down", parks_while_down);
     tap_case("a paused connection parks jobs too", respects_pauses);
