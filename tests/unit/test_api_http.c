@@ -1,4 +1,6 @@
 /* neap.http from a job: answers, errors, lists, limits, parking, cancelling. */
+#include "core/work/effect.h"
+#include "core/work/job.h"
 #include "core/work/pause.h"
 #include "tests/support/script_world.h"
 
@@ -122,6 +124,55 @@ static void counts_what_it_holds(void)
     CHECK_STR(world_value(c, "r"), "[false,\"not enough memory\",true,true,40]");
     CHECK_INT(w->seen_count, 40); /* nothing of the first left */
     world_close(w);
+}
+
+static void serve_echo(const struct http_request *request, struct world_reply *reply)
+{
+    (void)request;
+    reply->body = "no such token: hush-hush-token";
+}
+
+/* Seen before: only the log was clean; a far side that echoes a token in its error had it on the
+ * timeline, in the exception and in what `neap order` shows. */
+static void keeps_secrets_to_itself(void)
+{
+    struct world_client *c = open_far(
+        "local http, store, errors = require('neap.http'), require('neap.store'), "
+        "require('neap.errors')\n"
+        "return {name = 'main', run = function(job)\n"
+        "    local said = http.request{connection = 'far', path = '/one'}.body\n"
+        "    if job.key == 'held' then\n"
+        "        job:note('said', said, {said = said})\n"
+        "        job:hold{{cause = 'refused', subject = 's', message = said}}\n"
+        "    elseif job.key == 'effect' then\n"
+        "        job:effect{connection = 'far', name = 'e', key = 'k', class = 'dedupes',\n"
+        "            request = {method = 'POST', path = '/e'}, read = function()\n"
+        "                return nil, errors.new{kind = 'remote', message = said} end}\n"
+        "        return\n"
+        "    end\n"
+        "    error(said)\n"
+        "end}\n");
+    static const char *const keys[] = {"held", "raises", "effect"};
+    c->world->serve = serve_echo;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        uint64_t id = world_event(c, keys[i], "");
+        world_run(c->world, 1000);
+        CHECK_STATE(c, id, i < 2 ? "held" : "done");
+        CHECK(world_has_line(c, keys[i], "no such token: ***"));
+        CHECK(!world_has_line(c, keys[i], "hush-hush"));
+        struct job_info info;
+        CHECK_INT(job_load(c->work, id, &info), 0);
+        CHECK(strstr(info.last_error, "hush-hush") == NULL);
+        job_info_free(&info);
+    }
+    CHECK(strstr(world_exceptions(c), "no such token: ***") != NULL);
+    CHECK(strstr(world_exceptions(c), "hush-hush") == NULL);
+    struct effect_spec spec = {"far", "e", "k", EFFECT_DEDUPES, NULL, NULL};
+    struct effect effect;
+    CHECK_INT(effect_find(c->work, &spec, &effect), 0);
+    CHECK_STR(effect.error_message, "no such token: ***");
+    effect_free(&effect);
+    world_close(c->world);
 }
 
 static void encodes(void)
@@ -253,6 +304,7 @@ int main(void)
     tap_case("a request is sent, answered and on the timeline", requests);
     tap_case("many requests run at once up to the limit", requests_many);
     tap_case("what requests and answers hold is the client's memory", counts_what_it_holds);
+    tap_case("what the far side echoes of a secret is not kept", keeps_secrets_to_itself);
     tap_case("URLs are encoded and decoded", encodes);
     tap_case("jobs park while a connection is down", parks_while_down);
     tap_case("a paused connection parks jobs too", respects_pauses);
