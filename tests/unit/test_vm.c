@@ -5,6 +5,7 @@
 
 #include "core/base/log.h"
 #include "core/script/vm.h"
+#include "core/script/vm_files.h"
 #include "core/script/watchdog.h"
 #include "tests/support/tap.h"
 #include "tests/support/temp_folder.h"
@@ -353,6 +354,11 @@ static void requires_from_roots(void)
     snprintf(from, sizeof(from), "%s/outside.lua", w.folder);
     snprintf(to, sizeof(to), "%s/client/link.lua", w.folder);
     CHECK(symlink(from, to) == 0);
+    char pipe_path[512];
+    snprintf(pipe_path, sizeof(pipe_path), "%s/client/pipe.lua", w.folder);
+    CHECK(mkfifo(pipe_path, 0600) == 0); /* opening one waits for a writer: the host stood still */
+    uint64_t scanned = vm_files_scan(w.folder);
+    CHECK(scanned != 0);
     static const struct text_case cases[] = {
         {"return require('own').name", "own"},
         {"return require('both').name", "client"},
@@ -370,6 +376,7 @@ static void requires_from_roots(void)
         {"return require('link')",
          "test.lua:1: module 'link' not found: no link.lua in the client's "
          "folder or in scripts/"},
+        {"return require('pipe')", "test.lua:1: cannot read pipe.lua: it is no file"},
         {"return require('neap.none')", "test.lua:1: the host has no module 'neap.none'"},
     };
     CHECK_CASES(&w, cases);
