@@ -1,6 +1,8 @@
 /* The Lua state: globals, fences, budgets, memory. */
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/log.h"
@@ -435,6 +437,44 @@ static void watches(void)
     watchdog_leave(NULL, watchdog_enter(NULL, nobody));
 }
 
+/* The child: inside Lua, in a call that blocks, until a byte comes. */
+static int wait_inside(int from)
+{
+    volatile int stuck = 0;
+    char byte;
+    struct watchdog *w = watchdog_new(200, note_stuck, (void *)&stuck);
+    struct watchdog_entry nobody = {0};
+    struct watchdog_entry outer = watchdog_enter(w, nobody);
+    usleep(200 * 1000); /* a first look or more */
+    raise(SIGSTOP);
+    ssize_t got = read(from, &byte, 1);
+    watchdog_leave(w, outer);
+    watchdog_free(w);
+    return got == 1 ? stuck : 2;
+}
+
+/* Seen before: a host that was stopped for a minute (a frozen container) aborted as it went on, and
+ * the job at hand was counted as one that kills it. */
+static void forgives_a_stopped_process(void)
+{
+    int fds[2];
+    int status = 0;
+    CHECK(pipe(fds) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(wait_inside(fds[0]));
+    }
+    CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+    usleep(1500 * 1000); /* more than the 1,200 ms that a blocking call may take */
+    CHECK(kill(child, SIGCONT) == 0);
+    usleep(100 * 1000); /* a look or two */
+    CHECK(write(fds[1], "x", 1) == 1);
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /*
  * Seen before: ten thousand instructions of long calls were minutes, and the watchdog took the
  * process. In real time: virtual time has no slow C.
@@ -539,6 +579,7 @@ int main(void)
     tap_case("require finds modules in two roots and nowhere else", requires_from_roots);
     tap_case("failures carry message, kind and traceback", tells_failures);
     tap_case("the watchdog notices a script that does not come back", watches);
+    tap_case("the watchdog does not count time in which nothing ran", forgives_a_stopped_process);
     tap_case("loops of long calls of C end too", ends_loops_of_long_calls);
     tap_case("no single call of C goes on for ever", ends_single_calls);
     return tap_done();
