@@ -116,7 +116,7 @@ static size_t redact(char *text, size_t size, bool *marks)
     for (size_t i = 0; has_any && i < size; i++) {
         bool is_start = marks[i] && (i == 0 || !marks[i - 1]);
         if (is_start) {
-            memcpy(text + kept, "***", 3); /* never longer than what it replaces */
+            memset(text + kept, '*', 3); /* never longer than what it replaces */
             kept += 3;
         } else if (!marks[i]) {
             text[kept++] = text[i];

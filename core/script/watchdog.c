@@ -21,7 +21,7 @@
     SIGURG /* ignored by default, restarts what it interrupts, used by nobody here */
 
 /* A look later than this after the one before: the process did not run in between. */
-#define LOOK_MAX_MS (4 * WATCHDOG_NUDGE_MS)
+#define LOOK_MAX_MS (INT64_C(4) * WATCHDOG_NUDGE_MS)
 
 struct watchdog {
     pthread_t thread;
