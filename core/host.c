@@ -84,6 +84,7 @@ struct ops_view host_view(struct host *host)
             .work = client->work,
             .generation = work_generation(client->work),
             .loaded_ms = client->loaded_ms,
+            .reload_us = client->reload == NULL ? 0 : reload_took_us(client->reload),
             .load_error = client->load_error,
             .reloads = client->reloads,
             .reloads_failed = client->reloads_failed,
@@ -125,14 +126,15 @@ static int answer_question(void *arg, const struct admin_request *request, struc
 struct question_hold {
     struct control_ticket *ticket;
     size_t left;
+    bool is_lost; /* a client's turn was dropped */
 };
 
 static void on_durable(void *arg, bool is_durable)
 {
-    (void)is_durable;
     struct question_hold *hold = arg;
+    hold->is_lost |= !is_durable;
     if (--hold->left == 0) {
-        control_release(hold->ticket);
+        control_release(hold->ticket, !hold->is_lost);
         free(hold);
     }
 }
@@ -286,11 +288,11 @@ void host_close(struct host *host)
             event_free(host->signals[i]);
         }
     }
-    control_close(host->control);
     host_absent_close(host);
     for (size_t i = 0; i < host->client_count; i++) {
-        host_client_close(host->clients[i]);
+        host_client_close(host->clients[i]); /* tells the questions that wait for its commit */
     }
+    control_close(host->control);
     free(host->clients);
     if (host->transport != NULL) {
         host->transport->ops->free(host->transport);

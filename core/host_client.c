@@ -2,8 +2,9 @@
  * One client of a host: its store, its work, its runner, its connections, and what a reload changes
  * of them.
  *
- * A connection whose declaration changed is replaced; the old one goes to the retired list until
- * nothing is under way on it, because runs of the old generation may still wait there.
+ * A connection whose declaration changed is replaced. The old one goes to the retired list until
+ * the reload after the next: runs of the old generation may know it, with nothing queued on it yet
+ * (a later call of http.all, an answer that no slice has taken), and the next reload unwinds them.
  */
 #define _GNU_SOURCE
 #include "core/host_private.h"
@@ -131,19 +132,18 @@ static void retire(struct host_client *client, struct connection *c)
     client->retired[client->retired_count++] = c;
 }
 
-static void free_idle_retired(struct host_client *client)
+/* The first `count`: no run knows them any more. */
+static void free_retired(struct host_client *client, size_t count)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < client->retired_count; i++) {
-        struct connection_stats stats;
-        connection_stats(client->retired[i], &stats);
-        if (stats.queued + stats.under_way > 0) {
-            client->retired[kept++] = client->retired[i];
-        } else {
-            connection_free(client->retired[i]);
-        }
+    for (size_t i = 0; i < count; i++) {
+        connection_free(client->retired[i]);
     }
-    client->retired_count = kept;
+    client->retired_count -= count;
+    if (client->retired_count == 0) {
+        return;
+    }
+    memmove(client->retired, client->retired + count,
+            client->retired_count * sizeof(struct connection *));
 }
 
 /* Takes over from the connections of `old` (NULL at the start) what `next` declares alike. */
@@ -163,7 +163,9 @@ static void set_connections(struct host_client *client, const struct manifest *o
             }
         }
         if (connections[i] == NULL) {
-            connections[i] = connection_new(client->host->loop, client->host->transport, wanted,
+            struct connection_options options = *wanted;
+            options.policy.file_folder = client->host->data_folder;
+            connections[i] = connection_new(client->host->loop, client->host->transport, &options,
                                             on_breaker, client);
         }
     }
@@ -175,7 +177,6 @@ static void set_connections(struct host_client *client, const struct manifest *o
     free(client->connections);
     client->connections = connections;
     client->connection_count = next->connection_count;
-    free_idle_retired(client);
 }
 
 /* Jobs that an earlier process, or an earlier declaration of a connection, left parked wait for a
@@ -235,6 +236,7 @@ static void forget_rests(struct host_client *client, const struct manifest *next
 static int on_loaded(void *arg, struct generation *next, struct error *err)
 {
     struct host_client *client = arg;
+    size_t retired_before = client->retired_count;
     int rc = runner_announce(client->runner, next, err);
     if (rc != 0) {
         return rc;
@@ -242,6 +244,7 @@ static int on_loaded(void *arg, struct generation *next, struct error *err)
     set_connections(client, generation_manifest(runner_generation(client->runner)),
                     generation_manifest(next));
     runner_install(client->runner, next);
+    free_retired(client, retired_before); /* whoever knew them was unwound by the swap */
     forget_rests(client, generation_manifest(next));
     suspect_connections(client);
     free(client->load_error);

@@ -30,7 +30,7 @@ struct host_client {
     struct reload *reload;
     struct connection **connections; /* of the serving generation, in manifest order */
     size_t connection_count;
-    struct connection **retired; /* replaced, with calls still under way */
+    struct connection **retired; /* replaced; runs of the old scripts may know them */
     size_t retired_count;
     char *load_error; /* why the newest scripts do not serve; NULL when they do */
     int64_t loaded_ms;

@@ -76,6 +76,15 @@ container:
 examples: $(BUILD)/neap
 	@tests/support/examples.sh
 
+$(OUT)/bench/footprint_floor: tests/bench/footprint_floor.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -I. -D_DEFAULT_SOURCE $(CFLAGS) -o $@ $< $(PKG_LIBS) -lpthread
+
+## make bench-footprint  memory, start, reload, mirror beside their floors (PARTS="memory start" for some)
+bench-footprint:
+	@$(MAKE) --no-print-directory -s -j2 MODE=release all build/release/bench/footprint_floor
+	@python3 tests/bench/footprint_bench.py $(PARTS)
+
 PREFIX ?= /usr/local
 ## make install    binary and scripts under PREFIX=/usr/local (DESTDIR honoured)
 install: all
@@ -88,3 +97,15 @@ install: all
 ## make clean      remove build/
 clean:
 	@rm -rf $(BUILD)
+
+BENCH := $(OUT)/bench/floor $(OUT)/bench/outside
+$(OUT)/bench/%: $(wildcard tests/bench/*.[ch]) $(OUT)/.flags
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -o $@ $(wildcard tests/bench/$**.c) $(LDLIBS) -llua5.4-cjson
+
+## make bench      the host against a bare program: a table, asserts nothing (ROUNDS=5 SECONDS=2)
+bench:
+	@$(MAKE) --no-print-directory -s MODE=release bench-programs
+	@tests/bench/run.sh
+bench-programs: $(BUILD)/neap $(BENCH)
+.PHONY: bench bench-programs

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/api/api_file.h"
 #include "core/api/api_modules.h"
 #include "core/base/json_writer.h"
 #include "core/base/kill_point.h"
@@ -148,6 +149,7 @@ void http_op_open(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {{"__gc", op_close}, {"__close", op_close}, {NULL, NULL}};
     lx_new_type(L, HTTP_OP_MT, metamethods, NULL);
+    api_file_open(L);
 }
 
 struct http_op *http_op_push(lua_State *L, size_t count, size_t limit)
@@ -292,8 +294,10 @@ void http_call_read(lua_State *L, int idx, struct job_run *run, const char *conn
     idx = lua_absindex(L, idx);
     luaL_checkstack(L, 12, "request");
     luaL_checktype(L, idx, LUA_TTABLE);
+    bool is_effect = connection != NULL; /* whose answer is kept in the ledger, so not in a file */
     lx_check_keys(L, idx, "connection", "method", "path", "query", "headers", "body", "timeout_ms",
-                  NULL);
+                  is_effect ? NULL : "file_max_bytes", NULL);
+    lua_Integer file_max = lx_opt_integer(L, idx, "file_max_bytes", 0, 1);
     set_connection(L, run,
                    connection != NULL ? connection : lx_check_string_field(L, idx, "connection"),
                    call);
@@ -324,6 +328,7 @@ void http_call_read(lua_State *L, int idx, struct job_run *run, const char *conn
     }
     struct http_request *request = &call->request;
     request->timeout_ms = lx_opt_integer(L, idx, "timeout_ms", 0, 1);
+    request->file_max_bytes = (uint64_t)file_max;
     request->method = xstrdup(method);
     request->url = xstrdup(buf_text(url));
     read_headers(L, idx, call);
@@ -413,20 +418,47 @@ void http_call_set_effect(struct http_call *call, uint64_t effect_id, const char
 /* ---- Sending and completion ---------------------------------------------------------------------
  */
 
-static void keep_answer(struct http_call *call, const struct http_answer *answer)
+/* It happened, and what was said about it cannot be kept: half an answer must not pass for one. */
+static void set_too_large(struct http_call *call, size_t size)
+{
+    error_set(&call->err, ERROR_LIMIT, "an answer of %zu bytes cannot be kept", size);
+    call->err.maybe_sent = true;
+}
+
+static void keep_answer(struct http_call *call, struct http_answer *answer)
 {
     if (!vm_hold(call->op->vm, answer->body.size)) {
-        error_set(&call->err, ERROR_LIMIT,
-                  "an answer of %zu bytes is more than the client's scripts may have left",
-                  answer->body.size);
-        call->err.maybe_sent = true;
+        set_too_large(call, answer->body.size);
         return;
     }
     call->held += answer->body.size;
+    call->answer.file = answer->file; /* taken over */
+    answer->file = NULL;
     call->answer.status = answer->status;
     call->answer.elapsed_ms = answer->elapsed_ms;
     http_headers_copy(&call->answer.headers, &answer->headers);
-    buf_add(&call->answer.body, buf_text(&answer->body), answer->body.size);
+    if (buf_add(&call->answer.body, buf_text(&answer->body), answer->body.size) != 0) {
+        set_too_large(call, answer->body.size);
+    }
+}
+
+static int keep_raw_answer(struct http_call *call)
+{
+    struct work *work = call->op->run->scope.work;
+    struct buf raw;
+    buf_init(&raw, ANSWER_MAX);
+    record_begin(&raw, ANSWER_VERSION);
+    record_u32(&raw, (uint32_t)call->answer.status);
+    record_i64(&raw, call->answer.elapsed_ms);
+    encode_headers(&call->answer.headers, &raw);
+    record_bytes(&raw, buf_bytes(&call->answer.body));
+    int rc = raw.has_failed ? ERROR_LIMIT : effect_answered(work, call->effect_id, buf_bytes(&raw));
+    buf_free(&raw);
+    if (rc == ERROR_LIMIT) {
+        set_too_large(call, call->answer.body.size);
+        rc = effect_unknown(work, call->effect_id, &call->err);
+    }
+    return rc;
 }
 
 static void keep_effect(struct http_call *call)
@@ -434,15 +466,7 @@ static void keep_effect(struct http_call *call)
     struct work *work = call->op->run->scope.work;
     int rc;
     if (call->err.code == 0) {
-        struct buf raw;
-        buf_init(&raw, ANSWER_MAX);
-        record_begin(&raw, ANSWER_VERSION);
-        record_u32(&raw, (uint32_t)call->answer.status);
-        record_i64(&raw, call->answer.elapsed_ms);
-        encode_headers(&call->answer.headers, &raw);
-        record_bytes(&raw, buf_bytes(&call->answer.body));
-        rc = effect_answered(work, call->effect_id, buf_bytes(&raw));
-        buf_free(&raw);
+        rc = keep_raw_answer(call);
     } else if (call->err.maybe_sent) {
         rc = effect_unknown(work, call->effect_id, &call->err);
     } else {
@@ -566,18 +590,29 @@ static void push_headers(lua_State *L, const struct http_headers *headers)
     }
 }
 
-static void push_answer(lua_State *L, const struct http_answer *answer, struct bytes body)
+/* answer.file is taken over. [-0, +1] */
+static void push_answer(lua_State *L, struct http_answer *answer, struct bytes body)
 {
     luaL_checkstack(L, 8, "answer");
     lua_createtable(L, 0, 4);
+    if (answer->file != NULL) {
+        api_file_push(L, &answer->file);
+        lua_setfield(L, -2, "file");
+    } else {
+        lua_pushlstring(L, body.data, body.size);
+        lua_setfield(L, -2, "body");
+    }
     lua_pushinteger(L, answer->status);
     lua_setfield(L, -2, "status");
     push_headers(L, &answer->headers);
     lua_setfield(L, -2, "headers");
-    lua_pushlstring(L, body.data, body.size);
-    lua_setfield(L, -2, "body");
     lua_pushinteger(L, answer->elapsed_ms);
     lua_setfield(L, -2, "elapsed_ms");
+}
+
+static int64_t received_bytes(const struct http_answer *answer)
+{
+    return (int64_t)(answer->file != NULL ? spool_size(answer->file) : answer->body.size);
 }
 
 /* What was asked and what came back, without header values, bodies or queries. */
@@ -596,7 +631,7 @@ static void note_call(struct job_run *run, const struct http_call *call)
     if (call->err.code == 0) {
         json_member_int(&w, "status", call->answer.status);
         json_member_int(&w, "ms", call->answer.elapsed_ms);
-        json_member_int(&w, "received_bytes", (int64_t)call->answer.body.size);
+        json_member_int(&w, "received_bytes", received_bytes(&call->answer));
         snprintf(outcome, sizeof(outcome), "%d in %lld ms", call->answer.status,
                  (long long)call->answer.elapsed_ms);
     } else {
@@ -615,6 +650,11 @@ void http_op_push_result(lua_State *L, struct job_run *run, struct http_op *op, 
 {
     struct http_call *call = http_op_call(op, i);
     note_call(run, call);
+    if (call->err.code == 0 && call->effect_id != 0) {
+        lua_pushboolean(L, 1); /* the answer is in the ledger: it is read from there */
+        lua_pushnil(L);
+        return;
+    }
     if (call->err.code == 0) {
         push_answer(L, &call->answer, buf_bytes(&call->answer.body));
         free_call(call); /* early: the collector may take its time */

@@ -5,6 +5,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core/base/xalloc.h"
@@ -38,4 +39,28 @@ int folder_make(const char *path)
      * not read the folder above (a mounted volume) did not make this one. */
     int rc = folder_sync_above(path);
     return !is_new && (rc == EACCES || rc == EPERM || rc == EROFS) ? 0 : rc;
+}
+
+int folder_check_local(const char *path, struct error *err)
+{
+    static const unsigned long NETWORK_TYPES[] = {
+        0x6969,     /* nfs */
+        0x517b,     /* smb */
+        0xfe534d42, /* smb2 */
+        0xff534d42, /* cifs */
+        0x5346414f, /* afs */
+    };
+    struct statfs fs;
+    if (statfs(path, &fs) != 0) {
+        int code = errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO;
+        return error_set_errno(err, code, errno, "opening the store %s", path);
+    }
+    for (size_t i = 0; i < sizeof(NETWORK_TYPES) / sizeof(NETWORK_TYPES[0]); i++) {
+        if (((unsigned long)fs.f_type & 0xffffffffu) == NETWORK_TYPES[i]) {
+            return error_set(err, ERROR_INVALID,
+                             "the store %s is on a network file system; put it on a local disk",
+                             path);
+        }
+    }
+    return 0;
 }

@@ -12,5 +12,8 @@ int folder_sync_above(const char *path) NEAP_MUST_USE;
 /* Makes it (mode 0700) where it is missing, and its name durable; what is above must exist. Returns
  * 0 or an errno. */
 int folder_make(const char *path) NEAP_MUST_USE;
+/* ERROR_INVALID on a network file system, ERROR_NOT_FOUND, ERROR_IO. The locks and the shared map
+ * of a store do not hold over a network: two hosts would destroy the data. */
+int folder_check_local(const char *path, struct error *err) NEAP_MUST_USE;
 
 #endif

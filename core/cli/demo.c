@@ -60,8 +60,9 @@ static const char *colour_of(const struct demo *d, const char *kind)
 
 static void print_line(const struct demo *d, const char *key, const struct timeline_entry *entry)
 {
-    static const char *const TOLD[] = {"accepted", "post",  "acknowledge", "held",
-                                       "released", "retry", "failed",      "dead"};
+    static const char *const TOLD[] = {"accepted", "post",         "acknowledge", "held",
+                                       "despatch", "cancellation", "released",    "retry",
+                                       "failed",   "dead"};
     size_t k = 0;
     while (k < sizeof(TOLD) / sizeof(TOLD[0]) && strcmp(TOLD[k], entry->kind) != 0) {
         k++;
@@ -219,6 +220,9 @@ static bool print_summary(const struct demo *d)
     printf("%" PRId64 " posted to Khaos and known to SCAYLE by their Khaos code (slowest %" PRId64
            " ms from the basket)\n%" PRId64 " pennies of difference\n",
            figure(d, "posted"), figure(d, "slowest_posting_ms"), figure(d, "pennies"));
+    printf("%" PRId64 " parcels sent by Khaos are in SCAYLE, %" PRId64
+           " order cancelled on both sides; 12 in Khaos - 3 buffer = %" PRId64 " in the shop\n",
+           figure(d, "parcels"), figure(d, "cancelled"), figure(d, "stock"));
     struct host_client *client = host_find_client(d->host, "demo", 4);
     printf("held, with their causes:\n");
     exception_each(client->work, NULL, print_exception, NULL);

@@ -13,6 +13,7 @@ struct ops_client {
     struct work *work;
     uint64_t generation;
     int64_t loaded_ms;      /* when the generation was loaded; 0 for a stopped host */
+    int64_t reload_us;      /* how long the newest reload took; 0 before the first */
     const char *load_error; /* why the newest scripts do not serve; NULL or "" when they do */
     uint64_t reloads;       /* since the host started; zeros for a stopped host */
     uint64_t reloads_failed;
@@ -52,6 +53,9 @@ struct ops_view {
 };
 
 /* What a person found out about an effect whose outcome nobody knew. */
+/* Exit codes of the verbs. */
+enum { ADMIN_OK = 0, ADMIN_WRONG = 1, ADMIN_USAGE = 2, ADMIN_NOT_FOUND = 3, ADMIN_UNREACHABLE = 4 };
+
 enum admin_outcome { ADMIN_OUTCOME_NONE, ADMIN_OUTCOME_HAPPENED, ADMIN_OUTCOME_ABSENT };
 
 struct admin_request {

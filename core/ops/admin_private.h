@@ -5,8 +5,6 @@
 #include "core/base/json_writer.h"
 #include "core/ops/admin.h"
 
-enum { ADMIN_OK = 0, ADMIN_WRONG = 1, ADMIN_USAGE = 2, ADMIN_NOT_FOUND = 3, ADMIN_UNREACHABLE = 4 };
-
 /* One question being answered. */
 struct admin_context {
     const struct ops_view *view;

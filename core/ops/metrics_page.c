@@ -11,7 +11,7 @@
 
 int health_page(const struct ops_view *view, struct buf *out)
 {
-    int status = view->is_draining ? 503 : 200;
+    size_t full = 0;
     struct json_writer w;
     json_writer_init(&w, out);
     json_object_begin(&w);
@@ -24,7 +24,7 @@ int health_page(const struct ops_view *view, struct buf *out)
         bool is_full = work_is_full(c->work);
         bool has_error = c->load_error != NULL && c->load_error[0] != '\0';
         json_member_str(&w, c->name, is_full ? "full" : has_error ? "old scripts" : "ok");
-        status = is_full ? 503 : status;
+        full += is_full ? 1 : 0;
     }
     for (size_t i = 0; i < view->absent_count; i++) {
         json_member_str(&w, view->absent[i].folder, "not served: its scripts do not load");
@@ -32,7 +32,9 @@ int health_page(const struct ops_view *view, struct buf *out)
     json_object_end(&w);
     json_object_end(&w);
     buf_add_char(out, '\n');
-    return status;
+    /* One full client is no reason to restart the others: a probe looks at the status alone. */
+    bool serves_nobody = view->count > 0 && full == view->count;
+    return view->is_draining || serves_nobody ? 503 : 200;
 }
 
 struct metric {
@@ -236,6 +238,12 @@ static void reload_metrics(const struct ops_view *view, struct buf *out)
                  c->reloads);
         buf_addf(out, "%s{client=\"%s\",result=\"refused\"} %" PRIu64 "\n", NAME, c->name,
                  c->reloads_failed);
+    }
+    head(out, "neap_reload_microseconds", "gauge",
+         "How long the newest reload took, from the first look at the files to the swap.");
+    for (size_t i = 0; i < view->count; i++) {
+        buf_addf(out, "neap_reload_microseconds{client=\"%s\"} %" PRId64 "\n",
+                 view->clients[i].name, view->clients[i].reload_us);
     }
     head(out, "neap_generations", "gauge",
          "Versions of the scripts alive: one, or two for a while.");

@@ -10,6 +10,7 @@
  */
 #include "core/store/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,7 +19,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <lmdb.h>
@@ -155,6 +155,7 @@ static int push_level(struct store_lmdb *s)
         s->level_capacity = s->level_capacity == 0 ? 4 : s->level_capacity * 2;
         s->levels = xrealloc(s->levels, s->level_capacity * sizeof(*s->levels));
     }
+    assert(s->levels != NULL);
     const struct lmdb_level *last = s->level_count == 0 ? NULL : &s->levels[s->level_count - 1];
     MDB_txn *txn = NULL;
     int rc = last == NULL ? 0 : last->failed;
@@ -560,31 +561,6 @@ static int make_folder(const char *path, bool is_volatile, struct error *err)
     return rc == 0 ? 0 : error_set_errno(err, ERROR_IO, rc, "making the store's folder %s", path);
 }
 
-/* LMDB's locks and shared map do not hold over a network: two hosts would destroy the data. */
-static int check_file_system(const char *path, struct error *err)
-{
-    static const unsigned long NETWORK_TYPES[] = {
-        0x6969,     /* nfs */
-        0x517b,     /* smb */
-        0xfe534d42, /* smb2 */
-        0xff534d42, /* cifs */
-        0x5346414f, /* afs */
-    };
-    struct statfs fs;
-    if (statfs(path, &fs) != 0) {
-        int code = errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO;
-        return error_set_errno(err, code, errno, "opening the store %s", path);
-    }
-    for (size_t i = 0; i < sizeof(NETWORK_TYPES) / sizeof(NETWORK_TYPES[0]); i++) {
-        if (((unsigned long)fs.f_type & 0xffffffffu) == NETWORK_TYPES[i]) {
-            return error_set(err, ERROR_INVALID,
-                             "the store %s is on a network file system; put it on a local disk",
-                             path);
-        }
-    }
-    return 0;
-}
-
 /* Returns a code of LMDB. */
 static int open_env(struct store_lmdb *s, const struct store_options *options)
 {
@@ -768,7 +744,7 @@ int store_lmdb_open(struct store **store_out, const struct store_options *option
 {
     int rc = options->is_read_only ? 0 : make_folder(options->path, options->is_volatile, err);
     if (rc == 0) {
-        rc = check_file_system(options->path, err);
+        rc = folder_check_local(options->path, err);
     }
     if (rc != 0) {
         return rc;
@@ -777,6 +753,7 @@ int store_lmdb_open(struct store **store_out, const struct store_options *option
     s->base.ops = &LMDB_DRIVER;
     s->base.is_read_only = options->is_read_only;
     s->path = xstrdup(options->path);
+    s->base.folder = s->path;
     s->map_max_bytes = options->map_max_bytes;
     s->reserve_bytes = options->reserve_bytes;
     s->is_volatile = options->is_volatile;

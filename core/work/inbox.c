@@ -173,6 +173,7 @@ struct mail_search {
     enum mail_wanted wanted;
     const char *events; /* joined by '\n' */
     uint64_t seq;
+    uint64_t broken; /* one that cannot be read; 0 = none */
 };
 
 static int match_mail(void *arg, struct bytes key, struct bytes value)
@@ -180,6 +181,7 @@ static int match_mail(void *arg, struct bytes key, struct bytes value)
     struct mail_search *search = arg;
     struct mail mail;
     if (mail_decode(value, key_last_u64(key), &mail) != 0) {
+        search->broken = key_last_u64(key);
         return 0;
     }
     bool is_match = job_wait_has_event(search->events, mail.name) &&
@@ -205,15 +207,31 @@ static int search_mail(struct work *work, const char *key_name, struct mail_sear
     return rc == 0 ? ERROR_NOT_FOUND : 0;
 }
 
+/* A broken one may be the cancellation that was asked for: the run that asks fails and its job is
+ * held. The record is put aside for good, so that a person who has looked lets the job go on. */
+static int fail_broken_mail(struct work *work, const char *key_name, uint64_t seq)
+{
+    struct key key;
+    mail_key(&key, key_name, seq);
+    work_quarantine(work, &key);
+    if (work->running != NULL && work->depth == 1) {
+        int rc = work_checkpoint(work);
+        return rc != 0 ? rc : ERROR_CORRUPT;
+    }
+    return ERROR_CORRUPT;
+}
+
 int inbox_mail_newest(struct work *work, const char *key, const char *name, uint64_t *seq_out)
 {
-    struct mail_search search = {MAIL_NEWEST, name, 0};
-    return search_mail(work, key, &search, seq_out);
+    struct mail_search search = {MAIL_NEWEST, name, 0, 0};
+    int rc = search_mail(work, key, &search, seq_out);
+    bool is_in_doubt = rc == ERROR_NOT_FOUND && search.broken != 0 && work->running != NULL;
+    return is_in_doubt ? fail_broken_mail(work, key, search.broken) : rc;
 }
 
 int inbox_mail_unread(struct work *work, const char *key, const char *events, uint64_t *seq_out)
 {
-    struct mail_search search = {MAIL_UNREAD, events, 0};
+    struct mail_search search = {MAIL_UNREAD, events, 0, 0};
     return search_mail(work, key, &search, seq_out);
 }
 

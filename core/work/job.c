@@ -164,10 +164,16 @@ int job_load(struct work *work, uint64_t id, struct job_info *info_out)
 
 int job_take(struct work *work, uint64_t id, struct job_info *info_out)
 {
-    int rc = job_load(work, id, info_out);
+    memset(info_out, 0, sizeof *info_out);
+    struct key key;
+    struct bytes value;
+    job_key(&key, id);
+    int rc = work_get(work, &key, &value);
+    if (rc != 0) {
+        return rc; /* a damaged page is another matter than a record without sense */
+    }
+    rc = job_decode(value, id, info_out);
     if (rc == ERROR_CORRUPT) {
-        struct key key;
-        job_key(&key, id);
         work_quarantine(work, &key);
         return ERROR_NOT_FOUND;
     }

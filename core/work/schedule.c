@@ -307,6 +307,8 @@ static int check_times(const struct schedule_spec *spec, struct error *err)
         }
     } else if (spec->every_ms < SCHEDULE_EVERY_MIN_MS) {
         return error_set(err, ERROR_INVALID, "every_ms is at least %d", SCHEDULE_EVERY_MIN_MS);
+    } else if (spec->every_ms > SCHEDULE_EVERY_MAX_MS) {
+        return error_set(err, ERROR_INVALID, "every_ms is at most a year");
     }
     struct zone *zone = zone_open(spec->zone == NULL ? "UTC" : spec->zone, err);
     if (zone == NULL) {

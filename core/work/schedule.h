@@ -9,6 +9,7 @@
 #include "core/work/work.h"
 
 #define SCHEDULE_EVERY_MIN_MS 100
+#define SCHEDULE_EVERY_MAX_MS (366LL * 86400 * 1000)
 
 struct schedule_spec { /* borrowed */
     const char *flow;

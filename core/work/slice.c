@@ -16,6 +16,7 @@
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
 #include "core/work/effect.h"
+#include "core/work/gate.h"
 #include "core/work/pause.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
@@ -43,8 +44,30 @@ static int settle(struct job *job, bool is_fresh)
     return job->is_nudged ? job_make_ready(job->work, &job->info, is_fresh) : 0;
 }
 
+/* The reload that one of these causes waits for came while this run was still on the old scripts.
+ */
+static bool is_overtaken_by_reload(const struct job *job, const struct held_cause *causes,
+                                   size_t count)
+{
+    bool waits_for_reload = false;
+    for (size_t i = 0; i < count; i++) {
+        waits_for_reload |= causes[i].recheck == RECHECK_RELOAD;
+    }
+    return waits_for_reload && job->info.generation != job->work->options.generation;
+}
+
+static int run_on_new_scripts(struct job *job, const char *message)
+{
+    int rc = add_line(job, "reload", message, NULL);
+    rc = rc != 0 ? rc : job_move(job->work, &job->info, JOB_WAITING, 0);
+    return rc != 0 ? rc : job_make_ready(job->work, &job->info, true);
+}
+
 static int hold_on(struct job *job, const struct held_cause *causes, size_t count)
 {
+    if (is_overtaken_by_reload(job, causes, count)) {
+        return run_on_new_scripts(job, causes[0].message);
+    }
     kill_point_before(KILL_HOLD, causes[0].cause);
     int rc = exception_hold(job->work, &job->info, causes, count);
     if (rc != 0) {
@@ -60,7 +83,11 @@ static int hold_on(struct job *job, const struct held_cause *causes, size_t coun
 
 static int end_done(struct job *job)
 {
-    uint64_t open = effect_unfinished(job->work, job->info.key, job->info.id);
+    uint64_t open;
+    int rc = effect_unfinished(job->work, job->info.key, job->info.id, &open);
+    if (rc != 0) {
+        return rc; /* nobody knows: it does not end */
+    }
     if (open == 0) {
         return job_finish(job->work, &job->info, NULL);
     }
@@ -498,8 +525,8 @@ static int begin(struct work *work, struct job_info *info)
     return rc != 0 ? rc : effect_abandon(work, info->key);
 }
 
-/* *job_out is NULL when there is nothing to run behind this id (any more). */
-static int start(struct work *work, uint64_t id, struct job **job_out)
+/* *job_out is NULL when there is nothing to run behind this id (any more), or not yet. */
+static int start(struct work *work, uint64_t id, bool is_next, struct job **job_out)
 {
     *job_out = NULL;
     struct job_info info;
@@ -509,6 +536,11 @@ static int start(struct work *work, uint64_t id, struct job **job_out)
     }
     bool can_run =
         info.state == JOB_READY && info.is_head && !pause_is_set(work, PAUSE_FLOW, info.flow);
+    struct gate *gate = can_run ? gate_of(work, info.flow) : NULL;
+    if (can_run && !gate_is_open(gate, is_next)) {
+        ready_queue_push(&gate->waiting, id);
+        can_run = false;
+    }
     if (can_run) {
         rc = work_nested_begin(work);
         rc = rc != 0 ? rc : work_unit_end(work, begin(work, &info));
@@ -526,6 +558,18 @@ static int start(struct work *work, uint64_t id, struct job **job_out)
     return 0;
 }
 
+/* From both lists in turn, so that neither holds up the other. */
+static bool next_ready(struct work *work, uint64_t *id_out, bool *is_next_out)
+{
+    work->prefers_gates = !work->prefers_gates && !work->is_draining;
+    *is_next_out = work->prefers_gates && gate_next(work, id_out);
+    if (*is_next_out || ready_queue_pop(&work->ready, id_out)) {
+        return true;
+    }
+    *is_next_out = !work->is_draining && gate_next(work, id_out);
+    return *is_next_out;
+}
+
 int slice_run(struct work *work)
 {
     uint64_t id;
@@ -533,13 +577,14 @@ int slice_run(struct work *work)
     if (rc != 0) {
         return work->is_full || work->is_committing ? 0 : rc;
     }
-    while (ready_queue_pop(&work->ready, &id)) {
+    bool is_next;
+    while (next_ready(work, &id, &is_next)) {
         struct job *job = job_find_live(work, id);
         if (job != NULL && !job->is_queued) {
             continue; /* a stale entry: it waits for something */
         }
         if (job == NULL && !work->is_draining) {
-            rc = start(work, id, &job);
+            rc = start(work, id, is_next, &job);
             if (rc != 0) {
                 work_stall(work, id);
                 return rc;

@@ -93,6 +93,7 @@ static void on_committed(void *arg, int rc, const struct error *err)
     work->is_committing = false;
     if (rc == 0) {
         work->stats.commits++;
+        ready_queue_move(&work->fresh, &work->ready);
         kill_point_after(KILL_COMMIT, work->client);
         outbox_run(&work->sealed, true);
         return;
@@ -122,6 +123,7 @@ static void commit(struct work *work)
         store_commit(store, on_committed, work);
     } else if (!work->must_drop) {
         store_abort(store); /* gives back a transaction in which nothing was written */
+        ready_queue_move(&work->fresh, &work->ready);
     }
     if (work->must_drop) {
         work_drop_turn(work);

@@ -1,6 +1,10 @@
 /*
  * The engine of one client: opening and closing, nested units, and the queues in memory.
  *
+ * A job starts only in a turn after the commit of the one that made it ready. So whoever kills the
+ * process in its slice is in the store, ready, with its earlier unclean ends counted: the next
+ * start finds it by the mark in the crash file, and three ends end it, however soon they come.
+ *
  * Memory never runs ahead of the store: what a unit wants to change in memory (a job for the ready
  * list, a nudge, a word to the listener) waits in `pending` until the outermost unit commits.
  * Dropping a turn forgets all memory and reads the store again, as a restart would.
@@ -15,8 +19,12 @@
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
+#include "core/work/doubt.h"
+#include "core/work/gate.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
+
+#define WORK_FORMAT 1 /* one more with each change that an older host would take for damage */
 
 /*
  * Unclean ends in a row, with the same job running, before that job is dead(crash). A fault or an
@@ -71,6 +79,14 @@ bool ready_queue_pop(struct ready_queue *queue, uint64_t *id_out)
     return true;
 }
 
+void ready_queue_move(struct ready_queue *from, struct ready_queue *to)
+{
+    uint64_t id;
+    while (ready_queue_pop(from, &id)) {
+        ready_queue_push(to, id);
+    }
+}
+
 /* ---- Pending changes ---------------------------------------------------------------------------
  */
 
@@ -123,7 +139,7 @@ static void pending_apply(struct work *work, struct pending *p)
     struct job *job;
     switch (p->kind) {
     case PENDING_READY:
-        ready_queue_push(&work->ready, p->id);
+        ready_queue_push(&work->fresh, p->id);
         break;
     case PENDING_NUDGE:
         job = job_find_live(work, p->id);
@@ -334,9 +350,12 @@ static void load_ready(struct work *work)
     }
     work->ready.head = 0;
     work->ready.count = 0;
+    work->fresh.head = 0;
+    work->fresh.count = 0;
     work->stalled.count = 0;
+    gates_forget(work);
     for (size_t i = 0; i < ids.count; i++) {
-        ready_queue_push(&work->ready, ids.ids[i]);
+        ready_queue_push(&work->fresh, ids.ids[i]); /* what the opening wrote is not durable yet */
     }
     id_list_free(&ids);
 }
@@ -386,6 +405,53 @@ void work_drop_turn(struct work *work)
     }
 }
 
+/* ---- The format of the store -------------------------------------------------------------------
+ */
+
+static int format_read(struct work *work, const struct key *key, uint64_t *format_out)
+{
+    struct bytes value;
+    int rc = work_get(work, key, &value);
+    *format_out = 0;
+    if (rc == 0) {
+        struct record_reader r;
+        record_open(&r, value);
+        *format_out = record_get_u64(&r);
+        rc = r.is_bad ? ERROR_CORRUPT : 0;
+    }
+    return rc == ERROR_NOT_FOUND ? 0 : rc;
+}
+
+/* Records of a newer format look broken to an older host. It must not touch them: each would be put
+ * aside, and with the jobs every open order. */
+static int check_format(struct work *work, struct error *err)
+{
+    struct key key;
+    uint64_t format;
+    key_begin(&key, KEY_META);
+    key_raw(&key, bytes_str("format"));
+    int rc = format_read(work, &key, &format);
+    if (rc == 0 && format > WORK_FORMAT) {
+        return error_set(err, ERROR_INVALID,
+                         "the data of %s was written by a newer neap (format %llu; this one knows "
+                         "%d): start that one",
+                         work->client, (unsigned long long)format, WORK_FORMAT);
+    }
+    if (rc == 0 && format < WORK_FORMAT && !work->options.is_read_only) {
+        struct buf value;
+        work_value(&value, 1);
+        record_u64(&value, WORK_FORMAT);
+        rc = work_nested_begin(work);
+        if (rc == 0) {
+            rc = work_unit_end(work, work_put(work, &key, &value));
+        } else {
+            buf_free(&value);
+        }
+        rc = rc == ERROR_FULL ? 0 : rc; /* the first turn with space writes other things too */
+    }
+    return rc == 0 ? 0 : error_set(err, rc, "reading the format: %s", error_code_name(rc));
+}
+
 static int crashed_dead(struct work *work, struct job_info *info)
 {
     char *message = xasprintf("the process ended %u times while this job ran", info->unclean);
@@ -427,7 +493,7 @@ static int count_crash(struct work *work)
     if (rc != 0) {
         return rc == ERROR_NOT_FOUND ? 0 : rc;
     }
-    if (info.state == JOB_READY) {
+    if (info.state == JOB_READY) { /* it is, on disk, before it starts */
         info.unclean++;
         log_msg(LOG_WARN, work->area, "job %llu was running when the process %s (%u in a row)",
                 (unsigned long long)id, is_own ? "crashed" : "was ended from outside",
@@ -462,7 +528,13 @@ int work_open(struct work **work_out, const struct work_options *options, struct
     work->options.client = work->client;
     work->area = xasprintf("client %s", options->client);
     work->client_hash = crash_file_hash(options->client);
+    work->opened_ms = clock_mono_ms(options->clock);
     backoff_complete(&work->options.retry, NULL);
+    int code = check_format(work, err);
+    if (code != 0) {
+        work_close(work);
+        return code;
+    }
     if (!options->is_read_only) {
         work->due_timer = loop_timer_new(options->loop, work_on_due, work);
         work->space_timer = loop_timer_new(options->loop, work_on_space, work);
@@ -475,8 +547,8 @@ int work_open(struct work **work_out, const struct work_options *options, struct
             rc = work_generation_changed(work, options->generation);
         }
         if (rc != 0 && rc != ERROR_FULL) {
-            int code = error_set(err, rc, "opening the work of %s: %s", options->client,
-                                 error_code_name(rc));
+            code = error_set(err, rc, "opening the work of %s: %s", options->client,
+                             error_code_name(rc));
             work_close(work);
             return code;
         }
@@ -505,7 +577,10 @@ void work_close(struct work *work)
     pending_cut(work, 0);
     free(work->pending);
     free(work->ready.ids);
+    free(work->fresh.ids);
     id_list_free(&work->stalled);
+    gates_close(work);
+    doubts_close(work);
     loop_timer_free(work->due_timer);
     loop_timer_free(work->space_timer);
     loop_timer_free(work->parked_timer);
@@ -548,7 +623,9 @@ bool work_is_full(const struct work *work)
 
 bool work_has_ready(const struct work *work)
 {
-    return work->ready.count > 0 && !work->is_full && !work->is_committing;
+    bool has_ready = work->ready.count > 0 || work->fresh.count > 0 ||
+                     (!work->is_draining && gate_has_next(work));
+    return has_ready && !work->is_full && !work->is_committing;
 }
 
 size_t work_live_count(const struct work *work)

@@ -113,6 +113,7 @@ struct work_options {
 };
 
 /*
+ * ERROR_INVALID, nothing changed: the store was written by a newer version.
  * Opens: brings back the queues, turns effects left in intent into unknown, counts the unclean end
  * found in the crash file (three: dead). These writes are committed by the first turn. Options are
  * copied.

@@ -31,6 +31,7 @@ struct ready_queue {
     size_t capacity;
 };
 void ready_queue_push(struct ready_queue *queue, uint64_t id);
+void ready_queue_move(struct ready_queue *from, struct ready_queue *to); /* all of them */
 bool ready_queue_pop(struct ready_queue *queue, uint64_t *id_out);
 
 /* What happens in memory once the outermost nested unit is committed. */
@@ -82,7 +83,9 @@ struct work {
     struct work_stats stats;
 
     struct ready_queue ready;
-    struct id_list stalled; /* ready on disk, but the store took no change of theirs */
+    struct ready_queue fresh; /* ready once the turn under way is durable */
+    struct id_list stalled;   /* ready on disk, but the store took no change of theirs */
+    struct gate *gates;       /* of the flows that ran */
     struct job *live[WORK_LIVE_BUCKETS];
     size_t live_count;
     struct job *running; /* in its slice now */
@@ -98,26 +101,30 @@ struct work {
     bool is_committing;
     bool must_drop; /* this turn cannot be kept */
     bool is_full;
-    bool is_draining;    /* nothing new starts */
-    bool is_unsettled;   /* the store may not know yet what the scripts declare: schedule.c */
-    bool has_spent_turn; /* a job used up its slice: the next one comes after the next poll */
-    int fatal;           /* ERROR_IO once seen */
+    bool is_draining;     /* nothing new starts */
+    bool is_unsettled;    /* the store may not know yet what the scripts declare: schedule.c */
+    bool prefers_gates;   /* the next slice is for who waits at a gate */
+    bool is_parked_due;   /* look after the parked jobs in this turn */
+    bool is_due;          /* the timer fired */
+    bool is_due_failed;   /* something due could not be woken */
+    bool is_due_stale;    /* something was put on or off the due shelves */
+    bool is_quarantining; /* one broken record at a time: its exception may be broken too */
+    bool has_spent_turn;  /* a job used up its slice: the next one comes after the next poll */
+    int fatal;            /* ERROR_IO once seen */
     struct error fatal_error;
 
+    struct doubts *doubts;       /* NULL = none yet */
+    int64_t opened_ms;           /* monotonic */
     struct schedules *schedules; /* what the scripts declared last; NULL = nothing yet */
     struct sequence sequences[WORK_SEQUENCE_COUNT];
     struct loop_timer *due_timer;
     struct loop_timer *space_timer;
     struct loop_timer *parked_timer;
     struct loop_timer *stalled_timer;
-    bool is_parked_due;   /* look after the parked jobs in this turn */
     int64_t space_due_ms; /* monotonic: next look at the disk */
     int64_t wall_seen_ms; /* the wall clock when we last looked; 0 = never */
-    bool is_due;          /* the timer fired */
-    bool is_due_stale;    /* something was put on or off the due shelves */
     struct retention *retention;
     struct erasures *erasures;
-    uint64_t quarantine_logged; /* one bit per table byte & 63 */
     uint64_t client_hash;
 };
 
@@ -149,7 +156,7 @@ int work_get_blob(struct work *work, const struct key *key, char **data_out,
 
 int work_next(struct work *work, enum work_sequence which, uint64_t *number_out) NEAP_MUST_USE;
 
-/* Moves a broken record out of the way. */
+/* Moves a broken record out of the way, and opens an exception that names it. */
 void work_quarantine(struct work *work, const struct key *key);
 
 /* As work_nested_begin, also when only the reserve of the disk is left: for what came back from

@@ -45,6 +45,11 @@ return {
         unmapped_fee = CONSULTANT,
         connection_refused = CONSULTANT,
         script_error = CONSULTANT,
+        credit_exceeds_invoice = FINANCE,
+        return_not_in_khaos = FINANCE,
+        return_unmatched = FINANCE,
+        unmapped_carrier = CONSULTANT,
+        stock_stamp_ahead = CONSULTANT,
     },
 
     retry = {
@@ -74,6 +79,26 @@ return {
                 payments = require("mappings.payments"),
                 promotions = require("mappings.promotions"),
             },
+        }},
+        returns = {use = "flows.returns", settings = {merchant_key = "fellside"}},
+        cancellations = {use = "flows.cancellations"},
+        despatch = {use = "flows.despatch", schedules = {
+            poll = {every_ms = tonumber(var("DESPATCH_EVERY_MS", "2000"))},
+        }, settings = {
+            merchant_key = "fellside",
+            returns_flow = "returns",
+            carriers = {DPD48 = "DPD_UK", DPDND = "DPD_UK", DHLINT = "DHL_DE"},
+        }},
+        stock = {use = "flows.stock", schedules = {
+            poll = {every_ms = tonumber(var("STOCK_POLL_MS", "2000"))},
+            send = {every_ms = tonumber(var("STOCK_SEND_MS", "1000"))},
+        }, settings = {
+            merchant_key = "fellside",
+            warehouse = "KC-MAIN",
+            buffer_field = "Web Buffer",
+            -- The demo's delegations come after 200 ms; a real client leaves the lag be.
+            order_lag_ms = tonumber(var("ORDER_LAG_MS", "2000")),
+            policy = {default = {use_khaos_buffer = true}},
         }},
         khaos_mirror = {use = "flows.khaos_mirror", schedules = {
             refresh = {every_ms = tonumber(var("MIRROR_EVERY_MS", "3000"))},

@@ -42,6 +42,9 @@ return {
         unmapped_shipping = INTEGRATION,
         unmapped_promotion = INTEGRATION,
         unmapped_fee = INTEGRATION,
+        credit_exceeds_invoice = FINANCE,
+        return_not_in_khaos = FINANCE,
+        unmapped_carrier = INTEGRATION,
         connection_refused = INTEGRATION,
         script_error = INTEGRATION,
     },
@@ -53,6 +56,7 @@ return {
                 {shop_key = "main", country = "GB", shop_country_id = "1001"},
             },
             despatch_promise_hours = 48,
+            returns_flow = "returns",
             mappings = {
                 companies = require("mappings.companies"),
                 tax = require("mappings.tax"),
@@ -62,5 +66,17 @@ return {
             },
         }},
         khaos_mirror = {use = "flows.khaos_mirror"},
+        cancellations = {use = "flows.cancellations"},
+        despatch = {use = "flows.despatch", settings = {
+            merchant_key = "{{name}}",
+            returns_flow = "returns",
+            carriers = {COURIER = "carrier"}, -- Khaos's courier code to SCAYLE's carrier key
+        }},
+        returns = {use = "flows.returns", settings = {merchant_key = "{{name}}"}},
+        stock = {use = "flows.stock", settings = {
+            merchant_key = "{{name}}",
+            warehouse = "WAREHOUSE", -- SCAYLE's reference key of the warehouse
+            policy = {default = {buffer = 0}}, -- units kept back; see docs/flows-stock.md
+        }},
     },
 }

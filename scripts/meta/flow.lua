@@ -119,7 +119,7 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field rate_burst integer|nil
 ---@field breaker_failures integer|nil default 5
 ---@field breaker_cool_ms integer|nil default 10,000
----@field settle_ms integer|nil default timeout_ms: how long the far side may go on with a request after we stopped
+---@field settle_ms integer|nil default timeout_ms, at most a day: how long the far side may go on with a request after we stopped
 ---   listening; nobody asks whether an effect happened sooner (docs/job-life.md)
 ---@field max_answer_bytes integer|nil default 16 MiB
 

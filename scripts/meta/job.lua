@@ -60,7 +60,8 @@ function job:step(name, fn) end
 ---@field key string business key; (connection, name, key) is done once, for ever
 ---@field class "dedupes"|"lookup"|"once"
 ---@field request neap.http.Request|fun(): neap.http.Request without `connection`; called only when a new intent is written
----@field fingerprint string|nil compared with what lookup finds; a difference holds the job
+---@field fingerprint string|nil compared with what lookup finds, which must then give one, and with what
+---   another job did under this key; a difference holds the job
 ---@field read fun(answer: neap.http.Answer): any, neap.Error|nil result, or an error: with maybe_sent the
 ---   outcome is unknown (look up before anything else), without it was refused and nothing happened
 ---@field lookup (fun(key: string): "found"|"absent"|nil, any, string|nil)|nil "found", result, fingerprint;

@@ -111,6 +111,12 @@ static const struct bad_case bad_cases[] = {
     {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
      "connections = {k = {base_url = 'http://x', timeout_ms = -1}}}",
      NULL, "connections.k.timeout_ms: an integer of at least 1 expected"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z', "
+     "connections = {k = {base_url = 'http://x', max_concurrent = 4294967296}}}",
+     NULL, "connections.k.max_concurrent: an integer of at most 2147483647 expected"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z', "
+     "connections = {k = {base_url = 'http://x', settle_ms = 86400001}}}",
+     NULL, "connections.k.settle_ms: an integer of at most 86400000 expected"},
     {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z', auth = {h = {user = "
      "secret('NONE')}}}",
      NULL, "client.lua:1: secret NONE is not set (environment or secrets folder)"},

@@ -102,7 +102,7 @@ static void post(struct box *box, const char *id, const char *body, bool drops_t
     uint64_t before = work_stats(box->work)->accepted;
     t->ops->start(t, &request, &policy, on_done, box);
     for (int i = 0; i < 1000 && box->status == 0; i++) {
-        loop_poll(box->host->loop, true);
+        loop_poll(box->host->loop, !work_has_ready(box->work));
         if (drops_turn && work_stats(box->work)->accepted > before) {
             box->work->must_drop = true; /* as a full map does */
             drops_turn = false;

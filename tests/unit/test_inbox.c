@@ -194,6 +194,7 @@ static void an_overtaking_event_reaches_the_job_in_each_state(void)
         struct world *w = world_open(until_cancelled);
         uint64_t id = world_order(w, cases[i].key, "a");
         CHECK_INT(world_turn(w), 0);
+        CHECK_INT(world_turn(w), 0);
         CHECK_STATE(w, id, cases[i].state);
         CHECK_INT(world_overtake(w, cases[i].key, "cancellation", EVENT_IDLE_JOB), 0);
         CHECK_STATE(w, id, "ready");

@@ -490,8 +490,7 @@ static void ends_loops_of_long_calls(void)
         "while #t > 0 do pcall(string.rep, 'y', 40 << 20) end",
     };
     struct clock *clock = clock_new_system();
-    volatile int stuck = 0;
-    struct watchdog *watchdog = watchdog_new(9000, note_stuck, (void *)&stuck);
+    struct watchdog *watchdog = watchdog_new(9000, NULL, NULL); /* aborts: what was seen before */
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct vm_options options = {
             .clock = clock,
@@ -508,7 +507,6 @@ static void ends_loops_of_long_calls(void)
         vm_failure_clear(&w.failure);
         vm_free(w.vm);
     }
-    CHECK(!stuck);
     watchdog_free(watchdog);
     clock_free(clock);
 }

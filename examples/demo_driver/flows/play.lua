@@ -123,6 +123,74 @@ local function mend(job)
     end)
 end
 
+-- ---- the second act: two shoppers change their minds, the warehouse sends the rest ------------
+
+local STOCK_CODE = "FO-STK-DEMO"
+
+local function posted_ids(expected)
+    local ids = {}
+    for _, order in ipairs(expected.orders) do
+        if order.reference_key then
+            ids[#ids + 1] = order.order_id
+        end
+    end
+    return ids
+end
+
+local function in_khaos(order_id, words)
+    words.reference = "SC" .. order_id
+    return call("khaos_control", "POST", "/orders", words)
+end
+
+-- Khaos has no add-on here, so the first is cancelled by a person there; the second has left.
+local function second_act(job)
+    local ids = posted_ids(call("scayle_control", "GET", "/expectations"))
+    call("khaos_control", "POST", "/stock", { code = STOCK_CODE, level = 12, buffer = 3 })
+    call("scayle_control", "POST", "/variants", { skus = { STOCK_CODE } })
+    job:note("demo", ("a shopper cancels order %d; somebody cancels it in Khaos"):format(ids[1]))
+    call("scayle_control", "POST", "/cancel", { order_id = ids[1] })
+    in_khaos(ids[1], { action = "cancel", reason = "Shopper" })
+    job:note("demo", ("the warehouse sends the other %d orders"):format(#ids - 1))
+    for i = 2, #ids do
+        in_khaos(ids[i], { action = "ship" })
+    end
+    return { cancelled = ids[1], sent = { table.unpack(ids, 2) } }
+end
+
+-- What is not told to SCAYLE yet, as words.
+local function after_sales(act, books)
+    local entries = by_order(call("scayle_control", "GET", "/ledger").orders)
+    books.parcels, books.cancelled = 0, 0
+    local entry = entries[act.cancelled]
+    if entry.status == "cancellation_completed" then
+        books.cancelled = 1
+    else
+        table.insert(books.open, act.cancelled .. ": SCAYLE does not show it as cancelled")
+    end
+    for _, id in ipairs(act.sent) do
+        if #entries[id].shipments == 0 then
+            table.insert(books.open, id .. ": its parcel is not in SCAYLE")
+        end
+        books.parcels = books.parcels + #entries[id].shipments
+    end
+    books.stock = call("scayle_control", "GET", "/sellable?sku=" .. STOCK_CODE).visible
+    if books.stock ~= 9 then
+        table.insert(books.open, ("stock of %s is %d, not 9"):format(STOCK_CODE, books.stock))
+    end
+end
+
+-- Compares until nothing is open, at most LOOKS times.
+local function settle(job, name, is_complete)
+    for look = 1, LOOKS do
+        job:sleep(name .. " " .. look, job.settings.look_ms)
+        local books = compare()
+        local is_done = is_complete(books)
+        if (is_done and #books.open == 0) or look == LOOKS then
+            return books
+        end
+    end
+end
+
 local function run(job)
     local settings = job.settings
     job:step("play", function()
@@ -133,16 +201,20 @@ local function run(job)
     local play_ms = settings.count * settings.interval_ms
     job:sleep("all placed", play_ms + MEND_AFTER * settings.look_ms)
     mend(job)
-    for look = 1, LOOKS do
-        job:sleep("look " .. look, settings.look_ms)
-        local books = compare()
-        local is_settled = books.received >= settings.count and #books.open == 0
-        if is_settled or look == LOOKS then
-            local words = is_settled and "the books agree" or "the books do not agree"
-            job:note("demo.books", words, books)
-            return
-        end
+    local books = settle(job, "look", function(found)
+        return found.received >= settings.count
+    end)
+    if #books.open == 0 then
+        local act = job:step("second act", function()
+            return second_act(job)
+        end)
+        books = settle(job, "look again", function(found)
+            after_sales(act, found)
+            return true
+        end)
     end
+    local words = #books.open == 0 and "the books agree" or "the books do not agree"
+    job:note("demo.books", words, books)
 end
 
 return {

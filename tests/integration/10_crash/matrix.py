@@ -11,7 +11,7 @@ import time
 
 import neap
 
-NEVER_S = 30  # a moment that did not come until then does not come
+NEVER_S = neap.WAIT_S  # a moment that did not come until then does not come
 
 # The kinds of effect that the connectors declare: their names in the ledger, system and operation.
 EFFECTS = {
@@ -55,11 +55,12 @@ class Cell:
         return f"{self.after}/{self.effect} {own}" if self.after else own
 
     def rules(self):
+        # Three times: the first may meet a request that the host sent before its last end.
         if self.fault in (None, "gone"):
             return {}
         system, operation = EFFECTS[self.effect]
         kind = self.fault if isinstance(self.fault, str) else self.fault[system]
-        return {system: [{"operation": operation, "nth": 1, "fault": kind}]}
+        return {system: [{"operation": operation, "times": 3, "fault": kind}]}
 
 
 def cells():
@@ -101,6 +102,7 @@ def run_cell(campaign, cell):
     process = campaign.host.process
     end = time.monotonic() + NEVER_S
     next_order = time.monotonic()
+    pause_s = 0.2
     placed = 0
     while process.poll() is None and time.monotonic() < end:
         if cell.fault == "gone" and is_stopped(process):
@@ -113,7 +115,8 @@ def run_cell(campaign, cell):
             # A guest's order takes all effects; the other kind is held.
             campaign.place("guest" if placed % 3 != 1 else "unmapped_tax")
             placed += 1
-            next_order = time.monotonic() + 0.25
+            next_order = time.monotonic() + pause_s
+            pause_s *= 1.5
         time.sleep(0.005)
     has_fired = process.poll() == -signal.SIGKILL
     campaign.kill_host()

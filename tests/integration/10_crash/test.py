@@ -2,7 +2,7 @@
 
 At random, with Khaos's own duplicate protection off and on; then at every named moment (core/base/kill_point.h)
 times every kind of effect. NEAP_KILLS, NEAP_SEED and NEAP_ORDERS choose how long and which chance, NEAP_CELLS
-which cells of the matrix.
+which cells of the matrix (a part of their names; "none").
 """
 
 import os
@@ -81,7 +81,9 @@ def at_named_moments(seed, wanted):
         for cell in cells:
             if not matrix.run_cell(campaign, cell):
                 missing.append(cell.name)
+        campaign.set_faults({})
         campaign.start_host()
+        print(f"# {len(cells) - len(missing)} of {len(cells)} moments came, {campaign.placed} orders", flush=True)
         assert not missing, f"moments that never came: {missing}"
 
     try:
@@ -93,7 +95,9 @@ def at_named_moments(seed, wanted):
 
 
 neap.case("the rule about second imports tells good logs from bad ones", the_rule_can_fail)
-at_named_moments(SEED, os.environ.get("NEAP_CELLS", ""))
+CELLS = os.environ.get("NEAP_CELLS", "")
+if CELLS != "none":
+    at_named_moments(SEED, CELLS)
 if KILLS > 0:
     at_random(SEED, KILLS - KILLS // 2, ORDERS - ORDERS // 2, False)
     at_random(SEED + 1, KILLS // 2, ORDERS // 2, True)

@@ -298,6 +298,12 @@ def erase_under_cuts():
         with open(folder + ".report", encoding="utf-8") as f:
             assert "unseen" not in f.read()
         shutil.rmtree(os.path.dirname(folder))
+    # Whole, then cut: the journal has the line before any start could write it again.
+    folder = os.path.join(neap.new_folder(), "data")
+    shutil.copytree(os.path.join(host.folder, "data"), folder, ignore=shutil.ignore_patterns("*.sock"))
+    assert erase_under(folder, order_id, 0, 0) == 0
+    journal = folder + "/demo.erasures"
+    assert os.path.exists(journal) and holds(journal, f"order:fo:{order_id}".encode()), "no line in the journal"
     print(f"# {at - 1} calls in an erasure with its compaction")
     assert code == 0 and outcomes == {True, False}, (code, outcomes)
 

@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "support"))
 import neap  # noqa: E402
 
 SEED = int(os.environ.get("NEAP_SEED", "20261128"))
-ORDERS = int(os.environ.get("NEAP_ORDERS", "6"))
+ORDERS = int(os.environ.get("NEAP_ORDERS", "4"))
 HANG_S = 240  # ends a test that would hang, no more
 SCRIPT = "flows/rogue.lua"
 GROUPS = {

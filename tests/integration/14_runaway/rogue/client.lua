@@ -3,7 +3,7 @@ return {
     name = "rogue",
     live_from = "2020-01-01T00:00:00Z",
     retry = {initial_ms = 100, max_ms = 200, give_up_ms = 1500},
-    limits = {run_ms = 2000},
+    limits = {run_ms = 1000},
     connections = {
         shut = {base_url = "http://127.0.0.1:9", connect_timeout_ms = 500, breaker_failures = 1000},
     },

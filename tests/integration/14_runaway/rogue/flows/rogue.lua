@@ -98,7 +98,7 @@ function misdeeds.many_sorts()
         for i = 1, 200 do
             list[i] = (i * 7919) % 211
         end
-        table.sort(list, function(a, b) return a < b end) --> many_sorts
+        table.sort(list, function(a, b) return a < b end) --> many_sorts +-5
     end
 end
 
