@@ -535,49 +535,22 @@ int exception_hold(struct work *work, const struct job_info *info, const struct 
     return rc;
 }
 
-static void collect_pair(struct pair_list *pairs, const struct exception *exception)
-{
-    pairs->list = xrealloc(pairs->list, (pairs->count + 1) * sizeof *pairs->list);
-    pairs->list[pairs->count++] =
-        (struct pair){xstrdup(exception->cause), xstrdup(exception->subject)};
-}
-
 static int collect_reload(void *arg, const struct exception *exception)
 {
+    struct pair_list *pairs = arg;
     if (exception->recheck == RECHECK_RELOAD && exception->waiting > 0) {
-        collect_pair(arg, exception);
+        pairs->list = xrealloc(pairs->list, (pairs->count + 1) * sizeof *pairs->list);
+        pairs->list[pairs->count++] =
+            (struct pair){xstrdup(exception->cause), xstrdup(exception->subject)};
     }
     return 0;
-}
-
-static int collect_unwaited(void *arg, const struct exception *exception)
-{
-    if (exception->recheck == RECHECK_RELOAD && exception->waiting == 0) {
-        collect_pair(arg, exception);
-    }
-    return 0;
-}
-
-/* Of a route, or told by a flow: no job that runs again could close it. Who meets it on the new
- * scripts opens it again. */
-static int close_unwaited(struct work *work)
-{
-    struct exception_closing closing = {CLOSED_BY_PROOF, NULL, "new scripts serve"};
-    struct pair_list pairs = {0};
-    int rc = exception_each(work, NULL, collect_unwaited, &pairs);
-    for (size_t i = 0; i < pairs.count && rc == 0; i++) {
-        rc = exception_close(work, pairs.list[i].cause, pairs.list[i].subject, &closing);
-    }
-    pairs_free(&pairs);
-    return rc;
 }
 
 int exception_reload(struct work *work)
 {
     struct pair_list pairs = {0};
     struct id_list ids = {0};
-    int rc = close_unwaited(work);
-    rc = rc != 0 ? rc : exception_each(work, NULL, collect_reload, &pairs);
+    int rc = exception_each(work, NULL, collect_reload, &pairs);
     for (size_t i = 0; i < pairs.count && rc == 0; i++) {
         struct exception e = {.cause = pairs.list[i].cause, .subject = pairs.list[i].subject};
         struct id_list waiters = {0};
