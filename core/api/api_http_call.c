@@ -39,6 +39,7 @@ struct http_call {
     char *path; /* for the timeline: without the query */
     char *method;
     size_t request_bytes;
+    size_t held;        /* of the client's memory: request and answer */
     uint64_t effect_id; /* 0 = none */
     char *effect_name;  /* or NULL */
     struct http_answer answer;
@@ -46,6 +47,7 @@ struct http_call {
 };
 
 struct http_op {
+    struct vm *vm;
     struct job_run *run;
     uint64_t ticket;
     size_t count;
@@ -73,6 +75,15 @@ static void free_call(struct http_call *call)
     call->effect_name = NULL;
     memset(&call->request, 0, sizeof(call->request));
     memset(&call->answer, 0, sizeof(call->answer));
+    vm_let_go(call->op->vm, call->held);
+    call->held = 0;
+}
+
+/* Counts what the call is about to hold. Raises when the client's memory has no room for it. */
+static void hold(lua_State *L, struct http_call *call, size_t bytes)
+{
+    vm_check_hold(L, bytes);
+    call->held += bytes;
 }
 
 static void call_on_release(void *arg, bool is_durable);
@@ -146,6 +157,7 @@ struct http_op *http_op_push(lua_State *L, size_t count, size_t limit)
     size_t size = sizeof(struct http_op) + count * sizeof(struct http_call);
     struct http_op *op = lua_newuserdatauv(L, size, 0);
     memset(op, 0, size);
+    op->vm = vm_of(L);
     op->count = count;
     op->limit = limit;
     for (size_t i = 0; i < count; i++) {
@@ -153,6 +165,7 @@ struct http_op *http_op_push(lua_State *L, size_t count, size_t limit)
         buf_init(&op->calls[i].answer.body, ANSWER_MAX);
     }
     luaL_setmetatable(L, HTTP_OP_MT);
+    lua_toclose(L, -1); /* early, also when something raises: it may hold much */
     return op;
 }
 
@@ -325,6 +338,7 @@ void http_call_read(lua_State *L, int idx, struct job_run *run, const char *conn
               compare_headers);
     }
     if (body != NULL) {
+        hold(L, call, body_size);
         request->body = xmalloc(body_size + 1);
         memcpy(request->body, body, body_size + 1);
         request->body_size = body_size;
@@ -383,6 +397,7 @@ void http_call_decode(lua_State *L, struct job_run *run, const char *connection,
         luaL_error(L, "the stored request cannot be read");
     }
     if (has_body) {
+        hold(L, call, body.size);
         request->body = xmalloc(body.size + 1);
         memcpy(request->body, body.data, body.size);
         request->body[body.size] = '\0';
@@ -412,6 +427,11 @@ static void set_too_large(struct http_call *call, size_t size)
 
 static void keep_answer(struct http_call *call, struct http_answer *answer)
 {
+    if (!vm_hold(call->op->vm, answer->body.size)) {
+        set_too_large(call, answer->body.size);
+        return;
+    }
+    call->held += answer->body.size;
     call->answer.file = answer->file; /* taken over */
     answer->file = NULL;
     call->answer.status = answer->status;
@@ -637,7 +657,7 @@ void http_op_push_result(lua_State *L, struct job_run *run, struct http_op *op, 
     }
     if (call->err.code == 0) {
         push_answer(L, &call->answer, buf_bytes(&call->answer.body));
-        buf_free(&call->answer.body); /* early: the collector may take its time */
+        free_call(call); /* early: the collector may take its time */
         lua_pushnil(L);
         return;
     }

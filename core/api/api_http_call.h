@@ -13,8 +13,8 @@
 struct http_op;
 struct http_call;
 
-/* Pushes an op for `count` calls of which `limit` run at once. [-0, +1], raises when memory is out.
- */
+/* Pushes an op for `count` calls of which `limit` run at once; it is closed when the C function at
+ * hand ends. [-0, +1], raises when memory is out. */
 struct http_op *http_op_push(lua_State *L, size_t count, size_t limit);
 struct http_call *http_op_call(struct http_op *op, size_t i);
 

@@ -80,6 +80,13 @@ static bool is_refused_for_test(struct vm *vm)
            vm->allocations - vm->limits.refuse_at < vm->limits.refuse_count;
 }
 
+static size_t memory_left(const struct vm *vm)
+{
+    size_t used = vm->memory_used + vm->memory_held;
+    /* The limit may have been lowered below what is used. */
+    return used < vm->limits.memory_bytes ? vm->limits.memory_bytes - used : 0;
+}
+
 static void *vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
 {
     struct vm *vm = ud;
@@ -90,10 +97,7 @@ static void *vm_alloc(void *ud, void *ptr, size_t osize, size_t nsize)
         return NULL;
     }
     size_t grows = nsize > old ? nsize - old : 0;
-    size_t left = vm->memory_used < vm->limits.memory_bytes
-                      ? vm->limits.memory_bytes - vm->memory_used
-                      : 0; /* the limit may have been lowered below what is used */
-    if (grows > left) {
+    if (grows > memory_left(vm)) {
         return NULL;
     }
     /* Without a block, osize is the type of the object wanted, 0 for anything else. */
@@ -115,6 +119,31 @@ static int vm_on_panic(lua_State *L)
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "(no text)";
     log_msg(LOG_ERROR, "script", "Lua raised outside of a door: %s", text);
     abort();
+}
+
+bool vm_hold(struct vm *vm, size_t bytes)
+{
+    bool has_room = bytes <= memory_left(vm);
+    vm->memory_held += has_room ? bytes : 0;
+    return has_room;
+}
+
+void vm_let_go(struct vm *vm, size_t bytes)
+{
+    assert(bytes <= vm->memory_held);
+    vm->memory_held -= bytes;
+}
+
+void vm_check_hold(lua_State *L, size_t bytes)
+{
+    struct vm *vm = vm_of(L);
+    if (vm_hold(vm, bytes)) {
+        return;
+    }
+    lua_gc(L, LUA_GCCOLLECT); /* userdata that hold and are of no use any more */
+    if (!vm_hold(vm, bytes)) {
+        lua_newuserdatauv(L, vm->limits.memory_bytes + 1, 0); /* which is refused: raises */
+    }
 }
 
 struct vm *vm_of(lua_State *L)
@@ -522,6 +551,7 @@ void vm_free(struct vm *vm)
         vm->stress_every = 0;
         lua_close(vm->L); /* scripts have no __gc; closing runs C finalizers only */
     }
+    assert(vm->memory_held == 0);
     for (size_t i = 0; i < vm->file_count; i++) {
         free(vm->files[i].path);
     }
@@ -590,7 +620,7 @@ const char *vm_client_name(const struct vm *vm)
 
 size_t vm_memory_used(const struct vm *vm)
 {
-    return vm->memory_used;
+    return vm->memory_used + vm->memory_held;
 }
 
 uint64_t vm_late_completions(const struct vm *vm)

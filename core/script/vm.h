@@ -86,7 +86,7 @@ const struct vm_limits *vm_limits(const struct vm *vm);
 /* Zero members change nothing, neither do those above what is set. */
 void vm_lower_limits(struct vm *vm, const struct vm_limits *limits);
 const char *vm_client_name(const struct vm *vm);
-size_t vm_memory_used(const struct vm *vm);
+size_t vm_memory_used(const struct vm *vm);        /* what C holds for scripts included */
 uint64_t vm_late_completions(const struct vm *vm); /* operations that ended after nobody waited */
 
 /*
@@ -105,6 +105,16 @@ void vm_charge(lua_State *L, uint64_t steps);
 
 /* As vm_charge, after a call of a C function that nobody charged. [-0, +0] */
 void vm_charge_call(lua_State *L);
+
+/*
+ * What C holds for scripts, such as bodies on their way, is memory of theirs. False: so much is not
+ * left. Whoever holds lets go of as much.
+ */
+bool vm_hold(struct vm *vm, size_t bytes) NEAP_MUST_USE;
+void vm_let_go(struct vm *vm, size_t bytes);
+/* Inside Lua: vm_hold, after a collection if need be; else raises as Lua does when memory is out.
+ */
+void vm_check_hold(lua_State *L, size_t bytes);
 
 /* A hash over every script file loaded so far, names and content, in the order of loading. */
 uint64_t vm_files_hash(const struct vm *vm);

@@ -78,7 +78,7 @@ static void visit(struct walk *w, const char *folder, unsigned depth)
         if (size < (int)sizeof(path) && stat(path, &info) == 0) {
             if (S_ISDIR(info.st_mode)) {
                 visit(w, path, depth + 1);
-            } else if (w->on_script != NULL && ends_in_lua(path)) {
+            } else if (w->on_script != NULL && S_ISREG(info.st_mode) && ends_in_lua(path)) {
                 w->on_script(w->arg, path);
             }
         }

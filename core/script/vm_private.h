@@ -39,6 +39,7 @@ struct vm {
     char **more_roots; /* ends with NULL; or NULL */
 
     size_t memory_used;
+    size_t memory_held;    /* by C for scripts */
     unsigned stress_every; /* NEAP_GC_STRESS: each n-th allocation first collects everything */
     unsigned stress_count;
     bool is_retrying;

@@ -83,16 +83,19 @@ static void remember_file(struct vm *vm, const char *path, const char *relative,
     vm->file_count++;
 }
 
-/* 0, or an errno. */
+#define NOT_A_FILE (-1)
+
+/* 0, an errno or NOT_A_FILE: a pipe would keep the host waiting. */
 static int read_file(const char *path, struct buf *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         return errno;
     }
     char block[16384];
     ssize_t got;
-    int rc = 0;
+    int rc = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? 0 : NOT_A_FILE;
     while (rc == 0 && (got = read(fd, block, sizeof(block))) != 0) {
         if (got < 0) {
             rc = errno == EINTR ? 0 : errno;
@@ -128,7 +131,8 @@ static void load_file(lua_State *L, const char *path, const char *shown)
     int rc = read_file(path, &content);
     if (rc != 0) {
         buf_free(&content);
-        luaL_error(L, "cannot read %s: %s", shown, strerror(rc));
+        luaL_error(L, "cannot read %s: %s", shown,
+                   rc == NOT_A_FILE ? "it is no file" : strerror(rc));
     }
     load_content(L, path, shown, &content, true);
 }

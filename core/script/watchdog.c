@@ -20,6 +20,9 @@
 #define NUDGE_SIGNAL                                                                               \
     SIGURG /* ignored by default, restarts what it interrupts, used by nobody here */
 
+/* A look later than this after the one before: the process did not run in between. */
+#define LOOK_MAX_MS (INT64_C(4) * WATCHDOG_NUDGE_MS)
+
 struct watchdog {
     pthread_t thread;
     pthread_t watched; /* the thread that made it */
@@ -33,7 +36,8 @@ struct watchdog {
     atomic_uint_fast64_t inside; /* the number of the entry at hand; 0: not inside Lua */
     uint64_t seen; /* the watchdog's thread alone: the entry, and the clocks at the first look */
     int64_t seen_cpu_ms;
-    int64_t seen_ms;
+    int64_t looked_ms;                    /* the newest look */
+    int64_t waited_ms;                    /* by the wall, since the first look */
     volatile struct watchdog_entry entry; /* who is inside */
 };
 
@@ -82,13 +86,18 @@ static void nudge(struct watchdog *w)
 static void look(struct watchdog *w)
 {
     uint64_t inside = atomic_load(&w->inside);
+    int64_t now_ms = real_ms();
+    int64_t since_ms = now_ms - w->looked_ms;
+    w->looked_ms = now_ms;
     if (inside == 0 || inside != w->seen) {
         w->seen = inside;
         w->seen_cpu_ms = cpu_ms(w);
-        w->seen_ms = real_ms();
+        w->waited_ms = 0;
         return;
     }
-    int64_t wall_ms = real_ms() - w->seen_ms;
+    /* While the whole process is stopped (a frozen container) nobody looks. */
+    w->waited_ms += since_ms < LOOK_MAX_MS ? since_ms : LOOK_MAX_MS;
+    int64_t wall_ms = w->waited_ms;
     if (wall_ms >= WATCHDOG_NUDGE_MS / 2) {
         nudge(w);
     }

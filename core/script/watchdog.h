@@ -6,7 +6,8 @@
  * them may be minutes. A signal to the host's thread asks for a hook at the very next one.
  * abort  nothing can interrupt C, so this is the last fence: the crash file then names the job.
  *
- * It measures the real clocks whatever clock the host runs on.
+ * Time in which the whole process was stopped does not count. It measures the real clocks whatever
+ * clock the host runs on.
  */
 #ifndef NEAP_CORE_SCRIPT_WATCHDOG_H
 #define NEAP_CORE_SCRIPT_WATCHDOG_H

@@ -451,7 +451,8 @@ int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes 
 static int set_error_text(struct effect *effect, const char *kind, const char *message)
 {
     job_set_text(&effect->error_kind, kind);
-    job_set_text(&effect->error_message, message);
+    free(effect->error_message);
+    effect->error_message = log_redacted(message);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/audit_chain.h"
 #include "core/work/effect.h"
@@ -225,7 +226,8 @@ static int open_or_renew(struct work *work, const struct exception_cause *cause,
     }
     job_set_text(&x.e.cause, cause->cause);
     job_set_text(&x.e.subject, subject);
-    job_set_text(&x.e.message, cause->message);
+    free(x.e.message);
+    x.e.message = log_redacted(cause->message == NULL ? "" : cause->message);
     job_set_text(&x.e.remedy, cause->remedy);
     job_set_text(&x.e.owner, owner_of(work, cause->cause));
     x.e.recheck = cause->recheck;

@@ -21,7 +21,8 @@
 #define EXCEPTION_RECHECK_LIST(X)                                                                  \
     X(RECHECK_MANUAL, "manual") /* a person closes it */                                           \
     X(RECHECK_PROOF, "proof")   /* some flow closes it when its check passes */                    \
-    X(RECHECK_RELOAD, "reload") /* a new generation runs the waiting jobs again */
+    X(RECHECK_RELOAD, "reload") /* a new generation runs the waiting jobs again; none: closes it   \
+                                 */
 enum exception_recheck {
 #define EXCEPTION_RECHECK_ENUM(symbol, name) symbol,
     EXCEPTION_RECHECK_LIST(EXCEPTION_RECHECK_ENUM)

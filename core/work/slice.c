@@ -188,7 +188,8 @@ static int record_failure(struct job *job, const struct failure *failure)
             failure->place == NULL ? "" : " at ", or_text(failure->place, ""), message);
     int rc = add_line(job, "failed", message, data.has_failed ? NULL : buf_text(&data));
     buf_free(&data);
-    job_set_text(&job->info.last_error, message);
+    free(job->info.last_error);
+    job->info.last_error = log_redacted(message);
     return rc;
 }
 

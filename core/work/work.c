@@ -664,6 +664,33 @@ static int generation_stored(struct work *work, const struct key *key, uint64_t 
     return 0;
 }
 
+/* Keeps the names of the first that only new scripts close and no job waits for. */
+static int find_unwaited(void *arg, const struct exception *e)
+{
+    struct exception *found = arg;
+    if (e->recheck != RECHECK_RELOAD || e->waiting > 0) {
+        return 0;
+    }
+    job_set_text(&found->cause, e->cause);
+    job_set_text(&found->subject, e->subject);
+    return 1;
+}
+
+/* Of a route, or told by a flow: no job that runs again could close it. Who meets it on the new
+ * scripts opens it again. */
+static int close_unwaited(struct work *work)
+{
+    struct exception_closing closing = {CLOSED_BY_PROOF, NULL, "new scripts serve"};
+    struct exception found = {0};
+    int rc = exception_each(work, NULL, find_unwaited, &found);
+    while (rc > 0) {
+        rc = exception_close(work, found.cause, found.subject, &closing);
+        rc = rc != 0 ? rc : exception_each(work, NULL, find_unwaited, &found);
+    }
+    exception_free(&found);
+    return rc;
+}
+
 static int store_generation(struct work *work)
 {
     uint64_t generation = work->options.generation;
@@ -682,7 +709,8 @@ static int store_generation(struct work *work)
         record_u64(&value, generation);
         rc = work_put(work, &key, &value);
         if (rc == 0 && stored != 0) {
-            rc = exception_reload(work);
+            rc = close_unwaited(work);
+            rc = rc != 0 ? rc : exception_reload(work);
         }
     }
     return work_unit_end(work, rc);

@@ -38,7 +38,9 @@ local http = {}
 --- Example: `local answer, err = http.request{connection = "khaos", path = "/"}`
 function http.request(request) end
 
---- Sends many and waits for all; result i belongs to request i.
+--- Sends many and waits for all; result i belongs to request i. Bodies of requests and answers count
+--- as memory of the client's scripts until it returns: an answer that finds no room is an error
+--- "limit" with maybe_sent.
 ---@async
 ---@param requests neap.http.Request[]
 ---@param options {limit: integer|nil}|nil how many run at once, default 4

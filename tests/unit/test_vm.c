@@ -1,10 +1,13 @@
 /* The Lua state: globals, fences, budgets, memory. */
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/log.h"
 #include "core/script/vm.h"
+#include "core/script/vm_files.h"
 #include "core/script/watchdog.h"
 #include "tests/support/tap.h"
 #include "tests/support/temp_folder.h"
@@ -353,6 +356,11 @@ static void requires_from_roots(void)
     snprintf(from, sizeof(from), "%s/outside.lua", w.folder);
     snprintf(to, sizeof(to), "%s/client/link.lua", w.folder);
     CHECK(symlink(from, to) == 0);
+    char pipe_path[512];
+    snprintf(pipe_path, sizeof(pipe_path), "%s/client/pipe.lua", w.folder);
+    CHECK(mkfifo(pipe_path, 0600) == 0); /* opening one waits for a writer: the host stood still */
+    uint64_t scanned = vm_files_scan(w.folder);
+    CHECK(scanned != 0);
     static const struct text_case cases[] = {
         {"return require('own').name", "own"},
         {"return require('both').name", "client"},
@@ -370,6 +378,7 @@ static void requires_from_roots(void)
         {"return require('link')",
          "test.lua:1: module 'link' not found: no link.lua in the client's "
          "folder or in scripts/"},
+        {"return require('pipe')", "test.lua:1: cannot read pipe.lua: it is no file"},
         {"return require('neap.none')", "test.lua:1: the host has no module 'neap.none'"},
     };
     CHECK_CASES(&w, cases);
@@ -426,6 +435,44 @@ static void watches(void)
     watchdog_free(w);
     CHECK(stuck == 1);
     watchdog_leave(NULL, watchdog_enter(NULL, nobody));
+}
+
+/* The child: inside Lua, in a call that blocks, until a byte comes. */
+static int wait_inside(int from)
+{
+    volatile int stuck = 0;
+    char byte;
+    struct watchdog *w = watchdog_new(200, note_stuck, (void *)&stuck);
+    struct watchdog_entry nobody = {0};
+    struct watchdog_entry outer = watchdog_enter(w, nobody);
+    usleep(200 * 1000); /* a first look or more */
+    raise(SIGSTOP);
+    ssize_t got = read(from, &byte, 1);
+    watchdog_leave(w, outer);
+    watchdog_free(w);
+    return got == 1 ? stuck : 2;
+}
+
+/* Seen before: a host that was stopped for a minute (a frozen container) aborted as it went on, and
+ * the job at hand was counted as one that kills it. */
+static void forgives_a_stopped_process(void)
+{
+    int fds[2];
+    int status = 0;
+    CHECK(pipe(fds) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(wait_inside(fds[0]));
+    }
+    CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+    usleep(1500 * 1000); /* more than the 1,200 ms that a blocking call may take */
+    CHECK(kill(child, SIGCONT) == 0);
+    usleep(100 * 1000); /* a look or two */
+    CHECK(write(fds[1], "x", 1) == 1);
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 /*
@@ -530,6 +577,7 @@ int main(void)
     tap_case("require finds modules in two roots and nowhere else", requires_from_roots);
     tap_case("failures carry message, kind and traceback", tells_failures);
     tap_case("the watchdog notices a script that does not come back", watches);
+    tap_case("the watchdog does not count time in which nothing ran", forgives_a_stopped_process);
     tap_case("loops of long calls of C end too", ends_loops_of_long_calls);
     tap_case("no single call of C goes on for ever", ends_single_calls);
     return tap_done();
