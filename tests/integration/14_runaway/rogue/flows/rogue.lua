@@ -218,7 +218,7 @@ end
 
 function misdeeds.equal_loop()
     local a, b = string.rep("x", 50 << 20) .. "a", string.rep("x", 50 << 20) .. "b"
-    while a ~= b do end --> equal_loop
+    while a ~= b do end --> equal_loop +-1
 end
 
 function misdeeds.big_sort()
