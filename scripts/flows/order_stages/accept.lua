@@ -13,8 +13,11 @@ local accept = {}
 --- Notes an order that is now known; what is known already stays.
 ---@param identity orders.Identity
 ---@param fields table
+---@return boolean is_awaited it was known, but not yet delegated
 function accept.remember(identity, fields)
-    local record = support.record(identity.key)
+    local known = store.get(support.RECORDS, identity.key)
+    local is_awaited = known ~= nil and known.delegated_ms == nil
+    local record = known or {}
     record.order_id = identity.order_id
     record.shop_key = identity.shop_key
     record.country = identity.country
@@ -33,18 +36,20 @@ function accept.remember(identity, fields)
             {order_id = identity.order_id, accepted_ms = record.accepted_ms,
                 confirmed_ms = fields.confirmed_ms})
     end
+    return is_awaited
 end
 
--- The second event reaches a job that waits for the delegation (webhook, sweep) or is held, and
--- ends it: the delegation's own job comes next on the same key.
-local function delegation_events(identity, read, body)
+-- The second event, for an order that was known before, reaches a job that waits for the
+-- delegation (webhook, sweep) or is held, and ends it: the delegation's own job comes next on the
+-- same key. A job that only begins later finds the delegation in the order's record.
+local function delegation_events(identity, read, body, is_awaited)
     local id = string.format("%s:%s:%s", identity.shop_key, identity.order_id, identity.merchant)
     local reference = read.order_reference_key
     return {
         {source = "scayle.delegation", id = id, key = identity.key, name = "order.delegated",
             payload = body, aliases = reference and {"reference:" .. reference} or nil},
-        {source = "scayle.delegation.notice", id = id, key = identity.key, name = "delegated",
-            class = "overtaking", idle = "keep"},
+        is_awaited and {source = "scayle.delegation.notice", id = id, key = identity.key,
+            name = "delegated", class = "overtaking", idle = "keep"} or nil,
     }
 end
 
@@ -59,7 +64,7 @@ function accept.delegation(ctx, request)
     end
     local settings = ctx.settings
     local identity = identify.order(settings, read)
-    accept.remember(identity, {delegated_ms = time.now_ms(),
+    local is_awaited = accept.remember(identity, {delegated_ms = time.now_ms(),
         order_reference_key = read.order_reference_key})
     local is_ours = identity.merchant == settings.merchant_key
     if is_ours and store.get(support.OPEN, identity.key) then
@@ -67,7 +72,7 @@ function accept.delegation(ctx, request)
     end
     read.merchant_key = identity.merchant
     local reply = delegation.answer(settings.delegation_answer, read)
-    reply.events = delegation_events(identity, read, request.body)
+    reply.events = delegation_events(identity, read, request.body, is_awaited)
     return reply
 end
 
