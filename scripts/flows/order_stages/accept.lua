@@ -13,8 +13,9 @@ local accept = {}
 --- Notes an order that is now known; what is known already stays.
 ---@param identity orders.Identity
 ---@param fields table
+---@param units table<string, integer>|nil what it takes of the stock
 ---@return boolean is_awaited it was known, but not yet delegated
-function accept.remember(identity, fields)
+function accept.remember(identity, fields, units)
     local known = store.get(support.RECORDS, identity.key)
     local is_awaited = known ~= nil and known.delegated_ms == nil
     local record = known or {}
@@ -31,10 +32,11 @@ function accept.remember(identity, fields)
     if record.order_reference_key then
         store.put(support.REFERENCES, record.order_reference_key, {key = identity.key})
     end
-    if not record.order_code and not store.get(support.OPEN, identity.key) then
-        store.put(support.OPEN, identity.key,
-            {order_id = identity.order_id, accepted_ms = record.accepted_ms,
-                confirmed_ms = fields.confirmed_ms})
+    if not record.order_code and not (known and store.get(support.OPEN, identity.key)) then
+        stock_pending.open(identity.key, {order_id = identity.order_id,
+            accepted_ms = record.accepted_ms, confirmed_ms = fields.confirmed_ms, units = units})
+    elseif units then
+        stock_pending.add(identity.key, units)
     end
     return is_awaited
 end
@@ -65,11 +67,8 @@ function accept.delegation(ctx, request)
     local settings = ctx.settings
     local identity = identify.order(settings, read)
     local is_awaited = accept.remember(identity, {delegated_ms = time.now_ms(),
-        order_reference_key = read.order_reference_key})
-    local is_ours = identity.merchant == settings.merchant_key
-    if is_ours and store.get(support.OPEN, identity.key) then
-        stock_pending.add(identity.key, delegation.units(read))
-    end
+        order_reference_key = read.order_reference_key},
+        identity.merchant == settings.merchant_key and delegation.units(read) or nil)
     read.merchant_key = identity.merchant
     local reply = delegation.answer(settings.delegation_answer, read)
     reply.events = delegation_events(identity, read, request.body, is_awaited)
