@@ -38,8 +38,8 @@ local function invalid(message)
     return nil, errors.new({kind = "invalid", message = message})
 end
 
-local function decode(body)
-    local document, err = client.decode(body)
+local function decode(body, only)
+    local document, err = client.decode(body, only)
     if document == nil then
         return invalid("the body is no JSON: " .. err.message)
     elseif type(document) ~= "table" then
@@ -61,12 +61,13 @@ end
 ---@field cost table
 ---@field raw table the whole document
 
---- Reads a delegation. The only thing it cannot do without is the order id.
----@param body string
----@return scayle.Delegation|nil
----@return neap.Error|nil kind invalid
-function delegation.parse(body)
-    local document, err = decode(body)
+-- What accepting a delegation needs: a third of it.
+local HEAD = {id = true, orderId = true, orderReferenceKey = true, shopKey = true, shopId = true,
+    countryCode = true, fulfillingMerchantKey = true, carrier = {key = true}, companyId = true,
+    items = {merchantProductVariantReferenceKey = true, quantity = true}}
+
+local function read(body, only)
+    local document, err = decode(body, only)
     if not document then
         return nil, err
     end
@@ -90,6 +91,22 @@ function delegation.parse(body)
     }
 end
 
+--- Reads a delegation. The only thing it cannot do without is the order id.
+---@param body string
+---@return scayle.Delegation|nil
+---@return neap.Error|nil kind invalid
+function delegation.parse(body)
+    return read(body)
+end
+
+--- Reads of a delegation what accepting it needs: no cost, and only codes and quantities of items.
+---@param body string
+---@return scayle.Delegation|nil
+---@return neap.Error|nil kind invalid
+function delegation.head(body)
+    return read(body, HEAD)
+end
+
 --- How many of each SKU a delegation asks for; what cannot be read is left out.
 ---@param read scayle.Delegation
 ---@return table<string, integer>
@@ -105,18 +122,19 @@ function delegation.units(read)
     return units
 end
 
-local function fill(template, values)
+local function fill(template, accepted)
     if type(template) == "table" then
         local filled = {}
         for key, entry in pairs(template) do
-            filled[key] = fill(entry, values)
+            filled[key] = fill(entry, accepted)
         end
         return filled
-    elseif type(template) ~= "string" then
+    elseif type(template) ~= "string" or not template:find("{", 1, true) then
         return template
     end
     return (template:gsub("{([%w_]+)}", function(name)
-        return values[name]
+        local value = accepted[name]
+        return type(value) == "string" and value or nil
     end))
 end
 
@@ -126,12 +144,8 @@ end
 ---@param accepted scayle.Delegation
 ---@return neap.Reply
 function delegation.answer(spec, accepted)
-    local values = {}
-    for name, value in pairs(accepted) do
-        values[name] = type(value) == "string" and value or nil
-    end
     return {status = spec.status, headers = {["Content-Type"] = "application/json"},
-        body = json.encode(fill(spec.body, values))}
+        body = json.encode(fill(spec.body, accepted))}
 end
 
 --- The answer to what cannot be read.

@@ -60,7 +60,7 @@ end
 ---@param request neap.ServerRequest
 ---@return neap.Reply
 function accept.delegation(ctx, request)
-    local read, err = delegation.parse(request.body)
+    local read, err = delegation.head(request.body)
     if not read then
         return delegation.refusal(err)
     end
