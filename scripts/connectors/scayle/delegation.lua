@@ -7,24 +7,19 @@ local delegation = {}
 
 -- Longer is no id or name of theirs, and would not fit the key of an event.
 local TEXT_MAX = 200
-local BLANK = 32 -- and below it are all that %s matches
 
 --- An id or name as text: integers and texts count, trimmed; anything else is absent, and so is
 --- what is too long or holds control characters.
 ---@param value any
 ---@return string|nil
 local function text_of(value)
-    if math.type(value) == "integer" then
-        return tostring(value)
-    elseif math.type(value) == "float" then
+    if type(value) ~= "string" then
         local whole = math.tointeger(value)
         return whole and tostring(whole) or nil
-    elseif type(value) ~= "string" or #value > TEXT_MAX then
+    elseif #value > TEXT_MAX then
         return nil
-    end
-    local first, last = value:byte(1), value:byte(-1)
-    if first and first > BLANK and last > BLANK then
-        return not value:find("%c") and value or nil
+    elseif value ~= "" and not value:find("[%c ]") then
+        return value -- as nearly all are
     end
     local trimmed = value:match("^%s*(.-)%s*$")
     return trimmed ~= "" and not trimmed:find("%c") and trimmed or nil
@@ -112,9 +107,10 @@ end
 ---@return table<string, integer>
 function delegation.units(read)
     local units = {}
-    for _, item in ipairs(table_of(read.raw.items)) do
-        local sku = text_of(table_of(item).merchantProductVariantReferenceKey)
-        local quantity = math.tointeger(tonumber(table_of(item).quantity) or 1)
+    for _, entry in ipairs(table_of(read.raw.items)) do
+        local item = table_of(entry)
+        local sku = text_of(item.merchantProductVariantReferenceKey)
+        local quantity = math.tointeger(tonumber(item.quantity) or 1)
         if sku and quantity and quantity > 0 then
             units[sku] = (units[sku] or 0) + quantity
         end
