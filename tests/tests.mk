@@ -41,7 +41,7 @@ crash: $(BUILD)/neap
 $(BUILD)/power_shim.so: $(wildcard tests/support/shim/*.c tests/support/shim/*.h)
 	$(Q)mkdir -p $(@D)
 	$(if $(V),,@echo "  CC    $@")
-	$(Q)$(CC) -std=c11 -O1 -g -fPIC -shared $(WARN) -I. -o $@ $(filter %.c,$^) -llmdb -lz -lpthread
+	$(Q)$(CC) -std=c11 -O1 -g -fPIC -shared $(WARN) -I. -o $@ $(filter %.c,$^) -llmdb -llz4 -lpthread
 
 ## make power      power cuts while orders flow N=60 times (SEED=...), failing syncs, what leaves too early
 power: $(BUILD)/neap

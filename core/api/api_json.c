@@ -88,6 +88,7 @@ struct json_decoder {
     const uint32_t *counts;       /* of the next list or object to open */
     struct json_scratch *scratch; /* for texts with escapes */
     int array_mt;                 /* stack index */
+    int wanted;                   /* stack index of the members wanted here; 0: all */
     bool is_without_nulls;
 };
 
@@ -161,19 +162,77 @@ static void read_number(struct json_decoder *d)
     }
 }
 
+static void skip_string(struct json_decoder *d)
+{
+    for (d->p++; *d->p != '"'; d->p++) {
+        d->p += *d->p == '\\' ? 1 : 0;
+    }
+    d->p++;
+}
+
+/* Goes past a value, makes nothing of it. */
+static void skip_value(struct json_decoder *d)
+{
+    unsigned depth = 0;
+    skip_space(d);
+    do {
+        switch (*d->p) {
+        case '"':
+            skip_string(d);
+            break;
+        case '{':
+        case '[':
+            d->counts++;
+            depth++;
+            d->p++;
+            break;
+        case '}':
+        case ']':
+            depth--;
+            d->p++;
+            break;
+        default: /* a part of a number or word, or what stands between values */
+            d->p++;
+            break;
+        }
+    } while (depth > 0 || (*d->p != ',' && *d->p != '}' && *d->p != ']'));
+}
+
+/* The value of the member whose name is at the top, when it is wanted. [-1, +0], sets it in the
+ * table below. */
+static void read_wanted(struct json_decoder *d)
+{
+    int wanted = d->wanted;
+    lua_pushvalue(d->L, -1);
+    if (lua_rawget(d->L, wanted) == LUA_TNIL) {
+        lua_pop(d->L, 2);
+        skip_value(d);
+        return;
+    }
+    d->wanted = lua_istable(d->L, -1) ? lua_gettop(d->L) : 0;
+    read_value(d);
+    d->wanted = wanted;
+    lua_remove(d->L, -2);
+    lua_rawset(d->L, -3);
+}
+
 static void read_object(struct json_decoder *d)
 {
     uint32_t count = *d->counts++;
-    luaL_checkstack(d->L, 4, "JSON");
-    lua_createtable(d->L, 0, (int)count);
+    luaL_checkstack(d->L, 6, "JSON");
+    lua_createtable(d->L, 0, d->wanted == 0 ? (int)count : 0);
     for (uint32_t i = 0; i < count; i++) {
         d->p++; /* the brace or a comma */
         skip_space(d);
         read_string(d);
         skip_space(d);
         d->p++; /* the colon */
-        read_value(d);
-        lua_rawset(d->L, -3);
+        if (d->wanted != 0) {
+            read_wanted(d);
+        } else {
+            read_value(d);
+            lua_rawset(d->L, -3);
+        }
         skip_space(d);
     }
     d->p += count == 0 ? 1 : 0;
@@ -240,20 +299,22 @@ static void read_value(struct json_decoder *d)
     }
 }
 
-/* json.decode(text [, {max_depth=, max_bytes=, without_nulls=}]) -> value | nil, err
+/* json.decode(text [, {max_depth=, max_bytes=, without_nulls=, only=}]) -> value | nil, err
  * Upvalue: scratch */
 static int json_decode(lua_State *L)
 {
     size_t size = 0;
     const char *text = luaL_checklstring(L, 1, &size);
-    lx_check_keys(L, 2, "max_depth", "max_bytes", "without_nulls", NULL);
+    lx_check_keys(L, 2, "max_depth", "max_bytes", "without_nulls", "only", NULL);
     lua_Integer max_depth = lx_opt_integer(L, 2, "max_depth", JSON_MAX_DEPTH, 1);
     size_t max_bytes = (size_t)lx_opt_integer(L, 2, "max_bytes", (lua_Integer)JSON_MAX_BYTES, 1);
     bool is_without_nulls = lx_opt_boolean(L, 2, "without_nulls", false);
     if (size > max_bytes) {
         return lx_fail(L, ERROR_LIMIT, "JSON: %zu bytes, at most %zu allowed", size, max_bytes);
     }
-    lua_settop(L, 1);
+    bool is_partial = !lua_isnoneornil(L, 2) && lua_getfield(L, 2, "only") != LUA_TNIL;
+    luaL_argcheck(L, !is_partial || lua_istable(L, -1), 2, "only must be a table");
+    lua_settop(L, is_partial ? 3 : 2);
     luaL_getmetatable(L, JSON_ARRAY_MT);
     struct json_scratch *s = scratch_of(L, 1);
     s->text.max = size + 1;
@@ -272,7 +333,8 @@ static int json_decode(lua_State *L)
         .end = ready.data + ready.size,
         .counts = (const uint32_t *)(const void *)s->shape.data,
         .scratch = s,
-        .array_mt = 2,
+        .array_mt = lua_gettop(L),
+        .wanted = is_partial ? 3 : 0,
         .is_without_nulls = is_without_nulls,
     };
     read_value(&d);

@@ -168,7 +168,7 @@ static void set_query(lua_State *L, const char *query)
 /* Names in lower case, repeated ones joined by ", ". */
 static void set_headers(lua_State *L, const struct http_headers *headers)
 {
-    lua_newtable(L);
+    lua_createtable(L, 0, headers == NULL ? 0 : (int)headers->count);
     for (size_t i = 0; headers != NULL && i < headers->count; i++) {
         luaL_Buffer name;
         luaL_buffinit(L, &name);

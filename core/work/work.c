@@ -24,7 +24,7 @@
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
-#define WORK_FORMAT 1 /* one more with each change that an older host would take for damage */
+#define WORK_FORMAT 2 /* one more with each change that an older host would take for damage */
 
 /*
  * Unclean ends in a row, with the same job running, before that job is dead(crash). A fault or an
@@ -437,7 +437,14 @@ static int check_format(struct work *work, struct error *err)
                          "%d): start that one",
                          work->client, (unsigned long long)format, WORK_FORMAT);
     }
-    if (rc == 0 && format < WORK_FORMAT && !work->options.is_read_only) {
+    if (rc == 0 && format != 0 && format < WORK_FORMAT) {
+        return error_set(
+            err, ERROR_INVALID,
+            "the data of %s is of before the first release (format %llu): its payloads "
+            "cannot be read any more",
+            work->client, (unsigned long long)format);
+    }
+    if (rc == 0 && format == 0 && !work->options.is_read_only) {
         struct buf value;
         work_value(&value, 1);
         record_u64(&value, WORK_FORMAT);

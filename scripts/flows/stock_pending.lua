@@ -6,9 +6,14 @@ local store = require("neap.store")
 
 local stock_pending = {}
 
-local ORDERS = "stock_pending" -- order key -> {units = {sku -> quantity}, posted_ms}
-local BY_SKU = "stock_pending_sku" -- "<sku>\n<order key>" -> {quantity, posted_ms}
-local POLL = "stock_state" -- "poll": there once the stock flow has begun to read
+--- order key -> accepted and not posted: {order_id, accepted_ms, confirmed_ms, units = {sku ->
+--- quantity}|nil}
+stock_pending.OPEN = "orders_open"
+local POSTED = "stock_pending" -- order key -> {units, posted_ms}
+-- "<sku>\n<order key>" -> {quantity, posted_ms}: of both, once somebody reads stock
+local BY_SKU = "stock_pending_sku"
+-- "index" -> {is_complete}: BY_SKU is kept; complete when it holds what was open before, too
+local STATE = "stock_state"
 local KITS_OF = "stock_kits_of" -- "<component>\n<kit>" -> quantity of it in the kit
 --- sku -> {since_ms}: read again at the next poll although Khaos need not have moved it.
 stock_pending.REREAD = "stock_reread"
@@ -19,45 +24,71 @@ local function place(sku, key)
     return sku .. "\n" .. key
 end
 
-local function remove(key, entry)
-    for sku in pairs(entry.units) do
+local function remove(key, units)
+    for sku in pairs(units or {}) do
         store.delete(BY_SKU, place(sku, key))
     end
 end
 
---- An accepted order takes these units; told again, the newer units count. A posted order stays as
---- it is.
+local function insert(key, units, posted_ms)
+    for sku, quantity in pairs(units or {}) do
+        store.put(BY_SKU, place(sku, key), {quantity = quantity, posted_ms = posted_ms})
+    end
+end
+
+local function has_index()
+    return store.get(STATE, "index") ~= nil
+end
+
+local function is_same(a, b)
+    for sku, quantity in pairs(a) do
+        if b[sku] ~= quantity then
+            return false
+        end
+    end
+    for sku in pairs(b) do
+        if a[sku] == nil then
+            return false
+        end
+    end
+    return true
+end
+
+--- An order is open from now on, and takes the units in its entry.
+---@param key string of the order
+---@param entry table
+function stock_pending.open(key, entry)
+    store.put(stock_pending.OPEN, key, entry)
+    if entry.units and has_index() then
+        insert(key, entry.units)
+    end
+end
+
+--- An open order takes these units; told again, the newer units count.
 ---@param key string of the order
 ---@param units table<string, integer>
 function stock_pending.add(key, units)
-    local entry = store.get(ORDERS, key)
-    if entry and entry.posted_ms then
+    local entry = store.get(stock_pending.OPEN, key)
+    if not entry or entry.units and is_same(entry.units, units) then
         return
-    elseif entry then
-        remove(key, entry)
     end
-    store.put(ORDERS, key, {units = units})
-    for sku, quantity in pairs(units) do
-        store.put(BY_SKU, place(sku, key), {quantity = quantity})
+    if has_index() then
+        remove(key, entry.units)
     end
+    entry.units = units
+    stock_pending.open(key, entry)
 end
 
 --- Khaos took the order: its reply came at this instant.
 ---@param key string
 ---@param at_ms integer
 function stock_pending.posted(key, at_ms)
-    local entry = store.get(ORDERS, key)
-    if not entry or entry.posted_ms then
-        return
-    elseif not store.get(POLL, "poll") then
-        remove(key, entry) -- nobody ever read a level: the first reading will hold the order
-        store.delete(ORDERS, key)
-        return
-    end
-    entry.posted_ms = at_ms
-    store.put(ORDERS, key, entry)
-    for sku, quantity in pairs(entry.units) do
-        store.put(BY_SKU, place(sku, key), {quantity = quantity, posted_ms = at_ms})
+    local entry = store.get(stock_pending.OPEN, key)
+    store.delete(stock_pending.OPEN, key)
+    -- Without an index nobody ever read a level: the first reading will hold the order.
+    if entry and entry.units and has_index() then
+        store.put(POSTED, key, {units = entry.units, posted_ms = at_ms})
+        insert(key, entry.units, at_ms)
     end
 end
 
@@ -66,15 +97,42 @@ end
 ---@param key string
 ---@param now_ms integer
 function stock_pending.drop(key, now_ms)
-    local entry = store.get(ORDERS, key)
-    if not entry or entry.posted_ms then
+    local entry = store.get(stock_pending.OPEN, key)
+    store.delete(stock_pending.OPEN, key)
+    if not entry or not entry.units or not has_index() then
         return
     end
-    remove(key, entry)
-    store.delete(ORDERS, key)
+    remove(key, entry.units)
     for sku in pairs(entry.units) do
         store.put(stock_pending.REREAD, sku, {since_ms = now_ms})
     end
+end
+
+local function index_one(key)
+    store.atomic(function()
+        local entry = store.get(stock_pending.OPEN, key) -- it may be posted by now
+        insert(key, entry and entry.units)
+    end)
+end
+
+--- Somebody will read stock: from now on what orders take is kept for each code. Call it before
+--- the first reading begins.
+function stock_pending.begin()
+    local state = store.get(STATE, "index")
+    if state and state.is_complete then
+        return
+    end
+    -- First: who opens an order while the others are gone through does its own part.
+    store.put(STATE, "index", {is_complete = false})
+    local after
+    repeat
+        local page = store.range(stock_pending.OPEN, {after = after, limit = PAGE})
+        for _, pair in ipairs(page) do
+            after = pair.key
+            index_one(pair.key)
+        end
+    until #page < PAGE
+    store.put(STATE, "index", {is_complete = true})
 end
 
 -- ---- sums ------------------------------------------------------------------------------------
@@ -123,12 +181,12 @@ end
 function stock_pending.settle(read_ms)
     local after
     repeat
-        local page = store.range(ORDERS, {after = after, limit = PAGE})
+        local page = store.range(POSTED, {after = after, limit = PAGE})
         for _, pair in ipairs(page) do
             after = pair.key
-            if pair.value.posted_ms and pair.value.posted_ms < read_ms then
-                remove(pair.key, pair.value)
-                store.delete(ORDERS, pair.key)
+            if pair.value.posted_ms < read_ms then
+                remove(pair.key, pair.value.units)
+                store.delete(POSTED, pair.key)
             end
         end
     until #page < PAGE

@@ -3,6 +3,7 @@
 local khaos_sandbox = require("khaos_sandbox") -- first: it makes the modules a runner lacks
 local codes = require("flows.khaos_codes")
 local errors = require("neap.errors")
+local fake_job = require("fake_job")
 local flow = require("flows.orders")
 local json = require("neap.json")
 local schema = require("lib.schema")
@@ -80,6 +81,13 @@ local function play(s, name, payload)
         live_from_ms = LIVE_FROM_MS})
 end
 
+local FOUND = json.encode({order_id = "204417", shop_key = "fo", shop_id = "1412"})
+
+local function found_chain(s)
+    return fake_job.chain({event = {name = "order.found", key = KEY, source = "test", id = "1",
+        payload = FOUND}, settings = s.settings, live_from_ms = LIVE_FROM_MS})
+end
+
 local function imports(s)
     return #s.world:sent("NS1:ImportOrders")
 end
@@ -101,17 +109,16 @@ end
 -- ---- accepting -------------------------------------------------------------------------------
 
 local function accepting(t)
-    t.case("a delegation is accepted at once, with its key, alias and notice", function()
+    t.case("a delegation is accepted at once, with its key and alias", function()
         local s = scene(t)
         local reply = delegate(s)
         t.equal({reply.status, json.decode(reply.body)}, {201, {referenceKey = "204417",
             statusCode = 201, orderDelegationResult = "acknowledged"}})
-        local event, notice = reply.events[1], reply.events[2]
+        local event = reply.events[1]
         t.equal({event.source, event.id, event.key, event.name, event.aliases[1]},
             {"scayle.delegation", "fo:204417:fellside", KEY, "order.delegated",
                 "reference:fogb-1412-204417"})
-        t.equal({notice.name, notice.class, notice.idle}, {"delegated", "overtaking", "keep"})
-        t.equal(#s.world.requests, 0)
+        t.equal({#reply.events, #s.world.requests}, {1, 0})
     end)
     t.case("only a delegation without an order id is refused", function()
         local s = scene(t)
@@ -180,8 +187,7 @@ local function posting(t)
         delegate(s)
         is_done(t, play(s))
         is_done(t, play(s))
-        s.world.mail.delegated = {}
-        is_done(t, play(s, "order.found", json.encode({order_id = "204417", shop_key = "fo"})))
+        is_done(t, play(s, "order.found", FOUND))
         t.equal({imports(s), #s.scayle.references, #s.world:sent("NS1:ImportCompany")}, {1, 1, 1})
     end)
 end
@@ -189,16 +195,16 @@ end
 local function posting_without_delegation(t)
     t.case("an order seen without its delegation waits for it, then is posted", function()
         local s = scene(t)
-        local ended, waits = play(s, "order.found",
-            json.encode({order_id = "204417", shop_key = "fo", shop_id = "1412"}))
+        local ended, waits = play(s, "order.found", FOUND)
         is_done(t, ended)
         t.equal({waits[1].name, imports(s)}, {"wait for the delegation", 1})
     end)
     t.case("an order whose delegation has come is left to the delegation's job", function()
         local s = scene(t)
-        s.world.mail.delegated = {}
-        is_done(t, play(s, "order.found", json.encode({order_id = "204417", shop_key = "fo"})))
-        t.equal(#s.world.requests, 0)
+        delegate(s)
+        local ended, waits = play(s, "order.found", FOUND)
+        is_done(t, ended)
+        t.equal({#waits, #s.world.requests}, {0, 0})
     end)
     t.case("a known customer is used, not made again", function()
         local s = scene(t)
@@ -211,6 +217,42 @@ local function posting_without_delegation(t)
         s.settings.reference = "B{order_id}"
         is_done(t, play(s))
         t.equal({s.world.links.khaos_company, #s.world:sent("NS1:ImportCompany")}, {company, 1})
+    end)
+end
+
+-- The notice wakes the job; what the job then finds is in the record.
+local function meeting_the_delegation(t)
+    t.case("a job that waits for the delegation is woken and leaves the order to it", function()
+        local s = scene(t)
+        local chain = found_chain(s)
+        t.equal(s.world:attempt(flow, chain).waits.name, "wait for the delegation")
+        local notice = delegate(s).events[2]
+        t.equal({notice.name, notice.class, notice.idle, notice.key},
+            {"delegated", "overtaking", "keep", KEY})
+        is_done(t, s.world:attempt(flow, chain))
+        t.equal(#s.world.requests, 0)
+    end)
+    t.case("an order that a webhook told of is delegated with a notice", function()
+        local s = scene(t)
+        local hook = {key = "k1", type = "order-confirmed", payload = {id = 204417,
+            shopCountry = {id = 1412, shopKey = "fo"}, confirmedAt = "2026-05-04T10:02:58+00:00"}}
+        s.world:call(flow, "webhook", {body = json.encode(hook)}, s.settings)
+        t.equal(#delegate(s).events, 2)
+    end)
+    -- The job may be preempted between its look at the record and its wait.
+    t.case("a delegation just before the wait begins is not missed", function()
+        local s = scene(t)
+        local reply, get = nil, s.world.store.get
+        s.world.store.get = function(name, key)
+            local value = get(name, key)
+            if name == "orders" and value and value.is_awaited and not reply then
+                s.world.store.get = get
+                reply = delegate(s)
+            end
+            return value
+        end
+        t.equal(s.world:attempt(flow, found_chain(s)).waits.name, "wait for the delegation")
+        t.equal(reply.events[2].name, "delegated")
     end)
 end
 
@@ -494,6 +536,7 @@ return function(t)
     accepting_others(t)
     posting(t)
     posting_without_delegation(t)
+    meeting_the_delegation(t)
     ending(t)
     refused_reads(t)
     causes(t)

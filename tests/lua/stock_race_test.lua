@@ -89,7 +89,7 @@ function Model:deliver()
         if order.state == "confirmed" and order.due_ms <= self.now_ms then
             if self.is_up then
                 order.state = "accepted"
-                stock_pending.add("order:" .. order.id, {[order.sku] = 1})
+                stock_pending.open("order:" .. order.id, {units = {[order.sku] = 1}})
             else
                 order.due_ms = self.now_ms + 3 * MINUTE_MS
             end
@@ -156,7 +156,7 @@ function Model:sweep()
     for _, order in ipairs(self.orders) do
         if order.state == "confirmed" then
             order.state = "accepted"
-            stock_pending.add("order:" .. order.id, {[order.sku] = 1})
+            stock_pending.open("order:" .. order.id, {units = {[order.sku] = 1}})
             if self.now_ms - order.confirmed_ms > 90 * SECOND_MS then
                 store.put("order_watermark", "late", {at_ms = self.now_ms})
             end

@@ -43,6 +43,16 @@ static void decoding_keeps_values(void)
          "{without_nulls = true}))",
          "[1,{},[2,3.5],1000]"},
         {"json.decode('null', {without_nulls = true}) == json.null", "true"},
+        {"json.encode(json.decode(' { \"x\" : [ {\"id\":1}, \"]\\\\\\\"}\", [] ] , "
+         "\"a\" : { \"b\" : 1 , \"c\" : -2e3 } , \"y\" : null , \"l\" : [ {\"b\":{\"c\":[]},"
+         "\"z\":{}}, [{\"b\":2,\"c\":3}] , 4 ], \"z\" : true }', "
+         "{only = {a = {c = true}, l = {b = true}, gone = true}}))",
+         "{\"a\":{\"c\":-2000},\"l\":[{\"b\":{\"c\":[]}},[{\"b\":2}],4]}"},
+        {"json.encode(json.decode('{\"a\":{},\"b\":{\"a\":null,\"c\":1}}', "
+         "{only = {b = {a = true}}, without_nulls = true}))",
+         "{\"b\":{}}"},
+        {"json.decode('7', {only = {}}), json.encode(json.decode('[{\"a\":1}]', {only = {}}))",
+         "7|[{}]"},
         {NULL, NULL},
     };
     values_check(NULL, cases);
@@ -85,7 +95,10 @@ static void bad_text_is_an_error_value(void)
         {"json.decode('[1]', {max_bytes = 2})", "nil|limit: JSON: 3 bytes, at most 2 allowed"},
         {"#json.decode(('['):rep(64) .. (']'):rep(64))", "1"},
         {"json.decode('1', {depth = 1})",
-         "raised: unknown option \"depth\"; known: max_depth, max_bytes, without_nulls"},
+         "raised: unknown option \"depth\"; known: max_depth, max_bytes, without_nulls, "
+         "only"},
+        {"json.decode('{\"a\":[1,}', {only = {}})", "nil|invalid: JSON: value expected at byte 9"},
+        {"(pcall(json.decode, '1', {only = 'a'}))", "false"},
         {"(pcall(json.decode, nil))", "false"},
         {NULL, NULL},
     };

@@ -628,7 +628,7 @@ static void a_newer_store_is_left_alone(void)
     struct error err;
     world_order(w, "order:1", "a");
     CHECK_INT(world_turn(w), 0);
-    CHECK_INT(store_put(w->store, bytes_str("Nformat"), bytes_of("\1\0\0\0\0\0\0\0\2", 9)), 0);
+    CHECK_INT(store_put(w->store, bytes_str("Nformat"), bytes_of("\1\0\0\0\0\0\0\0\3", 9)), 0);
     CHECK_INT(store_put(w->store, bytes_of("J\0\0\0\0\0\0\0\1", 9), bytes_str("\x02newer")), 0);
     struct work *work = NULL;
     struct work_options options = {.client = "acme",
@@ -642,8 +642,13 @@ static void a_newer_store_is_left_alone(void)
         error_clear(&err);
         CHECK_INT(work_open(&work, &options, &err), ERROR_INVALID);
         CHECK(work == NULL);
-        CHECK(strstr(err.message, "newer neap (format 2; this one knows 1)") != NULL);
+        CHECK(strstr(err.message, "newer neap (format 3; this one knows 2)") != NULL);
     }
+    /* Nor one of before the first release, whose payloads were packed with zlib. */
+    CHECK_INT(store_put(w->store, bytes_str("Nformat"), bytes_of("\1\0\0\0\0\0\0\0\1", 9)), 0);
+    error_clear(&err);
+    CHECK_INT(work_open(&work, &options, &err), ERROR_INVALID);
+    CHECK(strstr(err.message, "before the first release (format 1)") != NULL);
     world_close(w);
 }
 

@@ -1,6 +1,6 @@
 /*
  * Torture: the n-th allocation of the process fails, whoever asks for it (the host, LMDB, Lua,
- * expat, OpenSSL, zlib), for every n of each scenario. Each runs in a process of its own, which
+ * expat, OpenSSL, LZ4), for every n of each scenario. Each runs in a process of its own, which
  * must end well and right, or with an error that is told, or by the one message with which small
  * allocations of the host give up (style: xalloc; lua-cjson has one like it); never by a signal,
  * never hanging, never with a wrong result that passes for right.

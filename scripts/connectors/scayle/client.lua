@@ -70,10 +70,12 @@ local WITHOUT_NULLS = {without_nulls = true}
 
 --- Decodes a document of SCAYLE; nulls are left out.
 ---@param text string
+---@param only table|nil the members that are wanted, as json.decode has it
 ---@return any
 ---@return neap.Error|nil
-function client.decode(text)
-    local value, err = json.decode(text, WITHOUT_NULLS)
+function client.decode(text, only)
+    local value, err = json.decode(text, only and {without_nulls = true, only = only}
+        or WITHOUT_NULLS)
     if value == json.null then
         return {}
     end

@@ -7,24 +7,19 @@ local delegation = {}
 
 -- Longer is no id or name of theirs, and would not fit the key of an event.
 local TEXT_MAX = 200
-local BLANK = 32 -- and below it are all that %s matches
 
 --- An id or name as text: integers and texts count, trimmed; anything else is absent, and so is
 --- what is too long or holds control characters.
 ---@param value any
 ---@return string|nil
 local function text_of(value)
-    if math.type(value) == "integer" then
-        return tostring(value)
-    elseif math.type(value) == "float" then
+    if type(value) ~= "string" then
         local whole = math.tointeger(value)
         return whole and tostring(whole) or nil
-    elseif type(value) ~= "string" or #value > TEXT_MAX then
+    elseif #value > TEXT_MAX then
         return nil
-    end
-    local first, last = value:byte(1), value:byte(-1)
-    if first and first > BLANK and last > BLANK then
-        return not value:find("%c") and value or nil
+    elseif value ~= "" and not value:find("[%c ]") then
+        return value -- as nearly all are
     end
     local trimmed = value:match("^%s*(.-)%s*$")
     return trimmed ~= "" and not trimmed:find("%c") and trimmed or nil
@@ -38,8 +33,8 @@ local function invalid(message)
     return nil, errors.new({kind = "invalid", message = message})
 end
 
-local function decode(body)
-    local document, err = client.decode(body)
+local function decode(body, only)
+    local document, err = client.decode(body, only)
     if document == nil then
         return invalid("the body is no JSON: " .. err.message)
     elseif type(document) ~= "table" then
@@ -61,12 +56,13 @@ end
 ---@field cost table
 ---@field raw table the whole document
 
---- Reads a delegation. The only thing it cannot do without is the order id.
----@param body string
----@return scayle.Delegation|nil
----@return neap.Error|nil kind invalid
-function delegation.parse(body)
-    local document, err = decode(body)
+-- What accepting a delegation needs: a third of it.
+local HEAD = {id = true, orderId = true, orderReferenceKey = true, shopKey = true, shopId = true,
+    countryCode = true, fulfillingMerchantKey = true, carrier = {key = true}, companyId = true,
+    items = {merchantProductVariantReferenceKey = true, quantity = true}}
+
+local function read(body, only)
+    local document, err = decode(body, only)
     if not document then
         return nil, err
     end
@@ -90,14 +86,31 @@ function delegation.parse(body)
     }
 end
 
+--- Reads a delegation. The only thing it cannot do without is the order id.
+---@param body string
+---@return scayle.Delegation|nil
+---@return neap.Error|nil kind invalid
+function delegation.parse(body)
+    return read(body)
+end
+
+--- Reads of a delegation what accepting it needs: no cost, and only codes and quantities of items.
+---@param body string
+---@return scayle.Delegation|nil
+---@return neap.Error|nil kind invalid
+function delegation.head(body)
+    return read(body, HEAD)
+end
+
 --- How many of each SKU a delegation asks for; what cannot be read is left out.
 ---@param read scayle.Delegation
 ---@return table<string, integer>
 function delegation.units(read)
     local units = {}
-    for _, item in ipairs(table_of(read.raw.items)) do
-        local sku = text_of(table_of(item).merchantProductVariantReferenceKey)
-        local quantity = math.tointeger(tonumber(table_of(item).quantity) or 1)
+    for _, entry in ipairs(table_of(read.raw.items)) do
+        local item = table_of(entry)
+        local sku = text_of(item.merchantProductVariantReferenceKey)
+        local quantity = math.tointeger(tonumber(item.quantity) or 1)
         if sku and quantity and quantity > 0 then
             units[sku] = (units[sku] or 0) + quantity
         end
@@ -105,18 +118,19 @@ function delegation.units(read)
     return units
 end
 
-local function fill(template, values)
+local function fill(template, accepted)
     if type(template) == "table" then
         local filled = {}
         for key, entry in pairs(template) do
-            filled[key] = fill(entry, values)
+            filled[key] = fill(entry, accepted)
         end
         return filled
-    elseif type(template) ~= "string" then
+    elseif type(template) ~= "string" or not template:find("{", 1, true) then
         return template
     end
     return (template:gsub("{([%w_]+)}", function(name)
-        return values[name]
+        local value = accepted[name]
+        return type(value) == "string" and value or nil
     end))
 end
 
@@ -126,12 +140,8 @@ end
 ---@param accepted scayle.Delegation
 ---@return neap.Reply
 function delegation.answer(spec, accepted)
-    local values = {}
-    for name, value in pairs(accepted) do
-        values[name] = type(value) == "string" and value or nil
-    end
     return {status = spec.status, headers = {["Content-Type"] = "application/json"},
-        body = json.encode(fill(spec.body, values))}
+        body = json.encode(fill(spec.body, accepted))}
 end
 
 --- The answer to what cannot be read.

@@ -13,8 +13,12 @@ local accept = {}
 --- Notes an order that is now known; what is known already stays.
 ---@param identity orders.Identity
 ---@param fields table
-function accept.remember(identity, fields)
-    local record = support.record(identity.key)
+---@param units table<string, integer>|nil what it takes of the stock
+---@return boolean is_awaited it was known, but not yet delegated
+function accept.remember(identity, fields, units)
+    local known = store.get(support.RECORDS, identity.key)
+    local is_awaited = known ~= nil and known.delegated_ms == nil
+    local record = known or {}
     record.order_id = identity.order_id
     record.shop_key = identity.shop_key
     record.country = identity.country
@@ -28,23 +32,26 @@ function accept.remember(identity, fields)
     if record.order_reference_key then
         store.put(support.REFERENCES, record.order_reference_key, {key = identity.key})
     end
-    if not record.order_code and not store.get(support.OPEN, identity.key) then
-        store.put(support.OPEN, identity.key,
-            {order_id = identity.order_id, accepted_ms = record.accepted_ms,
-                confirmed_ms = fields.confirmed_ms})
+    if not record.order_code and not (known and store.get(support.OPEN, identity.key)) then
+        stock_pending.open(identity.key, {order_id = identity.order_id,
+            accepted_ms = record.accepted_ms, confirmed_ms = fields.confirmed_ms, units = units})
+    elseif units then
+        stock_pending.add(identity.key, units)
     end
+    return is_awaited
 end
 
--- The second event reaches a job that waits for the delegation (webhook, sweep) or is held, and
--- ends it: the delegation's own job comes next on the same key.
-local function delegation_events(identity, read, body)
+-- The second event, for an order that was known before, reaches a job that waits for the
+-- delegation (webhook, sweep) or is held, and ends it: the delegation's own job comes next on the
+-- same key. A job that only begins later finds the delegation in the order's record.
+local function delegation_events(identity, read, body, is_awaited)
     local id = string.format("%s:%s:%s", identity.shop_key, identity.order_id, identity.merchant)
     local reference = read.order_reference_key
     return {
         {source = "scayle.delegation", id = id, key = identity.key, name = "order.delegated",
             payload = body, aliases = reference and {"reference:" .. reference} or nil},
-        {source = "scayle.delegation.notice", id = id, key = identity.key, name = "delegated",
-            class = "overtaking", idle = "keep"},
+        is_awaited and {source = "scayle.delegation.notice", id = id, key = identity.key,
+            name = "delegated", class = "overtaking", idle = "keep"} or nil,
     }
 end
 
@@ -53,21 +60,18 @@ end
 ---@param request neap.ServerRequest
 ---@return neap.Reply
 function accept.delegation(ctx, request)
-    local read, err = delegation.parse(request.body)
+    local read, err = delegation.head(request.body)
     if not read then
         return delegation.refusal(err)
     end
     local settings = ctx.settings
     local identity = identify.order(settings, read)
-    accept.remember(identity, {delegated_ms = time.now_ms(),
-        order_reference_key = read.order_reference_key})
-    local is_ours = identity.merchant == settings.merchant_key
-    if is_ours and store.get(support.OPEN, identity.key) then
-        stock_pending.add(identity.key, delegation.units(read))
-    end
+    local is_awaited = accept.remember(identity, {delegated_ms = time.now_ms(),
+        order_reference_key = read.order_reference_key},
+        identity.merchant == settings.merchant_key and delegation.units(read) or nil)
     read.merchant_key = identity.merchant
     local reply = delegation.answer(settings.delegation_answer, read)
-    reply.events = delegation_events(identity, read, request.body)
+    reply.events = delegation_events(identity, read, request.body, is_awaited)
     return reply
 end
 

@@ -2,17 +2,29 @@
 local orders = require("connectors.scayle.orders")
 local support = require("flows.order_stages.support")
 
+-- The delegation's slice writes its time into the order's record, and sends its notice only to an
+-- order that has one. So the record is there before this looks: whichever slice comes first, the
+-- other sees it, and no wait misses its end.
+local function has_delegation(work)
+    local record = support.record(work.key)
+    if record.delegated_ms == nil and not record.is_awaited then
+        support.remember(work, {is_awaited = true})
+        record = support.record(work.key)
+    end
+    return record.delegated_ms ~= nil
+end
+
 -- An order without a delegation waits for it: SCAYLE delegates a minute after the confirmation,
 -- and an order whose delegation nobody answers is cancelled.
 local function await_delegation(work)
     local job = work.job
     if work.is_delegated then
         return nil
-    elseif not job:overtaken("delegated") then
+    elseif not has_delegation(work) then
         job:facts({state = "confirmed, waiting for its delegation"})
         job:sleep("wait for the delegation", work.settings.delegation_grace_ms)
     end
-    if job:overtaken("delegated") then
+    if has_delegation(work) then
         job:note("orders", "delegated by now: the delegation's own job carries on")
         return "delegated"
     end

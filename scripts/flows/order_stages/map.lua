@@ -79,9 +79,6 @@ end
 
 -- How many of each code the order takes, for the stock that is not yet taken in Khaos.
 local function remember_units(work)
-    if not store.get(support.OPEN, work.key) then
-        return
-    end
     local units = {}
     for _, item in ipairs(work.order.items or {}) do
         local variant = type(item.variant) == "table" and item.variant or {}

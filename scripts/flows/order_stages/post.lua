@@ -119,7 +119,6 @@ local function remember(work, posted)
     order_units.begin(work.key, posting, {order_id = work.order_id,
         promise_ms = promise and accepted_ms + promise * HOUR_MS or nil,
         force_close_ms = accepted_ms + FORCE_CLOSE_MS})
-    store.delete(support.OPEN, work.key)
     stock_pending.posted(work.key, time.now_ms())
     support.remember(work, {order_code = posted.order_code, urn = posted.urn,
         reference = posting.reference, posted_ms = time.now_ms(), is_shared = work.is_shared})

@@ -7,7 +7,7 @@ local time = require("neap.time")
 local support = {}
 
 support.RECORDS = "orders" -- key -> what is known of an order, kept
-support.OPEN = "orders_open" -- key -> accepted and not posted: {order_id, accepted_ms}
+support.OPEN = stock_pending.OPEN -- key -> accepted and not posted: {order_id, accepted_ms, units}
 support.REFERENCES = "order_references" -- SCAYLE's orderReferenceKey -> {key}
 support.LINES = "order_lines" -- reference -> lines of the posting with their unit ids
 
@@ -35,7 +35,6 @@ end
 ---@param state string business words
 ---@return string
 function support.finish(work, state)
-    store.delete(support.OPEN, work.key)
     stock_pending.drop(work.key, time.now_ms())
     work.job:facts({state = state})
     work.job:note("orders", state)

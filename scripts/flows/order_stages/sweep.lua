@@ -7,6 +7,7 @@ local accept = require("flows.order_stages.accept")
 local identify = require("flows.order_stages.identify")
 local orders = require("connectors.scayle.orders")
 local scayle_client = require("connectors.scayle.client")
+local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -113,8 +114,13 @@ local function tell_stuck(job, key, entry, now_ms)
             entry.order_id, hours),
         remedy = "See what the order waits for (neap order " .. entry.order_id .. ").",
         recheck = "proof"})
-    entry.is_told = true
-    store.put(support.OPEN, key, entry)
+    store.atomic(function()
+        local open = store.get(support.OPEN, key) -- it may be posted by now
+        if open then
+            open.is_told = true
+            store.put(support.OPEN, key, open)
+        end
+    end)
 end
 
 --- Opens an exception, once, for every order that waits too long.
@@ -128,7 +134,7 @@ local function find_stuck(job)
             local age_ms = now_ms - pair.value.accepted_ms
             local confirmed_ms = pair.value.confirmed_ms
             if confirmed_ms and confirmed_ms < job.live_from_ms then
-                store.delete(support.OPEN, pair.key)
+                stock_pending.drop(pair.key, now_ms)
             elseif age_ms >= job.settings.stuck_after_ms and not pair.value.is_told then
                 tell_stuck(job, pair.key, pair.value, now_ms)
             end

@@ -144,6 +144,7 @@ return function(job)
     local settings = job.settings
     local khaos = khaos_client.new(settings.khaos)
     local state = store.get(tables.STATE, "poll") or {}
+    stock_pending.begin()
     local started_ms = time.now_ms()
     local is_full = not state.since_ms or started_ms - (state.full_ms or 0)
         >= settings.full_every_ms

@@ -9,13 +9,13 @@
 #include <strings.h>
 
 #include <lmdb.h>
-#include <zlib.h>
+#include <lz4.h>
 
 #include "tests/support/shim/power_disk.h"
 
 #define FDS_MAX      4096
 #define STATE_INTENT 1
-#define BLOB_ZLIB    1
+#define BLOB_LZ4     2
 #define KEY_TEXT_MAX 120
 
 struct view {
@@ -137,15 +137,15 @@ static bool is_answer_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, M
 /* The bytes of a blob, malloced. */
 static char *unpack(struct view blob, size_t *size_out)
 {
-    bool is_packed = take_int(&blob, 1) == BLOB_ZLIB;
-    uLongf size = take_int(&blob, 8);
+    bool is_packed = take_int(&blob, 1) == BLOB_LZ4;
+    size_t size = take_int(&blob, 8);
     struct view stored = take_bytes(&blob);
     char *data = blob.is_bad ? NULL : malloc(size + 1);
     if (data != NULL && !is_packed && stored.size == size) {
         memcpy(data, stored.data, size);
-    } else if (data != NULL && (!is_packed || uncompress((unsigned char *)data, &size,
-                                                         (const unsigned char *)stored.data,
-                                                         stored.size) != Z_OK)) {
+    } else if (data != NULL &&
+               (!is_packed ||
+                LZ4_decompress_safe(stored.data, data, (int)stored.size, (int)size) != (int)size)) {
         free(data);
         return NULL;
     }
