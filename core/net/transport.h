@@ -24,6 +24,10 @@ struct transport_policy {
         *pinned_cert_file; /* PEM of the one certificate accepted (self-signed servers), or NULL */
     int64_t connect_timeout_ms;
     size_t max_answer_bytes;
+    /* Of mail servers only. */
+    const char *user; /* or NULL: no signing in */
+    const char *password;
+    bool is_plain; /* no TLS at all: loopback only */
 };
 
 /* Exactly one of answer and err is given; both are borrowed during the call. err->maybe_sent tells

@@ -380,6 +380,46 @@ static void read_basic(struct reading *r, const char **user_out, const char **pa
     }
 }
 
+static void read_signature(struct reading *r, struct signature *signature)
+{
+    static const char *const known[] = {"secret", "header", "timestamp_header", NULL};
+    check_keys(r, known);
+    signature->key = read_secret(r, "secret", true);
+    if (signature->key == NULL) {
+        raise_at(r, "secret", "missing: secret(\"NAME\") expected");
+    }
+    signature->header = read_text(r, "header", SIGNATURE_HEADER);
+    signature->timestamp_header = read_text(r, "timestamp_header", SIGNATURE_TIMESTAMP_HEADER);
+    if (!http_is_token(bytes_str(signature->header)) ||
+        !http_is_token(bytes_str(signature->timestamp_header))) {
+        raise_at(r, "", "header and timestamp_header are names of HTTP headers");
+    }
+}
+
+/* What only a mail server, or only others, may have. */
+static void read_kind(struct reading *r, struct connection_options *c)
+{
+    size_t outer;
+    const char *tls = read_text(r, "tls", NULL);
+    bool is_mail = connection_is_mail(c->base_url);
+    if (tls != NULL && (!is_mail || strcmp(tls, "none") != 0)) {
+        raise_at(r, "tls",
+                 "only \"none\", and only for smtp://: everything else is always checked");
+    }
+    if (tls != NULL && !connection_is_loopback(c->base_url)) {
+        raise_at(r, "tls", "\"none\" is for a mail server on this machine (127.0.0.1)");
+    }
+    c->policy.is_plain = tls != NULL;
+    if (enter(r, "signature", &outer)) {
+        read_signature(r, &c->signature);
+        leave(r, outer);
+    }
+    if (is_mail && (c->headers.count > 0 || c->signature.key != NULL)) {
+        raise_at(r, c->headers.count > 0 ? "headers" : "signature",
+                 "a mail server takes none (its login is basic = {user, password})");
+    }
+}
+
 static void read_connection(struct reading *r, const char *name)
 {
     static const char *const known[] = {"base_url",
@@ -397,6 +437,8 @@ static void read_connection(struct reading *r, const char *name)
                                         "breaker_cool_ms",
                                         "settle_ms",
                                         "max_answer_bytes",
+                                        "tls",
+                                        "signature",
                                         NULL};
     struct manifest *m = r->m;
     check_keys(r, known);
@@ -412,6 +454,7 @@ static void read_connection(struct reading *r, const char *name)
     }
     read_limits(r, c);
     read_headers(r, &c->headers);
+    read_kind(r, c);
     size_t outer;
     if (enter(r, "basic", &outer)) {
         read_basic(r, &c->basic_user, &c->basic_password);
@@ -620,7 +663,8 @@ static void check_timings(struct reading *r, size_t flow)
 
 static void read_schedule(struct reading *r, size_t flow)
 {
-    static const char *const known[] = {"kind", "name", "every_ms", "cron", "zone", NULL};
+    static const char *const known[] = {"kind", "name",         "every_ms", "cron",
+                                        "zone", "on_exception", NULL};
     struct manifest *m = r->m;
     check_keys(r, known);
     m->schedules = xrealloc(m->schedules, (m->schedule_count + 1) * sizeof(*m->schedules));
@@ -632,8 +676,10 @@ static void read_schedule(struct reading *r, size_t flow)
     s->every_ms = read_integer(r, "every_ms", 0, SCHEDULE_EVERY_MIN_MS);
     s->cron = read_text(r, "cron", NULL);
     s->zone = read_schedule_zone(r, s->cron);
+    s->on_exception = read_boolean(r, "on_exception");
     take_timing(m, s);
-    struct schedule_spec spec = {m->flows[flow].name, s->name, s->every_ms, s->cron, s->zone};
+    struct schedule_spec spec = {m->flows[flow].name, s->name, s->every_ms, s->cron, s->zone,
+                                 s->on_exception};
     struct error err;
     error_clear(&err);
     if (schedule_check(&spec, &err) != 0) {

@@ -9,13 +9,16 @@
 #include "core/work/work.h"
 
 #define SCHEDULE_EVERY_MIN_MS 100
+/* From the opening of an exception to the tick it causes: many at once are one tick. */
+#define SCHEDULE_EXCEPTION_MS 200
 
 struct schedule_spec { /* borrowed */
     const char *flow;
     const char *name;
-    int64_t every_ms; /* or 0 */
-    const char *cron; /* or NULL; exactly one of both */
-    const char *zone; /* NULL = "UTC" */
+    int64_t every_ms;  /* or 0 */
+    const char *cron;  /* or NULL; exactly one of both */
+    const char *zone;  /* NULL = "UTC" */
+    bool on_exception; /* due also soon after an exception was opened */
 };
 
 /* ERROR_INVALID, the message names schedule and field. Writes nothing. */
