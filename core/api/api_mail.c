@@ -45,6 +45,7 @@ static const char **push_recipients(lua_State *L, int idx, size_t *count_out)
                 luaL_error(L, "option \"to\": a list of strings expected");
             }
             list[i] = lua_tostring(L, -1);
+            luaL_argcheck(L, strlen(list[i]) == lua_rawlen(L, -1), idx, "a NUL in an address");
             lua_pop(L, 1);
         }
         *count_out = count;
@@ -53,6 +54,19 @@ static const char **push_recipients(lua_State *L, int idx, size_t *count_out)
     }
     lua_pop(L, 1); /* the option table keeps the texts */
     return list;
+}
+
+/* No text of a header has a NUL: C would not see what follows it. */
+static void check_whole(lua_State *L, int idx)
+{
+    static const char *const names[] = {"from", "from_name", "to", "subject"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (lua_getfield(L, idx, names[i]) == LUA_TSTRING &&
+            strlen(lua_tostring(L, -1)) != lua_rawlen(L, -1)) {
+            luaL_error(L, "option \"%s\": a NUL", names[i]);
+        }
+        lua_pop(L, 1);
+    }
 }
 
 static void read_message(lua_State *L, int idx, struct mail_message *m)
@@ -78,6 +92,7 @@ static void push_request(lua_State *L, int idx)
     struct error err;
     error_clear(&err);
     luaL_checkstack(L, 12, "message");
+    check_whole(L, idx);
     read_message(L, idx, &m); /* stack: ..., recipients */
     struct buf *bytes = lx_new_buf(L, MESSAGE_MAX_BYTES);
     if (mail_message_write(&m, bytes, &err) != 0) {

@@ -9,7 +9,7 @@
 #include "core/net/http_fields.h"
 
 #define PLAIN_MAX      60 /* a longer header text is encoded, so that no line has to be folded */
-#define WORD_BYTES_MAX 42 /* of text in one encoded word: 56 characters of at most 75 */
+#define WORD_BYTES_MAX 39 /* of text in one encoded word: with "Subject: " still one line of 76 */
 #define LINE_MAX_CHARS 75 /* of quoted-printable, without the soft break's "=" */
 #define ID_HEX_CHARS   40
 
@@ -149,7 +149,7 @@ static int add_headers(struct buf *out, const struct mail_message *m, struct err
     buf_add_str(out, "From: ");
     if (m->from_name != NULL && m->from_name[0] != '\0') {
         add_text(out, m->from_name, true);
-        buf_add_char(out, ' ');
+        buf_add_str(out, is_plain(m->from_name, true) ? " " : "\r\n ");
     }
     buf_addf(out, "<%s>\r\nTo: ", m->from);
     for (size_t i = 0; i < m->to_count; i++) {
