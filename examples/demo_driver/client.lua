@@ -13,6 +13,7 @@ return {
         },
     },
     flows = {
+        alerts = { use = "flows.alerts_desk" },
         play = {
             use = "flows.play",
             settings = {

@@ -1,6 +1,6 @@
 --- How often something happens: told by the flows that see it (beat), learnt per hour of the week.
 ---
---- Kept small: one counter per hour that is not over yet, and one record per name with a mean for
+--- Kept small: one counter per hour of the last day, and one record per name with a mean for
 --- each of the 168 hours of a week. What matters is not the time of silence but how much should
 --- have happened in it: 40 minutes are nothing at night and an alarm at noon.
 local store = require("neap.store")
@@ -8,17 +8,19 @@ local store = require("neap.store")
 local pulse = {}
 
 local COUNTS = "pulse_counts" -- "<name> <hour>" -> how often in that hour since 1970
-local LEARNT = "pulse" -- name -> {last_ms, hour, weeks, means}
+local LEARNT = "pulse" -- name -> {hour, means, seen}: per hour of the week, and how often seen
 
 local HOUR_MS = 3600000
 local WEEK_HOURS = 168
 -- Weight of the newest week: four weeks make three quarters of the mean.
 local NEWEST = 0.3
+-- An hour is learnt a day later: a silence must not teach that silence is usual while it lasts.
+local LAG_HOURS = 24
 -- An absence longer than this is not learnt hour by hour.
 local FOLD_MAX = 4 * WEEK_HOURS
 
 ---@param name string
----@return table {last_ms: integer|nil, since_ms: integer|nil, hour: integer, means: number[]}
+---@return table {hour: integer|nil, means: number[], seen: integer[]}
 local function learnt(name)
     return store.get(LEARNT, name) or {means = {}, seen = {}}
 end
@@ -58,22 +60,23 @@ local function fill(record)
     end
 end
 
---- Learns the hours that are over. Call it now and then.
+--- Learns the hours of the day before. Call it now and then.
 ---@param name string
 ---@param now_ms integer
 function pulse.learn(name, now_ms)
-    local hour = now_ms // HOUR_MS
+    local hour = now_ms // HOUR_MS - LAG_HOURS
     local record = learnt(name)
-    if record.hour == hour then
-        return
-    elseif not record.hour then
+    if not record.hour then
         fill(record)
+        record.hour = now_ms // HOUR_MS
+    elseif record.hour >= hour then
+        return
     else
         for done = math.max(record.hour, hour - FOLD_MAX), hour - 1 do
             fold(record, name, done)
         end
+        record.hour = hour
     end
-    record.hour = hour
     store.put(LEARNT, name, record)
 end
 

@@ -4,6 +4,7 @@
 local errors = require("neap.errors")
 local http = require("neap.http")
 local json = require("neap.json")
+local store = require("neap.store")
 
 local LOOKS = 200
 local MEND_AFTER = 8 -- looks between the last order and the creation of the unknown stock code
@@ -82,6 +83,7 @@ local function compare()
         received = #expected.orders, answered = 0, posted = 0, pennies = 0,
         slowest_answer_ms = 0, slowest_posting_ms = 0,
         open = json.array({}), held = json.array({}), missing_skus = expected.missing_skus,
+        alerts = store.get("demo", "alerts") or 0,
     }
     for _, order in ipairs(expected.orders) do
         local expect = order.expect
@@ -92,6 +94,8 @@ local function compare()
         local what = missing(expect, entries[order.order_id], found, books)
         if what then
             table.insert(books.open, ("%d: %s"):format(order.order_id, what))
+        elseif order.expect ~= "posted" and books.alerts == 0 then
+            table.insert(books.open, ("%d: nobody was told of it"):format(order.order_id))
         end
         if expect ~= "posted" then
             table.insert(books.held, {

@@ -45,7 +45,7 @@ local function hold(job, alert, channel, err)
             cause = "connection_refused", recheck = "reload",
             subject = string.format("%s %s", channel.connection, err.status or err.kind),
             message = string.format("%s refuses our alerts: %s", channel.connection, err.message),
-            remedy = "Check the login of the connection, then reload.",
+            remedy = "Correct the login of the connection; then retry this.",
         }})
     end
     job:hold({{

@@ -29,7 +29,7 @@ except ImportError:
 PASSWORD = "correct horse"
 SIGNING_KEY = "a shared secret"
 os.environ["SMTP_PASSWORD"] = PASSWORD
-os.environ["ALERT_KEY"] = SIGNING_KEY
+os.environ["HOOK_KEY"] = SIGNING_KEY
 
 work = neap.new_folder()
 
@@ -94,7 +94,7 @@ class Mailbox:
         self.controller.stop()
 
     def parsed(self):
-        return [(to, email.message_from_bytes(content, policy=email.policy.default))
+        return [(to, email.message_from_bytes(content.replace(b"\r\n", b"\n"), policy=email.policy.default))
                 for _, to, content in self.messages]
 
     def to(self, address, text=""):
@@ -145,12 +145,13 @@ CONNECTIONS = f"""connections = {{
         }},
         hook = {{
             base_url = "http://127.0.0.1:{hook.server_address[1]}",
-            signature = {{secret = secret("ALERT_KEY"), header = "X-Alert-Signature",
+            signature = {{secret = secret("HOOK_KEY"), header = "X-Alert-Signature",
                 timestamp_header = "X-Alert-Time"}},
             breaker_cool_ms = 200,
         }},"""
 
 FLOW = """flows = {
+        tests = {use = "flows.tests"},
         alerts = {
             use = "flows.alerts",
             schedules = {digest = {every_ms = tonumber(var("DIGEST_MS", "3600000"))}},
@@ -164,6 +165,7 @@ FLOW = """flows = {
                     default = {{channel = "mail"}},
                     merchandising = {{channel = "mail", to = "merchandising@fellside.example"},
                         {channel = "hook"}},
+                    hooked = {{channel = "hook"}},
                     operations = {{channel = "mail", to = "operations@fellside.example"}},
                 },
                 nobody = "operations",
@@ -173,7 +175,28 @@ MERCHANDISING = "merchandising@fellside.example"
 OPERATIONS = "operations@fellside.example"
 
 
+PROBLEMS = """return {
+    name = "tests", version = 1,
+    triggers = {{kind = "route", name = "problem", method = "POST", path = "/tests/problem",
+        handle = function(_, request)
+            local words = require("neap.json").decode(request.body)
+            return {status = 200, body = "{}", events = {{source = "tests", id = words.cause,
+                name = "problem", payload = words}}}
+        end}},
+    run = function(job)
+        local words = require("neap.json").decode(job.event.payload)
+        job:open_exception({cause = words.cause, subject = "it",
+            message = words.message or ("Something of the " .. words.cause)})
+    end,
+}
+"""
+
+
 def prepare():
+    os.makedirs(os.path.join(shop.folder, "flows"), exist_ok=True)
+    shop.write("flows/tests.lua", PROBLEMS)
+    shop.edit("client.lua", "unknown_stock_code = \"merchandising\"",
+              "unknown_stock_code = \"merchandising\", hooked = \"hooked\"")
     shop.edit("client.lua", "connections = {", CONNECTIONS)
     shop.edit("client.lua", "flows = {", FLOW)
 
@@ -209,12 +232,198 @@ def signed_webhook():
     assert not Hook.wrong, Hook.wrong
 
 
+def no_storm():
+    """Three more of the kind: nobody is told until the digest, which tells all of them, once."""
+    before = len(mailbox.messages)
+    no_storm.orders = [hold() for _ in range(3)]
+    time.sleep(2)  # several looks: the wrong mail would be there by now
+    assert len(mailbox.messages) == before, [m["Subject"] for _, m in mailbox.parsed()[before:]]
+
+
+def digest():
+    closed = shop.host.exceptions("unknown_stock_code")[0]["subject"]
+    shop.control("khaos", "POST", "stock", {"code": closed, "level": 5})
+    neap.until(lambda: closed not in [e["subject"] for e in shop.host.exceptions("unknown_stock_code")],
+               f"{closed} is in Khaos, and its exception closed by proof")
+    restart(DIGEST_MS="1000")
+    message = mailbox.until(MERCHANDISING, "problem")[0]
+    assert "1 closed" in message["Subject"], message["Subject"]
+    text = message.get_content()
+    assert "New:" in text and f"Closed:\n\n  Stock code {closed} " in text, text
+    second = mailbox.until(MERCHANDISING, "problem", 2)[1]
+    assert "0 new, 0 closed" in second["Subject"] and "Closed:" not in second.get_content(), second["Subject"]
+    restart()
+
+
+def restart(**variables):
+    shop.host.kill()
+    shop.host.variables["DIGEST_MS"] = "3600000"
+    shop.host.variables.update(variables)
+    shop.host.start()
+
+
+def next_problem():
+    """A kind that was not told yet: one exception of a cause of its own, through the order flow."""
+    next_problem.count += 1
+    name = f"kind{next_problem.count}"
+    shop.host.json("POST", "/demo/tests/problem", {"cause": name})
+    return name
+
+
+next_problem.count = 0
+
+
+def greylisting():
+    mailbox.answers = ["451 4.7.1 come again later"] * 2
+    cause = next_problem()
+    mailbox.until(OPERATIONS, cause)
+    assert not mailbox.answers
+    assert len(mailbox.to(OPERATIONS, cause)) == 1
+
+
+def killed_in_between():
+    """The server has the message, the host dies before it hears so: the same message comes again."""
+    mailbox.during_data = shop.host.kill
+    cause = next_problem()
+    neap.until(lambda: shop.host.process.poll() is not None, "the host is killed while it sends")
+    shop.host.start()
+    both = mailbox.until(OPERATIONS, cause, 2)
+    assert len(both) == 2 and both[0].as_bytes() == both[1].as_bytes()
+    assert both[0]["Message-ID"] == both[1]["Message-ID"]
+    time.sleep(1)
+    assert len(mailbox.to(OPERATIONS, cause)) == 2, "told a third time"
+
+
+def killed_at_random():
+    """kill -9 a few milliseconds after each problem: everybody is told, by one message each."""
+    causes = []
+    for step in range(6):
+        causes.append(next_problem())
+        time.sleep(step * 0.09)
+        shop.host.kill()
+        shop.host.start()
+    for cause in causes:
+        copies = mailbox.until(OPERATIONS, cause)
+        assert len({m["Message-ID"] for m in copies}) == 1, [m["Message-ID"] for m in copies]
+    assert not shop.host.exceptions("unfinished_effect")
+
+
+def slow_server():
+    """A server that thinks about a message does not hold the host."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def think():
+        reached.set()
+        assert go_on.wait(30)
+    mailbox.during_data = think
+    cause = next_problem()
+    assert reached.wait(30)
+    try:
+        assert shop.host.get("/healthz", timeout_s=3)[0] == 200
+    finally:
+        go_on.set()
+    mailbox.until(OPERATIONS, cause)
+
+
+def server_down():
+    mailbox.stop()
+    cause = next_problem()
+    neap.until(lambda: [e for e in shop.host.exceptions("connection_down") if e["subject"] == "mail"],
+               "the mail connection is down")
+    mailbox.start()
+    mailbox.until(OPERATIONS, cause)
+    neap.until(lambda: not shop.host.exceptions("connection_down"), "it is up again")
+    assert len(mailbox.to(OPERATIONS, cause)) == 1
+
+
+def wrong_password():
+    os.environ["SMTP_PASSWORD"] = "hunter2 with a \\ in it"
+    restart()
+    refused = mailbox.refused
+    cause = next_problem()
+    neap.until(lambda: [e for e in shop.host.exceptions("connection_refused") if e["subject"].startswith("mail 535")],
+               "the login is refused, and a person is told so")
+    assert mailbox.refused > refused and not mailbox.to(OPERATIONS, cause)
+    os.environ["SMTP_PASSWORD"] = PASSWORD
+    restart()
+    shop.edit("client.lua", "name = \"demo\",", "name = \"demo\", -- again")
+    mailbox.until(OPERATIONS, cause)
+    neap.until(lambda: not shop.host.exceptions("connection_refused"), "the refusal is closed")
+
+
+def no_starttls():
+    """A server without TLS gets neither login nor message."""
+    secure = mailbox.context
+    mailbox.stop()
+    mailbox.context = None
+    mailbox.controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
+    mailbox.controller.start()
+    before = len(mailbox.messages)
+    cause = next_problem()
+    neap.until(lambda: [e for e in shop.host.exceptions("connection_down") if "STARTTLS" in e["message"]],
+               "the connection is not good without TLS")
+    assert len(mailbox.messages) == before
+    mailbox.stop()
+    mailbox.context = secure
+    mailbox.start()
+    mailbox.until(OPERATIONS, cause)
+    assert not mailbox.was_plain
+
+
+def unknown_address():
+    mailbox.answers = ["550 5.1.1 no such person"]
+    next_problem()
+    found = neap.until(lambda: shop.host.exceptions("alert_refused"), "a person is told that an address is wrong")
+    assert "550" in found[0]["message"] and found[0]["subject"] == OPERATIONS, found
+
+
+def hook_comes_back():
+    Hook.statuses = [503, 500, 429]
+    told = len(Hook.taken)
+    shop.host.json("POST", "/demo/tests/problem", {"cause": "hooked"})
+    neap.until(lambda: len(Hook.taken) > told, "the receiver is told in the end")
+    assert not Hook.statuses and not Hook.wrong, Hook.wrong
+    assert [a["data"]["cause"] for a in Hook.taken[told:]] == ["hooked"]
+
+
+def hostile_words():
+    """What others wrote cannot become a header, a recipient or the end of the message."""
+    shop.host.json("POST", "/demo/tests/problem", {
+        "cause": "hostile", "message": "Code\r\nBcc: thief@example.com\r\n\r\n.\r\nMAIL FROM:<x@y> größer"})
+    message = mailbox.until(OPERATIONS, "Code Bcc: thief@example.com")[0]
+    assert message["Bcc"] is None and "größer" in message["Subject"], message["Subject"]
+    assert "MAIL FROM:<x@y>" in message.get_content() and "to operations" in message.get_content()
+    assert all(to == [OPERATIONS] or to == [MERCHANDISING] for to, _ in mailbox.parsed())
+
+
+def nothing_leaks():
+    log = shop.host.tail(10 ** 7)
+    for secret in (PASSWORD, SIGNING_KEY, "hunter2"):
+        assert secret not in log, f"{secret} in the log"
+    found = subprocess.run(["grep", "-rlaE", f"{PASSWORD}|{SIGNING_KEY}|hunter2", os.path.join(shop.host.folder, "data")],
+                           capture_output=True, text=True, check=False)
+    assert found.stdout == "", found.stdout
+
+
 def main():
     prepare()
     mailbox.start()
     shop.start()
     neap.case("the first of a kind is told at once by e-mail, in business words", first_at_once)
     neap.case("and by a webhook whose signature holds", signed_webhook)
+    neap.case("more of the same kind wait for the digest", no_storm)
+    neap.case("the digest tells what is new, open and closed; what was closed once", digest)
+    neap.case("451 is tried again, and told once", greylisting)
+    neap.case("kill -9 between send and commit repeats the same message", killed_in_between)
+    neap.case("kill -9 at any moment: one message for each problem", killed_at_random)
+    neap.case("a mail server that takes its time does not hold the host", slow_server)
+    neap.case("while the server is down alerts are parked, then told once", server_down)
+    neap.case("a wrong password is a problem for a person, and nothing is lost", wrong_password)
+    neap.case("without STARTTLS nothing is sent", no_starttls)
+    neap.case("a receiver that fails is told again, signed anew", hook_comes_back)
+    neap.case("line ends in what others wrote stay harmless", hostile_words)
+    neap.case("an address that is refused is a problem for a person", unknown_address)
+    neap.case("no secret is in the log or the store", nothing_leaks)
 
 
 try:
