@@ -30,6 +30,7 @@
 #define REPLY_MAX        1000 /* bytes of the server's last line that are kept */
 #define REPLY_CODE_CHARS 3
 #define REPLY_TO_QUIT    221
+#define POINTER_SIZE     sizeof(void *) /* what goes through the pipe */
 
 struct smtp_send {
     TAILQ_ENTRY(smtp_send) entry;
@@ -119,7 +120,7 @@ static void *send_run(void *arg)
     curl_easy_cleanup(s->easy); /* here, because it says QUIT and waits for the answer */
     s->easy = NULL;
     /* A pointer is written whole or not at all; from here on the send belongs to the loop. */
-    while (write(fd, &s, sizeof(s)) < 0 && errno == EINTR) {
+    while (write(fd, &s, POINTER_SIZE) < 0 && errno == EINTR) {
     }
     return NULL;
 }
@@ -289,7 +290,7 @@ static void sender_on_readable(evutil_socket_t fd, short what, void *arg)
     struct smtp_send *s;
     (void)what;
     (void)arg;
-    while (read(fd, &s, sizeof(s)) == (ssize_t)sizeof(s)) {
+    while (read(fd, &s, POINTER_SIZE) == (ssize_t)POINTER_SIZE) {
         if (s->has_thread) {
             pthread_join(s->thread, NULL);
             s->has_thread = false;

@@ -292,12 +292,11 @@ int schedule_mind_clock(struct work *work)
 /* ---- Exceptions --------------------------------------------------------------------------------
  */
 
-/* Never an instant that ticked before: its event was accepted already. */
 static int tick_soon(struct work *work, struct schedule *s, int64_t now)
 {
     int64_t soon_ms = now + SCHEDULE_EXCEPTION_MS;
-    if (soon_ms <= s->last_ms) {
-        soon_ms = s->last_ms + 1;
+    if (soon_ms < s->last_ms + SCHEDULE_EXCEPTION_GAP_MS) {
+        soon_ms = s->last_ms + SCHEDULE_EXCEPTION_GAP_MS;
     }
     if (s->next_ms >= 0 && s->next_ms <= soon_ms) {
         return 0;

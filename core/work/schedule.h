@@ -9,8 +9,10 @@
 #include "core/work/work.h"
 
 #define SCHEDULE_EVERY_MIN_MS 100
-/* From the opening of an exception to the tick it causes: many at once are one tick. */
-#define SCHEDULE_EXCEPTION_MS 200
+/* From the opening of an exception to the tick it causes: many at once are one tick. In a storm the
+ * ticks are no closer than the gap, because each looks at all that is open. */
+#define SCHEDULE_EXCEPTION_MS     200
+#define SCHEDULE_EXCEPTION_GAP_MS 2000
 
 struct schedule_spec { /* borrowed */
     const char *flow;

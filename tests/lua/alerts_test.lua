@@ -104,13 +104,21 @@ local function first_of_a_kind(t)
     t.case("many of a kind at once are one message that names the others", function()
         local world, given = world_at("2026-05-04T10:00:00Z"), settings()
         for i = 1, 200 do
-            open(world, "drift", string.format("SKU-%03d", i))
+            open(world, "drift", string.format("SKU-%03d", i),
+                {opened_ms = world.now_ms - (i == 1 and 1 or 0)})
         end
         t.equal(tick(world, given), {"first stock@x.example: [test] drift of SKU-001"})
         assert(last_text(world):find("199 more of this kind", 1, true), last_text(world))
         assert(#last_text(world) < 3000)
         t.equal(tick(world, given, "digest"),
             {"digest stock@x.example: [test] 200 problems open, 0 new, 0 closed"})
+    end)
+    t.case("the oldest of a kind is the one told in full", function()
+        local world, given = world_at("2026-05-04T10:00:00Z"), settings()
+        for i = 1, 5 do
+            open(world, "drift", "SKU-" .. i, {opened_ms = world.now_ms - i % 4 * MINUTE_MS})
+        end
+        t.equal(tick(world, given), {"first stock@x.example: [test] drift of SKU-3"})
     end)
     t.case("a cause that nobody owns is told to somebody", function()
         local world, given = world_at("2026-05-04T10:00:00Z"), settings()

@@ -92,12 +92,16 @@ static void an_exception_makes_those_that_asked_due_soon_and_once(void)
     CHECK_INT(open_one(w, "a"), 0);
     CHECK_INT(open_one(w, "b"), 0);
     world_settle(w);
-    CHECK_INT(info_of(w).next_ms, WORLD_START_MS + 1000 + SCHEDULE_EXCEPTION_MS);
-    world_pass(w, SCHEDULE_EXCEPTION_MS);
+    CHECK_INT(info_of(w).next_ms, WORLD_START_MS + SCHEDULE_EXCEPTION_GAP_MS);
+    world_pass(w, SCHEDULE_EXCEPTION_GAP_MS - 1000);
     CHECK_STR(w->trace, "schedule:alerts.watch;schedule:alerts.watch;");
+    world_pass(w, SCHEDULE_EXCEPTION_GAP_MS);
     CHECK_INT(open_one(w, "a"), 0); /* renewed, not opened */
     world_pass(w, 1000);
     CHECK_INT(info_of(w).ticks, 2);
+    CHECK_INT(open_one(w, "d"), 0);
+    world_pass(w, SCHEDULE_EXCEPTION_MS);
+    CHECK_INT(info_of(w).ticks, 3);
     CHECK_INT(replace(w, &every_minute, 1), 0);
     world_settle(w);
     CHECK_INT(open_one(w, "c"), 0);
@@ -114,7 +118,7 @@ static void an_exception_during_the_last_look_is_looked_at_soon(void)
     CHECK_INT(replace(w, &watch, 1), 0);
     world_settle(w);
     CHECK_INT(open_one(w, "a"), 0);
-    world_pass(w, SCHEDULE_EXCEPTION_MS);
+    world_pass(w, SCHEDULE_EXCEPTION_GAP_MS);
     CHECK_INT(info_of(w).skipped, 1);
     CHECK(info_of(w).next_ms <= WORLD_START_MS + 5000);
     world_close(w);

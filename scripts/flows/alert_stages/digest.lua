@@ -10,13 +10,19 @@ local digest = {}
 
 -- Of one digest: what is at stake is read from every job that waits.
 local STAKES_MAX = 60
+-- A comparison in Lua cannot be interrupted.
+local SORTED_MAX = 500
 
 local function list_for(lists, owner)
     lists[owner] = lists[owner] or {owner = owner, new = {}, open = {}, closed = {}}
     return lists[owner]
 end
 
+-- Few are sorted, so that the oldest come first; many stay in the order of causes and subjects.
 local function by_age(list)
+    if #list > SORTED_MAX then
+        return
+    end
     table.sort(list, function(a, b)
         if a.opened_ms ~= b.opened_ms then
             return a.opened_ms < b.opened_ms

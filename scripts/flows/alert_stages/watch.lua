@@ -41,8 +41,10 @@ function watch.known()
     return known
 end
 
+-- The ids of what is open, in the order of causes and subjects.
 local function note_opened(known, open)
-    for _, e in ipairs(open) do
+    local ids = {}
+    for i, e in ipairs(open) do
         local id = watch.id(e)
         local record = known[id]
         if not record or record.opened_ms ~= e.opened_ms then
@@ -53,7 +55,9 @@ local function note_opened(known, open)
             store.put(tables.KNOWN, id, record)
         end
         record.e = e
+        ids[i] = id
     end
+    return ids
 end
 
 local function note_closed(known, now_ms)
@@ -72,23 +76,20 @@ local function keep(id, record)
     record.e = e
 end
 
--- cause -> ids that fit, oldest first.
-local function by_cause(known, fits)
+-- cause -> ids that fit, the oldest first. No sort: a comparison in Lua cannot be interrupted, and
+-- there may be very many.
+local function by_cause(known, open_ids, fits)
     local causes = {}
-    for id, record in pairs(known) do
-        if record.e and fits(record) then
-            causes[record.cause] = causes[record.cause] or {}
-            table.insert(causes[record.cause], id)
-        end
-    end
-    for _, ids in pairs(causes) do
-        table.sort(ids, function(a, b)
-            local left, right = known[a], known[b]
-            if left.opened_ms ~= right.opened_ms then
-                return left.opened_ms < right.opened_ms
+    for _, id in ipairs(open_ids) do
+        local record = known[id]
+        if fits(record) then
+            local ids = causes[record.cause] or {}
+            causes[record.cause] = ids
+            ids[#ids + 1] = id
+            if record.opened_ms < known[ids[1]].opened_ms then
+                ids[1], ids[#ids] = id, ids[1]
             end
-            return left.subject < right.subject
-        end)
+        end
     end
     return causes
 end
@@ -163,8 +164,8 @@ local function tell_kind(job, known, ids, now_ms)
     store.put(tables.KINDS, "first " .. first.cause, {told_ms = now_ms})
 end
 
-local function tell_new(job, known, now_ms)
-    local causes = by_cause(known, function(record)
+local function tell_new(job, known, open_ids, now_ms)
+    local causes = by_cause(known, open_ids, function(record)
         return record.state == "new"
     end)
     for cause, ids in pairs(causes) do
@@ -213,9 +214,9 @@ local function escalate_kind(job, known, ids, at, now_ms)
     store.put(tables.KINDS, string.format("level%d %s", at, first.cause), {told_ms = now_ms})
 end
 
-local function escalate(job, known, now_ms)
+local function escalate(job, known, open_ids, now_ms)
     for at, level in ipairs(job.settings.escalation) do
-        local causes = by_cause(known, function(record)
+        local causes = by_cause(known, open_ids, function(record)
             return record.level < at and now_ms - record.opened_ms >= level.after_ms
                 and concerns(level, record.cause) and not record.subject:find(OWN_KEY)
         end)
@@ -233,10 +234,10 @@ function watch.run(job)
     local now_ms = time.now_ms()
     heartbeat.check(job, now_ms)
     local known = watch.known()
-    note_opened(known, job:exceptions())
+    local open_ids = note_opened(known, job:exceptions())
     note_closed(known, now_ms)
-    tell_new(job, known, now_ms)
-    escalate(job, known, now_ms)
+    tell_new(job, known, open_ids, now_ms)
+    escalate(job, known, open_ids, now_ms)
 end
 
 return watch
