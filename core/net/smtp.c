@@ -371,9 +371,9 @@ void smtp_sender_free(struct smtp_sender *sender)
         atomic_store(&s->is_cancelled, true);
     }
     while ((s = TAILQ_FIRST(&sender->sends)) != NULL) {
-        loop_defer_cancel(sender->loop, send_on_deferred, s);
         /* Takes itself off the list, which the analyzer cannot follow. */
         // NOLINTNEXTLINE(clang-analyzer-unix.Malloc)
+        loop_defer_cancel(sender->loop, send_on_deferred, s);
         send_free(s);
     }
     if (sender->event != NULL) {
