@@ -112,7 +112,10 @@ static bool same_options(const struct connection_options *a, const struct connec
            a->max_concurrent == b->max_concurrent && !(a->rate_per_s < b->rate_per_s) &&
            !(a->rate_per_s > b->rate_per_s) && a->rate_burst == b->rate_burst &&
            a->breaker_failures == b->breaker_failures && a->breaker_cool_ms == b->breaker_cool_ms &&
-           a->settle_ms == b->settle_ms;
+           a->settle_ms == b->settle_ms && p->is_plain == q->is_plain &&
+           same_text(a->signature.key, b->signature.key) &&
+           same_text(a->signature.header, b->signature.header) &&
+           same_text(a->signature.timestamp_header, b->signature.timestamp_header);
 }
 
 static const struct connection_options *find_declared(const struct manifest *m, const char *name)

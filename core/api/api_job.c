@@ -427,30 +427,81 @@ static int job_open_exception(lua_State *L)
     return 0;
 }
 
+static void write_exception(struct json_writer *w, const struct exception *e)
+{
+    json_member_str(w, "cause", e->cause);
+    json_member_str(w, "subject", e->subject);
+    json_member_str(w, "message", e->message);
+    json_member_str(w, "remedy", e->remedy);
+    json_member_str(w, "owner", e->owner);
+    json_member_int(w, "waiting", (int64_t)e->waiting);
+    json_member_int(w, "opened_ms", e->opened_ms);
+}
+
 static int collect_exception(void *arg, const struct exception *e)
 {
     struct json_writer *w = arg;
     json_object_begin(w);
-    json_member_str(w, "cause", e->cause);
-    json_member_str(w, "subject", e->subject);
-    json_member_int(w, "waiting", (int64_t)e->waiting);
-    json_member_int(w, "opened_ms", e->opened_ms);
+    write_exception(w, e);
     json_object_end(w);
     return 0;
 }
 
-/* job:exceptions(cause) -> list */
+/* job:exceptions([cause]) -> list */
 static int job_exceptions(lua_State *L)
 {
     struct job_run *run = api_job_check(L, 1);
-    const char *cause = lx_check_name(L, 2);
+    const char *cause = lua_isnoneornil(L, 2) ? NULL : lx_check_name(L, 2);
     struct buf *text = lx_new_buf(L, LIST_MAX_BYTES);
     struct json_writer w;
     json_writer_init(&w, text);
     json_array_begin(&w);
     int rc = exception_each(run->scope.work, cause, collect_exception, &w);
     json_array_end(&w);
-    lx_check_rc(L, rc, "reading exceptions");
+    lx_check_rc(L, text->has_failed ? ERROR_LIMIT : rc, "reading exceptions");
+    lx_decode_json(L, buf_bytes(text));
+    return 1;
+}
+
+static void write_stake(struct json_writer *w, const struct exception_stake *stake)
+{
+    if (stake->currency[0] != '\0') {
+        json_key(w, "amount");
+        json_object_begin(w);
+        json_member_int(w, "minor", stake->minor);
+        json_member_str(w, "currency", stake->currency);
+        json_object_end(w);
+    }
+    json_member_int(w, "other_currency", (int64_t)stake->other_currency);
+    if (stake->deadline_ms != 0) {
+        json_member_int(w, "deadline_ms", stake->deadline_ms);
+    }
+}
+
+/* job:exception(cause, subject) -> exception with what is at stake | nil */
+static int job_exception(lua_State *L)
+{
+    struct job_run *run = api_job_check(L, 1);
+    const char *cause = luaL_checkstring(L, 2);
+    const char *subject = luaL_checkstring(L, 3);
+    struct buf *text = lx_new_buf(L, LIST_MAX_BYTES);
+    struct exception e;
+    int rc = exception_load(run->scope.work, cause, subject, &e);
+    if (rc == ERROR_NOT_FOUND) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lx_check_rc(L, rc, "reading an exception");
+    struct exception_stake stake;
+    exception_stake(run->scope.work, cause, subject, &stake);
+    struct json_writer w;
+    json_writer_init(&w, text);
+    json_object_begin(&w);
+    write_exception(&w, &e);
+    write_stake(&w, &stake);
+    json_object_end(&w);
+    exception_free(&e);
+    lx_check_rc(L, text->has_failed ? ERROR_LIMIT : 0, "reading an exception");
     lx_decode_json(L, buf_bytes(text));
     return 1;
 }
@@ -570,6 +621,7 @@ static void make_type(lua_State *L)
         {"trail", job_trail},
         {"open_exception", job_open_exception},
         {"exceptions", job_exceptions},
+        {"exception", job_exception},
         {"close_exception", job_close_exception},
         {NULL, NULL},
     };

@@ -12,6 +12,7 @@ const struct script_hooks *api_hooks(void);
 /* The modules that wait or write. Each pushes its module table; may raise when memory is out. */
 int luaopen_neap_http(lua_State *L);
 int luaopen_neap_log(lua_State *L);
+int luaopen_neap_mail(lua_State *L);
 int luaopen_neap_store(lua_State *L);
 
 /* The job object of a run. [-0, +1], may raise. */

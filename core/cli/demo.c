@@ -28,7 +28,7 @@
 #define DEMO_FIRST_PORT 8080
 #define DEMO_PORTS      100
 #define DEMO_LIMIT_MS   120000 /* the play takes seconds; this only ends a demo that would hang */
-#define DEMO_VARIABLES  8
+#define DEMO_VARIABLES  9
 
 struct demo {
     struct host *host;
@@ -223,6 +223,8 @@ static bool print_summary(const struct demo *d)
     printf("%" PRId64 " parcels sent by Khaos are in SCAYLE, %" PRId64
            " order cancelled on both sides; 12 in Khaos - 3 buffer = %" PRId64 " in the shop\n",
            figure(d, "parcels"), figure(d, "cancelled"), figure(d, "stock"));
+    printf("%" PRId64 " alerts told the owners of problems, one for each kind\n",
+           figure(d, "alerts"));
     struct host_client *client = host_find_client(d->host, "demo", 4);
     printf("held, with their causes:\n");
     exception_each(client->work, NULL, print_exception, NULL);
@@ -276,21 +278,21 @@ static int open_demo(struct demo *d, const struct cli_args *args, unsigned port,
     static const struct {
         const char *name;
         const char *path;
-    } URLS[] = {{"SCAYLE_URL", "/scayle/api/admin/v1"},
-                {"KHAOS_URL", "/khaos"},
-                {"SANDBOX_MERCHANT_URL", "/demo"},
-                {"SCAYLE_CONTROL_URL", "/scayle/_control"},
-                {"KHAOS_CONTROL_URL", "/khaos/_control"}};
+    } URLS[] = {
+        {"SCAYLE_URL", "/scayle/api/admin/v1"},   {"KHAOS_URL", "/khaos"},
+        {"SANDBOX_MERCHANT_URL", "/demo"},        {"SCAYLE_CONTROL_URL", "/scayle/_control"},
+        {"KHAOS_CONTROL_URL", "/khaos/_control"}, {"ALERTS_URL", "/driver"}};
+    const size_t url_count = sizeof(URLS) / sizeof(URLS[0]);
     char *folders[5] = {NULL};
     char *variables[DEMO_VARIABLES + 1] = {NULL};
     for (size_t i = 0; i < 4; i++) {
         folders[i] = xasprintf("%s/%s", examples, CLIENTS[i]);
     }
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < url_count; i++) {
         variables[i] = xasprintf("%s=http://127.0.0.1:%u%s", URLS[i].name, port, URLS[i].path);
     }
-    variables[5] = xstrdup("SANDBOX_LAG_MS=200");
-    variables[6] = xstrdup("SANDBOX_RETRY_FACTOR=0.001");
+    variables[url_count] = xstrdup("SANDBOX_LAG_MS=200");
+    variables[url_count + 1] = xstrdup("SANDBOX_RETRY_FACTOR=0.001");
     char *listen = xasprintf("127.0.0.1:%u", port);
     char *secrets = xasprintf("%s/demo/secrets", examples);
     struct host_options options = {

@@ -18,10 +18,12 @@
 #include "core/base/xalloc.h"
 #include "core/net/http_fields.h"
 #include "core/net/rate.h"
+#include "core/net/smtp.h"
 
 #define MAX_CONCURRENT_DEFAULT  8
 #define BREAKER_LIMIT_DEFAULT   5
 #define BREAKER_COOL_DEFAULT_MS 10000
+#define SMTP_SERVICE_CLOSING    421
 
 enum call_state { CALL_QUEUED, CALL_UNDER_WAY, CALL_FAILING };
 
@@ -59,9 +61,12 @@ struct connection {
 /* The part "scheme://host:port" of a URL, or 0. */
 static size_t authority_end(const char *url)
 {
-    size_t start = strncasecmp(url, "https://", 8) == 0  ? 8
-                   : strncasecmp(url, "http://", 7) == 0 ? 7
-                                                         : 0;
+    static const char *const schemes[] = {"https://", "http://", "smtps://", "smtp://"};
+    size_t start = 0;
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]) && start == 0; i++) {
+        size_t length = strlen(schemes[i]);
+        start = strncasecmp(url, schemes[i], length) == 0 ? length : 0;
+    }
     size_t size = start == 0 ? 0 : strcspn(url + start, "/?#\\");
     return size == 0 ? 0 : start + size;
 }
@@ -82,7 +87,8 @@ int connection_check_base_url(const char *base_url, struct error *err)
     size_t end = base_url == NULL ? 0 : authority_end(base_url);
     if (end == 0) {
         return error_set(err, ERROR_INVALID,
-                         "base URL must begin with http:// or https:// and a host");
+                         "base URL must begin with http://, https://, smtp:// or smtps:// and a "
+                         "host");
     }
     if (memchr(base_url, '@', end) != NULL) {
         return error_set(err, ERROR_INVALID, "base URL must not hold a user or password");
@@ -92,7 +98,29 @@ int connection_check_base_url(const char *base_url, struct error *err)
             err, ERROR_INVALID,
             "base URL must not hold a query, a fragment, blanks or unencoded characters");
     }
+    if (smtp_is_url(base_url) && base_url[end] != '\0' && strcmp(base_url + end, "/") != 0) {
+        return error_set(err, ERROR_INVALID, "the address of a mail server has no path");
+    }
     return 0;
+}
+
+bool connection_is_mail(const char *base_url)
+{
+    return smtp_is_url(base_url);
+}
+
+bool connection_is_loopback(const char *base_url)
+{
+    const char *host = strstr(base_url, "://");
+    if (host == NULL) {
+        return false;
+    }
+    host += 3;
+    size_t size = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+    bool is_number = strspn(host, "0123456789.") == size;
+    return (is_number && strncmp(host, "127.", 4) == 0) ||
+           (size == 9 && strncasecmp(host, "localhost", 9) == 0) ||
+           (size == 5 && strncmp(host, "[::1]", 5) == 0);
 }
 
 /* One segment of a path that means "here" or "up", also when its dots are encoded. */
@@ -181,6 +209,13 @@ static int check_request(const struct connection *c, const struct http_request *
     if (request->method == NULL || !http_is_token(bytes_str(request->method))) {
         return error_set(err, ERROR_INVALID, "connection %s: not a method", c->options.name);
     }
+    bool is_mail = strcmp(request->method, SMTP_METHOD) == 0;
+    if (is_mail != smtp_is_url(c->options.base_url)) {
+        return error_set(err, ERROR_INVALID,
+                         is_mail ? "connection %s: not a mail server"
+                                 : "connection %s: a mail server takes messages (neap.mail) only",
+                         c->options.name);
+    }
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         if (http_headers_get(&request->headers, ours[i]) != NULL) {
             return error_set(err, ERROR_INVALID, "connection %s: header %s is set by the host",
@@ -190,7 +225,7 @@ static int check_request(const struct connection *c, const struct http_request *
     return 0;
 }
 
-static void add_own_headers(const struct connection *c, struct http_request *request)
+static int add_own_headers(const struct connection *c, struct http_request *request)
 {
     const struct http_headers *own = &c->options.headers;
     size_t given = request->headers.count;
@@ -203,9 +238,15 @@ static void add_own_headers(const struct connection *c, struct http_request *req
             (void)!http_headers_add(&request->headers, own->list[i].name, own->list[i].value);
         }
     }
+    /* Signed as it is sent: the time in it is fresh although the bytes are those of long ago. */
+    if (c->options.signature.key != NULL &&
+        signature_add(&c->options.signature, clock_wall_ms(loop_clock(c->loop)), request) != 0) {
+        return ERROR_LIMIT;
+    }
     if (c->authorization != NULL && http_headers_get(&request->headers, "Authorization") == NULL) {
         (void)!http_headers_add(&request->headers, "Authorization", c->authorization);
     }
+    return 0;
 }
 
 static int prepare(const struct connection *c, struct http_request *request, struct error *err)
@@ -217,7 +258,9 @@ static int prepare(const struct connection *c, struct http_request *request, str
     if (rc != 0) {
         return rc;
     }
-    add_own_headers(c, request);
+    if (add_own_headers(c, request) != 0) {
+        return error_set(err, ERROR_LIMIT, "connection %s: no memory to sign", c->options.name);
+    }
     if (request->timeout_ms <= 0) {
         request->timeout_ms = c->options.timeout_ms;
     }
@@ -333,6 +376,14 @@ static enum breaker_outcome judge(struct connection *c, const struct http_answer
         snprintf(c->last_error, sizeof(c->last_error), "%s", err->message);
         return BREAKER_BAD;
     }
+    if (answer != NULL && smtp_is_url(c->options.base_url)) {
+        if (answer->status != SMTP_SERVICE_CLOSING) {
+            return BREAKER_GOOD;
+        }
+        snprintf(c->last_error, sizeof(c->last_error), "the mail server says: %.200s",
+                 buf_text(&answer->body));
+        return BREAKER_BAD;
+    }
     if (answer != NULL && answer->status >= 502 && answer->status <= 504) {
         snprintf(c->last_error, sizeof(c->last_error), "HTTP status %d", answer->status);
         return BREAKER_BAD;
@@ -437,10 +488,15 @@ static void copy_options(struct connection_options *to, const struct connection_
     http_headers_copy(&to->headers, &from->headers);
     to->basic_user = copy_or_null(from->basic_user);
     to->basic_password = copy_or_null(from->basic_password);
+    to->signature.key = copy_or_null(from->signature.key);
+    to->signature.header = copy_or_null(from->signature.header);
+    to->signature.timestamp_header = copy_or_null(from->signature.timestamp_header);
     to->policy.ca_file = copy_or_null(from->policy.ca_file);
     to->policy.pinned_key = copy_or_null(from->policy.pinned_key);
     to->policy.pinned_cert_file = copy_or_null(from->policy.pinned_cert_file);
     to->policy.file_folder = copy_or_null(from->policy.file_folder);
+    to->policy.user = to->basic_user;
+    to->policy.password = to->basic_password;
     to->policy.connect_timeout_ms = from->policy.connect_timeout_ms > 0
                                         ? from->policy.connect_timeout_ms
                                         : TRANSPORT_CONNECT_TIMEOUT_MS;
@@ -472,6 +528,9 @@ static void free_options(struct connection_options *options)
     free_secret(options->base_url);
     free_secret(options->basic_user);
     free_secret(options->basic_password);
+    free_secret(options->signature.key);
+    free_secret(options->signature.header);
+    free_secret(options->signature.timestamp_header);
     free_secret(options->policy.ca_file);
     free_secret(options->policy.file_folder);
     free_secret(options->policy.pinned_key);
@@ -497,7 +556,7 @@ struct connection *connection_new(struct loop *loop, struct transport *transport
     if (connection_check_base_url(c->options.base_url, &c->base_error) != 0) {
         error_wrap(&c->base_error, "connection %s", c->options.name);
     }
-    if (c->options.basic_user != NULL) {
+    if (c->options.basic_user != NULL && !smtp_is_url(c->options.base_url)) {
         const char *password = c->options.basic_password;
         c->authorization = http_basic_make(c->options.basic_user, password ? password : "");
         if (c->authorization == NULL) {

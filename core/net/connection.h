@@ -10,6 +10,7 @@
 
 #include "core/loop/loop.h"
 #include "core/net/breaker.h"
+#include "core/net/signature.h"
 #include "core/net/transport.h"
 
 struct connection;
@@ -20,8 +21,9 @@ struct connection_options {
     const char *name;
     const char *base_url; /* requests give a path, or an absolute URL that starts with this */
     struct http_headers headers; /* added to every request (tokens); never logged */
-    const char *basic_user;      /* NULL: no basic authentication */
+    const char *basic_user;      /* NULL: no basic authentication; of a mail server: its login */
     const char *basic_password;
+    struct signature signature;
     struct transport_policy policy;
     int64_t timeout_ms; /* one request from its sending, queueing not counted; default 30,000 */
     unsigned max_concurrent;   /* default 8 */
@@ -36,8 +38,12 @@ struct connection_options {
  * connection. */
 typedef void (*connection_breaker_fn)(void *arg, struct connection *c, enum breaker_state state);
 
-/* 0, or ERROR_INVALID with a message: http or https, a host, no user, query, fragment or blanks. */
+/* 0, or ERROR_INVALID with a message: http or https, a host, no user, query, fragment or blanks;
+ * or smtp or smtps with a host alone. */
 int connection_check_base_url(const char *base_url, struct error *err) NEAP_MUST_USE;
+bool connection_is_mail(const char *base_url);
+/* The host is this machine: 127.x.x.x, [::1] or localhost. */
+bool connection_is_loopback(const char *base_url);
 
 /* Copies the options. transport is borrowed. With a base URL that connection_check_base_url
  * refuses, every request ends in that error. */
@@ -55,14 +61,15 @@ void connection_suspect(struct connection *c);
 const char *connection_last_error(const struct connection *c);
 
 /*
- * Queues a request (members taken over: *request is emptied). `url` may be empty (the base URL), a
- * query ("?wsdl"), a path ("/orders") or a URL below base_url; anything else, dot segments, headers
- * that frame the message (Host, Content-Length, Transfer-Encoding, Connection, ...) and a request
- * while the breaker is open, end in done with ERROR_INVALID or ERROR_NETWORK (maybe_sent false,
- * is_retryable true for the latter). Headers and credentials of the connection are added where the
- * request does not name that header itself.
- * X-RateLimit-Remaining/Reset and Retry-After of answers delay later calls. Never calls done at
- * once; the call is gone when done runs. done may use or free the connection.
+ * Queues a request (members taken over: *request is emptied). To a mail server the method is MAIL
+ * (core/net/smtp.h) and the URL empty, to others anything else. `url` may be empty (the base URL),
+ * a query ("?wsdl"), a path ("/orders") or a URL below base_url; anything else, dot segments,
+ * headers that frame the message (Host, Content-Length, Transfer-Encoding, Connection, ...) and a
+ * request while the breaker is open, end in done with ERROR_INVALID or ERROR_NETWORK (maybe_sent
+ * false, is_retryable true for the latter). Headers and credentials of the connection are added
+ * where the request does not name that header itself. X-RateLimit-Remaining/Reset and Retry-After
+ * of answers delay later calls. Never calls done at once; the call is gone when done runs. done may
+ * use or free the connection.
  */
 struct connection_call *connection_send(struct connection *c, struct http_request *request,
                                         transport_done_cb done, void *arg);

@@ -26,6 +26,10 @@ struct transport_policy {
     const char *file_folder; /* where bodies go that were asked for as files; NULL: /tmp */
     int64_t connect_timeout_ms;
     size_t max_answer_bytes;
+    /* Of mail servers only. */
+    const char *user; /* or NULL: no signing in */
+    const char *password;
+    bool is_plain; /* no TLS at all: loopback only */
 };
 
 /* Exactly one of answer and err is given; both are borrowed during the call. err->maybe_sent tells

@@ -1,5 +1,5 @@
 /*
- * HTTP over libcurl's multi interface on the loop.
+ * HTTP over libcurl's multi interface on the loop; mail goes to smtp.c.
  *
  * Layers: socket and timer callbacks of libcurl only keep book; our events call
  * curl_multi_socket_action, then every finished transfer is moved to the done list; the done list
@@ -17,21 +17,21 @@
 
 #include <curl/curl.h>
 #include <event2/event.h>
-#include <openssl/ssl.h>
 
 #include "core/base/xalloc.h"
 #include "core/loop/loop.h"
 #include "core/net/http_exchange.h"
+#include "core/net/smtp.h"
 #include "core/net/transport.h"
+#include "core/net/transport_tls.h"
 
 #define MAX_KEPT_CONNECTIONS 256L
-#define CA_CACHE_SYSTEM_S    86400L /* reading the system's bundle costs milliseconds each time */
-#define CA_CACHE_CUSTOM_S    60L    /* a renewed custom file must be seen soon */
 
 struct transfer {
     TAILQ_ENTRY(transfer) entry;
     struct curl_transport *owner;
-    CURL *easy; /* NULL when it could not be made */
+    CURL *easy;             /* NULL when it could not be made, and for mail */
+    struct smtp_send *mail; /* under way; its end deletes the transfer */
     struct curl_slist *header_lines;
     struct http_answer answer;
     size_t header_bytes;
@@ -52,6 +52,7 @@ TAILQ_HEAD(transfer_list, transfer);
 struct curl_transport {
     struct transport base;
     struct loop *loop;
+    struct smtp_sender *smtp;
     CURLM *multi;
     struct loop_timer *timer;
     struct transfer_list running;
@@ -160,37 +161,6 @@ static size_t transfer_on_header(char *data, size_t unit, size_t count, void *ar
     return size;
 }
 
-/* ---- TLS with a pinned certificate ---- */
-
-/*
- * The store holds only the pinned file. The server's own certificate must be in it, byte for byte;
- * then the ordinary check (dates, signature) follows. Only the host name is not looked at.
- */
-static int pinned_on_verify(X509_STORE_CTX *ctx, void *arg)
-{
-    (void)arg;
-    X509 *leaf = X509_STORE_CTX_get0_cert(ctx);
-    STACK_OF(X509_OBJECT) *trusted = X509_STORE_get0_objects(X509_STORE_CTX_get0_store(ctx));
-    for (int i = 0; leaf != NULL && i < sk_X509_OBJECT_num(trusted); i++) {
-        X509 *pinned = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i));
-        if (pinned != NULL && X509_cmp(leaf, pinned) == 0) {
-            return X509_verify_cert(ctx);
-        }
-    }
-    X509_STORE_CTX_set_error(ctx, X509_V_ERR_CERT_UNTRUSTED);
-    return 0;
-}
-
-static CURLcode pinned_on_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
-{
-    (void)easy;
-    (void)arg;
-    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl_ctx), X509_V_FLAG_PARTIAL_CHAIN);
-    /* No argument: the context may outlive the transfer on a kept connection. */
-    SSL_CTX_set_cert_verify_callback(ssl_ctx, pinned_on_verify, NULL);
-    return CURLE_OK;
-}
-
 /* ---- setting up ---- */
 
 /* Collects the first failure, so that one check at the end is enough. */
@@ -216,30 +186,6 @@ static CURLcode set_safety(struct transfer *x)
     SET(CURLOPT_QUICK_EXIT, 1L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    return rc;
-}
-
-static CURLcode set_tls(struct transfer *x, const struct transport_policy *policy)
-{
-    CURLcode rc = CURLE_OK;
-    const char *ca_file =
-        policy->pinned_cert_file != NULL ? policy->pinned_cert_file : policy->ca_file;
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, policy->pinned_cert_file != NULL ? 0L : 2L);
-    /* The library's default folder would trust the system's authorities beside ours, and would
-     * switch its cache of the bundle off. */
-    SET(CURLOPT_CAPATH, NULL);
-    SET(CURLOPT_CA_CACHE_TIMEOUT, ca_file != NULL ? CA_CACHE_CUSTOM_S : CA_CACHE_SYSTEM_S);
-    if (ca_file != NULL) {
-        SET(CURLOPT_CAINFO, ca_file);
-    }
-    if (policy->pinned_key != NULL) {
-        SET(CURLOPT_PINNEDPUBLICKEY, policy->pinned_key);
-    }
-    if (policy->pinned_cert_file != NULL) {
-        SET(CURLOPT_SSL_CTX_FUNCTION, pinned_on_ssl_ctx);
-    }
     return rc;
 }
 
@@ -328,7 +274,7 @@ static CURLcode transfer_set_up(struct transfer *x, const struct http_request *r
     CURLcode steps[] = {rc,
                         set_callbacks(x),
                         set_safety(x),
-                        set_tls(x, policy),
+                        transport_tls_apply(x->easy, policy),
                         set_limits(x, request, policy),
                         set_method_and_body(x, request),
                         set_headers(x, request)};
@@ -493,6 +439,16 @@ static int curl_transport_on_socket(CURL *easy, curl_socket_t fd, int what, void
     return 0;
 }
 
+/* ---- mail ---- */
+
+static void transfer_on_mail(void *arg, struct http_answer *answer, const struct error *err)
+{
+    struct transfer *x = arg;
+    TAILQ_REMOVE(&x->owner->running, x, entry);
+    x->done(x->arg, answer, err);
+    transfer_free(x);
+}
+
 /* ---- the transport ---- */
 
 static void open_file(struct transfer *x, const struct http_request *request,
@@ -521,6 +477,10 @@ static struct transfer *curl_transport_start(struct transport *base,
     size_t max = policy->max_answer_bytes;
     buf_init(&x->answer.body, max > 0 ? max : TRANSPORT_MAX_ANSWER_BYTES);
     TAILQ_INSERT_TAIL(&t->running, x, entry);
+    if (smtp_is_url(request->url)) {
+        x->mail = smtp_send_start(t->smtp, request, policy, transfer_on_mail, x);
+        return x;
+    }
     open_file(x, request, policy);
     x->easy = x->file_rc == 0 ? curl_easy_init() : NULL;
     CURLcode code = x->easy == NULL ? CURLE_OUT_OF_MEMORY : transfer_set_up(x, request, policy);
@@ -540,7 +500,11 @@ static void curl_transport_cancel(struct transport *base, struct transfer *x)
     if (x->is_done) {
         TAILQ_REMOVE(&t->done, x, entry);
     } else {
-        curl_multi_remove_handle(t->multi, x->easy);
+        if (x->mail != NULL) {
+            smtp_send_cancel(x->mail);
+        } else {
+            curl_multi_remove_handle(t->multi, x->easy);
+        }
         TAILQ_REMOVE(&t->running, x, entry);
     }
     transfer_free(x);
@@ -564,6 +528,7 @@ static void curl_transport_free(struct transport *base)
         curl_multi_cleanup(t->multi);
     }
     loop_timer_free(t->timer);
+    smtp_sender_free(t->smtp);
     free(t);
     curl_global_cleanup();
 }
@@ -583,7 +548,8 @@ struct transport *transport_curl_new(struct loop *loop)
     TAILQ_INIT(&t->done);
     t->timer = loop_timer_new(loop, curl_transport_on_time, t);
     t->multi = curl_multi_init();
-    if (t->multi == NULL ||
+    t->smtp = smtp_sender_new(loop);
+    if (t->multi == NULL || t->smtp == NULL ||
         curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, curl_transport_on_socket) !=
             CURLM_OK ||
         curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t) != CURLM_OK ||

@@ -11,55 +11,10 @@
 #include "core/work/exception.h"
 #include "core/work/job.h"
 
-/* The money and the earliest deadline of the jobs that wait on one exception. */
-struct stake {
-    struct work *work;
-    uint64_t jobs;
-    char currency[8]; /* of the first; other currencies are counted apart */
-    int64_t minor;
-    uint64_t other_currency;
-    int64_t deadline_ms;
-};
+#define SETTLE_MAX 64 /* effects in doubt of one exception: one, but for shared ones */
 
-static int add_stake(void *arg, uint64_t job_id)
-{
-    struct stake *s = arg;
-    struct job_info info;
-    memset(&info, 0, sizeof(info));
-    if (job_load(s->work, job_id, &info) != 0) {
-        return 0;
-    }
-    s->jobs++;
-    struct dossier_facts facts;
-    memset(&facts, 0, sizeof(facts));
-    if (dossier_get_facts(s->work, info.key, &facts) == 0) {
-        if (facts.currency != NULL && facts.currency[0] != '\0') {
-            if (s->currency[0] == '\0') {
-                snprintf(s->currency, sizeof(s->currency), "%s", facts.currency);
-            }
-            if (strcmp(s->currency, facts.currency) == 0) {
-                s->minor += facts.amount_minor;
-            } else {
-                s->other_currency++;
-            }
-        }
-        if (facts.deadline_ms != 0 && (s->deadline_ms == 0 || facts.deadline_ms < s->deadline_ms)) {
-            s->deadline_ms = facts.deadline_ms;
-        }
-    }
-    dossier_facts_free(&facts);
-    job_info_free(&info);
-    return 0;
-}
-
-static struct stake stake_of(struct work *work, const struct exception *e)
-{
-    struct stake s = {.work = work};
-    exception_each_waiter(work, e->cause, e->subject, add_stake, &s);
-    return s;
-}
-
-static void list_json(struct admin_context *c, const struct exception *e, const struct stake *s)
+static void list_json(struct admin_context *c, const struct exception *e,
+                      const struct exception_stake *s)
 {
     struct json_writer *w = &c->json;
     json_object_begin(w);
@@ -82,7 +37,8 @@ static void list_json(struct admin_context *c, const struct exception *e, const 
     json_object_end(w);
 }
 
-static void list_text(struct admin_context *c, const struct exception *e, const struct stake *s)
+static void list_text(struct admin_context *c, const struct exception *e,
+                      const struct exception_stake *s)
 {
     char age[32];
     char amount[64] = "";
@@ -110,7 +66,8 @@ static void list_text(struct admin_context *c, const struct exception *e, const 
 static int list_one(void *arg, const struct exception *e)
 {
     struct admin_context *c = arg;
-    struct stake s = stake_of(c->client->work, e);
+    struct exception_stake s;
+    exception_stake(c->client->work, e->cause, e->subject, &s);
     c->rows++;
     if (c->request->wants_json) {
         list_json(c, e, &s);
@@ -189,7 +146,8 @@ static int show_waiter(void *arg, uint64_t job_id)
 
 static int show_one(struct admin_context *c, const struct exception *e)
 {
-    struct stake s = stake_of(c->client->work, e);
+    struct exception_stake s;
+    exception_stake(c->client->work, e->cause, e->subject, &s);
     if (!c->request->wants_json) {
         list_text(c, e, &s);
         exception_each_waiter(c->client->work, e->cause, e->subject, show_waiter, c);

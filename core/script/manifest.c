@@ -6,7 +6,6 @@
 #include "core/script/manifest.h"
 
 #include <lauxlib.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,23 +14,15 @@
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/script/lx.h"
+#include "core/script/manifest_reading.h"
 #include "core/script/manifest_value.h"
 #include "core/work/doubt.h"
 #include "core/work/schedule.h"
 
-#define PATH_MAX_BYTES   256
 #define ROUTE_BODY_BYTES (1 << 20)
-#define KEYS_MAX         1024      /* entries of one map of the manifest */
 #define COUNT_MAX        INT32_MAX /* of what is kept in an unsigned */
 #define WAIT_MAX_MS      86400000  /* of one request or pause: a longer one is a slip of the pen */
 #define ANSWER_MAX_BYTES (1 << 30)
-
-/* The table under reading is at the top of the stack; path names it. */
-struct reading {
-    lua_State *L;
-    struct manifest *m;
-    char path[PATH_MAX_BYTES];
-};
 
 const char *manifest_keep(struct manifest *m, const char *text)
 {
@@ -60,227 +51,21 @@ void manifest_free(struct manifest *m)
     memset(m, 0, sizeof(*m));
 }
 
-/* ---- Fields -------------------------------------------------------------------------------------
- */
-
-static int raise_at(struct reading *r, const char *key, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static int raise_at(struct reading *r, const char *key, const char *fmt, ...)
-{
-    char text[ERROR_MESSAGE_SIZE];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    bool has_both = r->path[0] != '\0' && key[0] != '\0';
-    return luaL_error(r->L, "client.lua: %s%s%s: %s", r->path, has_both ? "." : "", key, text);
-}
-
-static void check_keys(struct reading *r, const char *const *known)
-{
-    lua_State *L = r->L;
-    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
-        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-        char listed[ERROR_MESSAGE_SIZE / 2] = "";
-        size_t used = 0;
-        bool is_known = false;
-        for (size_t i = 0; known[i] != NULL && used < sizeof(listed); i++) {
-            is_known = is_known || (key != NULL && strcmp(known[i], key) == 0);
-            used += (size_t)snprintf(listed + used, sizeof(listed) - used, "%s%s",
-                                     i == 0 ? "" : ", ", known[i]);
-        }
-        if (!is_known) {
-            raise_at(r, key == NULL ? "" : key, "unknown %s; known: %s",
-                     key == NULL ? "entry" : "key", listed);
-        }
-    }
-}
-
-/* Pushes the field; false (and nothing pushed) when it is absent. */
-static bool push_field(struct reading *r, const char *key, int type, const char *expected)
-{
-    lua_pushstring(r->L, key);
-    int found = lua_rawget(r->L, -2);
-    if (found == LUA_TNIL) {
-        lua_pop(r->L, 1);
-        return false;
-    }
-    if (found != type) {
-        raise_at(r, key, "%s expected, got %s", expected, lua_typename(r->L, found));
-    }
-    return true;
-}
-
-static const char *read_text(struct reading *r, const char *key, const char *otherwise)
-{
-    if (!push_field(r, key, LUA_TSTRING, "a string")) {
-        return otherwise;
-    }
-    const char *text = manifest_keep(r->m, lua_tostring(r->L, -1));
-    lua_pop(r->L, 1);
-    return text;
-}
-
-static const char *need_text(struct reading *r, const char *key)
-{
-    const char *text = read_text(r, key, NULL);
-    if (text == NULL) {
-        raise_at(r, key, "missing: a string expected");
-    }
-    return text;
-}
-
-/*
- * A text or secret(...). NULL when absent. Credentials are secret(...): manifests are read by many
- * and kept in histories. Sandboxes have none worth hiding.
- */
-static const char *read_secret(struct reading *r, const char *key, bool is_credential)
-{
-    struct bytes text;
-    lua_pushstring(r->L, key);
-    if (lua_rawget(r->L, -2) == LUA_TNIL) {
-        lua_pop(r->L, 1);
-        return NULL;
-    }
-    if (!manifest_secret_text(r->L, -1, &text)) {
-        if (is_credential && !r->m->is_sandbox) {
-            raise_at(r, key, "secret(\"NAME\") expected: secrets are named, never written down");
-        }
-        lua_pop(r->L, 1);
-        return read_text(r, key, NULL);
-    }
-    const char *kept = manifest_keep(r->m, text.data);
-    lua_pop(r->L, 1);
-    return kept;
-}
-
-static int64_t read_integer(struct reading *r, const char *key, int64_t otherwise, int64_t min)
-{
-    if (!push_field(r, key, LUA_TNUMBER, "an integer")) {
-        return otherwise;
-    }
-    int is_integer = 0;
-    lua_Integer value = lua_tointegerx(r->L, -1, &is_integer);
-    if (!is_integer || value < min) {
-        raise_at(r, key, "an integer of at least %lld expected", (long long)min);
-    }
-    lua_pop(r->L, 1);
-    return value;
-}
-
-static int64_t read_integer_within(struct reading *r, const char *key, int64_t otherwise,
-                                   int64_t min, int64_t max)
-{
-    int64_t value = read_integer(r, key, otherwise, min);
-    if (value > max) {
-        raise_at(r, key, "an integer of at most %lld expected", (long long)max);
-    }
-    return value;
-}
-
-static double read_number(struct reading *r, const char *key, double otherwise)
-{
-    if (!push_field(r, key, LUA_TNUMBER, "a number")) {
-        return otherwise;
-    }
-    double value = lua_tonumber(r->L, -1);
-    if (!(value >= 0)) {
-        raise_at(r, key, "a number of at least 0 expected");
-    }
-    lua_pop(r->L, 1);
-    return value;
-}
-
-static bool read_boolean(struct reading *r, const char *key)
-{
-    if (!push_field(r, key, LUA_TBOOLEAN, "true or false")) {
-        return false;
-    }
-    bool value = lua_toboolean(r->L, -1) != 0;
-    lua_pop(r->L, 1);
-    return value;
-}
-
-/* Enters the table field: it is at the top and the path names it. */
-static bool enter(struct reading *r, const char *key, size_t *outer)
-{
-    luaL_checkstack(r->L, 8, "manifest");
-    *outer = strlen(r->path);
-    if (!push_field(r, key, LUA_TTABLE, "a table")) {
-        return false;
-    }
-    snprintf(r->path + *outer, sizeof(r->path) - *outer, "%s%s", *outer == 0 ? "" : ".", key);
-    return true;
-}
-
-static void leave(struct reading *r, size_t outer)
-{
-    r->path[outer] = '\0';
-    lua_pop(r->L, 1);
-}
-
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Pushes a userdata with the sorted string keys of the table below it. [-0, +1] */
-static const char **push_keys(struct reading *r, size_t *count_out)
-{
-    lua_State *L = r->L;
-    const char **keys = lua_newuserdatauv(L, KEYS_MAX * sizeof(*keys), 0);
-    size_t count = 0;
-    lua_pushnil(L);
-    while (lua_next(L, -3) != 0) {
-        lua_pop(L, 1);
-        if (lua_type(L, -1) != LUA_TSTRING || count == KEYS_MAX) {
-            raise_at(r, "", count == KEYS_MAX ? "too many entries" : "names as keys expected");
-        }
-        keys[count] = manifest_keep(r->m, lua_tostring(L, -1));
-        count++;
-    }
-    qsort(keys, count, sizeof(*keys), compare_texts);
-    *count_out = count;
-    return keys;
-}
-
 /* ---- Parts of the manifest ----------------------------------------------------------------------
  */
-
-/* Calls fn with each table of the map `key` at the top, in the order of names. */
-static void each_entry(struct reading *r, const char *key,
-                       void (*fn)(struct reading *r, const char *name))
-{
-    size_t outer;
-    size_t inner;
-    if (!enter(r, key, &outer)) {
-        return;
-    }
-    size_t count = 0;
-    const char **names = push_keys(r, &count);
-    lua_insert(r->L, -2); /* stack: names, map */
-    for (size_t i = 0; i < count; i++) {
-        enter(r, names[i], &inner);
-        fn(r, names[i]);
-        leave(r, inner);
-    }
-    lua_remove(r->L, -2);
-    leave(r, outer);
-}
 
 static void read_retry(struct reading *r, struct backoff_policy *retry, bool *has_out)
 {
     static const char *const known[] = {"initial_ms", "factor", "max_ms", "give_up_ms", NULL};
     size_t outer;
-    bool has = enter(r, "retry", &outer);
+    bool has = reading_enter(r, "retry", &outer);
     if (has) {
-        check_keys(r, known);
-        retry->initial_ms = read_integer(r, "initial_ms", 0, 1);
-        retry->factor = read_number(r, "factor", 0);
-        retry->max_ms = read_integer(r, "max_ms", 0, 1);
-        retry->give_up_ms = read_integer(r, "give_up_ms", 0, 1);
-        leave(r, outer);
+        reading_check_keys(r, known);
+        retry->initial_ms = reading_integer(r, "initial_ms", 0, 1);
+        retry->factor = reading_number(r, "factor", 0);
+        retry->max_ms = reading_integer(r, "max_ms", 0, 1);
+        retry->give_up_ms = reading_integer(r, "give_up_ms", 0, 1);
+        reading_leave(r, outer);
     }
     if (has_out != NULL) {
         *has_out = has;
@@ -300,25 +85,25 @@ static void read_retention(struct reading *r)
                   {"done_jobs_days", &p->done_jobs_days}};
     const char *known[sizeof(fields) / sizeof(fields[0]) + 1] = {NULL};
     size_t outer;
-    if (!enter(r, "retention", &outer)) {
+    if (!reading_enter(r, "retention", &outer)) {
         return;
     }
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         known[i] = fields[i].key;
     }
-    check_keys(r, known);
+    reading_check_keys(r, known);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        *fields[i].days = read_integer(r, fields[i].key, 0, 1);
+        *fields[i].days = reading_integer(r, fields[i].key, 0, 1);
         if (*fields[i].days > RETENTION_DAYS_MAX) {
-            raise_at(r, fields[i].key, "at most %d days expected", RETENTION_DAYS_MAX);
+            reading_raise(r, fields[i].key, "at most %d days expected", RETENTION_DAYS_MAX);
         }
     }
-    leave(r, outer);
+    reading_leave(r, outer);
 }
 
 static const char *read_file_name(struct reading *r, const char *key)
 {
-    const char *name = read_text(r, key, NULL);
+    const char *name = reading_text(r, key, NULL);
     if (name == NULL || name[0] == '/' || r->m->folder == NULL) {
         return name;
     }
@@ -334,16 +119,16 @@ static const char *read_file(struct reading *r, const char *key)
     const char *path = read_file_name(r, key);
     struct error err = {0};
     if (path != NULL && manifest_check_file(path, &err) != 0) {
-        raise_at(r, key, "%s", err.message);
+        reading_raise(r, key, "%s", err.message);
     }
     return path;
 }
 
 static const char *read_pinned_key(struct reading *r)
 {
-    const char *text = read_text(r, "pinned_key", NULL);
+    const char *text = reading_text(r, "pinned_key", NULL);
     if (text != NULL && !manifest_is_pinned_key(text)) {
-        raise_at(r, "pinned_key", "sha256//BASE64 expected, several joined by \";\"");
+        reading_raise(r, "pinned_key", "sha256//BASE64 expected, several joined by \";\"");
     }
     return text;
 }
@@ -351,37 +136,37 @@ static const char *read_pinned_key(struct reading *r)
 static void read_headers(struct reading *r, struct http_headers *headers)
 {
     size_t outer;
-    if (!enter(r, "headers", &outer)) {
+    if (!reading_enter(r, "headers", &outer)) {
         return;
     }
     size_t count = 0;
-    const char **names = push_keys(r, &count);
+    const char **names = reading_push_keys(r, &count);
     lua_insert(r->L, -2); /* stack: names, map */
     for (size_t i = 0; i < count; i++) {
-        const char *value = read_secret(r, names[i], manifest_is_secret_header(names[i]));
+        const char *value = reading_secret(r, names[i], manifest_is_secret_header(names[i]));
         if (http_headers_add(headers, names[i], value) != 0) {
-            raise_at(r, names[i], "not a header that HTTP allows");
+            reading_raise(r, names[i], "not a header that HTTP allows");
         }
     }
     lua_remove(r->L, -2);
-    leave(r, outer);
+    reading_leave(r, outer);
 }
 
 static void read_limits(struct reading *r, struct connection_options *c)
 {
-    c->timeout_ms = read_integer_within(r, "timeout_ms", 30000, 1, WAIT_MAX_MS);
-    c->max_concurrent = (unsigned)read_integer_within(r, "max_concurrent", 8, 1, COUNT_MAX);
-    c->rate_per_s = read_number(r, "rate_per_s", 0);
-    c->rate_burst = (unsigned)read_integer_within(r, "rate_burst", 1, 1, COUNT_MAX);
-    c->breaker_failures = (unsigned)read_integer_within(r, "breaker_failures", 5, 1, COUNT_MAX);
-    c->breaker_cool_ms = read_integer_within(r, "breaker_cool_ms", 10000, 1, WAIT_MAX_MS);
+    c->timeout_ms = reading_integer_within(r, "timeout_ms", 30000, 1, WAIT_MAX_MS);
+    c->max_concurrent = (unsigned)reading_integer_within(r, "max_concurrent", 8, 1, COUNT_MAX);
+    c->rate_per_s = reading_number(r, "rate_per_s", 0);
+    c->rate_burst = (unsigned)reading_integer_within(r, "rate_burst", 1, 1, COUNT_MAX);
+    c->breaker_failures = (unsigned)reading_integer_within(r, "breaker_failures", 5, 1, COUNT_MAX);
+    c->breaker_cool_ms = reading_integer_within(r, "breaker_cool_ms", 10000, 1, WAIT_MAX_MS);
     /* Who would have waited that long for an answer thinks it possible that the work takes so long.
      */
-    c->settle_ms = read_integer_within(r, "settle_ms", c->timeout_ms, 0, DOUBT_SETTLE_MAX_MS);
+    c->settle_ms = reading_integer_within(r, "settle_ms", c->timeout_ms, 0, DOUBT_SETTLE_MAX_MS);
     c->policy.connect_timeout_ms =
-        read_integer_within(r, "connect_timeout_ms", 5000, 1, WAIT_MAX_MS);
+        reading_integer_within(r, "connect_timeout_ms", 5000, 1, WAIT_MAX_MS);
     c->policy.max_answer_bytes =
-        (size_t)read_integer_within(r, "max_answer_bytes", 16 << 20, 1, ANSWER_MAX_BYTES);
+        (size_t)reading_integer_within(r, "max_answer_bytes", 16 << 20, 1, ANSWER_MAX_BYTES);
     c->policy.ca_file = read_file(r, "ca_file");
     c->policy.pinned_cert_file = read_file(r, "pinned_cert_file");
     c->policy.pinned_key = read_pinned_key(r);
@@ -390,11 +175,51 @@ static void read_limits(struct reading *r, struct connection_options *c)
 static void read_basic(struct reading *r, const char **user_out, const char **password_out)
 {
     static const char *const known[] = {"user", "password", NULL};
-    check_keys(r, known);
-    *user_out = need_text(r, "user");
-    *password_out = read_secret(r, "password", true);
+    reading_check_keys(r, known);
+    *user_out = reading_need_text(r, "user");
+    *password_out = reading_secret(r, "password", true);
     if (*password_out == NULL) {
-        raise_at(r, "password", "missing: secret(\"NAME\") expected");
+        reading_raise(r, "password", "missing: secret(\"NAME\") expected");
+    }
+}
+
+static void read_signature(struct reading *r, struct signature *signature)
+{
+    static const char *const known[] = {"secret", "header", "timestamp_header", NULL};
+    reading_check_keys(r, known);
+    signature->key = reading_secret(r, "secret", true);
+    if (signature->key == NULL) {
+        reading_raise(r, "secret", "missing: secret(\"NAME\") expected");
+    }
+    signature->header = reading_text(r, "header", SIGNATURE_HEADER);
+    signature->timestamp_header = reading_text(r, "timestamp_header", SIGNATURE_TIMESTAMP_HEADER);
+    if (!http_is_token(bytes_str(signature->header)) ||
+        !http_is_token(bytes_str(signature->timestamp_header))) {
+        reading_raise(r, "", "header and timestamp_header are names of HTTP headers");
+    }
+}
+
+/* What only a mail server, or only others, may have. */
+static void read_kind(struct reading *r, struct connection_options *c)
+{
+    size_t outer;
+    const char *tls = reading_text(r, "tls", NULL);
+    bool is_mail = connection_is_mail(c->base_url);
+    if (tls != NULL && (!is_mail || strcmp(tls, "none") != 0)) {
+        reading_raise(r, "tls",
+                      "only \"none\", and only for smtp://: everything else is always checked");
+    }
+    if (tls != NULL && !connection_is_loopback(c->base_url)) {
+        reading_raise(r, "tls", "\"none\" is for a mail server on this machine (127.0.0.1)");
+    }
+    c->policy.is_plain = tls != NULL;
+    if (reading_enter(r, "signature", &outer)) {
+        read_signature(r, &c->signature);
+        reading_leave(r, outer);
+    }
+    if (is_mail && (c->headers.count > 0 || c->signature.key != NULL)) {
+        reading_raise(r, c->headers.count > 0 ? "headers" : "signature",
+                      "a mail server takes none (its login is basic = {user, password})");
     }
 }
 
@@ -415,25 +240,28 @@ static void read_connection(struct reading *r, const char *name)
                                         "breaker_cool_ms",
                                         "settle_ms",
                                         "max_answer_bytes",
+                                        "tls",
+                                        "signature",
                                         NULL};
     struct manifest *m = r->m;
-    check_keys(r, known);
+    reading_check_keys(r, known);
     m->connections = xrealloc(m->connections, (m->connection_count + 1) * sizeof(*m->connections));
     struct connection_options *c = &m->connections[m->connection_count];
     memset(c, 0, sizeof(*c));
     m->connection_count++;
     c->name = name;
-    c->base_url = need_text(r, "base_url");
+    c->base_url = reading_need_text(r, "base_url");
     struct error err;
     if (connection_check_base_url(c->base_url, &err) != 0) {
-        raise_at(r, "base_url", "%s", err.message);
+        reading_raise(r, "base_url", "%s", err.message);
     }
     read_limits(r, c);
     read_headers(r, &c->headers);
+    read_kind(r, c);
     size_t outer;
-    if (enter(r, "basic", &outer)) {
+    if (reading_enter(r, "basic", &outer)) {
         read_basic(r, &c->basic_user, &c->basic_password);
-        leave(r, outer);
+        reading_leave(r, outer);
     }
 }
 
@@ -452,20 +280,20 @@ static void read_owners(struct reading *r)
 {
     size_t outer;
     struct manifest *m = r->m;
-    if (!enter(r, "owners", &outer)) {
+    if (!reading_enter(r, "owners", &outer)) {
         return;
     }
     size_t count = 0;
-    const char **causes = push_keys(r, &count);
+    const char **causes = reading_push_keys(r, &count);
     lua_insert(r->L, -2); /* stack: causes, map */
     m->owners = xcalloc(count + 1, sizeof(*m->owners));
     for (size_t i = 0; i < count; i++) {
         m->owners[i].cause = causes[i];
-        m->owners[i].owner = need_text(r, causes[i]);
+        m->owners[i].owner = reading_need_text(r, causes[i]);
         m->owner_count++;
     }
     lua_remove(r->L, -2);
-    leave(r, outer);
+    reading_leave(r, outer);
 }
 
 static bool is_plain_name(const char *name)
@@ -477,7 +305,7 @@ static bool is_plain_name(const char *name)
 /* The zone counts for cron alone; a change of it must not disturb the others. */
 static const char *read_schedule_zone(struct reading *r, const char *cron)
 {
-    return read_text(r, "zone", cron == NULL ? "UTC" : r->m->zone);
+    return reading_text(r, "zone", cron == NULL ? "UTC" : r->m->zone);
 }
 
 /* How often one schedule of the flow read last runs here. */
@@ -485,15 +313,15 @@ static void read_timing(struct reading *r, const char *name)
 {
     static const char *const known[] = {"every_ms", "cron", "zone", NULL};
     struct manifest *m = r->m;
-    check_keys(r, known);
+    reading_check_keys(r, known);
     m->timings = xrealloc(m->timings, (m->timing_count + 1) * sizeof(*m->timings));
     struct manifest_schedule *t = &m->timings[m->timing_count];
     memset(t, 0, sizeof(*t));
     m->timing_count++;
     t->flow = m->flow_count - 1;
     t->name = name;
-    t->every_ms = read_integer(r, "every_ms", 0, SCHEDULE_EVERY_MIN_MS);
-    t->cron = read_text(r, "cron", NULL);
+    t->every_ms = reading_integer(r, "every_ms", 0, SCHEDULE_EVERY_MIN_MS);
+    t->cron = reading_text(r, "cron", NULL);
     t->zone = read_schedule_zone(r, t->cron);
 }
 
@@ -502,21 +330,21 @@ static void read_flow_entry(struct reading *r, const char *name)
     static const char *const known[] = {"use", "settings", "retry", "schedules", NULL};
     struct manifest *m = r->m;
     size_t outer;
-    check_keys(r, known);
+    reading_check_keys(r, known);
     if (!is_plain_name(name)) {
-        raise_at(r, "", "letters, digits, \"-\" and \"_\" expected as the name of a flow");
+        reading_raise(r, "", "letters, digits, \"-\" and \"_\" expected as the name of a flow");
     }
     m->flows = xrealloc(m->flows, (m->flow_count + 1) * sizeof(*m->flows));
     struct manifest_flow *f = &m->flows[m->flow_count];
     memset(f, 0, sizeof(*f));
     m->flow_count++;
     f->name = name;
-    f->module = need_text(r, "use");
-    if (enter(r, "settings", &outer)) {
-        leave(r, outer); /* only that it is a table: its schema belongs to the flow */
+    f->module = reading_need_text(r, "use");
+    if (reading_enter(r, "settings", &outer)) {
+        reading_leave(r, outer); /* only that it is a table: its schema belongs to the flow */
     }
     read_retry(r, &f->retry, &f->has_retry);
-    each_entry(r, "schedules", read_timing);
+    reading_each(r, "schedules", read_timing);
 }
 
 /* They can only be lower than the host's own. */
@@ -524,25 +352,26 @@ static void read_limits_of_scripts(struct reading *r)
 {
     static const char *const known[] = {"memory_mb", "run_ms", NULL};
     size_t outer;
-    if (!enter(r, "limits", &outer)) {
+    if (!reading_enter(r, "limits", &outer)) {
         return;
     }
-    check_keys(r, known);
-    r->m->memory_mb = read_integer(r, "memory_mb", 0, 16);
-    r->m->run_ms = read_integer(r, "run_ms", 0, 100);
-    leave(r, outer);
+    reading_check_keys(r, known);
+    r->m->memory_mb = reading_integer(r, "memory_mb", 0, 16);
+    r->m->run_ms = reading_integer(r, "run_ms", 0, 100);
+    reading_leave(r, outer);
 }
 
 static void read_live_from(struct reading *r)
 {
-    const char *text = need_text(r, "live_from");
+    const char *text = reading_need_text(r, "live_from");
     struct instant_text instant;
     struct error err;
     if (instant_parse(bytes_str(text), &instant, &err) != 0) {
-        raise_at(r, "live_from", "%s", err.message);
+        reading_raise(r, "live_from", "%s", err.message);
     }
     if (!instant.has_time || !instant.has_offset) {
-        raise_at(r, "live_from", "an instant with time and zone expected (2026-05-04T00:00:00Z)");
+        reading_raise(r, "live_from",
+                      "an instant with time and zone expected (2026-05-04T00:00:00Z)");
     }
     r->m->live_from_ms =
         instant_from_parts(&instant.parts) - (int64_t)instant.offset_minutes * 60000;
@@ -550,10 +379,10 @@ static void read_live_from(struct reading *r)
 
 static void read_zone(struct reading *r)
 {
-    r->m->zone = read_text(r, "zone", "UTC");
+    r->m->zone = reading_text(r, "zone", "UTC");
     struct error err = {0};
     if (manifest_check_zone(r->m->zone, &err) != 0) {
-        raise_at(r, "zone", "an IANA time zone expected (Europe/London): %s", err.message);
+        reading_raise(r, "zone", "an IANA time zone expected (Europe/London): %s", err.message);
     }
 }
 
@@ -567,21 +396,21 @@ void manifest_read(lua_State *L, struct manifest *m)
         luaL_error(L, "client.lua: a table (the manifest) expected as what it returns, got %s",
                    luaL_typename(L, -1));
     }
-    check_keys(&r, known);
-    m->name = need_text(&r, "name");
+    reading_check_keys(&r, known);
+    m->name = reading_need_text(&r, "name");
     if (!is_plain_name(m->name)) {
-        raise_at(&r, "name", "letters, digits, \"-\" and \"_\" expected, got \"%s\"", m->name);
+        reading_raise(&r, "name", "letters, digits, \"-\" and \"_\" expected, got \"%s\"", m->name);
     }
     read_live_from(&r);
     read_zone(&r);
-    m->is_sandbox = read_boolean(&r, "sandbox");
+    m->is_sandbox = reading_boolean(&r, "sandbox");
     read_retry(&r, &m->retry, NULL);
     read_retention(&r);
     read_limits_of_scripts(&r);
-    each_entry(&r, "connections", read_connection);
-    each_entry(&r, "auth", read_auth);
+    reading_each(&r, "connections", read_connection);
+    reading_each(&r, "auth", read_auth);
     read_owners(&r);
-    each_entry(&r, "flows", read_flow_entry);
+    reading_each(&r, "flows", read_flow_entry);
 }
 
 /* ---- Flows and triggers -------------------------------------------------------------------------
@@ -593,26 +422,26 @@ static void read_route(struct reading *r, size_t flow, int handlers)
                                         "auth", "max_body_bytes", "answer_within_ms", "handle",
                                         NULL};
     struct manifest *m = r->m;
-    check_keys(r, known);
+    reading_check_keys(r, known);
     m->routes = xrealloc(m->routes, (m->route_count + 1) * sizeof(*m->routes));
     struct manifest_route *route = &m->routes[m->route_count];
     memset(route, 0, sizeof(*route));
     m->route_count++;
     route->flow = flow;
-    route->name = need_text(r, "name");
-    route->method = need_text(r, "method");
-    route->path = need_text(r, "path");
+    route->name = reading_need_text(r, "name");
+    route->method = reading_need_text(r, "method");
+    route->path = reading_need_text(r, "path");
     if (route->path[0] != '/') {
-        raise_at(r, "path", "a path that begins with \"/\" expected, got \"%s\"", route->path);
+        reading_raise(r, "path", "a path that begins with \"/\" expected, got \"%s\"", route->path);
     }
-    route->auth = read_text(r, "auth", NULL);
+    route->auth = reading_text(r, "auth", NULL);
     if (route->auth != NULL && manifest_find_auth(m, route->auth) == NULL) {
-        raise_at(r, "auth", "\"%s\" is not in the manifest's auth", route->auth);
+        reading_raise(r, "auth", "\"%s\" is not in the manifest's auth", route->auth);
     }
-    route->max_body_bytes = (size_t)read_integer(r, "max_body_bytes", ROUTE_BODY_BYTES, 1);
-    route->answer_within_ms = read_integer(r, "answer_within_ms", 0, 1);
-    if (!push_field(r, "handle", LUA_TFUNCTION, "a function")) {
-        raise_at(r, "handle", "missing: a function expected");
+    route->max_body_bytes = (size_t)reading_integer(r, "max_body_bytes", ROUTE_BODY_BYTES, 1);
+    route->answer_within_ms = reading_integer(r, "answer_within_ms", 0, 1);
+    if (!reading_push(r, "handle", LUA_TFUNCTION, "a function")) {
+        reading_raise(r, "handle", "missing: a function expected");
     }
     lua_rawseti(r->L, handlers, (lua_Integer)m->route_count);
 }
@@ -645,54 +474,58 @@ static void check_timings(struct reading *r, size_t flow)
 {
     for (size_t i = 0; i < r->m->timing_count; i++) {
         if (r->m->timings[i].flow == flow && !has_schedule(r->m, &r->m->timings[i])) {
-            raise_at(r, "", "the manifest times a schedule \"%s\", which this flow does not have",
-                     r->m->timings[i].name);
+            reading_raise(r, "",
+                          "the manifest times a schedule \"%s\", which this flow does not have",
+                          r->m->timings[i].name);
         }
     }
 }
 
 static void read_schedule(struct reading *r, size_t flow)
 {
-    static const char *const known[] = {"kind", "name", "every_ms", "cron", "zone", NULL};
+    static const char *const known[] = {"kind", "name",         "every_ms", "cron",
+                                        "zone", "on_exception", NULL};
     struct manifest *m = r->m;
-    check_keys(r, known);
+    reading_check_keys(r, known);
     m->schedules = xrealloc(m->schedules, (m->schedule_count + 1) * sizeof(*m->schedules));
     struct manifest_schedule *s = &m->schedules[m->schedule_count];
     memset(s, 0, sizeof(*s));
     m->schedule_count++;
     s->flow = flow;
-    s->name = need_text(r, "name");
-    s->every_ms = read_integer(r, "every_ms", 0, SCHEDULE_EVERY_MIN_MS);
-    s->cron = read_text(r, "cron", NULL);
+    s->name = reading_need_text(r, "name");
+    s->every_ms = reading_integer(r, "every_ms", 0, SCHEDULE_EVERY_MIN_MS);
+    s->cron = reading_text(r, "cron", NULL);
     s->zone = read_schedule_zone(r, s->cron);
+    s->on_exception = reading_boolean(r, "on_exception");
     take_timing(m, s);
-    struct schedule_spec spec = {m->flows[flow].name, s->name, s->every_ms, s->cron, s->zone};
+    struct schedule_spec spec = {m->flows[flow].name, s->name, s->every_ms, s->cron, s->zone,
+                                 s->on_exception};
     struct error err;
     error_clear(&err);
     if (schedule_check(&spec, &err) != 0) {
-        raise_at(r, "", "%s", err.message);
+        reading_raise(r, "", "%s", err.message);
     }
 }
 
 static void read_trigger(struct reading *r, size_t flow, int handlers)
 {
-    const char *kind = need_text(r, "kind");
+    const char *kind = reading_need_text(r, "kind");
     if (strcmp(kind, "route") == 0) {
         read_route(r, flow, handlers);
     } else if (strcmp(kind, "schedule") == 0) {
         read_schedule(r, flow);
         if (!r->m->flows[flow].has_run) {
-            raise_at(r, "", "a flow with a schedule needs run(job)");
+            reading_raise(r, "", "a flow with a schedule needs run(job)");
         }
     } else {
-        raise_at(r, "kind", "\"route\" or \"schedule\" expected, got \"%s\"", kind);
+        reading_raise(r, "kind", "\"route\" or \"schedule\" expected, got \"%s\"", kind);
     }
 }
 
 static void read_triggers(struct reading *r, size_t flow, int handlers)
 {
     size_t outer;
-    if (!enter(r, "triggers", &outer)) {
+    if (!reading_enter(r, "triggers", &outer)) {
         return;
     }
     size_t inner = strlen(r->path);
@@ -700,12 +533,12 @@ static void read_triggers(struct reading *r, size_t flow, int handlers)
     for (lua_Integer i = 1; i <= count; i++) {
         snprintf(r->path + inner, sizeof(r->path) - inner, "[%lld]", (long long)i);
         if (lua_rawgeti(r->L, -1, i) != LUA_TTABLE) {
-            raise_at(r, "", "a table expected, got %s", luaL_typename(r->L, -1));
+            reading_raise(r, "", "a table expected, got %s", luaL_typename(r->L, -1));
         }
         read_trigger(r, flow, handlers);
         lua_pop(r->L, 1);
     }
-    leave(r, outer);
+    reading_leave(r, outer);
 }
 
 /* Helpers beside the known keys may be functions; anything else is a slip. */
@@ -724,7 +557,7 @@ static void check_flow_keys(struct reading *r)
         lua_insert(L, -2);
         lua_rawset(L, -4);
     }
-    check_keys(r, known);
+    reading_check_keys(r, known);
     lua_pop(L, 1);
 }
 
@@ -735,14 +568,14 @@ void manifest_read_flow(lua_State *L, struct manifest *m, size_t flow, int handl
     luaL_checkstack(L, 10, "flow");
     snprintf(r.path, sizeof(r.path), "flows.%s (%s)", f->name, f->module);
     if (!lua_istable(L, -1)) {
-        raise_at(&r, "", "the module must return a table, got %s", luaL_typename(L, -1));
+        reading_raise(&r, "", "the module must return a table, got %s", luaL_typename(L, -1));
     }
     check_flow_keys(&r);
-    need_text(&r, "name");
-    read_integer(&r, "version", 1, 0);
-    f->has_run = push_field(&r, "run", LUA_TFUNCTION, "a function");
+    reading_need_text(&r, "name");
+    reading_integer(&r, "version", 1, 0);
+    f->has_run = reading_push(&r, "run", LUA_TFUNCTION, "a function");
     lua_pop(L, f->has_run ? 1 : 0);
-    if (push_field(&r, "selftest", LUA_TFUNCTION, "a function")) {
+    if (reading_push(&r, "selftest", LUA_TFUNCTION, "a function")) {
         lua_pop(L, 1);
     }
     read_triggers(&r, flow, handlers);

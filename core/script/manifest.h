@@ -46,6 +46,7 @@ struct manifest_schedule {
     int64_t every_ms; /* or 0 */
     const char *cron; /* or NULL */
     const char *zone;
+    bool on_exception;
 };
 
 struct manifest {

@@ -275,6 +275,7 @@ static int replace_schedules(struct runner *r, const struct generation *g, struc
         specs[i].every_ms = s->every_ms;
         specs[i].cron = s->cron;
         specs[i].zone = s->zone;
+        specs[i].on_exception = s->on_exception;
     }
     int rc = schedule_replace(r->work, specs, m->schedule_count, err);
     free(specs);

@@ -235,6 +235,7 @@ static int open_or_renew(struct work *work, const struct exception_cause *cause,
     rc = store(work, &x);
     if (rc == 0 && is_new) {
         work_pend_exception(work, cause->cause, subject, is_first);
+        rc = schedule_on_exception(work);
     }
     exception_free(&x.e);
     return rc;

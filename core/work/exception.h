@@ -110,6 +110,16 @@ int exception_each(struct work *work, const char *cause, exception_each_fn fn, v
 typedef int (*exception_waiter_fn)(void *arg, uint64_t job_id);
 int exception_each_waiter(struct work *work, const char *cause, const char *subject,
                           exception_waiter_fn fn, void *arg);
+/* The money and the earliest deadline of the jobs that wait on one exception. */
+struct exception_stake {
+    uint64_t jobs;
+    char currency[8]; /* of the first; other currencies are counted apart */
+    int64_t minor;
+    uint64_t other_currency;
+    int64_t deadline_ms; /* 0 = none */
+};
+void exception_stake(struct work *work, const char *cause, const char *subject,
+                     struct exception_stake *stake_out);
 /* The open causes of one job. */
 int exception_each_of_job(struct work *work, uint64_t job_id, exception_each_fn fn, void *arg);
 

@@ -16,7 +16,8 @@
 #include "core/work/pause.h"
 #include "core/work/work_state.h"
 
-#define SCHEDULE_VERSION 1
+#define SCHEDULE_RETRY_MS 1000
+#define SCHEDULE_VERSION  2 /* 1: without on_exception */
 
 /* As schedule_info, with owned texts. */
 struct schedule {
@@ -29,6 +30,7 @@ struct schedule {
     int64_t last_ms;
     uint64_t ticks;
     uint64_t skipped;
+    bool on_exception;
 };
 
 #define SPEC_TEXTS 4
@@ -71,6 +73,7 @@ static int store(struct work *work, const struct schedule *s)
     record_i64(&value, s->last_ms);
     record_u64(&value, s->ticks);
     record_u64(&value, s->skipped);
+    record_u8(&value, s->on_exception ? 1 : 0);
     work->is_due_stale = true;
     return work_put(work, &key, &value);
 }
@@ -89,7 +92,8 @@ static int decode(struct bytes value, struct schedule *s)
     s->last_ms = record_get_i64(&r);
     s->ticks = record_get_u64(&r);
     s->skipped = record_get_u64(&r);
-    if (r.is_bad || r.version != SCHEDULE_VERSION) {
+    s->on_exception = r.version > 1 && record_get_u8(&r) != 0;
+    if (r.is_bad || r.version < 1 || r.version > SCHEDULE_VERSION) {
         schedule_clear(s);
         return ERROR_CORRUPT;
     }
@@ -229,7 +233,11 @@ static int tick(struct work *work, struct schedule *s)
         s->last_ms = now;
         work->stats.ticks++;
     }
+    bool is_repeated = s->on_exception && s->last_ms != now; /* skipped: look again soon */
     s->next_ms = next_due(work, s, now);
+    if (is_repeated && now + SCHEDULE_RETRY_MS < s->next_ms) {
+        s->next_ms = now + SCHEDULE_RETRY_MS;
+    }
     return rc != 0 ? rc : store(work, s);
 }
 
@@ -290,6 +298,36 @@ int schedule_mind_clock(struct work *work)
     return rc;
 }
 
+/* ---- Exceptions --------------------------------------------------------------------------------
+ */
+
+static int tick_soon(struct work *work, struct schedule *s, int64_t now)
+{
+    int64_t soon_ms = now + SCHEDULE_EXCEPTION_MS;
+    if (soon_ms < s->last_ms + SCHEDULE_EXCEPTION_GAP_MS) {
+        soon_ms = s->last_ms + SCHEDULE_EXCEPTION_GAP_MS;
+    }
+    if (s->next_ms >= 0 && s->next_ms <= soon_ms) {
+        return 0;
+    }
+    s->next_ms = soon_ms;
+    return store(work, s);
+}
+
+int schedule_on_exception(struct work *work)
+{
+    struct schedule_list all;
+    int64_t now = work_now_ms(work);
+    int rc = load_all(work, &all);
+    for (size_t i = 0; i < all.count && rc == 0; i++) {
+        if (all.list[i].on_exception) {
+            rc = tick_soon(work, &all.list[i], now);
+        }
+    }
+    free_all(&all);
+    return rc;
+}
+
 /* ---- Replacing ---------------------------------------------------------------------------------
  */
 
@@ -332,7 +370,7 @@ int schedule_check(const struct schedule_spec *spec, struct error *err)
 
 static bool is_same(const struct schedule *s, const struct schedule_spec *spec)
 {
-    return s->every_ms == spec->every_ms &&
+    return s->every_ms == spec->every_ms && s->on_exception == spec->on_exception &&
            strcmp(s->cron, spec->cron == NULL ? "" : spec->cron) == 0 &&
            strcmp(s->zone, spec->zone == NULL ? "UTC" : spec->zone) == 0;
 }
@@ -363,6 +401,7 @@ static int put_spec(struct work *work, struct schedule_list *all, const struct s
     job_set_text(&s->cron, spec->cron);
     job_set_text(&s->zone, spec->zone == NULL ? "UTC" : spec->zone);
     s->every_ms = spec->every_ms;
+    s->on_exception = spec->on_exception;
     int64_t now = work_now_ms(work);
     s->next_ms = s->every_ms > 0 ? now : cron_due(work, s, now);
     int rc = store(work, s);
@@ -425,8 +464,12 @@ static struct schedules *specs_copy(const struct schedule_spec *specs, size_t co
         texts[1] = xstrdup(specs[i].name);
         texts[2] = specs[i].cron == NULL ? NULL : xstrdup(specs[i].cron);
         texts[3] = specs[i].zone == NULL ? NULL : xstrdup(specs[i].zone);
-        all->specs[i] =
-            (struct schedule_spec){texts[0], texts[1], specs[i].every_ms, texts[2], texts[3]};
+        all->specs[i] = (struct schedule_spec){.flow = texts[0],
+                                               .name = texts[1],
+                                               .every_ms = specs[i].every_ms,
+                                               .cron = texts[2],
+                                               .zone = texts[3],
+                                               .on_exception = specs[i].on_exception};
     }
     return all;
 }

@@ -10,13 +10,18 @@
 
 #define SCHEDULE_EVERY_MIN_MS 100
 #define SCHEDULE_EVERY_MAX_MS (366LL * 86400 * 1000)
+/* From the opening of an exception to the tick it causes: many at once are one tick. In a storm the
+ * ticks are no closer than the gap, because each looks at all that is open. */
+#define SCHEDULE_EXCEPTION_MS     200
+#define SCHEDULE_EXCEPTION_GAP_MS 2000
 
 struct schedule_spec { /* borrowed */
     const char *flow;
     const char *name;
-    int64_t every_ms; /* or 0 */
-    const char *cron; /* or NULL; exactly one of both */
-    const char *zone; /* NULL = "UTC" */
+    int64_t every_ms;  /* or 0 */
+    const char *cron;  /* or NULL; exactly one of both */
+    const char *zone;  /* NULL = "UTC" */
+    bool on_exception; /* due also soon after an exception was opened */
 };
 
 /* ERROR_INVALID, the message names schedule and field. Writes nothing. */

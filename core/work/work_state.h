@@ -328,6 +328,8 @@ void schedule_close(struct work *work);
 int schedule_mind_clock(struct work *work) NEAP_MUST_USE;
 /* The next tick; INT64_MAX when there is none. */
 int64_t schedule_next(struct work *work);
+/* In the unit that opens an exception: those that asked for it are due soon. */
+int schedule_on_exception(struct work *work) NEAP_MUST_USE;
 
 /* Retention (retention.c) and erasure (erasure.c): made at open, looked after between turns. */
 void retention_open(struct work *work);

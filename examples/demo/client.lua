@@ -6,6 +6,14 @@ local CATALOGUE = "catalogue@fellside.example"
 local FINANCE = "finance@fellside.example"
 local CONSULTANT = "integration@fellside.example"
 
+-- `neap demo` listens to the alerts itself. A real client has a mail channel (docs/flows-alerts.md)
+-- and no such condition.
+local ALERTS_URL = var("ALERTS_URL", "")
+
+local function when_told(value)
+    return ALERTS_URL ~= "" and value() or nil
+end
+
 return {
     name = "demo",
     live_from = "2026-01-01T00:00:00Z",
@@ -24,6 +32,9 @@ return {
             -- How long an import may go on in Khaos after its reply was lost.
             settle_ms = tonumber(var("KHAOS_SETTLE_MS", "500")),
         },
+        alerts = when_told(function()
+            return {base_url = ALERTS_URL, signature = {secret = secret("ALERT_KEY")}}
+        end),
     },
 
     -- SCAYLE sends both with the same account.
@@ -81,6 +92,15 @@ return {
             },
         }},
         returns = {use = "flows.returns", settings = {merchant_key = "fellside"}},
+        alerts = when_told(function()
+            return {use = "flows.alerts", settings = {
+                channels = {desk = {kind = "webhook", connection = "alerts", path = "/alerts"}},
+                routes = {default = {{channel = "desk"}}},
+                nobody = OPERATIONS,
+                escalation = {{after_ms = 4 * 3600000, owner = CONSULTANT}},
+                heartbeats = {{of = "orders"}},
+            }}
+        end),
         cancellations = {use = "flows.cancellations"},
         despatch = {use = "flows.despatch", schedules = {
             poll = {every_ms = tonumber(var("DESPATCH_EVERY_MS", "2000"))},

@@ -13,6 +13,7 @@ return {
         },
     },
     flows = {
+        alerts = { use = "flows.alerts_desk" },
         play = {
             use = "flows.play",
             settings = {
@@ -20,6 +21,7 @@ return {
                 seed = tonumber(var("DEMO_SEED", "1")),
                 interval_ms = tonumber(var("DEMO_INTERVAL_MS", "150")),
                 look_ms = tonumber(var("DEMO_LOOK_MS", "400")),
+                hears_alerts = var("ALERTS_URL", "") ~= "",
             },
         },
     },

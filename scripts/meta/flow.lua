@@ -33,6 +33,7 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field every_ms integer|nil
 ---@field cron string|nil "*/5 8-18 * * 1-5"
 ---@field zone string|nil IANA name for cron, default the manifest's `zone`
+---@field on_exception boolean|nil due also within a second of an exception being opened
 
 ---@class neap.Context
 ---@field client string
@@ -104,10 +105,16 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field done_jobs_days integer|nil default 400; the payloads of their events go with them
 
 ---@class neap.ConnectionOptions
----@field base_url string
+---@field base_url string "https://..." or, of a mail server, "smtp://host:587" (STARTTLS is required) or
+---   "smtps://host:465"
 ---@field headers table<string, any>|nil values may be secret(...), and must be where the name is Authorization,
 ---   Cookie or contains token, key, secret or password (not for clients with `sandbox = true`)
----@field basic {user: string, password: any}|nil the password is secret("NAME"), as in `auth`
+---@field basic {user: string, password: any}|nil the password is secret("NAME"), as in `auth`; of a mail
+---   server: its login
+---@field tls "none"|nil a mail server on this machine (127.0.0.1) may be spoken to without TLS
+---@field signature {secret: any, header: string|nil, timestamp_header: string|nil}|nil signs every request as it
+---   is sent: `timestamp_header` (default "X-Neap-Timestamp") holds Unix seconds, `header` (default
+---   "X-Neap-Signature") "sha256=" and the hex HMAC-SHA256 of "<seconds>.<body>" under the secret
 ---@field ca_file string|nil who is trusted instead of the system's authorities; relative to the client's folder
 ---@field pinned_key string|nil "sha256//BASE64", several joined by ";". Only adds to a trusted chain: the
 ---   certificate must also be signed by an authority that is trusted (see ca_file)

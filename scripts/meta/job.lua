@@ -162,11 +162,29 @@ function job:answer(reply) end
 --- Example: `job:open_exception{cause = "drift", subject = "TS-RED-L", message = "..."}`
 function job:open_exception(cause) end
 
---- Open exceptions of one cause.
----@param cause string
----@return {cause: string, subject: string, waiting: integer, opened_ms: integer}[]
+---@class neap.Exception
+---@field cause string
+---@field subject string
+---@field message string the newest words
+---@field remedy string
+---@field owner string of the manifest's `owners` when its words were last renewed
+---@field waiting integer jobs
+---@field opened_ms integer
+
+--- Open exceptions, of one cause or (nil) of all, by cause and subject.
+---@param cause string|nil
+---@return neap.Exception[]
 --- Example: `for _, e in ipairs(job:exceptions("unknown_stock_code")) do ... end`
 function job:exceptions(cause) end
+
+--- One open exception with what is at stake: the money (of the first currency; how many jobs have
+--- another one is `other_currency`) and the earliest deadline of the jobs that wait. Nil when it is
+--- not open. Reads the facts of every job that waits.
+---@param cause string
+---@param subject string
+---@return neap.Exception|{amount: {minor: integer, currency: string}|nil, other_currency: integer, deadline_ms: integer|nil}|nil
+--- Example: `local e = job:exception("unknown_stock_code", "TS-RED-L")`
+function job:exception(cause, subject) end
 
 --- Closes by proof; what waited runs again, by deadline then arrival. False when none was open.
 ---@param cause string

@@ -43,7 +43,7 @@ function fake_job.world(options)
     return setmetatable({
         http = options.http, now_ms = options.now_ms or START_MS, store = support.store(),
         requests = {}, effects = {}, exceptions = {}, closed = {}, links = {}, facts = {},
-        notes = {}, mail = {}, events = {}, trails = {}, accepted = {},
+        notes = {}, mail = {}, events = {}, trails = {}, accepted = {}, owners = {},
     }, World)
 end
 
@@ -229,17 +229,36 @@ function Job:emit(event)
 end
 
 function Job:open_exception(cause)
-    self._world.exceptions[cause.cause .. " " .. cause.subject] = copy(cause)
+    local id = cause.cause .. " " .. cause.subject
+    local open = copy(cause)
+    open.opened_ms = (self._world.exceptions[id] or {}).opened_ms or self._world.now_ms
+    self._world.exceptions[id] = open
+end
+
+local function shown(world, open)
+    return {cause = open.cause, subject = open.subject, message = open.message or "",
+        remedy = open.remedy or "", owner = open.owner or world.owners[open.cause] or "",
+        waiting = open.waiting or 0, opened_ms = open.opened_ms or 0}
 end
 
 function Job:exceptions(cause)
     local list = {}
     for _, open in pairs(self._world.exceptions) do
-        if open.cause == cause then
-            list[#list + 1] = {cause = cause, subject = open.subject, waiting = 0, opened_ms = 0}
+        if cause == nil or open.cause == cause then
+            list[#list + 1] = shown(self._world, open)
         end
     end
     return list
+end
+
+function Job:exception(cause, subject)
+    local open = self._world.exceptions[cause .. " " .. subject]
+    if not open then
+        return nil
+    end
+    local full = shown(self._world, open)
+    full.amount, full.deadline_ms, full.other_currency = open.amount, open.deadline_ms, 0
+    return full
 end
 
 function Job:close_exception(cause, subject, note)

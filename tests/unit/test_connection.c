@@ -390,8 +390,60 @@ static void test_timeout_of_the_connection(void)
     net_close(&w);
 }
 
+static void test_mail_servers_take_mail_and_others_do_not(void)
+{
+    static const struct {
+        const char *base;
+        const char *method;
+        const char *message;
+    } cases[] = {
+        {"smtp://mail", "GET", "a mail server takes messages (neap.mail) only"},
+        {"http://sim", "MAIL", "not a mail server"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct net_world w;
+        struct net_result r = {0};
+        net_open(&w, false, NULL);
+        struct connection_options options = {.base_url = cases[i].base};
+        struct connection *c = open_connection(&w, &options, NULL);
+        struct http_request request = {.method = xstrdup(cases[i].method), .url = xstrdup("")};
+        connection_send(c, &request, net_on_done, &r);
+        net_run(&w, &r.count, 1);
+        CHECK_INT(r.err.code, ERROR_INVALID);
+        CHECK(strstr(r.err.message, cases[i].message) != NULL);
+        connection_free(c);
+        net_close(&w);
+    }
+    CHECK(connection_is_loopback("smtp://127.0.0.1:25"));
+    CHECK(connection_is_loopback("smtp://[::1]:25") && connection_is_loopback("smtp://localhost"));
+    CHECK(!connection_is_loopback("smtp://127.0.0.1.x") && !connection_is_loopback("smtp://x"));
+    CHECK(!connection_is_loopback("smtp://localhost.x") && !connection_is_loopback("smtp://1.2.3"));
+}
+
+static void test_requests_are_signed_when_they_are_sent(void)
+{
+    struct net_world w;
+    struct net_result r = {0};
+    net_open(&w, false, NULL);
+    struct connection_options options = {
+        .signature = {.key = "secret", .header = "X-Sig", .timestamp_header = "X-Time"}};
+    struct connection *c = open_connection(&w, &options, NULL);
+    struct http_request request = net_request(&w, "POST", "http://sim/api/x", "{}");
+    connection_send(c, &request, net_on_done, &r);
+    net_run(&w, &r.count, 1);
+    CHECK_STR(http_headers_get(&w.last_headers, "X-Time"), "1777888800");
+    CHECK_STR(http_headers_get(&w.last_headers, "X-Sig"),
+              "sha256=fe8d90ba1c57de54996763a5445b5248b5023d3244d1ee1ae4e7c6768513719d");
+    net_result_clear(&r);
+    connection_free(c);
+    net_close(&w);
+}
+
 int main(void)
 {
+    tap_case("mail servers take mail and others do not",
+             test_mail_servers_take_mail_and_others_do_not);
+    tap_case("requests are signed when they are sent", test_requests_are_signed_when_they_are_sent);
     tap_case("URLs stay below the base URL", test_urls);
     tap_case("headers and credentials are added, framing is refused", test_headers_and_credentials);
     tap_case("the connection's own rate paces calls", test_own_rate_in_virtual_time);

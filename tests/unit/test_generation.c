@@ -133,6 +133,24 @@ static const struct bad_case bad_cases[] = {
      "zone = '../passwd'}",
      NULL, "client.lua:2: zone: an IANA time zone expected"},
     {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {m = {base_url = 'smtp://mail.example:25', tls = 'none'}}}",
+     NULL, "connections.m.tls: \"none\" is for a mail server on this machine (127.0.0.1)"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {m = {base_url = 'smtp://127.0.0.1.example:25', tls = 'none'}}}",
+     NULL, "connections.m.tls: \"none\" is for a mail server on this machine (127.0.0.1)"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {m = {base_url = 'smtp://127.0.0.1', tls = 'maybe'}}}",
+     NULL, "connections.m.tls: only \"none\", and only for smtp://"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {m = {base_url = 'smtp://mail.example/inbox'}}}",
+     NULL, "connections.m.base_url: the address of a mail server has no path"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {m = {base_url = 'smtp://mail.example', headers = {Subject = 'x'}}}}",
+     NULL, "connections.m.headers: a mail server takes none"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
+     "connections = {m = {base_url = 'https://h', signature = {secret = 'hush'}}}}",
+     NULL, "connections.m.signature.secret: secret(\"NAME\") expected"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
      "auth = {h = {user = 'u', password = 'hush'}}}",
      NULL,
      "client.lua:2: auth.h.password: secret(\"NAME\") expected: secrets are named, never written "

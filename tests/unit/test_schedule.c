@@ -75,6 +75,55 @@ static void a_tick_is_skipped_while_the_last_one_runs(void)
     world_close(w);
 }
 
+static int open_one(struct world *w, const char *subject)
+{
+    struct exception_cause cause = {.cause = "drift", .subject = subject, .message = "m"};
+    return exception_open(w->work, &cause);
+}
+
+static void an_exception_makes_those_that_asked_due_soon_and_once(void)
+{
+    struct schedule_spec watch = {
+        .flow = "alerts", .name = "watch", .every_ms = 60000, .on_exception = true};
+    struct world *w = world_open(world_done);
+    CHECK_INT(replace(w, &watch, 1), 0);
+    world_settle(w);
+    world_pass(w, 1000);
+    CHECK_INT(open_one(w, "a"), 0);
+    CHECK_INT(open_one(w, "b"), 0);
+    world_settle(w);
+    CHECK_INT(info_of(w).next_ms, WORLD_START_MS + SCHEDULE_EXCEPTION_GAP_MS);
+    world_pass(w, SCHEDULE_EXCEPTION_GAP_MS - 1000);
+    CHECK_STR(w->trace, "schedule:alerts.watch;schedule:alerts.watch;");
+    world_pass(w, SCHEDULE_EXCEPTION_GAP_MS);
+    CHECK_INT(open_one(w, "a"), 0); /* renewed, not opened */
+    world_pass(w, 1000);
+    CHECK_INT(info_of(w).ticks, 2);
+    CHECK_INT(open_one(w, "d"), 0);
+    world_pass(w, SCHEDULE_EXCEPTION_MS);
+    CHECK_INT(info_of(w).ticks, 3);
+    CHECK_INT(replace(w, &every_minute, 1), 0);
+    world_settle(w);
+    CHECK_INT(open_one(w, "c"), 0);
+    world_pass(w, 1000);
+    CHECK_INT(info_of(w).ticks, 1); /* this one did not ask */
+    world_close(w);
+}
+
+static void an_exception_during_the_last_look_is_looked_at_soon(void)
+{
+    struct schedule_spec watch = {
+        .flow = "alerts", .name = "watch", .every_ms = 60000, .on_exception = true};
+    struct world *w = world_open(never_ends);
+    CHECK_INT(replace(w, &watch, 1), 0);
+    world_settle(w);
+    CHECK_INT(open_one(w, "a"), 0);
+    world_pass(w, SCHEDULE_EXCEPTION_GAP_MS);
+    CHECK_INT(info_of(w).skipped, 1);
+    CHECK(info_of(w).next_ms <= WORLD_START_MS + 5000);
+    world_close(w);
+}
+
 static void a_new_set_keeps_the_due_times_of_unchanged_ones(void)
 {
     struct world *w = world_open(world_done);
@@ -195,6 +244,10 @@ int main(void)
     tap_case("missed ticks are caught up once", missed_ticks_are_caught_up_once);
     tap_case("a tick is skipped while the last one runs",
              a_tick_is_skipped_while_the_last_one_runs);
+    tap_case("an exception makes those that asked due soon, and once",
+             an_exception_makes_those_that_asked_due_soon_and_once);
+    tap_case("an exception during the last look is looked at soon",
+             an_exception_during_the_last_look_is_looked_at_soon);
     tap_case("a new set keeps the due times of unchanged ones",
              a_new_set_keeps_the_due_times_of_unchanged_ones);
     tap_case("a cron ticks in its zone", a_cron_ticks_in_its_zone);

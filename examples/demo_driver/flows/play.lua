@@ -4,6 +4,7 @@
 local errors = require("neap.errors")
 local http = require("neap.http")
 local json = require("neap.json")
+local store = require("neap.store")
 
 local LOOKS = 200
 local MEND_AFTER = 8 -- looks between the last order and the creation of the unknown stock code
@@ -74,7 +75,7 @@ local function missing(expect, entry, copies, books)
     end
 end
 
-local function compare()
+local function compare(hears_alerts)
     local expected = call("scayle_control", "GET", "/expectations")
     local entries = by_order(call("scayle_control", "GET", "/ledger").orders)
     local copies = khaos_orders()
@@ -82,6 +83,7 @@ local function compare()
         received = #expected.orders, answered = 0, posted = 0, pennies = 0,
         slowest_answer_ms = 0, slowest_posting_ms = 0,
         open = json.array({}), held = json.array({}), missing_skus = expected.missing_skus,
+        alerts = store.get("demo", "alerts") or 0,
     }
     for _, order in ipairs(expected.orders) do
         local expect = order.expect
@@ -92,6 +94,8 @@ local function compare()
         local what = missing(expect, entries[order.order_id], found, books)
         if what then
             table.insert(books.open, ("%d: %s"):format(order.order_id, what))
+        elseif order.expect ~= "posted" and hears_alerts and books.alerts == 0 then
+            table.insert(books.open, ("%d: nobody was told of it"):format(order.order_id))
         end
         if expect ~= "posted" then
             table.insert(books.held, {
@@ -183,7 +187,7 @@ end
 local function settle(job, name, is_complete)
     for look = 1, LOOKS do
         job:sleep(name .. " " .. look, job.settings.look_ms)
-        local books = compare()
+        local books = compare(job.settings.hears_alerts)
         local is_done = is_complete(books)
         if (is_done and #books.open == 0) or look == LOOKS then
             return books

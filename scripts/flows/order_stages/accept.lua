@@ -3,6 +3,7 @@
 local delegation = require("connectors.scayle.delegation")
 local identify = require("flows.order_stages.identify")
 local json = require("neap.json")
+local pulse = require("flows.pulse")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -23,7 +24,10 @@ function accept.remember(identity, fields, units)
     record.shop_key = identity.shop_key
     record.country = identity.country
     record.merchant = identity.merchant
-    record.accepted_ms = record.accepted_ms or time.now_ms()
+    if not record.accepted_ms then
+        record.accepted_ms = time.now_ms()
+        pulse.beat("orders", record.accepted_ms)
+    end
     record.ended = nil
     for name, value in pairs(fields) do
         record[name] = record[name] or value

@@ -1,0 +1,80 @@
+--- The alerts flow: problems reach the people who own them, by e-mail and signed webhooks.
+---
+--- The first of a kind (cause) is told at once to the cause's owner, more of the same kind by the
+--- next digest; what stays open is escalated; silence is a problem too. "watch" looks and decides,
+--- every delivery is a job of its own. docs/flows-alerts.md tells the rules.
+local deliver = require("flows.alert_stages.deliver")
+local digest = require("flows.alert_stages.digest")
+local heartbeat = require("flows.alert_stages.heartbeat")
+local quiet = require("flows.alert_stages.quiet")
+local watch = require("flows.alert_stages.watch")
+
+local MINUTE_MS = 60000
+local HOUR_MS = 60 * MINUTE_MS
+
+local CHANNEL = {type = "record", fields = {
+    kind = {type = "string", required = true, enum = {"mail", "webhook"}},
+    connection = {type = "string", required = true},
+    from = {type = "string", pattern = "^[^%s@<>]+@[^%s@<>]+$", hint = "neap@example.com"},
+    from_name = {type = "string"},
+    path = {type = "string", default = "", help = "of a webhook, below the connection's base URL"},
+}, check = function(channel)
+    if channel.kind == "mail" and not channel.from then
+        return "a mail channel needs `from`"
+    end
+end}
+
+local ROUTES = {type = "list", min = 1, items = {type = "record", fields = {
+    channel = {type = "string", required = true},
+    to = {type = "string", help = "an address; default: the owner's name, when it is one"},
+}}}
+
+local schema = {type = "record", check = function(settings)
+    for owner, routes in pairs(settings.routes) do
+        for _, route in ipairs(routes) do
+            if not settings.channels[route.channel] then
+                return string.format("routes.%s: there is no channel %q", owner, route.channel)
+            end
+        end
+    end
+    if not settings.routes.default then
+        return "routes: `default` is missing"
+    end
+end, fields = {
+    channels = {type = "map", values = CHANNEL, required = true},
+    routes = {type = "map", values = ROUTES, required = true,
+        help = "owner -> where; `default` for owners that are not named"},
+    nobody = {type = "string", default = "default",
+        help = "who is told of causes that nobody owns"},
+    zone = {type = "string", default = "Europe/London"},
+    window_ms = {type = "integer", min = MINUTE_MS, default = 4 * HOUR_MS,
+        help = "within this time after the first of a kind, more of it wait for the digest"},
+    quiet = quiet.SCHEMA,
+    remind = {type = "boolean", default = true,
+        help = "a digest is sent also when nothing is new and nothing was closed"},
+    escalation = {type = "list", default = {}, items = {type = "record", fields = {
+        after_ms = {type = "integer", min = MINUTE_MS, required = true},
+        owner = {type = "string", required = true},
+        causes = {type = "list", items = {type = "string"}},
+    }}},
+    heartbeats = {type = "list", items = heartbeat.SCHEMA, default = {}},
+}}
+
+return {
+    name = "alerts",
+    version = 1,
+    schema = schema,
+    triggers = {
+        {kind = "schedule", name = "watch", every_ms = MINUTE_MS, on_exception = true},
+        {kind = "schedule", name = "digest", cron = "0 8,13,17 * * *"},
+    },
+    run = function(job)
+        if job.event.name == "schedule.watch" then
+            watch.run(job)
+        elseif job.event.name == "schedule.digest" then
+            digest.run(job)
+        elseif job.event.name == "alert.deliver" then
+            deliver(job)
+        end
+    end,
+}

@@ -1,0 +1,118 @@
+--- How often something happens: told by the flows that see it (beat), learnt per hour of the week.
+---
+--- Kept small: one counter per hour of the last day, and one record per name with a mean for
+--- each of the 168 hours of a week. What matters is not the time of silence but how much should
+--- have happened in it: 40 minutes are nothing at night and an alarm at noon.
+local store = require("neap.store")
+
+local pulse = {}
+
+local COUNTS = "pulse_counts" -- "<name> <hour>" -> how often in that hour since 1970
+local LEARNT = "pulse" -- name -> {hour, means, seen}: per hour of the week, and how often seen
+
+local HOUR_MS = 3600000
+local WEEK_HOURS = 168
+-- Weight of the newest week: four weeks make three quarters of the mean.
+local NEWEST = 0.3
+-- An hour is learnt a day later: a silence must not teach that silence is usual while it lasts.
+local LAG_HOURS = 24
+-- An absence longer than this is not learnt hour by hour.
+local FOLD_MAX = 4 * WEEK_HOURS
+
+---@param name string
+---@return table {hour: integer|nil, means: number[], seen: integer[]}
+local function learnt(name)
+    return store.get(LEARNT, name) or {means = {}, seen = {}}
+end
+
+local function count_key(name, hour)
+    return string.format("%s %012d", name, hour)
+end
+
+--- Something of this name happened now.
+---@param name string
+---@param now_ms integer
+function pulse.beat(name, now_ms)
+    store.increment(COUNTS, count_key(name, now_ms // HOUR_MS))
+    store.put(COUNTS, name .. " last", now_ms)
+end
+
+-- 1970-01-01 00:00 UTC is hour 1 of the week: the slots need an order, not a Monday.
+local function slot(hour)
+    return hour % WEEK_HOURS + 1
+end
+
+local function fold(record, name, hour)
+    local count = store.get(COUNTS, count_key(name, hour)) or 0
+    local i = slot(hour)
+    local seen = record.seen[i] or 0
+    -- The first weeks are a plain mean, later ones fade.
+    local weight = math.max(NEWEST, 1 / (seen + 1))
+    record.means[i] = (record.means[i] or 0) * (1 - weight) + count * weight
+    record.seen[i] = math.min(seen + 1, 1000)
+    store.delete(COUNTS, count_key(name, hour))
+end
+
+local function fill(record)
+    for i = 1, WEEK_HOURS do
+        record.means[i] = record.means[i] or 0
+        record.seen[i] = record.seen[i] or 0
+    end
+end
+
+--- Learns the hours of the day before. Call it now and then.
+---@param name string
+---@param now_ms integer
+function pulse.learn(name, now_ms)
+    local hour = now_ms // HOUR_MS - LAG_HOURS
+    local record = learnt(name)
+    if not record.hour then
+        fill(record)
+        record.hour = now_ms // HOUR_MS
+    elseif record.hour >= hour then
+        return
+    else
+        for done = math.max(record.hour, hour - FOLD_MAX), hour - 1 do
+            fold(record, name, done)
+        end
+        record.hour = hour
+    end
+    store.put(LEARNT, name, record)
+end
+
+---@class pulse.Silence
+---@field silent_ms integer
+---@field expected number how many should have come meanwhile
+---@field usual_ms integer|nil the usual time between two at these hours
+
+--- How silent it is. Nil while too little is known: nothing ever happened, or an hour of the
+--- silence was not seen for `weeks` weeks.
+---@param name string
+---@param now_ms integer
+---@param weeks integer
+---@param is_quiet fun(ms: integer): boolean hours in which nothing is expected
+---@return pulse.Silence|nil
+function pulse.silence(name, now_ms, weeks, is_quiet)
+    local last_ms = store.get(COUNTS, name .. " last")
+    local record = learnt(name)
+    if not last_ms or not record.hour then
+        return nil
+    end
+    local expected, counted_ms, at_ms = 0, 0, math.max(last_ms, now_ms - FOLD_MAX * HOUR_MS)
+    while at_ms < now_ms do
+        local next_ms = math.min((at_ms // HOUR_MS + 1) * HOUR_MS, now_ms)
+        if not is_quiet(at_ms) then
+            local i = slot(at_ms // HOUR_MS)
+            if (record.seen[i] or 0) < weeks then
+                return nil
+            end
+            expected = expected + record.means[i] * (next_ms - at_ms) / HOUR_MS
+            counted_ms = counted_ms + next_ms - at_ms
+        end
+        at_ms = next_ms
+    end
+    return {silent_ms = now_ms - last_ms, expected = expected,
+        usual_ms = expected > 0 and math.tointeger(counted_ms / expected // 1) or nil}
+end
+
+return pulse
