@@ -125,7 +125,8 @@ local function run(job)
 end
 
 local function selftest(settings)
-    local ok, messages = mapping_schema.check(settings.mappings, "settings.mappings")
+    local ok, messages = mapping_schema.check(settings.mappings, "settings.mappings",
+        settings.product_line)
     if not ok then
         error(table.concat(messages, "\n"), 0)
     end

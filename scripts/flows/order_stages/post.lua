@@ -98,7 +98,8 @@ local function lines_of(posting)
     local lines = json.array({})
     for i, line in ipairs(posting.lines) do
         lines[i] = {stock_code = line.stock_code, quantity = line.quantity, kind = line.kind,
-            import_ref = line.import_ref, unit_ids = line.unit_ids}
+            import_ref = line.import_ref, unit_ids = line.unit_ids, pack = line.pack,
+            value = line.value}
     end
     return lines
 end
@@ -112,7 +113,7 @@ local function remember(work, posted)
     store.put(support.LINES, posting.reference, {
         key = work.key, order_id = work.order_id, shop_key = work.where.shop_key,
         country = work.where.country, order_code = posted.order_code, currency = posting.currency,
-        predicted = posting.predicted, posted_ms = time.now_ms(), lines = lines_of(posting),
+        predicted = posting.predicted, gross_to_net = posting.gross_to_net, posted_ms = time.now_ms(), lines = lines_of(posting),
     })
     local promise = work.settings.despatch_promise_hours
     local accepted_ms = work.delegated_ms or work.record.accepted_ms or time.now_ms()
