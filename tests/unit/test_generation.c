@@ -165,7 +165,8 @@ static const struct bad_case bad_cases[] = {
     {NULL, "return {name = 'x', run = 1}",
      "flows.main (main).run: a function expected, got number"},
     {NULL, "return {name = 'x', run = function() end, triggers = {{kind = 'timer'}}}",
-     "flows.main (main).triggers[1].kind: \"route\" or \"schedule\" expected, got \"timer\""},
+     "flows.main (main).triggers[1].kind: \"route\", \"schedule\" or \"act\" "
+     "expected, got \"timer\""},
     {NULL,
      "return {name = 'x', run = function() end, triggers = {{kind = 'schedule', name = 't',\n"
      "cron = '99 * * * *'}}}",
