@@ -58,7 +58,8 @@ function trail.check(order, result)
         read(sums, line)
     end
     local total = order.cost.withTax
-    assert(sums.total == total and sums.parts - sums.off == total, "the trail's proof does not add up")
+    assert(sums.total == total and sums.parts - sums.off == total,
+        "the trail's proof does not add up")
     total = total + sums.off
     assert(sums.shop + sums.delivery == total, "the trail's SCAYLE figures do not sum up")
     assert(sums.khaos + sums.rounding + sums.delivery == total,

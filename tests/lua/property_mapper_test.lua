@@ -100,7 +100,6 @@ end
 
 local function judge(tally, entry, result)
     local is_innocent = next(entry.expects) == nil
-    local profile = entry.mappings.companies["7"]
     count(tally, is_innocent and "innocent" or "faulty")
     if result.posting then
         assert(#result.causes == 0 and is_innocent, "posted in spite of a fault")

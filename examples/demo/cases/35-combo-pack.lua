@@ -5,6 +5,7 @@ return {
     order = "35-combo-pack.json",
     expect = {posted = {
         total = "262.95",
+        staged = "day walk sets",
         lines = {
             {stock_code = "FO-KIT-DAY", quantity = 2, price_gross = "0.00", pack = "001.001",
                 kind = "pack"},
