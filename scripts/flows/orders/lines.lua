@@ -15,7 +15,7 @@ local DESCRIPTION_MAX = 250
 local function signature(unit)
     local parts = {unit.sku, unit.rate or "", unit.final, unit.base, unit.listed,
         unit.free_reason or "", unit.wants_percent and "%" or "", unit.group or "",
-        unit.pack and unit.pack.id or "", unit.is_main and "main" or "",
+        unit.pack and unit.pack.id .. (unit.is_main and "\1" or "") or "",
         -- Whether Khaos takes an amount per line or per unit is not known (contract 11.15): a line
         -- of one unit comes to the same.
         unit.wants_value and unit.id or "",

@@ -135,10 +135,12 @@ end
 
 -- A line's part of an amount off the whole order, as a negative figure. Khaos spreads it over the
 -- lines in proportion; how it rounds the VAT of each part is not said, so only the gross is sure.
-local function order_discount(line)
-    local share = line.entry.order_discount_minor or 0
-    local net = amounts.net_of(share, line.rate)
-    return {net_minor = -net, tax_minor = net - share, gross_minor = -share}
+local function take_order_discount(sum, line)
+    local share = line.entry.order_discount_minor
+    if share then
+        local net = amounts.net_of(share, line.rate)
+        add_to(sum, {net_minor = -net, tax_minor = net - share, gross_minor = -share})
+    end
 end
 
 -- Recalculates from the texts that would be sent.
@@ -152,7 +154,7 @@ local function predict_total(work)
             quantity = line.entry.quantity, unit_ids = line.entry.unit_ids,
             rate = amounts.rate_text(line.rate), predicted = predicted, value = line.entry.value,
         }
-        add_to(sum, order_discount(line))
+        take_order_discount(sum, line)
     end
     add_to(sum, work.delivery.predicted)
     work.trail.data.predicted = sum

@@ -69,13 +69,13 @@ end
 
 -- Item groups are packs where a rule says so; else their items are lines like others.
 local function of_groups(work)
-    local rule = promotions.find(work, {category = "configurable"})
     local with_main = {}
     for _, unit in ipairs(work.units) do
         if unit.group and unit.is_main then
             with_main[unit.group] = true
         end
     end
+    local rule = next(with_main) and promotions.find(work, {category = "configurable"})
     if not rule or promotions.form(rule) ~= "pack" then
         return
     end

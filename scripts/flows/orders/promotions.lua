@@ -46,11 +46,18 @@ local function describe(reduction)
         reduction.type and " " .. reduction.type or "", name, code, id, amount)
 end
 
+-- "keycode+price" taken apart, once per word: every reduction of every unit asks.
+local parts = setmetatable({}, {__index = function(known, becomes)
+    local reference, form = becomes:match("^([%a_]+)%+(.*)$")
+    known[becomes] = {reference = reference, form = form or becomes}
+    return known[becomes]
+end})
+
 --- What a rule makes of the money, without the reference before it.
 ---@param rule table
 ---@return string
 function promotions.form(rule)
-    return (rule.becomes:gsub("^[%a_]+%+", ""))
+    return parts[rule.becomes].form
 end
 
 local function reference_of(work, rule, reduction)
@@ -58,7 +65,7 @@ local function reference_of(work, rule, reduction)
     if not code then
         work.causes:add("unmapped_promotion", subject_of(reduction), string.format(
             "%s is declared with a %s, but neither the rule nor the order names one",
-            describe(reduction), (rule.becomes:match("^[%a_]+"):gsub("_", " "))))
+            describe(reduction), (parts[rule.becomes].reference:gsub("_", " "))))
     end
     return code
 end
@@ -91,8 +98,8 @@ end
 
 -- What the order was reduced by, one entry per mechanic, for reports and for the staging rules.
 local function remember_mechanic(work, rule, reduction)
-    local name = table.concat({reduction.category, reduction.type or "", reduction.id or "",
-        reduction.code or ""}, "\0")
+    local name = reduction.category .. "\0" .. (reduction.type or "") .. "\0"
+        .. (reduction.id or "") .. "\0" .. (reduction.code or "")
     local entry = work.mechanics[name]
     if not entry then
         entry = {category = reduction.category, type = reduction.type, id = reduction.id,
@@ -102,6 +109,18 @@ local function remember_mechanic(work, rule, reduction)
         table.insert(work.trail.data.mechanics, entry)
     end
     entry.amount_minor = entry.amount_minor + (reduction.amount or 0)
+end
+
+--- Whether any rule goes by the effect of a promotion.
+---@param work table
+---@return boolean
+function promotions.asks_effects(work)
+    for _, rule in ipairs(read.table(work.mappings, "promotions")) do
+        if rule.match.effect then
+            return true
+        end
+    end
+    return work.settings.staging ~= nil
 end
 
 --- The first rule that matches, nil when there is none; nothing is remembered.
@@ -128,9 +147,10 @@ function promotions.rule(work, reduction)
             "No rule says what %s becomes in Khaos", describe(reduction)))
         return nil
     end
-    if rule.becomes:find("^keycode%+") then
+    local reference = parts[rule.becomes].reference
+    if reference == "keycode" then
         remember_keycode(work, rule, reduction)
-    elseif rule.becomes:find("^discount_code%+") then
+    elseif reference == "discount_code" then
         remember_discount_code(work, rule, reduction)
     end
     remember_mechanic(work, rule, reduction)

@@ -50,6 +50,9 @@ end
 
 -- The effect that one of the promotions on the item, or on the order, names for this id.
 local function effect_of(work, item, id)
+    if not work.asks_effects then
+        return nil
+    end
     for _, document in ipairs({item, work.order}) do
         for _, promotion in ipairs(read.either(document, "promotions", "promotion")) do
             if id and read.text(promotion, "id") == id then
@@ -214,6 +217,7 @@ function units.collect(work)
     work.rates = {}
     work.worked_on = {}
     work.is_shared = false
+    work.asks_effects = promotions.asks_effects(work)
     work.delegated_items = index_delegation(work.input.delegation)
     for _, item in ipairs(read.table(work.order, "items")) do
         if is_ours(work, item) then

@@ -60,21 +60,19 @@ function worth.of_delivery(charge)
         tax_minor = p.tax_minor}
 end
 
-local SUMS = {"undiscounted_minor", "moved_minor", "gross_minor", "net_minor", "tax_minor",
-    "order_discount_minor"}
-
 --- The sum of several.
 ---@param values orders.Worth[]
 ---@return orders.Worth
 function worth.sum(values)
-    local sum = {discounts = {}}
-    for _, name in ipairs(SUMS) do
-        sum[name] = 0
-    end
+    local sum = {undiscounted_minor = 0, discounts = {}, moved_minor = 0, gross_minor = 0,
+        net_minor = 0, tax_minor = 0, order_discount_minor = 0}
     for _, value in ipairs(values) do
-        for _, name in ipairs(SUMS) do
-            sum[name] = sum[name] + value[name]
-        end
+        sum.undiscounted_minor = sum.undiscounted_minor + value.undiscounted_minor
+        sum.moved_minor = sum.moved_minor + value.moved_minor
+        sum.gross_minor = sum.gross_minor + value.gross_minor
+        sum.net_minor = sum.net_minor + value.net_minor
+        sum.tax_minor = sum.tax_minor + value.tax_minor
+        sum.order_discount_minor = sum.order_discount_minor + value.order_discount_minor
         for kind, amount in pairs(value.discounts) do
             add_to(sum.discounts, kind, amount)
         end
