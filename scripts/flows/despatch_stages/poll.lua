@@ -10,25 +10,34 @@ local support = require("flows.order_stages.support")
 local time = require("neap.time")
 
 local STATE = "despatch" -- "poll" -> {since_ms}
-local SEEN = "despatch_seen" -- reference -> {signature, number, snapshot}
+local SEEN = "despatch_seen" -- reference, or "credit:<code>" -> {signature, number, snapshot}
 local HOUR_MS = 3600000
 
 local function tell(job, snapshot)
     local lines = snapshot.reference and store.get(support.LINES, snapshot.reference)
-    if not lines or snapshot.is_credit_note then
+    if not lines then
+        return false
+    end
+    local seen_as, event = snapshot.reference, {name = "khaos.status",
+        key = "despatch:" .. lines.key}
+    if snapshot.is_credit_note then
+        seen_as = "credit:" .. snapshot.order_code
+        event = {name = "khaos.credit_note", key = "returns:" .. lines.key,
+            flow = job.settings.returns_flow}
+    end
+    if snapshot.is_credit_note and not event.flow then
         return false
     end
     local signature = crypto.hex_encode(crypto.sha256(json.encode(snapshot)))
-    local seen = store.get(SEEN, snapshot.reference) or {number = 0}
+    local seen = store.get(SEEN, seen_as) or {number = 0}
     if seen.signature == signature then
         return false
     end
     local number = seen.number + 1
-    job:emit({source = "khaos.status", id = snapshot.reference .. ":" .. number,
-        key = "despatch:" .. lines.key, name = "khaos.status",
-        payload = {reference = snapshot.reference, number = number}})
-    store.put(SEEN, snapshot.reference,
-        {signature = signature, number = number, snapshot = snapshot})
+    event.source, event.id = "khaos.status", seen_as .. ":" .. number
+    event.payload = {reference = snapshot.reference, seen_as = seen_as, number = number}
+    job:emit(event)
+    store.put(SEEN, seen_as, {signature = signature, number = number, snapshot = snapshot})
     return true
 end
 
