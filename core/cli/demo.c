@@ -376,7 +376,7 @@ static int run_demo(const struct cli_args *args)
 
 const struct cli_verb CLI_DEMO = {
     .name = "demo",
-    .summary = "play about 30 orders through a demo client and both sandboxes",
+    .summary = "play about 45 orders through a demo client and both sandboxes",
     .usage = "neap demo [--once]",
     .details =
         "Prints what happens as it happens, then a summary, then keeps serving. Data is kept in a\n"

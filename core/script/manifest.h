@@ -27,7 +27,8 @@ struct manifest_flow {
     const char *module; /* `use` */
     struct backoff_policy retry;
     bool has_retry;
-    bool has_run; /* the module's table has run() */
+    bool has_run;    /* the module's table has run() */
+    bool wants_acts; /* a trigger of kind "act" */
 };
 
 struct manifest_route {

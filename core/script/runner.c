@@ -245,9 +245,16 @@ static bool find_retry(void *arg, const char *flow, struct backoff_policy *out)
     return true;
 }
 
+static bool find_wants_acts(void *arg, const char *flow)
+{
+    struct runner *r = arg;
+    const struct manifest_flow *f = manifest_find_flow(generation_manifest(r->current), flow);
+    return f != NULL && f->wants_acts;
+}
+
 static struct work_lookup lookup_of(struct runner *r)
 {
-    struct work_lookup lookup = {r, find_owner, find_retry};
+    struct work_lookup lookup = {r, find_owner, find_retry, find_wants_acts};
     return lookup;
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
+#include "core/work/act_event.h"
 #include "core/work/audit_chain.h"
 #include "core/work/effect.h"
 #include "core/work/timeline.h"
@@ -292,12 +293,14 @@ static int remove_waiter(struct work *work, const char *cause, const char *subje
 }
 
 static int store_closed(struct work *work, const struct exception *e,
-                        const struct exception_closing *closing, uint64_t released)
+                        const struct exception_closing *closing, uint64_t released,
+                        uint64_t *seq_out)
 {
     struct key key;
     struct buf value;
     uint64_t seq;
     int rc = work_next(work, SEQUENCE_CLOSED, &seq);
+    *seq_out = seq;
     if (rc != 0) {
         return rc;
     }
@@ -316,16 +319,17 @@ static int store_closed(struct work *work, const struct exception *e,
     return work_put(work, &key, &value);
 }
 
-/* Takes the exception and its waiters out of the store; ids are the jobs that waited. */
+/* Takes the exception and its waiters out of the store; ids are the jobs that waited, seq_out is
+ * the number of its closing. */
 static int take_out(struct work *work, const struct exception *e,
-                    const struct exception_closing *closing, struct id_list *ids)
+                    const struct exception_closing *closing, struct id_list *ids, uint64_t *seq_out)
 {
     struct key key;
     int rc = collect_waiters(work, e->cause, e->subject, ids);
     for (size_t i = 0; i < ids->count && rc == 0; i++) {
         rc = remove_waiter(work, e->cause, e->subject, ids->ids[i]);
     }
-    rc = rc != 0 ? rc : store_closed(work, e, closing, ids->count);
+    rc = rc != 0 ? rc : store_closed(work, e, closing, ids->count, seq_out);
     if (rc == 0) {
         pair_key(&key, KEY_EXCEPTION, e->cause, e->subject);
         rc = work_delete(work, &key);
@@ -366,16 +370,35 @@ static void keep_without_cause(struct work *work, struct id_list *ids)
     ids->count = kept;
 }
 
+static int tell(struct work *work, const struct exception *e, uint64_t closed_seq,
+                const struct exception_closing *closing, const struct id_list *ids)
+{
+    bool is_end = closing->how == CLOSED_BY_DISMISSAL;
+    struct act_told told = {
+        .verb = is_end ? ACT_EVENT_DISMISSED : ACT_EVENT_RELEASED,
+        .exception = e,
+        .who = closing->who,
+        .reason = closing->note,
+        .closed_seq = closed_seq,
+    };
+    return closing->who == NULL ? 0 : act_event_tell(work, &told, ids);
+}
+
 static int close_it(struct work *work, const char *cause, const char *subject,
                     const struct exception_closing *closing)
 {
     struct open_exception x;
+    struct id_list waited = {0};
     struct id_list ids = {0};
+    uint64_t seq = 0;
     int rc = load(work, cause, subject, &x);
     if (rc != 0) {
         return rc;
     }
-    rc = take_out(work, &x.e, closing, &ids);
+    rc = take_out(work, &x.e, closing, &waited, &seq);
+    for (size_t i = 0; i < waited.count; i++) {
+        id_list_add(&ids, waited.ids[i]);
+    }
     if (rc == 0) {
         keep_stopped(work, &x.e, &ids);
         if (strcmp(cause, EXCEPTION_CONNECTION_DOWN) != 0) {
@@ -383,6 +406,8 @@ static int close_it(struct work *work, const char *cause, const char *subject,
         }
         rc = job_release_all(work, &ids, true);
     }
+    rc = rc != 0 ? rc : tell(work, &x.e, seq, closing, &waited);
+    id_list_free(&waited);
     id_list_free(&ids);
     exception_free(&x.e);
     return rc;
@@ -473,7 +498,8 @@ static int get_past(struct work *work, uint64_t job_id, const struct pair *pair)
     } else if (closes) {
         struct exception_closing closing = {CLOSED_BY_PROOF, NULL, "no job waits on it any more"};
         struct id_list ids = {0};
-        rc = take_out(work, &x.e, &closing, &ids);
+        uint64_t seq = 0;
+        rc = take_out(work, &x.e, &closing, &ids, &seq);
         id_list_free(&ids);
     }
     exception_free(&x.e);
@@ -664,11 +690,13 @@ static int dismiss(struct work *work, const struct exception_act *act)
         return rc;
     }
     struct exception_closing closing = {CLOSED_BY_DISMISSAL, act->who, act->reason};
-    rc = take_out(work, &x.e, &closing, &ids);
+    uint64_t seq = 0;
+    rc = take_out(work, &x.e, &closing, &ids, &seq);
     char *note = xasprintf("dismissed by %s: %s", act->who, act->reason);
     for (size_t i = 0; i < ids.count && rc == 0; i++) {
         rc = finish_dismissed(work, act->cause, ids.ids[i], note);
     }
+    rc = rc != 0 ? rc : tell(work, &x.e, seq, &closing, &ids);
     free(note);
     id_list_free(&ids);
     exception_free(&x.e);

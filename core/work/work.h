@@ -77,6 +77,8 @@ struct work_lookup {
     const char *(*owner)(void *arg, const char *cause);
     /* Retry policy of a flow: false (or fields at 0) = the client's. */
     bool (*retry)(void *arg, const char *flow, struct backoff_policy *out);
+    /* Whether the flow wants to be told what persons do with exceptions its jobs wait on. */
+    bool (*wants_acts)(void *arg, const char *flow);
 };
 
 /* What work tells its owner, always after the commit that made it true. Members may be NULL. */

@@ -48,6 +48,7 @@ return {
         unknown_stock_code = CATALOGUE,
         totals_do_not_tie = FINANCE,
         posted_total_differs = FINANCE,
+        approval = FINANCE,
         unmapped_payment = FINANCE,
         unmapped_market = CONSULTANT,
         unmapped_tax = CONSULTANT,
@@ -81,6 +82,12 @@ return {
                 {shop_key = "fo", country = "IE", shop_country_id = "1421"},
             },
             despatch_promise_hours = 48,
+            -- Shown in `neap order` and posted exactly so; without `approval = "rule"` somebody
+            -- would have to release them first.
+            staging = {rules = {
+                {name = "day walk sets", mechanic = {id = "6650c100c2d04e7b9a550921"},
+                    approval = "rule"},
+            }},
             delegation_grace_ms = tonumber(var("DELEGATION_GRACE_MS", "60000")),
             fault_wait_ms = tonumber(var("FAULT_WAIT_MS", "1000")),
             mappings = {

@@ -17,7 +17,7 @@ return {
         play = {
             use = "flows.play",
             settings = {
-                count = tonumber(var("DEMO_ORDERS", "30")),
+                count = tonumber(var("DEMO_ORDERS", "45")),
                 seed = tonumber(var("DEMO_SEED", "1")),
                 interval_ms = tonumber(var("DEMO_INTERVAL_MS", "150")),
                 look_ms = tonumber(var("DEMO_LOOK_MS", "400")),

@@ -18,19 +18,23 @@ local function shares(gross_minor, count)
 end
 
 local function add_line(book, line, index)
-    if line.kind ~= "item" then
+    if line.kind == "pack" then
+        return -- the header of a pack costs nothing
+    elseif line.kind ~= "item" then
         table.insert(book.charges, {name = line.import_ref or (line.kind .. index),
             minor = line.predicted.gross_minor})
         return
     end
-    local paid = shares(line.predicted.gross_minor, #line.unit_ids)
+    local paid = shares(line.predicted.gross_minor - (line.order_discount_minor or 0),
+        #line.unit_ids)
     for i, id in ipairs(line.unit_ids) do
         table.insert(book.units, {id = id, sku = line.stock_code, line = line.import_ref,
             paid_minor = paid[i]})
     end
 end
 
---- The book of a posting: what is invoiced is Khaos's figure of each line. Whatever is not a
+--- The book of a posting: what is invoiced is Khaos's figure of each line, less its part of an
+--- amount off the whole order. Whatever is not a
 --- unit's (fees, rounding, delivery) is a charge of its own; together they are the order's total.
 ---@param key string of the order
 ---@param posting table
@@ -40,7 +44,7 @@ function order_units.of_posting(key, posting)
     local sum = 0
     for i, line in ipairs(posting.lines) do
         add_line(order, line, i)
-        sum = sum + line.predicted.gross_minor
+        sum = sum + line.predicted.gross_minor - (line.order_discount_minor or 0)
     end
     local delivery = posting.predicted.gross_minor - sum
     assert(delivery >= 0, "the lines come to more than the order")

@@ -1,7 +1,7 @@
 --- The orders flow: from SCAYLE's delegation, webhook or order list to a posted Khaos order.
 ---
---- Stages, in order: accept (routes), fetch, validate, map, post, confirm, acknowledge. A client
---- replaces one by naming a module of its own in its settings:
+--- Stages, in order: accept (routes), fetch, validate, map, stage, post, confirm, acknowledge. A
+--- client replaces one by naming a module of its own in its settings:
 ---
 ---     settings = {stages = {map = "flows.my_map"}, ...}
 ---
@@ -13,6 +13,7 @@
 --- However many events tell of one order, there is one posting: the effect ledger knows its
 --- reference.
 local accept = require("flows.order_stages.accept")
+local dismissal = require("flows.order_stages.dismissal")
 local khaos_client = require("connectors.khaos_soap.client")
 local mapping_schema = require("flows.orders.mapping_schema")
 local open = require("flows.order_stages.open")
@@ -26,12 +27,13 @@ local standard = {
     fetch = require("flows.order_stages.fetch"),
     validate = require("flows.order_stages.validate"),
     map = require("flows.order_stages.map"),
+    stage = require("flows.order_stages.stage").run,
     post = require("flows.order_stages.post"),
     confirm = require("flows.order_stages.confirm"),
     acknowledge = require("flows.order_stages.acknowledge"),
 }
 
-local ALL = {"fetch", "validate", "map", "post", "confirm", "acknowledge"}
+local ALL = {"fetch", "validate", "map", "stage", "post", "confirm", "acknowledge"}
 local AFTER_POSTING = {"confirm", "acknowledge"}
 
 local function text(default, help)
@@ -120,13 +122,16 @@ local function run(job)
         process(job)
     elseif name == "schedule.sweep" then
         sweep(job)
+    elseif name:find("^dismissed%.") then
+        dismissal(job)
     else
         job:note("orders", "nothing to do for event " .. name)
     end
 end
 
 local function selftest(settings)
-    local ok, messages = mapping_schema.check(settings.mappings, "settings.mappings")
+    local ok, messages = mapping_schema.check(settings.mappings, "settings.mappings",
+        settings.product_line)
     if not ok then
         error(table.concat(messages, "\n"), 0)
     end
@@ -150,6 +155,7 @@ return {
         {kind = "route", name = "webhook", method = "POST", path = "/scayle/webhook",
             auth = "webhook", handle = accept.webhook},
         {kind = "schedule", name = "sweep", every_ms = 5 * MINUTE_MS},
+        {kind = "act"},
     },
     stages = standard,
     run = run,

@@ -14,7 +14,7 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field rehearse (fun(settings: table, case: table): {posted: table|nil, held: string[]|nil})|nil what the flow
 ---   would do with a golden case, reading and sending nothing; see scripts/lib/golden.lua
 
----@alias neap.Trigger neap.Route|neap.ScheduleTrigger
+---@alias neap.Trigger neap.Route|neap.ScheduleTrigger|neap.ActTrigger
 
 ---@class neap.Route
 ---@field kind "route"
@@ -34,6 +34,12 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field cron string|nil "*/5 8-18 * * 1-5"
 ---@field zone string|nil IANA name for cron, default the manifest's `zone`
 ---@field on_exception boolean|nil due also within a second of an exception being opened
+
+--- A person released or dismissed an exception that jobs of this flow waited on: an overtaking event
+--- "released.<cause>" or "dismissed.<cause>" on the key of each such job, payload {by, cause, reason,
+--- subject}. A dismissal that finds no open job of the key starts one.
+---@class neap.ActTrigger
+---@field kind "act"
 
 ---@class neap.Context
 ---@field client string

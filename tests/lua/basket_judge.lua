@@ -18,23 +18,43 @@ end
 
 -- What the profile declares each reduction to become; promotions go by their id.
 local EFFECTS = {sale = "price", campaign = "percent", promotionCode = "percent", free = "free",
-    percent = "percent", amount = "price", deal = "price", combo = "price"}
+    percent = "percent", deal = "price", combo = "price"}
 
-local function effect_of(reduction)
-    if reduction.category == "voucher" then
+local function effect_of(reduction, becomes)
+    if reduction.id == "amount" then
+        return becomes.amount
+    elseif reduction.category == "voucher" then
         return reduction.type == "relative" and "percent" or "price"
     end
     return EFFECTS[reduction.id or reduction.category]
 end
 
-local function read_unit(item)
+-- The pack a unit belongs to: all of one promotion, or one item group.
+local function set_of(item, becomes)
+    local group = item.itemGroup
+    for _, reduction in ipairs(item.price.appliedReductions or {}) do
+        if reduction.id == "combo" and becomes.combo == "pack" then
+            return "combo"
+        end
+    end
+    return group and becomes.configurable and group.id or nil
+end
+
+local function take(unit, category, amount)
+    unit.discounts[category] = (unit.discounts[category] or 0) + amount
+end
+
+local function read_unit(item, becomes)
     local price = item.price
     local unit = {id = tostring(item.id), sku = item.variant.referenceKey, paid = price.withTax,
         left = price.withTax, rate = math.floor(price.tax.vat.rate * 1000 + 0.5), lowered = 0,
-        percents = 0, is_free = false}
+        percents = 0, is_free = false, discounts = {}, off_order = 0,
+        set = set_of(item, becomes), is_main = item.itemGroup and item.itemGroup.isMainItem}
     local sum, sale = 0, 0
     for _, reduction in ipairs(price.appliedReductions or {}) do
-        local amount, effect = reduction.amount.absoluteWithTax, effect_of(reduction)
+        local amount, effect = reduction.amount.absoluteWithTax, effect_of(reduction, becomes)
+        take(unit, reduction.category, amount)
+        unit.is_valued = unit.is_valued or effect == "value_discount"
         sum = sum + amount
         sale = sale + (reduction.category == "sale" and amount or 0)
         unit.lowered = unit.lowered + (effect == "price" and amount or 0)
@@ -88,11 +108,22 @@ local function applicable(order, units)
     return #chosen > 0 and chosen or units
 end
 
-local function take_order_level(order, units)
-    for _, reduction in ipairs(order.cost.appliedReductions or {}) do
-        local function lower(unit, share)
-            unit.lowered = unit.lowered + share
+-- An amount off the whole order stays off the lines: the header says it.
+local function lowering(category, form)
+    return function(unit, share)
+        if form == "value_discount" then
+            unit.off_order = unit.off_order + share
+            return
         end
+        take(unit, category, share)
+        unit.lowered = unit.lowered + (form == "price" and share or 0)
+        unit.percents = unit.percents + (form == "percent" and 1 or 0)
+    end
+end
+
+local function take_order_level(order, units, becomes)
+    for _, reduction in ipairs(order.cost.appliedReductions or {}) do
+        local lower = lowering("voucher", becomes.voucher)
         local is_shown = false
         for i, item in ipairs(order.items) do
             local after = item.price.absoluteVoucherReducedPrice
@@ -107,9 +138,11 @@ local function take_order_level(order, units)
         end
     end
     if order.membershipDiscount then
-        spread(units, order.membershipDiscount.reductionValue, function(unit)
-            unit.percents = unit.percents + 1
-        end)
+        spread(units, order.membershipDiscount.reductionValue,
+            lowering("membership", becomes.membership))
+    end
+    for _, unit in ipairs(units) do
+        unit.left = unit.left + unit.off_order
     end
 end
 
@@ -120,7 +153,10 @@ end
 
 local function full_price(unit, profile)
     local base = unit.listed - unit.lowered
-    if unit.percents == 0 or base <= unit.left or profile.reduced_amounts == "price" then
+    if unit.is_valued and base > unit.left then
+        unit.value_base = not unit.is_net and base or nil
+        return nil
+    elseif unit.percents == 0 or base <= unit.left or profile.reduced_amounts == "price" then
         return nil
     end
     return unit.is_net and R(base * 1000, 1000 + unit.rate) or base
@@ -128,24 +164,27 @@ end
 
 --- The order's units as they are to be posted: left (what each costs once everything is off), and
 --- full: the price to write together with a percentage, nil where none is declared.
-function judge.units(order, profile)
-    local units = {}
+function judge.units(order, mappings)
+    local units, profile = {}, mappings.companies["7"]
     for i, item in ipairs(order.items) do
-        units[i] = read_unit(item)
+        units[i] = read_unit(item, mappings.becomes)
     end
-    take_order_level(order, units)
+    take_order_level(order, units, mappings.becomes)
     for _, unit in ipairs(units) do
         unit.is_net = is_net(profile, unit.rate)
-        unit.full = unit.left > 0 and full_price(unit, profile) or nil
+        unit.full = full_price(unit, profile)
+        unit.full = unit.left > 0 and unit.full or nil
     end
     return units
 end
 
--- Units that may share lines: of one SKU, rate and price (scayle 6.2). A fee is a pool of its own.
+-- Units that may share lines: of one SKU, rate, price (scayle 6.2) and set. A fee is a pool of its
+-- own, and so is a unit with an amount off.
 local function pools_of(order, profile, units)
     local pools, by_key = {}, {}
     for _, unit in ipairs(units) do
-        local key = unit.sku .. "\0" .. unit.rate .. "\0" .. unit.left
+        local key = table.concat({unit.sku, unit.rate, unit.left, unit.set or "",
+            unit.value_base and unit.id or ""}, "\0")
         local pool = by_key[key]
         if not pool then
             pool = {price = unit.left, rate = unit.rate, count = 0, full = unit.full,
@@ -189,7 +228,10 @@ end
 -- The most informative form: no reduced price where full price and percentage come to the same.
 -- `full` is the price that all units on the line are reduced from.
 local function check_form(line, unit, full, gross, net)
-    if unit.left == 0 then
+    if unit.value_base then
+        assert(pennies(line.price_gross) == unit.value_base and line.quantity == 1
+            and line.value_discount, "no full price and amount off, of one unit")
+    elseif unit.left == 0 then
         assert(not unit.is_free or line.free_reason == "Promo", "a free unit without its reason")
     elseif line.discount_percent then
         assert(full == pennies(line.price_net or line.price_gross),
@@ -268,16 +310,119 @@ local function check_codes(pools, sums)
     end
 end
 
+-- ---- from gross to net, and packs ------------------------------------------------------------
+
+-- What a line was worth before discounts, what each kind took off its units, and what is left.
+local function check_worth(line, by_id, khaos, sums)
+    local listed, cost, off_order, discounts = 0, 0, 0, {}
+    for _, id in ipairs(line.unit_ids) do
+        local unit = by_id[id]
+        listed, cost = listed + unit.listed, cost + unit.left
+        off_order = off_order + unit.off_order
+        for kind, amount in pairs(unit.discounts) do
+            discounts[kind] = (discounts[kind] or 0) + amount
+        end
+    end
+    local value = line.value
+    if line.kind == "fee" then
+        listed, cost = value.undiscounted_minor, value.undiscounted_minor
+    end
+    assert(value.undiscounted_minor == listed, "another undiscounted value")
+    assert(value.gross_minor == khaos.gross and value.net_minor == khaos.net
+        and value.tax_minor == khaos.tax and khaos.net + khaos.tax == khaos.gross)
+    assert(value.moved_minor == khaos.gross - cost, "pennies moved that are not named")
+    assert(value.order_discount_minor == off_order
+        and (line.order_discount_minor or 0) == off_order, "another part of the order's amount")
+    local taken = 0
+    for kind, amount in pairs(value.discounts) do
+        assert(discounts[kind] == amount, "another discount by " .. kind)
+        discounts[kind] = nil
+        taken = taken + amount
+    end
+    assert(next(discounts) == nil, "a discount that the line does not name")
+    assert(listed - taken + value.moved_minor == khaos.gross, "gross to net does not sum up")
+    sums.undiscounted, sums.taken = sums.undiscounted + listed, sums.taken + taken
+    sums.moved, sums.off_order = sums.moved + value.moved_minor, sums.off_order + off_order
+end
+
+-- The whole order's picture is that of its lines and its delivery.
+local function check_whole_worth(order, posting, sums, delivery)
+    local whole, shipping, off = posting.gross_to_net, order.shipping, 0
+    if shipping then
+        off = shipping.deliveryCostsWithoutDiscount - shipping.deliveryCosts
+    end
+    local taken = 0
+    for _, amount in pairs(whole.discounts) do
+        taken = taken + amount
+    end
+    assert(sums.moved == 0 and whole.moved_minor == 0, "pennies that no line carries")
+    assert(taken == sums.taken + off and (whole.discounts.free_shipping or 0) == off)
+    assert(whole.undiscounted_minor == sums.undiscounted + delivery + off)
+    assert(whole.order_discount_minor == sums.off_order)
+    assert(whole.undiscounted_minor - taken - sums.off_order == order.cost.withTax,
+        "the order's gross-to-net picture does not come to what was paid")
+    assert(whole.net_minor + whole.tax_minor == whole.gross_minor)
+end
+
+local function gcd(a, b)
+    return b == 0 and a or gcd(b, a % b)
+end
+
+-- How many sets the units of one set's promotion make, by their codes.
+local function sets_of(units, set)
+    local counts, sets = {}, 0
+    for _, unit in ipairs(units) do
+        if unit.set == set then
+            counts[unit.sku] = (counts[unit.sku] or 0) + 1
+        end
+    end
+    for _, count in pairs(counts) do
+        sets = gcd(sets, count)
+    end
+    return sets
+end
+
+-- The lines of a set stand together under one number, header first; no other line has one.
+local function check_packs(posting, units, by_id)
+    local number_of, last = {}, nil
+    for _, line in ipairs(posting.lines) do
+        local unit = by_id[line.unit_ids[1]]
+        local set = line.kind == "pack" and "combo" or unit and unit.set
+        assert((line.pack ~= nil) == (set ~= nil), "a pack place too many or too few")
+        if set then
+            local number, index = line.pack:match("^(%d%d%d)%.(%d%d%d)$")
+            local is_first = number_of[set] == nil
+            number_of[set] = number_of[set] or number
+            assert(number_of[set] == number, "one set under two numbers")
+            assert(is_first == (index == "001"), "a header that is not first")
+            assert(is_first or (last.set == set and tonumber(index) == last.index + 1),
+                "the lines of a set do not stand together")
+            assert(not is_first or line.kind == "pack" or unit.is_main, "no main item first")
+            assert(line.kind ~= "pack" or line.quantity == sets_of(units, set), "how many sets")
+            last = {set = set, index = tonumber(index)}
+        end
+    end
+    local seen = {}
+    for set, number in pairs(number_of) do
+        assert(not seen[number], "two sets under one number: " .. set)
+        seen[number] = true
+    end
+end
+
 local function check_lines(posting, profile, pools, by_id)
     local seen, rounding = {}, 0
-    local sums = {gross = 0, lines = #posting.lines, grosses = {}, tax_at = {}}
+    local sums = {gross = 0, lines = #posting.lines, grosses = {}, tax_at = {},
+        undiscounted = 0, taken = 0, moved = 0, off_order = 0}
     for i, line in ipairs(posting.lines) do
         local rate = rate_of(line, profile)
         local net, tax, gross = figures(line, rate, profile)
         check_vat(sums, line, rate, tax, gross)
         sums.gross, sums.grosses[i] = sums.gross + gross, gross
         local pool
-        if line.kind == "rounding" then
+        check_worth(line, by_id, {net = net, tax = tax, gross = gross}, sums)
+        if line.kind == "pack" then
+            assert(gross == 0 and #line.unit_ids == 0 and line.stock_code == "SET")
+        elseif line.kind == "rounding" then
             assert(rounding == 0 and line.stock_code == "ROUNDING" and line.quantity == 1)
             assert(rate == 0 and gross > 0)
             rounding = gross
@@ -377,9 +522,10 @@ end
 
 --- A posted basket. Raises what is wrong; says what is worth counting.
 ---@return table {rounding, ties, vat}
-function judge.posted(order, profile, result)
+function judge.posted(order, mappings, result)
     local posting, total = result.posting, order.cost.withTax
-    local units, by_id = judge.units(order, profile), {}
+    local profile = mappings.companies["7"]
+    local units, by_id = judge.units(order, mappings), {}
     for _, unit in ipairs(units) do
         by_id[unit.id] = unit
     end
@@ -388,24 +534,29 @@ function judge.posted(order, profile, result)
     check_pools(pools, rounding, profile, result.trail)
     check_codes(pools, sums)
     local delivery = delivery_of(posting)
-    assert(sums.gross + delivery == total, string.format("Khaos comes to %d, the order is %d",
-        sums.gross + delivery, total))
+    local off = posting.header.value_discount and pennies(posting.header.value_discount) or 0
+    assert(off == sums.off_order, "the header says another amount than its lines")
+    assert(sums.gross + delivery - off == total, string.format(
+        "Khaos comes to %d, the order is %d", sums.gross + delivery - off, total))
+    check_whole_worth(order, posting, sums, delivery)
+    check_packs(posting, units, by_id)
     check_payments(posting, total)
     return {
         rounding = rounding, vat = vat_difference(order, posting, sums),
-        ties = ties(posting, profile, total, delivery, sums.grosses),
+        ties = ties(posting, profile, total + off, delivery, sums.grosses),
     }
 end
 
 -- ---- a held basket ---------------------------------------------------------------------------
 
 --- A basket without a fault may be held only where no allowed representation ties.
-function judge.innocent(order, profile, result)
+function judge.innocent(order, mappings, result)
+    local profile = mappings.companies["7"]
     assert(#result.causes == 1, "more than one cause")
     local cause = result.causes[1]
     assert(cause.cause == "totals_do_not_tie" and cause.message:find("net prices cannot reach it"),
         cause.cause .. ": " .. cause.message)
-    local pools = pools_of(order, profile, judge.units(order, profile))
+    local pools = pools_of(order, profile, judge.units(order, mappings))
     local open = least_open(pools)
     assert(open > profile.max_rounding_minor, string.format(
         "held, although lines can be found that leave only %d open", open))

@@ -41,22 +41,45 @@ end
 
 -- ---- profiles --------------------------------------------------------------------------------
 
--- What each reduction becomes; the test reads the same words by itself.
-local PROMOTIONS = {
-    {match = {category = "sale"}, becomes = "price"},
-    {match = {category = "campaign"}, becomes = "percent"},
-    {match = {category = "promotionCode"}, becomes = "keycode+percent"},
-    {match = {category = "promotion", id = "free"}, becomes = "free_line", free_reason = "Promo"},
-    {match = {category = "promotion", id = "percent"}, becomes = "percent"},
-    {match = {category = "promotion", id = "amount"}, becomes = "price"},
-    {match = {category = "promotion", id = "deal"}, becomes = "price"},
-    {match = {category = "promotion", id = "combo"}, becomes = "price"},
-    {match = {category = "voucher", type = "relative"}, becomes = "percent"},
-    {match = {category = "voucher", type = "absolute"}, becomes = "price", split = "applicable"},
-    {match = {category = "membership"}, becomes = "percent", split = "all"},
-    {match = {category = "free_shipping"}, becomes = "delivery"},
-    {match = {category = "bundle"}, becomes = "price"},
-}
+-- What reductions become; the test reads the same words by itself (`becomes` of the mappings).
+-- Amounts off are Cloud's alone.
+local function choices(random)
+    local is_cloud = random:chance(25)
+    return {
+        is_cloud = is_cloud,
+        amount = is_cloud and random:pick({"value_discount", "price"}) or "price",
+        voucher = is_cloud and random:pick({"value_discount", "price"}) or "price",
+        membership = is_cloud and random:pick({"value_discount", "percent"}) or "percent",
+        combo = random:pick({"pack", "price"}),
+        configurable = random:chance(50) and "pack" or nil,
+        bundle = random:pick({"pack", "price"}),
+    }
+end
+
+local function promotions(becomes)
+    local list = {
+        {match = {category = "sale"}, becomes = "price"},
+        {match = {category = "campaign"}, becomes = "percent"},
+        {match = {category = "promotionCode"}, becomes = "keycode+percent"},
+        {match = {category = "promotion", id = "free"}, becomes = "free_line",
+            free_reason = "Promo"},
+        {match = {category = "promotion", id = "percent"}, becomes = "percent"},
+        {match = {category = "promotion", id = "amount"}, becomes = becomes.amount},
+        {match = {category = "promotion", id = "deal"}, becomes = "price"},
+        {match = {category = "promotion", id = "combo"}, becomes = becomes.combo,
+            pack_code = becomes.combo == "pack" and "SET" or nil},
+        {match = {category = "voucher", type = "relative"}, becomes = "percent"},
+        {match = {category = "voucher", type = "absolute"}, becomes = becomes.voucher,
+            split = "applicable"},
+        {match = {category = "membership"}, becomes = becomes.membership, split = "all"},
+        {match = {category = "free_shipping"}, becomes = "delivery"},
+        {match = {category = "bundle"}, becomes = becomes.bundle},
+    }
+    if becomes.configurable then
+        list[#list + 1] = {match = {category = "configurable"}, becomes = "pack"}
+    end
+    return list
+end
 
 local function tax_tables()
     local tables = {}
@@ -84,7 +107,9 @@ local PAYMENTS = {
 function baskets.mappings(random, gross_rounding)
     local tax = random:pick({"uk", "de", "ie", "fr"})
     local rounding = random:pick({0, 1, 5, 20})
+    local becomes = choices(random)
     return {
+        becomes = becomes,
         companies = {["7"] = {
             market = "Testland", currency = random:pick(CURRENCIES), company_class = "Web",
             tax = tax,
@@ -97,7 +122,8 @@ function baskets.mappings(random, gross_rounding)
             max_rounding_minor = rounding,
             sales_source = "Web", zone = "Europe/London", default_carrier = "POST",
         }},
-        tax = TAX, shipping = SHIPPING, payments = PAYMENTS, promotions = PROMOTIONS,
+        tax = TAX, shipping = SHIPPING, payments = PAYMENTS,
+        promotions = promotions(becomes),
     }
 end
 
@@ -184,14 +210,21 @@ local function add_groups(random, order, rates)
     end
 end
 
+-- One set or some of the same.
 local function add_combo(random, order, rates)
     local line, listed = #order.items, {}
     for i = 1, random:up_to(2) + 1 do
         listed[i] = listed_price(random)
     end
-    for i, unit in ipairs(mechanics.combo(random, listed)) do
-        add_unit(order, {sku = "SET-" .. line .. i, key = "bk" .. line .. i, listed = listed[i],
-            rate = tonumber(random:pick(rates))}, unit)
+    local units, about = mechanics.combo(random, listed), {}
+    for i in ipairs(units) do
+        about[i] = {sku = "SET-" .. line .. i, key = "bk" .. line .. i, listed = listed[i],
+            rate = tonumber(random:pick(rates))}
+    end
+    for _ = 1, random:pick({1, 1, 2, 3}) do
+        for i, unit in ipairs(units) do
+            add_unit(order, about[i], unit)
+        end
     end
 end
 

@@ -62,8 +62,8 @@ local function net_line(value, percent, rate)
     return net, R(net * rate, 1000), discount
 end
 
-local function gross_line(value, percent, rate, rounding)
-    local discount = R(value * percent, 100 * 1000000)
+local function gross_line(value, percent, rate, rounding, off)
+    local discount = off or R(value * percent, 100 * 1000000)
     local over = 1000 + rate
     local net
     if rounding == "end" then
@@ -76,7 +76,7 @@ local function gross_line(value, percent, rate, rounding)
 end
 
 --- Pennies of a written line under one reading of each unknown.
----@param line table with quantity, price_net or price_gross, discount_percent
+---@param line table with quantity, price_net or price_gross, discount_percent or value_discount
 ---@param rate integer thousandths
 ---@param reading table of rule.PRICES
 ---@param rounding string of rule.ROUNDINGS
@@ -92,7 +92,8 @@ function rule.line(line, rate, reading, rounding)
         net, tax, discount = net_line(line.quantity * price, percent, rate)
     else
         local price = rule.pennies(line.price_gross) * PENNY
-        net, tax, discount = gross_line(line.quantity * price, percent, rate, rounding)
+        net, tax, discount = gross_line(line.quantity * price, percent, rate, rounding,
+            line.value_discount and rule.pennies(line.value_discount))
     end
     return net, tax, net + tax, discount
 end

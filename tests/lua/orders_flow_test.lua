@@ -180,6 +180,8 @@ local function posting(t)
         t.equal(s.world.exceptions, {})
         local lines = s.world.store.get("order_lines", "SC204417").lines
         t.equal({#lines, lines[1].unit_ids}, {2, {"7300101", "7300102"}})
+        t.equal({lines[1].value.undiscounted_minor, lines[1].value.gross_minor}, {2998, 2998})
+        t.equal(s.world.store.get("order_lines", "SC204417").gross_to_net.moved_minor, 0)
         t.equal(s.world.store.get("orders_open", KEY), nil)
     end)
     t.case("whatever tells of an order again, it is posted once", function()

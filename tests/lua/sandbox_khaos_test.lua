@@ -409,6 +409,45 @@ local function stock_feed(t)
         t.equal(xml.value(inner, "ORDER_STATUS/COMPLETE"), "-1")
         t.equal(inner[1].attrs.SORDER_CODE, "SO204500")
     end)
+    local ITEM = "</ORDER_ITEM></ORDER_ITEMS>"
+    local function line(code, price, place)
+        return ([[</ORDER_ITEM><ORDER_ITEM><STOCK_CODE>%s</STOCK_CODE>]]
+            .. [[<MAPPING_TYPE>1</MAPPING_TYPE><ORDER_QTY>1</ORDER_QTY>]]
+            .. [[<PRICE_GRS>%s</PRICE_GRS>%s]]):format(code, price,
+            place and "<PACK_SORT_ORDER>" .. place .. "</PACK_SORT_ORDER>" or "")
+    end
+    local function jackets(w)
+        return w.store.get("erp_stock", "FO-JKT-1042-M").levels["1"]
+    end
+    t.case("a pack header alone gets its children, at no price; they leave, it does not", function()
+        local w = new_world()
+        local before = jackets(w)
+        local order = import(w, {[ITEM] = line("FO-KIT-DAY", "139.00") .. ITEM}).order
+        t.equal({#order.lines, order.lines[3].stock_code, order.lines[3].gross_minor},
+            {4, "FO-JKT-1042-M", 0})
+        t.equal({order.total, jackets(w)}, {"173.93", before - 1})
+        ledger.act(w, {code = order.code, action = "ship"})
+        local items = orders.get(w, order.code).invoices[1].items
+        t.equal({#items, items[2].stock_code}, {3, "FO-JKT-1042-M"})
+    end)
+    t.case("linked children are taken as they are sent, and given back when cancelled", function()
+        local w = new_world()
+        local before = jackets(w)
+        local order = import(w, {[ITEM] = line("FO-KIT-DAY", "0.00", "001.001")
+            .. line("FO-JKT-1042-M", "110.00", "001.002") .. ITEM}).order
+        t.equal({#order.lines, order.total, jackets(w)}, {3, "144.93", before - 1})
+        orders.cancel(w, orders.get(w, order.code), "test")
+        t.equal(jackets(w), before)
+    end)
+    for place, words in pairs({["001.002"] = "which has no header", ["1.1"] = "must be like",
+        ["001.001"] = "is not a pack"}) do
+        t.case("refused: a jacket at pack place " .. place, function()
+            local outcome = import(new_world(), {[ITEM] = line("FO-JKT-1042-M", "110.00", place)
+                .. ITEM})
+            t.equal(outcome.kind, "refused")
+            t.matches(outcome.reason, words)
+        end)
+    end
     t.case("levels and kits come with the status of the item", function()
         local w = new_world()
         local value = stock.status(w, {StockCode = "FO-KIT-DAY,LW-OLD-CAP", MappingType = "1"})

@@ -57,7 +57,7 @@ local function tie_of(order)
     local level = sum(order.cost.appliedReductions, function(reduction)
         return reduction.amount.absoluteWithTax
     end)
-    return items + fees - level
+    return items + fees - level - (order.membershipDiscount or {reductionValue = 0}).reductionValue
 end
 
 local function check_unit(t, item, kind)

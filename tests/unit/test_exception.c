@@ -109,6 +109,61 @@ static void release_goes_by_deadline_then_arrival(void)
     world_close(w);
 }
 
+static bool wants_all(void *arg, const char *flow)
+{
+    (void)arg;
+    (void)flow;
+    return true;
+}
+
+static int count_job(void *arg, const struct job_info *info)
+{
+    (void)info;
+    (*(int *)arg)++;
+    return 0;
+}
+
+static void check_told(struct world *w, const char *key, const char *name, const char *payload)
+{
+    struct event_record event;
+    uint64_t seq = 0;
+    CHECK_INT(inbox_mail_newest(w->work, key, name, &seq), 0);
+    CHECK_INT(event_load(w->work, seq, &event), 0);
+    CHECK_STR(event.payload, payload);
+    event_record_free(&event);
+}
+
+/* Seen: a flow could not tell an approval from an exception that was never opened, and an order
+ * that somebody dismissed stayed in the flow's own tables for ever. */
+static void a_flow_that_asks_is_told_what_a_person_did(void)
+{
+    struct world *w = open_missing("A", "B");
+    struct work_lookup lookup = {.arg = w, .wants_acts = wants_all};
+    work_set_policy(w->work, &lookup, &w->retry, 0);
+    world_order(w, "1=A", "1");
+    world_order(w, "2=B", "2");
+    world_settle(w);
+    memset(missing, 0, sizeof missing);
+    struct exception_act release = {"unknown_stock_code", "A", "eve", "made \"by hand\""};
+    struct exception_act dismissal = {"unknown_stock_code", "B", "eve", "test order"};
+    CHECK_INT(exception_release(w->work, &release), 0);
+    CHECK_INT(exception_dismiss(w->work, &dismissal), 0);
+    world_settle(w);
+    check_told(w, "1=A", "released.unknown_stock_code",
+               "{\"by\":\"eve\",\"cause\":\"unknown_stock_code\","
+               "\"reason\":\"made \\\"by hand\\\"\",\"subject\":\"A\"}");
+    check_told(w, "2=B", "dismissed.unknown_stock_code",
+               "{\"by\":\"eve\",\"cause\":\"unknown_stock_code\","
+               "\"reason\":\"test order\",\"subject\":\"B\"}");
+    int jobs = 0;
+    job_each_of_key(w->work, "1=A", count_job, &jobs);
+    CHECK_INT(jobs, 1); /* the job itself reads it */
+    jobs = 0;
+    job_each_of_key(w->work, "2=B", count_job, &jobs);
+    CHECK_INT(jobs, 2); /* the dismissed one is over: another is told */
+    world_close(w);
+}
+
 static void a_person_releases_or_dismisses_and_is_written_down(void)
 {
     struct world *w = open_missing("A", "B");
@@ -241,6 +296,8 @@ int main(void)
     tap_case("the last cause releases", the_last_cause_releases);
     tap_case("new scripts close what no job waits for", new_scripts_close_what_no_job_waits_for);
     tap_case("release goes by deadline, then arrival", release_goes_by_deadline_then_arrival);
+    tap_case("a flow that asks is told what a person did",
+             a_flow_that_asks_is_told_what_a_person_did);
     tap_case("a person releases or dismisses and is written down",
              a_person_releases_or_dismisses_and_is_written_down);
     tap_case("a retry leaves it open until the jobs get past",

@@ -188,11 +188,14 @@ static const struct bad_case bad_cases[] = {
      NULL, "connections.k.pinned_key: sha256//BASE64 expected"},
     {"local x = nothing.field", NULL, "client.lua:1: undeclared global 'nothing'"},
     {NULL, "return 1", "flows.main (main): the module must return a table, got number"},
+    {NULL, "return {name = 'x', triggers = {{kind = 'act'}}}",
+     "flows.main (main).triggers[1]: a flow with acts needs run(job)"},
     {NULL, "return {name = 'x', trigers = {}}", "flows.main (main).trigers: unknown key"},
     {NULL, "return {name = 'x', run = 1}",
      "flows.main (main).run: a function expected, got number"},
     {NULL, "return {name = 'x', run = function() end, triggers = {{kind = 'timer'}}}",
-     "flows.main (main).triggers[1].kind: \"route\" or \"schedule\" expected, got \"timer\""},
+     "flows.main (main).triggers[1].kind: \"route\", \"schedule\" or \"act\" "
+     "expected, got \"timer\""},
     {NULL,
      "return {name = 'x', run = function() end, triggers = {{kind = 'schedule', name = 't',\n"
      "cron = '99 * * * *'}}}",

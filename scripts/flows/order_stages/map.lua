@@ -108,6 +108,7 @@ return function(work)
     if #causes > 0 then
         support.hold(work, causes)
     end
-    work.posting = result.posting
+    work.posting, work.trail = result.posting, result.trail
+    work.mechanics = result.trail.data.mechanics
     return nil
 end

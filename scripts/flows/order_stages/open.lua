@@ -30,29 +30,36 @@ function open.is_order(name)
     return READERS[name] ~= nil
 end
 
+--- The work of an order that is known, without what its event said.
 ---@param job neap.Job
+---@param record table of the order, or an identity
 ---@return table work
-function open.work(job)
+function open.of_record(job, record)
     local settings = job.settings
-    local said = READERS[job.event.name](job.event.payload)
-    local identity = identify.order(settings, said)
-    local record = support.record(job.key)
-    local is_delegated = job.event.name == "order.delegated"
     return {
         job = job,
         settings = settings,
         key = job.key,
-        order_id = identity.order_id,
-        where = {shop_key = identity.shop_key, country = identity.country},
-        merchant = identity.merchant,
-        is_delegated = is_delegated,
-        delegation = is_delegated and said.raw or nil,
-        delegated_ms = is_delegated and job.event.received_ms or record.delegated_ms,
-        record = record,
+        order_id = record.order_id,
+        where = {shop_key = record.shop_key, country = record.country},
+        merchant = record.merchant,
+        record = support.record(job.key),
         causes = {},
         scayle = scayle_client.new(settings.scayle),
         khaos = khaos_client.new(settings.khaos),
     }
+end
+
+---@param job neap.Job
+---@return table work
+function open.work(job)
+    local said = READERS[job.event.name](job.event.payload)
+    local work = open.of_record(job, identify.order(job.settings, said))
+    local is_delegated = job.event.name == "order.delegated"
+    work.is_delegated = is_delegated
+    work.delegation = is_delegated and said.raw or nil
+    work.delegated_ms = is_delegated and job.event.received_ms or work.record.delegated_ms
+    return work
 end
 
 return open

@@ -3,6 +3,7 @@ local customers = require("connectors.khaos_soap.customers")
 local json = require("neap.json")
 local khaos_orders = require("connectors.khaos_soap.orders")
 local order_units = require("flows.order_units")
+local staged = require("flows.order_stages.staged")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -26,6 +27,7 @@ end
 
 local function refuse(work, what, err)
     local words = err.message
+    staged.came_back(work.key)
     if is_web_server(err) then
         support.check(work, "Khaos", nil, err)
     end
@@ -85,6 +87,7 @@ local function import(work)
         fingerprint = khaos_orders.fingerprint(posting.predicted.gross_minor, posting.currency),
         unless_event = "cancellation",
         request = function()
+            staged.going(work.key)
             return khaos_orders.import_request(work.khaos, posting)
         end,
         read = khaos_orders.read_import,
@@ -98,7 +101,8 @@ local function lines_of(posting)
     local lines = json.array({})
     for i, line in ipairs(posting.lines) do
         lines[i] = {stock_code = line.stock_code, quantity = line.quantity, kind = line.kind,
-            import_ref = line.import_ref, unit_ids = line.unit_ids}
+            import_ref = line.import_ref, unit_ids = line.unit_ids, pack = line.pack,
+            value = line.value}
     end
     return lines
 end
@@ -112,13 +116,15 @@ local function remember(work, posted)
     store.put(support.LINES, posting.reference, {
         key = work.key, order_id = work.order_id, shop_key = work.where.shop_key,
         country = work.where.country, order_code = posted.order_code, currency = posting.currency,
-        predicted = posting.predicted, posted_ms = time.now_ms(), lines = lines_of(posting),
+        predicted = posting.predicted, gross_to_net = posting.gross_to_net,
+        posted_ms = time.now_ms(), lines = lines_of(posting),
     })
     local promise = work.settings.despatch_promise_hours
     local accepted_ms = work.delegated_ms or work.record.accepted_ms or time.now_ms()
     order_units.begin(work.key, posting, {order_id = work.order_id,
         promise_ms = promise and accepted_ms + promise * HOUR_MS or nil,
         force_close_ms = accepted_ms + FORCE_CLOSE_MS})
+    staged.posted(work.key)
     stock_pending.posted(work.key, time.now_ms())
     support.remember(work, {order_code = posted.order_code, urn = posted.urn,
         reference = posting.reference, posted_ms = time.now_ms(), is_shared = work.is_shared})

@@ -38,6 +38,7 @@ function support.finish(work, state)
     stock_pending.drop(work.key, time.now_ms())
     work.job:facts({state = state})
     work.job:note("orders", state)
+    work.job:close_exception("stuck_order", work.order_id, state)
     support.remember(work, {ended = state})
     return state
 end

@@ -90,6 +90,7 @@ local function check_free_shipping(work)
         end
     end
     if off > 0 and promotions.rule(work, {category = "free_shipping", amount = off}) then
+        work.delivery.reduced_minor = off
         work.trail:say("Delivery was reduced by %s; Khaos gets the reduced charge", text(off))
     end
 end

@@ -1,7 +1,9 @@
 --- Units become order lines; lines remember their units.
 local amounts = require("flows.orders.amounts")
 local json = require("neap.json")
+local packs = require("flows.orders.packs")
 local represent = require("flows.orders.represent")
+local worth = require("flows.orders.worth")
 
 local lines = {}
 
@@ -13,6 +15,10 @@ local DESCRIPTION_MAX = 250
 local function signature(unit)
     local parts = {unit.sku, unit.rate or "", unit.final, unit.base, unit.listed,
         unit.free_reason or "", unit.wants_percent and "%" or "", unit.group or "",
+        unit.pack and unit.pack.id .. (unit.is_main and "\1" or "") or "",
+        -- Whether Khaos takes an amount per line or per unit is not known (contract 11.15): a line
+        -- of one unit comes to the same.
+        unit.wants_value and unit.id or "",
         unit.texts and table.concat(unit.texts, "\1") or ""}
     local n = #parts
     for _, reduction in ipairs(unit.reductions) do
@@ -31,11 +37,12 @@ local function group_units(units)
         local key = signature(unit)
         local group = by_signature[key]
         if not group then
-            group = {first = unit, ids = {}}
+            group = {first = unit, ids = {}, units = {}}
             by_signature[key] = group
             groups[#groups + 1] = group
         end
         group.ids[#group.ids + 1] = unit.id
+        group.units[#group.units + 1] = unit
     end
     return groups
 end
@@ -96,8 +103,10 @@ local function written_line(work, line, about)
         price_net = line.method == "net" and price or nil,
         tax_code = tax_code(work, line.rate, about.tax),
         discount_percent = line.discount and text(line.discount) or nil,
+        value_discount = line.discount_minor and text(line.discount_minor) or nil,
         free_reason = about.free_reason,
         import_ref = about.import_ref,
+        pack = about.pack,
         unit_ids = about.ids or json.array({}),
         kind = about.kind,
         predicted = line.predicted,
@@ -106,6 +115,10 @@ end
 
 local function add_line(work, line, about)
     local entry = written_line(work, line, about)
+    entry.value = worth.of_line(entry, about)
+    if entry.value.order_discount_minor > 0 then
+        entry.order_discount_minor = entry.value.order_discount_minor
+    end
     work.lines[#work.lines + 1] = {entry = entry, rate = line.rate, line = line, about = about}
     return entry
 end
@@ -125,6 +138,9 @@ local function khaos_text(line)
     local price = amounts.price_text(line.price, line.decimals)
     local off = line.discount and string.format(" less %s%% = %s", text(line.discount),
         text(p.discount_minor)) or ""
+    if line.discount_minor then
+        off = string.format(" less %s", text(line.discount_minor))
+    end
     if line.method == "net" then
         return string.format("Khaos: net R(%d x %s%s) = %s, VAT R(%s x %s) = %s, gross %s",
             line.quantity, price, off, text(p.net_minor), text(p.net_minor),
@@ -168,6 +184,7 @@ local function want_of(work, unit, quantity)
         paid = unit.final,
         base = unit.base,
         percent = unit.wants_percent,
+        value = unit.wants_value,
         relative = unit.relative,
         rate = unit.rate,
         gross_rounding = work.profile.gross_rounding,
@@ -215,9 +232,7 @@ local function joined(work, pool)
     end
     for _, group in ipairs(pool) do
         table.move(group.ids, 1, #group.ids, #ids + 1, ids)
-        for _ = 1, #group.ids do
-            units[#units + 1] = group.first
-        end
+        table.move(group.units, 1, #group.units, #units + 1, units)
         if reductions_text(group.first) ~= reductions_text(pool[1].first) then
             unit.reductions = {}
         end
@@ -225,7 +240,7 @@ local function joined(work, pool)
     if not agree(units) then
         unit.wants_percent, unit.base = false, unit.final
     end
-    return shape(work, {first = unit, ids = ids, units = units})
+    return shape(work, {first = unit, ids = ids, units = units, is_joined = true})
 end
 
 local function open_of(pool)
@@ -246,6 +261,7 @@ local function join_open(work, groups)
     for _, group in ipairs(groups) do
         local unit = group.first
         local key = table.concat({unit.sku, unit.rate, unit.final,
+            unit.pack and unit.pack.id or "", unit.is_main and "main" or "",
             unit.texts and table.concat(unit.texts, "\1") or ""}, "\0")
         if not by_key[key] then
             by_key[key] = {}
@@ -264,26 +280,50 @@ local function join_open(work, groups)
     return result
 end
 
-local function add_group(work, group)
-    local unit, pieces = group.first, group.pieces
-    if not pieces then
-        return unreachable(work, unit, #group.ids)
-    end
-    local at = 1
-    for i, line in ipairs(pieces) do
+local function add_pieces(work, group)
+    local unit, at = group.first, 1
+    for i, line in ipairs(group.pieces) do
         local ids = slice(group.ids, at, line.quantity)
-        local own = group.units and slice(group.units, at, line.quantity)
-        if own and agree(own) then
+        local own = slice(group.units, at, line.quantity)
+        if group.is_joined and agree(own) then
             line = represent.prefer_percent(want_of(work, own[1], line.quantity), line)
-            pieces[i] = line
+            group.pieces[i] = line
         end
         at = at + line.quantity
         add_line(work, line, {
             sku = unit.sku, name = unit.name, texts = unit.texts, tax = unit.tax, ids = ids,
-            free_reason = unit.free_reason, import_ref = "SC-" .. ids[1], kind = "item",
+            units = own, free_reason = unit.free_reason, import_ref = "SC-" .. ids[1],
+            kind = "item", pack = unit.pack and packs.next_place(work, unit.pack),
         })
     end
-    say_group(work, group, pieces, group.open)
+end
+
+-- The header of a pack that no unit is: one line at 0.00 before its children.
+local function add_header(work, first)
+    local pack = first.pack
+    local header = {sku = pack.code, final = 0, base = 0, rate = first.rate}
+    local sets = packs.sets(pack)
+    local pieces = represent.lines(want_of(work, header, sets))
+    local place = packs.next_place(work, pack)
+    add_line(work, pieces[1], {
+        sku = pack.code, tax = first.tax, kind = "pack", pack = place,
+        import_ref = string.format("SC%s-P%d", work.order_id, pack.number),
+    })
+    work.trail:say("line %d %s: pack header, %d set%s at 0.00 = 0.00 gross", #work.lines, pack.code,
+        sets, sets > 1 and "s" or "")
+    work.trail:say("  %s", khaos_text(pieces[1]))
+end
+
+local function add_group(work, group)
+    local unit = group.first
+    if not group.pieces then
+        return unreachable(work, unit, #group.ids)
+    end
+    if unit.pack and unit.pack.code and not unit.pack.number then
+        add_header(work, unit)
+    end
+    add_pieces(work, group)
+    say_group(work, group, group.pieces, group.open)
     work.open = work.open + group.open
 end
 
@@ -296,6 +336,7 @@ local function add_fee(work, entry, index)
     end
     add_line(work, pieces[1], {
         sku = unit.sku, name = entry.rule.description, tax = entry.tax, kind = "fee",
+        charged = fee.gross,
         import_ref = string.format("SC%s-F%d", work.order_id, index),
     })
     work.trail:say("line %d %s: fee %s, %s gross", #work.lines, unit.sku, entry.name,
@@ -348,7 +389,7 @@ function lines.build(work)
     for _, group in ipairs(groups) do
         shape(work, group)
     end
-    for _, group in ipairs(join_open(work, groups)) do
+    for _, group in ipairs(packs.together(join_open(work, groups))) do
         add_group(work, group)
     end
     for i, entry in ipairs(work.fees) do

@@ -16,6 +16,7 @@ local delivery = require("flows.orders.delivery")
 local identity = require("flows.orders.identity")
 local lines = require("flows.orders.lines")
 local market = require("flows.orders.market")
+local packs = require("flows.orders.packs")
 local payments = require("flows.orders.payments")
 local predict = require("flows.orders.predict")
 local promotions = require("flows.orders.promotions")
@@ -24,6 +25,7 @@ local time = require("neap.time")
 local totals = require("flows.orders.totals")
 local trail = require("flows.orders.trail")
 local units = require("flows.orders.units")
+local worth = require("flows.orders.worth")
 
 local map = {}
 
@@ -61,6 +63,9 @@ local function new_work(input)
         order_id = read.text(order, "id") or read.text(input.delegation, "orderId") or "?",
         causes = causes.new(),
         trail = trail.new(),
+        mechanics = {},
+        discount_codes = {},
+        value_discount = 0,
     }
     work.confirmed_ms = instant(work, "confirmedAt") or instant(work, "createdAt")
     return work
@@ -98,6 +103,8 @@ local function header(work)
         order_note = identity.header_text(work, profile.order_note),
         po_number = identity.header_text(work, profile.po_number),
         keycode = work.keycode,
+        discount_codes = #work.discount_codes > 0 and work.discount_codes or nil,
+        value_discount = work.value_discount > 0 and amounts.text(work.value_discount) or nil,
         website_name = profile.website_name,
         delivery = work.delivery.header,
     }
@@ -126,6 +133,16 @@ local function add_to(sum, predicted)
     sum.gross_minor = sum.gross_minor + predicted.gross_minor
 end
 
+-- A line's part of an amount off the whole order, as a negative figure. Khaos spreads it over the
+-- lines in proportion; how it rounds the VAT of each part is not said, so only the gross is sure.
+local function take_order_discount(sum, line)
+    local share = line.entry.order_discount_minor
+    if share then
+        local net = amounts.net_of(share, line.rate)
+        add_to(sum, {net_minor = -net, tax_minor = net - share, gross_minor = -share})
+    end
+end
+
 -- Recalculates from the texts that would be sent.
 local function predict_total(work)
     local sum = {net_minor = 0, tax_minor = 0, gross_minor = 0}
@@ -135,12 +152,44 @@ local function predict_total(work)
         work.trail.data.lines[#work.trail.data.lines + 1] = {
             stock_code = line.entry.stock_code, kind = line.entry.kind,
             quantity = line.entry.quantity, unit_ids = line.entry.unit_ids,
-            rate = amounts.rate_text(line.rate), predicted = predicted,
+            rate = amounts.rate_text(line.rate), predicted = predicted, value = line.entry.value,
         }
+        take_order_discount(sum, line)
     end
     add_to(sum, work.delivery.predicted)
     work.trail.data.predicted = sum
     return sum
+end
+
+local function discounts_text(discounts)
+    local words = {}
+    for kind, amount in pairs(discounts) do
+        words[#words + 1] = string.format(" - %s %s", kind, amounts.text(amount))
+    end
+    return table.concat(words)
+end
+
+-- From gross to net over the whole order; raises when it does not sum up.
+local function gross_to_net(work, sum)
+    local values = {worth.of_delivery(work.delivery)}
+    for _, line in ipairs(work.lines) do
+        values[#values + 1] = line.entry.value
+    end
+    local whole = worth.sum(values)
+    whole.delivery = values[1]
+    local taken = whole.order_discount_minor
+    for _, amount in pairs(whole.discounts) do
+        taken = taken + amount
+    end
+    assert(whole.moved_minor == 0 and whole.undiscounted_minor - taken == sum.gross_minor,
+        "from gross to net does not sum up")
+    work.trail.data.gross_to_net = whole
+    work.trail:say("Gross to net: undiscounted %s%s%s = paid %s; net %s, VAT %s",
+        amounts.text(whole.undiscounted_minor), discounts_text(whole.discounts),
+        whole.order_discount_minor > 0
+            and " - off the order " .. amounts.text(whole.order_discount_minor) or "",
+        amounts.text(sum.gross_minor), amounts.text(sum.net_minor), amounts.text(sum.tax_minor))
+    return whole
 end
 
 local function say_proof(work, sum)
@@ -149,7 +198,8 @@ local function say_proof(work, sum)
         parts[i] = amounts.text(line.entry.predicted.gross_minor)
     end
     parts[#parts + 1] = amounts.text(work.delivery.predicted.gross_minor)
-    work.trail:say("Khaos total: %s = %s, the order's total", table.concat(parts, " + "),
+    work.trail:say("Khaos total: %s%s = %s, the order's total", table.concat(parts, " + "),
+        work.value_discount > 0 and " - " .. amounts.text(work.value_discount) or "",
         amounts.text(sum.gross_minor))
     local vat = read.number(read.table(work.cost, "tax", "vat"), "amount")
     if vat then
@@ -170,6 +220,7 @@ local function prove(work)
     local posting = posting_of(work)
     posting.predicted = sum
     say_proof(work, sum)
+    posting.gross_to_net = gross_to_net(work, sum)
     return posting
 end
 
@@ -210,6 +261,7 @@ local function validate(work)
     totals.check(work)
     promotions.apply(work)
     promotions.check_order_level(work)
+    packs.assign(work)
     delivery.plan(work)
     delivery.carrier(work)
     payments.plan(work)

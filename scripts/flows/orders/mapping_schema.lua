@@ -101,23 +101,59 @@ local PAYMENTS = {type = "record", required = true, fields = {
     gift_card = PAYMENT,
 }}
 
-local BECOMES = {"price", "percent", "free_line", "delivery", "keycode+price", "keycode+percent",
-    "keycode+free_line", "keycode+delivery"}
+local FORMS = {"price", "percent", "free_line", "pack", "value_discount", "delivery"}
+local REFERENCES = {"keycode", "discount_code"}
+
+local function becomes()
+    local list = table.move(FORMS, 1, #FORMS, 1, {})
+    for _, reference in ipairs(REFERENCES) do
+        for _, form in ipairs(FORMS) do
+            list[#list + 1] = reference .. "+" .. form
+        end
+    end
+    return list
+end
+
+local PROMOTION_MATCH = {
+    category = {type = "string", enum = {"sale", "campaign", "voucher", "promotion",
+        "promotionCode", "membership", "free_shipping", "bundle", "configurable", "unexplained"}},
+    type = {type = "string", enum = {"relative", "absolute"}},
+    code = text(), id = text(), campaign = text(),
+    effect = {type = "string", enum = {"buy_x_get_y", "automatic_discount", "combo_deal",
+        "free_shipping"}, help = "where the tenant's orders show the effect of a promotion"},
+}
 
 local PROMOTIONS = {type = "list", required = true, items = {type = "record", fields = {
-    match = {type = "record", required = true, fields = {
-        category = {type = "string", enum = {"sale", "campaign", "voucher", "promotion",
-            "promotionCode", "membership", "free_shipping", "bundle", "unexplained"}},
-        type = {type = "string", enum = {"relative", "absolute"}},
-        code = text(), id = text(), campaign = text(),
-    }},
-    becomes = {type = "string", required = true, enum = BECOMES},
+    match = {type = "record", required = true, fields = PROMOTION_MATCH},
+    becomes = {type = "string", required = true, enum = becomes()},
     keycode = text(30),
     free_reason = {type = "string", help = "an existing free-item reason in Khaos"},
     split = {type = "string", enum = {"applicable", "all"},
         help = "how an amount off the whole order is spread when no unit shows it"},
+    pack_code = {type = "string", min_length = 1, max_length = 50,
+        help = "stock code of the pack header"},
+    pack_key = {type = "string", min_length = 1,
+        help = "key of the bundle information that tells one set from another"},
     note = {type = "string"},
 }}}
+
+-- Which postings are shown before they go: every field that is given must fit.
+local STAGING = {type = "record", fields = {
+    rules = {type = "list", required = true, min = 1, items = {type = "record", fields = {
+        name = {type = "string", required = true, min_length = 1, help = "for people"},
+        mechanic = {type = "record", fields = PROMOTION_MATCH,
+            help = "the order was reduced by such a mechanic"},
+        becomes = {type = "string", enum = FORMS, help = "or by one that becomes this"},
+        value_above_minor = {type = "integer", min = 0, help = "the order's total is more"},
+        discount_above_percent = {type = "integer", min = 0, max = 100,
+            help = "all discounts together are more of the undiscounted value"},
+        markets = {type = "list", min = 1, items = {type = "string", pattern = "^%d+$",
+            hint = "a shop country id"}},
+        currency = {type = "string", pattern = "^%u%u%u$", hint = "an ISO 4217 code"},
+        approval = {type = "string", enum = {"person", "rule"}, default = "person",
+            help = "person: held until somebody approves; rule: shown and posted"},
+    }}},
+}}
 
 mapping_schema.schema = {type = "record", required = true, fields = {
     companies = {type = "map", required = true, min = 1, values = COMPANY,
@@ -148,6 +184,9 @@ mapping_schema.settings_fields = {
     customer_ref = {type = "string", default = "S{customer_id}-{currency}", pattern = "{currency}",
         hint = "a template with {currency}: a Khaos customer has one currency"},
     despatch_promise_hours = {type = "integer", min = 1},
+    product_line = {type = "string", enum = {"khaos_soap", "khaos_cloud"}, default = "khaos_soap",
+        help = "which Khaos takes the orders: decides what promotions can become"},
+    staging = STAGING,
     mappings = mapping_schema.schema,
 }
 
@@ -203,7 +242,41 @@ local function check_payment(path, rule, say)
     end
 end
 
-local function check_promotion(index, rule, say)
+-- What a product line cannot do (khaos contract 2.6, 8.5), and what does instead.
+local IMPOSSIBLE = {khaos_soap = {
+    value_discount = "use \"price\" or \"percent\", for an amount off the order with a split",
+    discount_code = "use \"keycode+...\"",
+}}
+
+local function check_line(path, rule, line, say)
+    for word in rule.becomes:gmatch("[%a_]+") do
+        local remedy = (IMPOSSIBLE[line] or {})[word]
+        if remedy then
+            say("%s.becomes: %q needs Khaos Control Cloud, this client posts through %s: %s", path,
+                word, line, remedy)
+        end
+    end
+end
+
+local function check_pack(path, rule, say)
+    local category = rule.match.category
+    if rule.becomes:find("pack", 1, true) then
+        if category == "configurable" and rule.pack_code then
+            say("%s.pack_code: the main item of a configurable product is its header", path)
+        elseif category ~= "configurable" and category ~= "bundle" and not rule.pack_code then
+            say("%s: becomes %q needs the pack_code of its header", path, rule.becomes)
+        end
+    elseif rule.pack_code or rule.pack_key then
+        say("%s: pack_code and pack_key belong to becomes \"pack\"", path)
+    elseif category == "configurable" then
+        say("%s: a configurable product is lines without a rule, or becomes \"pack\"", path)
+    end
+    if rule.pack_key and category ~= "bundle" then
+        say("%s.pack_key: only bundles have bundle information", path)
+    end
+end
+
+local function check_promotion(index, rule, line, say)
     local path = string.format("promotions[%d]", index)
     if rule.becomes:find("free_line", 1, true) and not rule.free_reason then
         say("%s: becomes %q needs a free_reason that exists in Khaos", path, rule.becomes)
@@ -211,9 +284,11 @@ local function check_promotion(index, rule, say)
     if next(rule.match) == nil then
         say("%s.match: matches every reduction; name at least a category", path)
     end
+    check_line(path, rule, line, say)
+    check_pack(path, rule, say)
 end
 
-local function cross_check(mappings, say)
+local function cross_check(mappings, line, say)
     for _, id in ipairs(known_names(mappings.companies)) do
         check_company(mappings.companies[id], mappings, function(message, ...)
             say("companies." .. id .. "." .. message, ...)
@@ -232,23 +307,24 @@ local function cross_check(mappings, say)
         check_payment("payments.gift_card", mappings.payments.gift_card, say)
     end
     for i, rule in ipairs(mappings.promotions) do
-        check_promotion(i, rule, say)
+        check_promotion(i, rule, line, say)
     end
 end
 
 --- Checks a client's mappings: each table, then what they say about each other.
 ---@param mappings any
 ---@param path string|nil
+---@param line "khaos_soap"|"khaos_cloud"|nil product line, default khaos_soap
 ---@return boolean|nil
 ---@return string[]|nil messages
-function mapping_schema.check(mappings, path)
+function mapping_schema.check(mappings, path, line)
     path = path or "mappings"
     local ok, messages = schema.check(mapping_schema.schema, mappings, path)
     if not ok then
         return nil, messages
     end
     messages = {}
-    cross_check(mappings, function(message, ...)
+    cross_check(mappings, line or "khaos_soap", function(message, ...)
         messages[#messages + 1] = path .. "." .. string.format(message, ...)
     end)
     if #messages > 0 then

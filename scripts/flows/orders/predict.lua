@@ -22,6 +22,7 @@ local MILLION = amounts.MILLION
 ---@field price integer unit price before discount, scaled
 ---@field decimals integer of the price, at least 2
 ---@field discount integer|nil hundredths of a percent
+---@field discount_minor integer|nil or an amount off the line
 ---@field rate integer millionths
 ---@field gross_rounding "stepwise"|"end"|nil default stepwise
 
@@ -37,7 +38,7 @@ local MILLION = amounts.MILLION
 function predict.line(line)
     local scale = line.decimals == 2 and 1 or math.tointeger(10 ^ (line.decimals - 2))
     local value = line.quantity * line.price
-    local discount = 0
+    local discount = line.discount_minor or 0
     if line.discount and line.discount ~= 0 then
         discount = divide(value * line.discount, scale * 10000)
     end
@@ -80,6 +81,7 @@ function predict.written(line, rate, gross_rounding)
         price = price,
         decimals = decimals,
         discount = line.discount_percent and amounts.parse(line.discount_percent) or nil,
+        discount_minor = line.value_discount and amounts.parse(line.value_discount) or nil,
         rate = rate,
         gross_rounding = gross_rounding,
     }

@@ -1,15 +1,22 @@
 --- Every reduction must be declared: a rule says what it becomes in Khaos.
 ---
---- Rules are tried in order, the first match counts. `becomes`: "price" (the unit price is
---- lowered), "percent" (full price and line discount in percent where that is exact, else lowered
---- price), "free_line" (units at 0.00 get a free-item reason, others as percent), "delivery" (the
---- charge is simply lower), each also as "keycode+...".
+--- Rules are tried in order, the first match counts. `becomes`:
+---
+---     price           the unit price is lowered
+---     percent         full price and line discount in percent where that is exact, else price
+---     free_line       units at 0.00 get a free-item reason, others as percent
+---     pack            price, and the units stand under a pack header (flows.orders.packs)
+---     value_discount  full price and an amount off, of the line or of the order (Cloud only)
+---     delivery        the charge is simply lower
+---
+--- each also as "keycode+..." or, Cloud only, "discount_code+...", which names the code on the
+--- order as a reference: Khaos calculates nothing from it.
 local amounts = require("flows.orders.amounts")
 local read = require("flows.orders.read")
 
 local promotions = {}
 
-local MATCH_FIELDS = {"category", "type", "code", "id", "campaign"}
+local MATCH_FIELDS = {"category", "type", "code", "id", "campaign", "effect"}
 
 local function matches(match, reduction)
     for _, field in ipairs(MATCH_FIELDS) do
@@ -39,18 +46,35 @@ local function describe(reduction)
         reduction.type and " " .. reduction.type or "", name, code, id, amount)
 end
 
-local function remember_keycode(work, rule, reduction)
-    if not rule.becomes:find("^keycode%+") then
-        return
-    end
-    local keycode = rule.keycode or reduction.code
-    if not keycode then
+-- "keycode+price" taken apart, once per word: every reduction of every unit asks.
+local parts = setmetatable({}, {__index = function(known, becomes)
+    local reference, form = becomes:match("^([%a_]+)%+(.*)$")
+    known[becomes] = {reference = reference, form = form or becomes}
+    return known[becomes]
+end})
+
+--- What a rule makes of the money, without the reference before it.
+---@param rule table
+---@return string
+function promotions.form(rule)
+    return parts[rule.becomes].form
+end
+
+local function reference_of(work, rule, reduction)
+    local code = rule.keycode or reduction.code
+    if not code then
         work.causes:add("unmapped_promotion", subject_of(reduction), string.format(
-            "%s is declared with a keycode, but neither the rule nor the order names one",
-            describe(reduction)))
-        return
+            "%s is declared with a %s, but neither the rule nor the order names one",
+            describe(reduction), (parts[rule.becomes].reference:gsub("_", " "))))
     end
-    if not work.keycode then
+    return code
+end
+
+local function remember_keycode(work, rule, reduction)
+    local keycode = reference_of(work, rule, reduction)
+    if not keycode then
+        return
+    elseif not work.keycode then
         work.keycode = keycode
         work.trail:say("Keycode %s, from %s", keycode, describe(reduction))
     elseif work.keycode ~= keycode then
@@ -59,20 +83,78 @@ local function remember_keycode(work, rule, reduction)
     end
 end
 
---- The rule of a reduction, or nil with the cause added.
+local function remember_discount_code(work, rule, reduction)
+    local code = reference_of(work, rule, reduction)
+    for _, known in ipairs(work.discount_codes) do
+        if known == code then
+            return
+        end
+    end
+    if code then
+        table.insert(work.discount_codes, code)
+        work.trail:say("Discount code %s, from %s", code, describe(reduction))
+    end
+end
+
+-- What the order was reduced by, one entry per mechanic, for reports and for the staging rules.
+local function remember_mechanic(work, rule, reduction)
+    local name = reduction.category .. "\0" .. (reduction.type or "") .. "\0"
+        .. (reduction.id or "") .. "\0" .. (reduction.code or "")
+    local entry = work.mechanics[name]
+    if not entry then
+        entry = {category = reduction.category, type = reduction.type, id = reduction.id,
+            code = reduction.code, effect = reduction.effect, campaign = reduction.campaign,
+            becomes = rule.becomes, amount_minor = 0}
+        work.mechanics[name] = entry
+        table.insert(work.trail.data.mechanics, entry)
+    end
+    entry.amount_minor = entry.amount_minor + (reduction.amount or 0)
+end
+
+--- Whether any rule goes by the effect of a promotion.
 ---@param work table
----@param reduction table {category, type, code, id, campaign, amount, name}
+---@return boolean
+function promotions.asks_effects(work)
+    for _, rule in ipairs(read.table(work.mappings, "promotions")) do
+        if rule.match.effect then
+            return true
+        end
+    end
+    return work.settings.staging ~= nil
+end
+
+--- The first rule that matches, nil when there is none; nothing is remembered.
+---@param work table
+---@param reduction table
 ---@return table|nil
-function promotions.rule(work, reduction)
+function promotions.find(work, reduction)
     for _, rule in ipairs(read.table(work.mappings, "promotions")) do
         if matches(rule.match, reduction) then
-            remember_keycode(work, rule, reduction)
             return rule
         end
     end
-    work.causes:add("unmapped_promotion", subject_of(reduction), string.format(
-        "No rule says what %s becomes in Khaos", describe(reduction)))
     return nil
+end
+
+--- The rule of a reduction, or nil with the cause added.
+---@param work table
+---@param reduction table {category, type, code, id, campaign, effect, amount, name}
+---@return table|nil
+function promotions.rule(work, reduction)
+    local rule = promotions.find(work, reduction)
+    if not rule then
+        work.causes:add("unmapped_promotion", subject_of(reduction), string.format(
+            "No rule says what %s becomes in Khaos", describe(reduction)))
+        return nil
+    end
+    local reference = parts[rule.becomes].reference
+    if reference == "keycode" then
+        remember_keycode(work, rule, reduction)
+    elseif reference == "discount_code" then
+        remember_discount_code(work, rule, reduction)
+    end
+    remember_mechanic(work, rule, reduction)
+    return rule
 end
 
 -- Reductions must explain the way from the listed price to the paid one; what they leave open is a
@@ -96,35 +178,64 @@ local function explain(unit)
     end
 end
 
+local APPLY = {}
+
+function APPLY.price(_, _, reduction)
+    return reduction.amount
+end
+
+function APPLY.delivery(_, _, reduction)
+    return reduction.amount -- of a unit, there is no charge to lower
+end
+
+function APPLY.pack(unit, rule, reduction)
+    unit.pack_of = unit.pack_of or {rule = rule, reduction = reduction}
+    return reduction.amount
+end
+
+function APPLY.free_line(unit, rule, reduction)
+    if unit.final == 0 then
+        unit.free_reason = unit.free_reason or rule.free_reason
+        return 0
+    end
+    return APPLY.percent(unit, rule, reduction)
+end
+
+function APPLY.percent(unit, _, reduction)
+    unit.percents = unit.percents + 1
+    unit.relative = unit.percents == 1 and reduction.relative or nil
+    return 0
+end
+
+function APPLY.value_discount(unit)
+    unit.wants_value = true
+    return 0
+end
+
 local function apply_rules(work, unit)
-    local lowered, percents = 0, 0
+    local lowered = 0
+    unit.percents = 0
     for _, reduction in ipairs(unit.reductions) do
         local rule = reduction.rule or promotions.rule(work, reduction)
-        if rule then
-            local becomes = rule.becomes:gsub("^keycode%+", "")
-            if becomes == "free_line" and unit.final == 0 then
-                unit.free_reason = unit.free_reason or rule.free_reason
-            elseif becomes == "price" or reduction.amount < 0 then
-                lowered = lowered + reduction.amount
-            else
-                percents = percents + 1
-                unit.relative = percents == 1 and reduction.relative or nil
-            end
+        if rule and reduction.amount < 0 then
+            lowered = lowered + reduction.amount
+        elseif rule then
+            lowered = lowered + APPLY[promotions.form(rule)](unit, rule, reduction)
         end
     end
     unit.base = unit.listed - lowered
-    unit.wants_percent = percents > 0 and unit.base > unit.final
+    local is_reduced = unit.base > unit.final
+    unit.wants_value = unit.wants_value and is_reduced
+    unit.wants_percent = unit.percents > 0 and is_reduced and not unit.wants_value
         and work.profile ~= nil and work.profile.reduced_amounts ~= "price"
 end
 
 --- Sets unit.final (what is paid once order-level reductions are off), unit.base (the price a
---- percentage counts from), unit.wants_percent and unit.free_reason. Needs unit.taken_off.
+--- percentage or an amount counts from), unit.wants_percent, unit.wants_value, unit.free_reason and
+--- unit.pack_of. Needs unit.taken_off.
 ---@param work table
 function promotions.apply(work)
     for _, unit in ipairs(work.units) do
-        if unit.is_bundle then
-            promotions.rule(work, {category = "bundle"})
-        end
         explain(unit)
         unit.final = unit.paid
         for _, taken in ipairs(unit.taken_off or {}) do
@@ -138,6 +249,13 @@ function promotions.apply(work)
         end
         apply_rules(work, unit)
     end
+end
+
+--- The effect a promotion of the order names, where the tenant shows one.
+---@param promotion any
+---@return string|nil
+function promotions.effect(promotion)
+    return read.text(promotion, "effect") or read.text(read.table(promotion, "effect"), "type")
 end
 
 local function is_seen(work, entry)
@@ -155,12 +273,13 @@ end
 --- Promotions and vouchers named on the order that no reduction showed must be declared too.
 ---@param work table
 function promotions.check_order_level(work)
-    for _, promotion in ipairs(read.table(work.order, "promotion")) do
+    for _, promotion in ipairs(read.either(work.order, "promotions", "promotion")) do
         local entry = {
             category = read.text(promotion, "code") and "promotionCode" or "promotion",
             id = read.text(promotion, "id"),
             code = read.text(promotion, "code"),
             name = read.text(promotion, "displayName"),
+            effect = promotions.effect(promotion),
         }
         if (entry.id or entry.code) and not is_seen(work, entry) then
             promotions.rule(work, entry)

@@ -55,4 +55,19 @@ function read.table(document, key, deeper)
     return type(value) == "table" and value or EMPTY
 end
 
+--- A list that has two names on the wire, the plural preferred; a single object counts as a list of
+--- one.
+---@param document any
+---@param plural string
+---@param single string
+---@return table
+function read.either(document, plural, single)
+    local list = read.table(document, plural)
+    if #list > 0 then
+        return list
+    end
+    local other = read.table(document, single)
+    return next(other) ~= nil and #other == 0 and {other} or other
+end
+
 return read

@@ -2,8 +2,10 @@
 --- (scripts/lib/golden.lua). Every stock code exists but those the case names.
 ---
 --- Fields of a case: order (SCAYLE's document), delegation, unknown_stock_codes, own_references.
---- A client's own map stage is rehearsed too, with a job that only remembers.
+--- A client's own map stage is rehearsed too, with a job that only remembers. `staged` of what is
+--- posted is the name of the staging rule that would show it first.
 local mapper = require("flows.orders.map")
+local staging = require("flows.orders.staging")
 
 local HELD = {}
 
@@ -42,7 +44,7 @@ local function map_stage(case, unknown)
             error(string.format("Khaos would come to %d, the order's total is %d", predicted,
                 result.facts.amount.minor), 0)
         end
-        work.posting = result.posting
+        work.posting, work.mechanics = result.posting, result.trail.data.mechanics
     end
 end
 
@@ -63,12 +65,20 @@ local function map(settings, case)
     else
         standard(work)
     end
-    return work.posting
+    return work
+end
+
+local function staging_rule(work)
+    local market = work.order.shopCountry and tostring(work.order.shopCountry.id)
+    local rule = staging.rule(work.settings.staging, {mechanics = work.mechanics or {},
+        posting = work.posting, market = market})
+    return rule and rule.name
 end
 
 -- The posting, with what cases like to name brought up.
-local function view(posting)
-    local shown = {}
+local function view(work)
+    local posting = work.posting
+    local shown = {staged = staging_rule(work)}
     for key, value in pairs(posting) do
         shown[key] = value
     end

@@ -44,6 +44,10 @@ return function(settings)
     if payments.gift_card then
         lines[#lines + 1] = payment_line("by gift card", payments.gift_card)
     end
+    for _, rule in ipairs(settings.staging and settings.staging.rules or {}) do
+        lines[#lines + 1] = string.format("staging %q: shown before it is posted, %s", rule.name,
+            rule.approval == "rule" and "approved by rule" or "a person approves it")
+    end
     lines[#lines + 1] = can_cancel(settings)
         and "this Khaos has the CancelOrder add-on: it can be asked to cancel what is not paid"
         or "this Khaos has no CancelOrder add-on: a person enters every cancellation in Khaos"

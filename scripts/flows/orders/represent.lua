@@ -25,6 +25,7 @@ local MAX_OFF_MINOR = 5 -- how far that line may be from what its units cost
 ---@field price integer scaled
 ---@field decimals integer always 2
 ---@field discount integer|nil hundredths of a percent
+---@field discount_minor integer|nil amount off the line
 ---@field predicted orders.Predicted
 
 ---@class orders.Want
@@ -33,17 +34,19 @@ local MAX_OFF_MINOR = 5 -- how far that line may be from what its units cost
 ---@field paid integer gross unit price to reach
 ---@field base integer gross unit price the percentage counts from
 ---@field percent boolean whether a percentage is wanted
+---@field value boolean|nil whether an amount off is wanted; gross prices only
 ---@field relative number|nil fraction that SCAYLE names
 ---@field rate integer millionths
 ---@field gross_rounding string|nil
 
-local function piece(want, quantity, price, discount)
+local function piece(want, quantity, price, discount, discount_minor)
     local line = {
         method = want.method,
         quantity = quantity,
         price = price,
         decimals = 2,
         discount = discount,
+        discount_minor = discount_minor,
         rate = want.rate,
         gross_rounding = want.gross_rounding,
     }
@@ -195,7 +198,7 @@ end
 ---@param line orders.Piece
 ---@return orders.Piece
 function represent.prefer_percent(want, line)
-    if not want.percent or want.paid == 0 or line.discount then
+    if not want.percent or want.paid == 0 or line.discount or line.discount_minor then
         return line
     end
     return as_percent(want, line.quantity, line.predicted.gross_minor) or line
@@ -211,7 +214,10 @@ function represent.lines(want)
     if percent then
         return {percent}, 0
     end
-    if want.method == "gross" then
+    if want.method == "gross" and want.value then
+        return {piece(want, want.quantity, want.base, nil,
+            want.quantity * (want.base - want.paid))}, 0
+    elseif want.method == "gross" then
         return {piece(want, want.quantity, want.paid)}, 0
     end
     local best = net_prices(want, target)

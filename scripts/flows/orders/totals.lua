@@ -102,21 +102,26 @@ local function sum_fees(cost)
     return sum
 end
 
+-- Lowers what a unit costs, or only notes its share of an amount that the order says as a whole.
 local function take_off(unit, reduction, amount)
     if amount == 0 then
         return
     end
-    unit.taken_off = unit.taken_off or {}
-    unit.taken_off[#unit.taken_off + 1] = {
+    local is_whole = promotions.form(reduction.rule) == "value_discount"
+    local name = is_whole and "order_shares" or "taken_off"
+    unit[name] = unit[name] or {}
+    table.insert(unit[name], {
         category = reduction.category, type = reduction.type, code = reduction.code,
         id = reduction.id, name = reduction.name, rule = reduction.rule, amount = amount,
-    }
+    })
 end
 
 local function left_of(unit)
     local left = unit.paid
-    for _, taken in ipairs(unit.taken_off or {}) do
-        left = left - taken.amount
+    for _, name in ipairs({"taken_off", "order_shares"}) do
+        for _, taken in ipairs(unit[name] or {}) do
+            left = left - taken.amount
+        end
     end
     return left
 end
@@ -145,7 +150,8 @@ end
 
 -- Spreads an order-level reduction over units in proportion to their prices (largest remainder).
 local function spread(work, reduction)
-    local split = reduction.rule.split
+    local rule = reduction.rule
+    local split = rule.split or promotions.form(rule) == "value_discount" and "all"
     if not split then
         work.causes:add("unmapped_promotion", reduction.category .. " without unit", string.format(
             "%s is taken off the whole order and no item says which unit it was taken off; its "
@@ -242,8 +248,18 @@ local function record(work, sums)
         work.total_form)
 end
 
---- Sets work.cost, work.total, work.total_form and each unit's share of order-level reductions, or
---- adds the causes.
+-- What is taken off the order as a whole: the header says it, no line does.
+local function sum_order_shares(work)
+    work.value_discount = 0
+    for _, unit in ipairs(work.units) do
+        for _, share in ipairs(unit.order_shares or {}) do
+            work.value_discount = work.value_discount + share.amount
+        end
+    end
+end
+
+--- Sets work.cost, work.total, work.total_form, work.value_discount and each unit's share of
+--- order-level reductions, or adds the causes.
 ---@param work table
 function totals.check(work)
     local cost, total = choose_cost(work)
@@ -266,6 +282,7 @@ function totals.check(work)
     if work.total_form == "A+F-V-M" and member and member.rule then
         spread(work, member)
     end
+    sum_order_shares(work)
 end
 
 return totals

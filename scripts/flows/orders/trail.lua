@@ -1,5 +1,7 @@
 --- The penny trail: readable lines telling how each Khaos figure came from SCAYLE figures, and the
 --- same as data.
+local json = require("neap.json")
+
 local trail = {}
 
 ---@class orders.Trail
@@ -11,7 +13,8 @@ Trail.__index = Trail
 --- An empty trail.
 ---@return orders.Trail
 function trail.new()
-    return setmetatable({lines = {}, data = {notes = {}, lines = {}}}, Trail)
+    return setmetatable({lines = {}, data = {notes = {}, lines = {},
+        mechanics = json.array({})}}, Trail)
 end
 
 --- A line of the trail.

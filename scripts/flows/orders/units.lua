@@ -1,6 +1,7 @@
 --- The units (SCAYLE items) of an order that are ours, read and checked one by one.
 local amounts = require("flows.orders.amounts")
 local market = require("flows.orders.market")
+local promotions = require("flows.orders.promotions")
 local read = require("flows.orders.read")
 
 local units = {}
@@ -47,9 +48,25 @@ local function rate_of(work, vat, delegated)
     return rate or nil
 end
 
-local function read_reduction(reduction, item)
+-- The effect that one of the promotions on the item, or on the order, names for this id.
+local function effect_of(work, item, id)
+    if not work.asks_effects then
+        return nil
+    end
+    for _, document in ipairs({item, work.order}) do
+        for _, promotion in ipairs(read.either(document, "promotions", "promotion")) do
+            if id and read.text(promotion, "id") == id then
+                return promotions.effect(promotion)
+            end
+        end
+    end
+    return nil
+end
+
+local function read_reduction(work, reduction, item)
     local amount = read.table(reduction, "amount")
     return {
+        effect = effect_of(work, item, read.text(reduction, "id")),
         category = read.text(reduction, "category") or "unknown",
         type = read.text(reduction, "type"),
         code = read.text(reduction, "code"),
@@ -90,11 +107,12 @@ local function read_unit(work, item)
         vat = read.number(vat, "amount"),
         rate = rate_of(work, vat, delegated),
         texts = read_texts(item, work.profile),
-        is_bundle = next(read.table(item, "merchantAdditionalData")) ~= nil,
+        is_main = read.table(item, "itemGroup").isMainItem == true,
+        bundle = read.table(item, "merchantAdditionalData"),
         reductions = {},
     }
     for i, reduction in ipairs(read.table(price, "appliedReductions")) do
-        unit.reductions[i] = read_reduction(reduction, item)
+        unit.reductions[i] = read_reduction(work, reduction, item)
     end
     return unit
 end
@@ -199,6 +217,7 @@ function units.collect(work)
     work.rates = {}
     work.worked_on = {}
     work.is_shared = false
+    work.asks_effects = promotions.asks_effects(work)
     work.delegated_items = index_delegation(work.input.delegation)
     for _, item in ipairs(read.table(work.order, "items")) do
         if is_ours(work, item) then

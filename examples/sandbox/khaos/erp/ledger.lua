@@ -52,7 +52,7 @@ function ledger.view(w, query)
     return view
 end
 
--- What no invoice holds yet, by stock code in line order.
+-- What no invoice holds yet, by stock code in line order. Packs leave as what they are made of.
 local function rest_of(order)
     local sent, rest = {}, {}
     for _, invoice in ipairs(order.invoices) do
@@ -64,7 +64,7 @@ local function rest_of(order)
         local count = math.tointeger(tonumber(line.quantity)) or 0
         local taken = math.min(count, sent[line.stock_code] or 0)
         sent[line.stock_code] = (sent[line.stock_code] or 0) - taken
-        if count > taken then
+        if count > taken and not line.is_pack_header then
             rest[#rest + 1] = {stock_code = line.stock_code, quantity = count - taken}
         end
     end

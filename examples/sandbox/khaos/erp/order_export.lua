@@ -143,6 +143,7 @@ local function item_block(order)
             .. tag("KSD_DISCOUNT", line.discount_percent)
             .. tag("FREEITEM_REASON", line.free_reason)
             .. tag("IMPORT_REF", line.import_ref)
+            .. tag("PACK_SORT_ORDER", line.pack)
             .. "</ORDER_ITEM>"
     end
     return table.concat(parts) .. "</ORDER_ITEMS>"
@@ -248,7 +249,7 @@ end
 local function quantities(order)
     local sold, sent = 0, 0
     for _, line in ipairs(order.lines) do
-        sold = sold + (tonumber(line.quantity) or 0)
+        sold = sold + (line.is_pack_header and 0 or tonumber(line.quantity) or 0)
     end
     for _, invoice in ipairs(order.invoices) do
         sent = sent + invoice.quantity

@@ -61,6 +61,19 @@ local function places(setting)
     return setting >= 0 and setting or nil
 end
 
+-- What Khaos makes of a pack header that came alone: its children, at no price.
+local function expand(line, lines)
+    if not line.item.kit or line.has_children then
+        return
+    end
+    for _, code in ipairs(line.item.kit) do
+        lines[#lines + 1] = {stock_code = code, description = code, price = "0.00",
+            price_is = line.price_is, quantity = line.values.ORDER_QTY, tax_code = line.tax_code,
+            is_pack_child = true, site = line.values.SITE, discount_minor = 0, net_minor = 0,
+            tax_minor = 0, gross_minor = 0}
+    end
+end
+
 local function calculate_lines(w, order, class)
     local options = {
         net_decimals = places(w.settings.price_net_decimals),
@@ -68,10 +81,10 @@ local function calculate_lines(w, order, class)
         intermediate = w.settings.intermediate_rounding,
     }
     local lines, totals = {}, {net = 0, tax = 0, gross = 0}
-    for i, line in ipairs(order.lines) do
+    for _, line in ipairs(order.lines) do
         line.rate = rate_of(w, order, line)
         local result = calc.line(line, class, options)
-        lines[i] = {
+        lines[#lines + 1] = {
             stock_code = line.item.code,
             description = line.values.STOCK_DESC or line.item.description,
             quantity = line.values.ORDER_QTY,
@@ -82,6 +95,8 @@ local function calculate_lines(w, order, class)
             free_reason = line.values.FREEITEM_REASON,
             import_ref = line.values.IMPORT_REF,
             site = line.values.SITE,
+            pack = line.values.PACK_SORT_ORDER,
+            is_pack_header = line.item.kit ~= nil or nil,
             discount_minor = result.discount,
             net_minor = result.net,
             tax_minor = result.tax,
@@ -90,6 +105,7 @@ local function calculate_lines(w, order, class)
         for name, sum in pairs(totals) do
             totals[name] = sum + result[name]
         end
+        expand(line, lines)
     end
     return lines, totals
 end
@@ -181,7 +197,9 @@ local function demand_of(w, order)
     for _, line in ipairs(order.lines) do
         -- Levels are whole units in this simulation.
         local quantity = calc.divide(calc.minor(line.quantity), 100)
-        for _, code in ipairs(line.item.kit or {line.item.code}) do
+        -- A header whose children were sent is taken as its children are.
+        local codes = line.has_children and {} or line.item.kit or {line.item.code}
+        for _, code in ipairs(codes) do
             if w.store.get("erp_stock", code) then
                 add(code, site_of(order, line), quantity)
             end
@@ -379,7 +397,8 @@ function orders.cancel(w, order, reason)
     order.stage = 1
     for _, line in ipairs(order.lines) do
         local site = line.site or order.header.SITE or data.SITES[1].name
-        stock.move(w, line.stock_code, site, math.tointeger(tonumber(line.quantity)) or 0)
+        local quantity = math.tointeger(tonumber(line.quantity)) or 0
+        stock.move(w, line.stock_code, site, line.is_pack_header and 0 or quantity)
     end
     orders.save(w, order)
 end

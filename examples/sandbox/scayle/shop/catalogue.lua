@@ -81,6 +81,7 @@ local VARIANTS = {
     {"FO-TNT-0200", 911620, 491, "Ridge Tent 2", 24900, 27900, 200, 190},
     {"FO-BAR-0012", 911700, 495, "Oat Bar box of 12", 1836, 1990, 50, 70},
     {"FO-EMB-NAME", 911790, 499, "Name embroidery", 600, 700, 200, 190},
+    {"FO-KIT-DAY", 911850, 503, "Day walk kit", 13900, 15900, 200, 190},
 }
 
 ---@class shop.Variant

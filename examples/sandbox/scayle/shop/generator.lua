@@ -2,6 +2,7 @@
 --- become of each: "posted", or "held:" and the cause.
 
 local catalogue = require("shop.catalogue")
+local mechanics = require("shop.mechanics")
 local people = require("shop.people")
 local pricing = require("shop.pricing")
 local random = require("lib.sandbox.random")
@@ -360,6 +361,11 @@ function KINDS.configurable(r)
     return basket
 end
 
+for name, make in pairs(mechanics({new_basket = new_basket, add = add, add_some = add_some,
+    reduce = reduce, standard = STANDARD})) do
+    KINDS[name] = make
+end
+
 local HELD = {}
 
 function HELD.unknown_sku(r)
@@ -477,11 +483,13 @@ local function vouchers_of(basket)
     for _, unit in ipairs(basket.units) do
         if not seen[unit.key] then
             seen[unit.key] = true
-            local is_applied = entry.type == "relative" or unit.voucher ~= nil
+            local is_applied = entry.type == "relative" or entry.applies_to_all
+                or unit.voucher ~= nil
             applicable[#applicable + 1] = {key = unit.key, isApplied = is_applied}
         end
     end
     entry.applicableItems = applicable
+    entry.applies_to_all = nil
     return {entry}
 end
 
@@ -508,6 +516,8 @@ local function order_of(basket)
         shipping = shipping_of(basket),
         payment = payments_of(basket, cost.withTax),
         vouchers = vouchers_of(basket),
+        membershipDiscount = basket.membership and {membershipCardId = "M-1",
+            pointsUsed = basket.membership, reductionValue = basket.membership} or nil,
     }
     if basket.external then
         order.channel = {id = 9, key = "marketplace_uk", name = "UK marketplace",

@@ -104,6 +104,7 @@ local function item_of(unit, basket)
         warehouseId = 31,
         promotions = unit.promotions,
         itemGroup = unit.group,
+        merchantAdditionalData = unit.bundle,
     }
 end
 
@@ -115,6 +116,32 @@ local function fee_of(fee)
         amount = {withTax = fee.gross, withoutTax = pricing.net(fee.gross, fee.rate)},
         tax = vat(fee.gross, fee.rate),
     }
+end
+
+--- The rate on shipping: each unit's net share times its rate, in thousandths (contract 8).
+---@param units table[]
+---@return integer thousandths
+function pricing.blended_rate(units)
+    local weighted, net = 0, 0
+    for _, unit in ipairs(units) do
+        local part = pricing.net(pricing.paid(unit), unit.rate)
+        weighted = weighted + part * unit.rate
+        net = net + part
+    end
+    return net > 0 and pricing.divide(weighted, net) or 0
+end
+
+-- The tax in what is taken off the order as a whole, at the blended rate.
+local function tax_off(basket)
+    local off = basket.membership or 0
+    local is_shown = false
+    for _, unit in ipairs(basket.units) do
+        is_shown = is_shown or unit.voucher ~= nil
+    end
+    if basket.voucher and not is_shown then
+        off = off + basket.voucher.amount
+    end
+    return off - pricing.net(off, pricing.blended_rate(basket.units))
 end
 
 local function sums_of(basket)
@@ -129,16 +156,16 @@ local function sums_of(basket)
         fees = fees + fee.gross
         tax = tax + fee.gross - pricing.net(fee.gross, fee.rate)
     end
-    return {items = items, fees = fees, tax = tax}
+    return {items = items, fees = fees, tax = tax - tax_off(basket)}
 end
 
---- cost of the order: items + fees - absolute voucher = total.
+--- cost of the order: items + fees - absolute voucher - membership discount = total.
 ---@param basket table
 ---@return table cost
 function pricing.cost(basket)
     local sums = sums_of(basket)
     local voucher = basket.voucher and basket.voucher.amount or 0
-    local total = sums.items + sums.fees - voucher
+    local total = sums.items + sums.fees - voucher - (basket.membership or 0)
     local cost = {
         withTax = total,
         tax = {vat = {amount = sums.tax}},
@@ -166,19 +193,6 @@ function pricing.cost(basket)
         }
     end
     return cost
-end
-
---- The rate on shipping: each unit's net share times its rate, in thousandths (contract 8).
----@param units table[]
----@return integer thousandths
-function pricing.blended_rate(units)
-    local weighted, net = 0, 0
-    for _, unit in ipairs(units) do
-        local part = pricing.net(pricing.paid(unit), unit.rate)
-        weighted = weighted + part * unit.rate
-        net = net + part
-    end
-    return net > 0 and pricing.divide(weighted, net) or 0
 end
 
 ---@param basket table

@@ -1,0 +1,24 @@
+--- A person dismissed an order's job: the order is not waited for any more. One whose approval was
+--- refused is cancelled in SCAYLE; all others somebody deals with by hand.
+local json = require("neap.json")
+local open = require("flows.order_stages.open")
+local stage = require("flows.order_stages.stage")
+local support = require("flows.order_stages.support")
+
+-- Whether Khaos has the order is not known: it stays as it is.
+local IN_DOUBT = {outcome_unknown = true, unfinished_effect = true, fingerprint_mismatch = true}
+
+--- The job of an event "dismissed.<cause>".
+---@async
+---@param job neap.Job
+return function(job)
+    local said = assert(json.decode(job.event.payload))
+    local record = support.record(job.key)
+    if not record.order_id or record.order_code or record.ended or IN_DOUBT[said.cause] then
+        return
+    end
+    local work = open.of_record(job, record)
+    if not stage.after_dismissal(work, said) then
+        support.finish(work, string.format("dismissed by %s: %s", said.by, said.reason))
+    end
+end

@@ -1,0 +1,160 @@
+--- Which postings are shown before they go, by the client's staging rules. Pure.
+local read = require("flows.orders.read")
+
+local staging = {}
+
+local MECHANIC_FIELDS = {"category", "type", "code", "id", "campaign", "effect"}
+
+--- What a rule may look at.
+---@class orders.Staged
+---@field mechanics table[] of the penny trail
+---@field posting table
+---@field market string|nil shop country id
+
+local function is_mechanic(wanted, mechanic)
+    for _, field in ipairs(MECHANIC_FIELDS) do
+        if wanted[field] ~= nil and wanted[field] ~= mechanic[field] then
+            return false
+        end
+    end
+    return true
+end
+
+local function has_mechanic(about, fits)
+    for _, mechanic in ipairs(about.mechanics) do
+        if fits(mechanic) then
+            return true
+        end
+    end
+    return false
+end
+
+local function discounts_of(whole)
+    local sum = whole.order_discount_minor
+    for _, amount in pairs(whole.discounts) do
+        sum = sum + amount
+    end
+    return sum
+end
+
+local CHECKS = {}
+
+function CHECKS.mechanic(wanted, about)
+    return has_mechanic(about, function(mechanic)
+        return is_mechanic(wanted, mechanic)
+    end)
+end
+
+function CHECKS.becomes(form, about)
+    return has_mechanic(about, function(mechanic)
+        return mechanic.becomes:gsub("^[%a_]+%+", "") == form
+    end)
+end
+
+function CHECKS.value_above_minor(limit, about)
+    return about.posting.predicted.gross_minor > limit
+end
+
+function CHECKS.discount_above_percent(percent, about)
+    local whole = about.posting.gross_to_net
+    return whole ~= nil and discounts_of(whole) * 100 > whole.undiscounted_minor * percent
+end
+
+function CHECKS.markets(list, about)
+    for _, market in ipairs(list) do
+        if market == about.market then
+            return true
+        end
+    end
+    return false
+end
+
+function CHECKS.currency(currency, about)
+    return about.posting.currency == currency
+end
+
+local function fits(rule, about)
+    for name, check in pairs(CHECKS) do
+        if rule[name] ~= nil and not check(rule[name], about) then
+            return false
+        end
+    end
+    return true
+end
+
+--- The first rule that fits the posting; nil: it goes as it is. A rule that names nothing fits all.
+---@param settings table|nil of staging
+---@param about orders.Staged
+---@return table|nil rule
+function staging.rule(settings, about)
+    for _, rule in ipairs(read.table(settings, "rules")) do
+        if fits(rule, about) then
+            return rule
+        end
+    end
+    return nil
+end
+
+-- ---- showing ---------------------------------------------------------------------------------
+
+local HIDDEN = {customer = true, payments = true}
+
+local function payment_view(payment)
+    return {type = payment.type, amount = payment.amount, account_name = payment.account_name,
+        preauth = payment.preauth}
+end
+
+--- A posting as it is shown: everything that is sent but the person's name and addresses.
+---@param posting table
+---@return table
+function staging.view(posting)
+    local view = {payments = {}}
+    for name, value in pairs(posting) do
+        view[name] = not HIDDEN[name] and value or view[name]
+    end
+    for i, payment in ipairs(posting.payments or {}) do
+        view.payments[i] = payment_view(payment)
+    end
+    view.customer = {other_ref = posting.customer.other_ref,
+        company_class = posting.customer.company_class}
+    return view
+end
+
+local function line_text(number, line)
+    local words = {string.format("  %d. %s%s x %d at %s %s", number,
+        line.pack and line.pack .. " " or "", line.stock_code, line.quantity,
+        line.price_net or line.price_gross, line.price_net and "net" or "gross")}
+    local function add(text, value)
+        words[#words + 1] = value and string.format(text, value) or nil
+    end
+    add("less %s%%", line.discount_percent)
+    add("less %s", line.value_discount)
+    add("tax code %s", line.tax_code)
+    add("free: %s", line.free_reason)
+    return table.concat(words, ", ")
+end
+
+--- The same as lines for people.
+---@param posting table
+---@return string[]
+function staging.lines(posting)
+    local header = posting.header
+    local list = {}
+    for i, line in ipairs(posting.lines) do
+        list[i] = line_text(i, line)
+    end
+    list[#list + 1] = string.format("  delivery %s%s%s", header.delivery.gross
+            or header.delivery.net .. " + " .. header.delivery.tax .. " tax",
+        header.keycode and ", keycode " .. header.keycode or "",
+        header.value_discount and ", off the order " .. header.value_discount or "")
+    for _, payment in ipairs(posting.payments or {}) do
+        list[#list + 1] = string.format("  payment type %s of %s%s", payment.type, payment.amount,
+            payment.account_name and " to " .. payment.account_name or "")
+    end
+    list[#list + 1] = string.format("  total %s %s, customer %s (%s), sales source %s",
+        posting.total, posting.currency, posting.customer.other_ref or "?",
+        posting.customer.company_class or "?", header.sales_source or "?")
+    return list
+end
+
+return staging

@@ -1,0 +1,229 @@
+-- What the mechanics of the shop become in Khaos: packs, amounts off, references, and what a
+-- product line cannot do. (Prices and percentages: map_test, penny_test, the random baskets.)
+local mapping_schema = require("flows.orders.mapping_schema")
+local order_units = require("flows.order_units")
+local order_xml = require("connectors.khaos_soap.order_xml")
+local support = require("order_support")
+
+local function reduction(category, kind, amount, more)
+    local entry = {category = category, type = kind, amount = {absoluteWithTax = amount}}
+    for key, value in pairs(more or {}) do
+        entry[key] = value
+    end
+    return entry
+end
+
+-- A unit listed at `listed` with these reductions.
+local function unit(id, sku, listed, reductions, more)
+    local paid = listed
+    for _, entry in ipairs(reductions or {}) do
+        paid = paid - entry.amount.absoluteWithTax
+    end
+    local item = support.item(id, sku, paid, more)
+    item.price.undiscountedWithTax, item.price.appliedReductions = listed, reductions
+    if more and more.rate then
+        item.price.tax.vat.rate, item.rate = more.rate, nil
+    end
+    return item
+end
+
+local function map(order, promotions, profile, more)
+    local input = {mappings = support.mappings(profile, promotions)}
+    for key, value in pairs(more or {}) do
+        input[key] = value
+    end
+    return support.map(order, input)
+end
+
+local function shape(result)
+    local list = {}
+    for i, line in ipairs(result.posting.lines) do
+        list[i] = string.format("%s %s x%d %s", line.pack or "-", line.stock_code, line.quantity,
+            line.price_gross or "net " .. line.price_net)
+    end
+    return list
+end
+
+-- ---- packs -----------------------------------------------------------------------------------
+
+local DEAL = {{match = {id = "deal"}, becomes = "pack", pack_code = "SET"}}
+
+local function deal_order(sets)
+    local items = {}
+    for i = 1, sets do
+        items[#items + 1] = unit(10 * i, "COAT", 9000, {reduction("promotion", "absolute", 1500,
+            {id = "deal"})})
+        items[#items + 1] = unit(10 * i + 1, "BOOK", 1000, {reduction("promotion", "absolute", 500,
+            {id = "deal"})}, {rate = 0.0})
+    end
+    items[#items + 1] = unit(99, "OTHER", 700)
+    return support.order(items)
+end
+
+local function pack_tests(t)
+    t.case("a combo deal stands under its pack header, money and VAT on the units", function()
+        local result = map(deal_order(1), DEAL)
+        t.equal(shape(result), {"001.001 SET x1 0.00", "001.002 COAT x1 75.00",
+            "001.003 BOOK x1 net 5.00", "- OTHER x1 7.00"})
+        t.equal({result.posting.lines[1].kind, #result.posting.lines[1].unit_ids}, {"pack", 0})
+    end)
+    t.case("two sets are a header of two, and its children follow it wherever they were", function()
+        local order = deal_order(2)
+        table.insert(order.items, 1, table.remove(order.items))
+        t.equal(shape(map(order, DEAL)), {"- OTHER x1 7.00", "001.001 SET x2 0.00",
+            "001.002 COAT x2 75.00", "001.003 BOOK x2 net 5.00"})
+    end)
+    t.case("each pack has its own number, also on the wire", function()
+        local order = support.order({
+            unit(1, "A", 900, {reduction("promotion", "absolute", 100, {id = "deal"})}),
+            unit(2, "B", 900, {reduction("promotion", "absolute", 100, {id = "other"})})})
+        local result = map(order, {DEAL[1],
+            {match = {id = "other"}, becomes = "pack", pack_code = "SET-2"}})
+        t.equal(shape(result), {"001.001 SET x1 0.00", "001.002 A x1 8.00",
+            "002.001 SET-2 x1 0.00", "002.002 B x1 8.00"})
+        t.matches(order_xml.build(result.posting),
+            "<STOCK_CODE>B</STOCK_CODE>.*<PACK_SORT_ORDER>002%.002</PACK_SORT_ORDER>")
+    end)
+    t.case("a pack header that Khaos does not have holds the order", function()
+        t.equal(support.causes(map(deal_order(1), DEAL, nil, {has_stock_code = function(code)
+            return code ~= "SET"
+        end})), {"unknown_stock_code:SET"})
+    end)
+end
+
+local function group(id, is_main)
+    return {itemGroup = {id = id, isMainItem = is_main}}
+end
+
+local function set_tests(t)
+    t.case("a configurable product is lines, or its main item is the header", function()
+        local order = support.order({unit(1, "NAME", 600, nil, group("g1", false)),
+            unit(2, "COAT", 9000, nil, group("g1", true)), unit(3, "COAT", 9000)})
+        t.equal(shape(map(order, {})), {"- NAME x1 6.00", "- COAT x1 90.00", "- COAT x1 90.00"})
+        t.equal(shape(map(order, {{match = {category = "configurable"}, becomes = "pack"}})),
+            {"001.001 COAT x1 90.00", "001.002 NAME x1 6.00", "- COAT x1 90.00"})
+    end)
+    local function part(id, sku, set)
+        return unit(id, sku, 500, nil, {merchantAdditionalData = {bundle = set}})
+    end
+    t.case("parts of composite products are told apart by the key that the rule names", function()
+        local rules = {{match = {category = "bundle"}, becomes = "pack", pack_key = "bundle"}}
+        local order = support.order({part(1, "A", "KIT-1"), part(2, "B", "KIT-2"),
+            part(3, "B", "KIT-1")})
+        t.equal(shape(map(order, rules)), {"001.001 KIT-1 x1 0.00", "001.002 A x1 5.00",
+            "001.003 B x1 5.00", "002.001 KIT-2 x1 0.00", "002.002 B x1 5.00"})
+        order.items[1].merchantAdditionalData = {other = "x"}
+        t.equal(support.causes(map(order, rules)), {"unmapped_promotion:bundle without bundle"})
+    end)
+    t.case("a composite product that nobody declared is held; as a pack it goes alone", function()
+        local order = support.order({part(1, "KIT", "x")})
+        t.equal(support.causes(map(order, {})), {"unmapped_promotion:bundle"})
+        t.equal(shape(map(order, {{match = {category = "bundle"}, becomes = "pack"}})),
+            {"- KIT x1 5.00"})
+    end)
+end
+
+-- ---- amounts off (Cloud) ---------------------------------------------------------------------
+
+local function value_tests(t)
+    local rules = {{match = {category = "promotion"}, becomes = "value_discount"},
+        {match = {category = "voucher"}, becomes = "discount_code+value_discount"}}
+    t.case("an amount off a unit: full price and the amount, one line per unit", function()
+        local off = {reduction("promotion", "absolute", 333, {id = "p"})}
+        local result = map(support.order({unit(1, "A", 1000, off), unit(2, "A", 1000, off)}), rules)
+        local line = result.posting.lines[1]
+        t.equal({#result.posting.lines, line.price_gross, line.value_discount, line.quantity},
+            {2, "10.00", "3.33", 1})
+        t.equal(line.predicted, {discount_minor = 333, net_minor = 556, tax_minor = 111,
+            gross_minor = 667})
+    end)
+    t.case("an amount off the order is the header's; lines keep what they cost", function()
+        local order = support.order({unit(1, "A", 1000), unit(2, "B", 3000, nil, {rate = 0.0})})
+        order.cost.withTax = 3500
+        order.payment[1].amount = 3500
+        order.cost.appliedReductions = {reduction("voucher", "absolute", 500, {code = "TEN"})}
+        local result = map(order, rules)
+        local posting = result.posting
+        t.equal({posting.header.value_discount, posting.header.discount_codes, posting.total},
+            {"5.00", {"TEN"}, "35.00"})
+        t.equal({posting.lines[1].price_gross, posting.lines[1].order_discount_minor,
+            posting.lines[2].order_discount_minor}, {"10.00", 125, 375})
+        t.equal({posting.predicted.gross_minor, posting.gross_to_net.undiscounted_minor,
+            posting.gross_to_net.order_discount_minor}, {3500, 4000, 500})
+        local book = order_units.of_posting("order:x", posting)
+        t.equal({book.units[1].paid_minor, book.units[2].paid_minor, #book.charges},
+            {875, 2625, 0}, "the book of units is what was paid")
+    end)
+end
+
+-- ---- from gross to net -----------------------------------------------------------------------
+
+local function net_tests(t)
+    t.case("every line says what it was worth, what each kind took off, net and VAT", function()
+        local rules = {{match = {category = "sale"}, becomes = "price"},
+            {match = {category = "voucher"}, becomes = "percent"}}
+        local order = support.order({unit(1, "A", 2000, {reduction("sale", "relative", 500),
+            reduction("voucher", "relative", 150, {code = "W"})})})
+        local result = map(order, rules)
+        t.equal(result.posting.lines[1].value, {undiscounted_minor = 2000,
+            discounts = {sale = 500, voucher = 150}, moved_minor = 0, gross_minor = 1350,
+            net_minor = 1125, tax_minor = 225, order_discount_minor = 0})
+        t.equal(result.trail.data.lines[1].value, result.posting.lines[1].value)
+        t.equal(result.trail.data.mechanics[2].becomes, "percent")
+    end)
+    t.case("free shipping counts as a discount on delivery", function()
+        local order = support.order({unit(1, "A", 2000)})
+        order.shipping = {deliveryCosts = 0, deliveryCostsWithoutDiscount = 495}
+        local result = map(order, {{match = {category = "free_shipping"}, becomes = "delivery"}})
+        local whole = result.posting.gross_to_net
+        t.equal({whole.undiscounted_minor, whole.discounts.free_shipping, whole.gross_minor},
+            {2495, 495, 2000})
+    end)
+end
+
+-- ---- declarations ----------------------------------------------------------------------------
+
+local REFUSED = {
+    {{match = {id = "x"}, becomes = "value_discount"},
+        "becomes: \"value_discount\" needs Khaos Control Cloud.* khaos_soap: use \"price\""},
+    {{match = {id = "x"}, becomes = "discount_code+price"},
+        "\"discount_code\" needs Khaos Control Cloud.*keycode"},
+    {{match = {id = "x"}, becomes = "pack"}, "needs the pack_code of its header"},
+    {{match = {category = "configurable"}, becomes = "pack", pack_code = "S"},
+        "main item of a configurable product is its header"},
+    {{match = {category = "configurable"}, becomes = "price"}, "lines without a rule"},
+    {{match = {id = "x"}, becomes = "price", pack_code = "S"}, "belong to becomes \"pack\""},
+    {{match = {id = "x"}, becomes = "pack", pack_code = "S", pack_key = "k"},
+        "only bundles have bundle information"},
+    {{match = {id = "x"}, becomes = "keycode+pak"}, "did you mean \"keycode%+pack\""},
+}
+
+local function declaration_tests(t)
+    for i, row in ipairs(REFUSED) do
+        t.case("refused: " .. row[2], function()
+            local ok, messages = mapping_schema.check(support.mappings(nil, {row[1]}), "m")
+            t.equal(ok, nil, "row " .. i)
+            t.matches(messages[1], "^m%.promotions%[1%].*" .. row[2])
+        end)
+    end
+    t.case("what only Cloud can do passes for Cloud", function()
+        local mappings = support.mappings(nil, {REFUSED[1][1], REFUSED[2][1]})
+        t.equal({mapping_schema.check(mappings, "m", "khaos_cloud")}, {true})
+    end)
+    t.case("a rule may go by the effect that the order's promotion names", function()
+        local order = support.order({unit(1, "A", 1000, {reduction("promotion", "absolute", 100,
+            {id = "p7"})})})
+        local rules = {{match = {effect = "combo_deal"}, becomes = "price"}}
+        t.equal(support.causes(map(order, rules)), {"unmapped_promotion:promotion p7"})
+        order.items[1].promotions = {{id = "p7", effect = {type = "combo_deal"}}}
+        t.equal(support.causes(map(order, rules)), {})
+    end)
+end
+
+return function(t)
+    pack_tests(t)
+    set_tests(t)
+    value_tests(t)
+    net_tests(t)
+    declaration_tests(t)
+end
