@@ -13,6 +13,7 @@
 --- However many events tell of one order, there is one posting: the effect ledger knows its
 --- reference.
 local accept = require("flows.order_stages.accept")
+local history = require("flows.order_history")
 local khaos_client = require("connectors.khaos_soap.client")
 local mapping_schema = require("flows.orders.mapping_schema")
 local open = require("flows.order_stages.open")
@@ -106,6 +107,7 @@ end
 
 local function process(job)
     local work = open.work(job)
+    history.going(work.key)
     local names = work.record.order_code and AFTER_POSTING or ALL
     for _, name in ipairs(names) do
         if stage_of(job.settings, name)(work) then

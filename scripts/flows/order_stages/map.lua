@@ -1,6 +1,7 @@
 --- Stage "map": the order as a posting, or everything that stands in its way, all at once. Before
 --- a stock code is called unknown, Khaos is asked for it: the mirror may be stale.
 local codes = require("flows.khaos_codes")
+local history = require("flows.order_history")
 local mapper = require("flows.orders.map")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
@@ -94,6 +95,13 @@ local function remember_units(work)
     stock_pending.add(work.key, units)
 end
 
+-- What the order comes to, and for which company, before and after it is posted.
+local function remember_amount(work, amount)
+    local company, market = support.company(work)
+    history.add(work.key, "ordered", {minor = amount and amount.minor,
+        currency = amount and amount.currency, company = company, market = market})
+end
+
 --- Sets work.posting, or holds.
 ---@async
 ---@param work table
@@ -107,6 +115,7 @@ return function(work)
     remember_units(work)
     work.job:facts(result.facts)
     work.job:trail(result.trail)
+    remember_amount(work, result.facts.amount)
     local causes = all_causes(work, result)
     if #causes > 0 then
         support.hold(work, causes)

@@ -173,6 +173,8 @@ local function prove(work)
     end
     local posting = posting_of(work)
     posting.predicted = sum
+    posting.delivery_charge = {vat_code = work.delivery.vat_code,
+        predicted = work.delivery.predicted}
     say_proof(work, sum)
     return posting
 end
