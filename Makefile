@@ -6,7 +6,8 @@ OUT    := $(BUILD)/$(MODE)
 CC     ?= gcc
 Q      := $(if $(V),,@)
 
-PACKAGES := lua5.4 lua5.4-cjson lmdb libcurl libevent libevent_openssl expat libcrypto libssl zlib
+PACKAGES := lua5.4 lua5.4-cjson lmdb libcurl libevent libevent_openssl expat libcrypto libssl zlib \
+            xlsxwriter
 PKG_CFLAGS ?= $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   ?= $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)

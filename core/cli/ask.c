@@ -54,7 +54,7 @@ static int archive_add(struct archive *a, const char *data, const char *name, st
     return rc;
 }
 
-static bool is_client_folder(const char *data, const char *name)
+bool cli_is_client_folder(const char *data, const char *name)
 {
     char *file = xasprintf("%s/%s/data.mdb", data, name);
     struct stat info;
@@ -73,7 +73,7 @@ static int archive_open(struct archive *a, const char *data, struct error *err)
     }
     int rc = 0;
     for (int i = 0; i < count; i++) {
-        if (rc == 0 && a->count < ASK_CLIENTS_MAX && is_client_folder(data, names[i]->d_name)) {
+        if (rc == 0 && a->count < ASK_CLIENTS_MAX && cli_is_client_folder(data, names[i]->d_name)) {
             rc = archive_add(a, data, names[i]->d_name, err);
         }
         free(names[i]);
