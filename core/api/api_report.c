@@ -13,11 +13,13 @@
 
 #include <assert.h>
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/api/api_modules.h"
 #include "core/base/json_writer.h"
 #include "core/script/lx_event.h"
+#include "core/work/document.h"
 #include "core/work/exception.h"
 
 #define BUDGET_US (3600LL * 1000 * 1000) /* CPU time of one report */
@@ -172,11 +174,34 @@ static int report_exceptions(lua_State *L)
     return 1;
 }
 
+/* document(key, name) -> table|nil: the newest that a job of the key kept */
+static int report_document(lua_State *L)
+{
+    const char *key = luaL_checkstring(L, 1);
+    const char *name = luaL_checkstring(L, 2);
+    struct buf *out = lx_new_buf(L, vm_limits(vm_of(L))->memory_bytes);
+    char *content = NULL;
+    size_t size = 0;
+    int rc = document_newest(running(L)->report->work, key, name, &content, &size);
+    if (rc == 0) {
+        rc = buf_add(out, content, size);
+        free(content);
+    }
+    if (rc == ERROR_NOT_FOUND) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lx_check_rc(L, rc, "reading a document");
+    lx_decode_json(L, bytes_of(buf_text(out), out->size));
+    buf_free(out);
+    return 1;
+}
+
 static int luaopen_neap_report(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"sheet", report_sheet},           {"row", report_row}, {"say", report_say},
-        {"exceptions", report_exceptions}, {NULL, NULL},
+        {"sheet", report_sheet},           {"row", report_row},           {"say", report_say},
+        {"exceptions", report_exceptions}, {"document", report_document}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

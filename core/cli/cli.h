@@ -78,7 +78,7 @@ char *cli_examples_root(const struct cli_args *args);
 const char *cli_data_folder(const struct cli_args *args);
 
 extern const struct cli_verb CLI_CHECK, CLI_DEMO, CLI_ERASE, CLI_EXCEPTIONS, CLI_HELP, CLI_NEW,
-    CLI_ORDER, CLI_PAUSE, CLI_RECONCILE, CLI_RESUME, CLI_RUN, CLI_STATUS, CLI_STOCK, CLI_TEST,
-    CLI_VERSION;
+    CLI_ORDER, CLI_PAUSE, CLI_RECONCILE, CLI_REPLAY, CLI_RESUME, CLI_RUN, CLI_STATUS, CLI_STOCK,
+    CLI_TEST, CLI_VERSION;
 
 #endif

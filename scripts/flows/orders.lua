@@ -17,6 +17,7 @@ local history = require("flows.order_history")
 local khaos_client = require("connectors.khaos_soap.client")
 local mapping_schema = require("flows.orders.mapping_schema")
 local open = require("flows.order_stages.open")
+local recording = require("flows.order_stages.recording")
 local sweep = require("flows.order_stages.sweep")
 
 local MINUTE_MS = 60000
@@ -112,6 +113,9 @@ local function process(job)
     for _, name in ipairs(names) do
         if stage_of(job.settings, name)(work) then
             return
+        end
+        if name == "map" then
+            recording.keep(work, {posting = work.posting, causes = {}})
         end
     end
 end

@@ -30,6 +30,14 @@ function report.row(sheet, cells) end
 --- Example: `report.say("12 orders tie")`
 function report.say(line) end
 
+--- The newest document of this name that a job of the key kept (job:keep); nil: none, or it went
+--- with retention or erasure.
+---@param key string
+---@param name string
+---@return table|nil
+--- Example: `local mapping = report.document("order:fo:204417", "mapping")`
+function report.document(key, name) end
+
 ---@class neap.report.Exception
 ---@field cause string
 ---@field subject string

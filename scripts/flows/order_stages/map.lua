@@ -3,6 +3,7 @@
 local codes = require("flows.khaos_codes")
 local history = require("flows.order_history")
 local mapper = require("flows.orders.map")
+local recording = require("flows.order_stages.recording")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -118,6 +119,7 @@ return function(work)
     remember_amount(work, result.facts.amount)
     local causes = all_causes(work, result)
     if #causes > 0 then
+        recording.keep(work, result)
         support.hold(work, causes)
     end
     work.posting = result.posting

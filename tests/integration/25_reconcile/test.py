@@ -6,6 +6,7 @@ import datetime
 import io
 import json
 import os
+import shutil
 import sys
 import time
 import xml.etree.ElementTree
@@ -221,6 +222,89 @@ def bad_words():
     assert empty["orders"] == 0 and empty["differences"] == [], empty
 
 
+# ---- replay --------------------------------------------------------------------------------------------------
+
+
+def replay(*words, folder=None):
+    """Returns (exit code, document)."""
+    code, text = shop.host.verb("replay", *words, "--folder", folder or shop.folder, "--json")
+    assert code in (0, 1), text
+    return code, json.loads(text)
+
+
+def edited(name, old, new):
+    """A copy of the client in which one file is edited."""
+    folder = os.path.join(neap.new_folder(), "demo")
+    shutil.copytree(shop.folder, folder)
+    path = os.path.join(folder, name)
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    assert old in text, f"{name} does not hold {old!r}"
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace(old, new))
+    return folder
+
+
+def nothing_differs():
+    before = [shop.ledger(system) for system in ("scayle", "khaos")]
+    code, document = replay("--since", "2020-01-01")
+    assert code == 0 and document["differences"] == [], document
+    assert document["orders"] == document["same"] == len(orders) and document["unrecorded"] == 0, document
+    assert [shop.ledger(system) for system in ("scayle", "khaos")] == before, "something left the host"
+
+
+def one_order():
+    for name in (str(orders["plain"]["order_id"]), f"SC{orders['plain']['order_id']}"):
+        code, document = replay(name)
+        assert (code, document["orders"], document["same"]) == (0, 1, 1), document
+    assert replay(str(orders["held"]["order_id"]))[1]["same"] == 1, "held then, held now"
+    assert shop.host.verb("replay", "nobody", "--folder", shop.folder)[0] == 3
+    assert shop.host.verb("replay", "--folder", shop.folder)[0] == 2
+
+
+def edited_mapping():
+    folder = edited("mappings/companies.lua", 'brand = "Fellside Outdoor"', 'brand = "Fellside"')
+    code, document = replay("--since", "2020-01-01", folder=folder)
+    assert code == 1 and document["results"] == {"differs": len(orders) - 1}, document["results"]
+    found = [f for d in document["differences"] for f in d["fields"]]
+    assert {(f["path"], f["before"], f["now"]) for f in found} == {("header.brand", "Fellside Outdoor", "Fellside")}
+    assert all(m["gross"] == 0 for m in document["money"]), document["money"]
+    code, text = shop.host.verb("replay", "--since", "2020-01-01", "--folder", folder, "--diff")
+    assert code == 1 and "header.brand: Fellside Outdoor -> Fellside" in text, text
+
+
+def would_be_held():
+    folder = edited("mappings/companies.lua", 'delivery_countries = {"GB", "IM"}', 'delivery_countries = {"IM"}')
+    code, document = replay(str(orders["plain"]["order_id"]), folder=folder)
+    assert code == 1 and document["results"] == {"held": 1}, document
+    assert document["money"][0]["gross"] == -orders["plain"]["total_minor"], document["money"]
+
+
+def edited_scripts():
+    scripts = os.path.join(neap.new_folder(), "scripts")
+    shutil.copytree(os.path.join(neap.ROOT, "scripts"), scripts)
+    path = os.path.join(scripts, "flows/orders/payments.lua")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace('local DEFAULT_AUTH = "SCAYLE"', 'error("broken on purpose", 0)\nlocal DEFAULT_AUTH = "S"'))
+    assert shop.host.verb("replay", "--since", "2020-01-01", "--folder", shop.folder, "--scripts", scripts)[0] == 1
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace("transaction_id = not is_account and payment.transaction or nil",
+                             "transaction_id = nil"))
+    code, document = replay(str(orders["plain"]["order_id"]), "--scripts", scripts)
+    paths = {f["path"] for d in document["differences"] for f in d["fields"]}
+    assert code == 1 and paths == {"payments[1].transaction_id"}, document
+
+
+def erased():
+    order = orders["shipped"]
+    report = json.loads(shop.host.verb("erase", str(order["order_id"]), "--reason", "asked", "--json")[1])
+    assert report["erased"]["documents"] == 1, report
+    code, document = replay("--since", "2020-01-01")
+    assert (code, document["unrecorded"], document["orders"]) == (0, 1, len(orders) - 1), document
+
+
 shop.scayle.variables["SANDBOX_WEBHOOK_PATH"] = "/scayle/webhook"
 shop.start()
 try:
@@ -236,6 +320,12 @@ try:
     neap.case("the spreadsheet has a sheet per company and the rows of the CSV", spreadsheet_agrees)
     neap.case("the same moment gives the same bytes, whatever came since", same_bytes)
     neap.case("wrong words are refused", bad_words)
+    neap.case("replay: the scripts in use post the same, and nothing leaves the host", nothing_differs)
+    neap.case("replay of one order, by any of its names; a held one stays held", one_order)
+    neap.case("replay through an edited mapping: each field that differs, and the money", edited_mapping)
+    neap.case("replay: an order that would be held now is its whole money", would_be_held)
+    neap.case("replay through edited scripts, broken ones too", edited_scripts)
+    neap.case("replay: an erased order has no record any more", erased)
 finally:
     shop.stop()
 neap.done()
