@@ -46,8 +46,7 @@ const struct cli_verb CLI_REPLAY = {
         "Exit code 1 when anything differs.",
     .options =
         (const struct cli_option[]){
-            {"--since", "INSTANT",
-             "all orders posted since, such as 2026-11-01T00:00:00Z or a day"},
+            {"--since", "INSTANT", "all orders accepted since: 2026-11-01T00:00:00Z, or a day"},
             {"--folder", "DIR", "the client's folder (default: this one)"},
             {"--diff", NULL, "show the differences field by field"},
             CLI_REPORT_OPTIONS,

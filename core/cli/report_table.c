@@ -6,6 +6,7 @@
 #include "core/cli/report_table.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -197,8 +198,11 @@ static void xlsx_row(struct report_table *t, size_t index, const struct bytes *c
 
 static void xlsx_open(struct report_table *t, int64_t at_ms)
 {
-    lxw_workbook_options options = {.constant_memory = LXW_TRUE};
+    char *path = xstrdup(t->xlsx_path);
+    /* Rows wait in files beside the spreadsheet: there may be no other place to write. */
+    lxw_workbook_options options = {.constant_memory = LXW_TRUE, .tmpdir = dirname(path)};
     t->workbook = workbook_new_opt(t->xlsx_path, &options);
+    free(path);
     if (t->workbook == NULL) {
         fail(t, t->xlsx_path, "a spreadsheet cannot be made");
         return;

@@ -167,6 +167,42 @@ def total_differs():
     assert pence(found["amount"]) == shop.posted(order)["totals"]["gross"] - order["total_minor"] != 0, found
 
 
+def killed():
+    """kill -9 while orders are posted, sent and credited: nothing is remembered twice or not at all."""
+    shop.faults("khaos", {"operation": "ImportOrders", "fault": "reset_after", "probability": 0.3, "times": 1000})
+    mine = [shop.place("multi_unit", seed) for seed in range(100, 106)]
+    orders.update({f"killed {n}": order for n, order in enumerate(mine)})
+
+    def kill():
+        time.sleep(0.25)
+        shop.host.kill()
+        shop.host.start()
+
+    for _ in range(4):
+        kill()
+    shop.faults("khaos")
+    shop.until_right(*mine)
+    for order in mine:
+        in_khaos(order, action="ship")
+    for _ in range(3):
+        kill()
+    for order in mine:
+        neap.until(lambda order=order: count(order, "shipped") == len(items(order)), "it is shipped")
+        sku = items(order)[0]["variant"]["referenceKey"]
+        in_khaos(order, action="credit", items=[{"stock_code": sku, "quantity": 1}])
+    for _ in range(3):
+        kill()
+    for order in mine:
+        neap.until(lambda order=order: count(order, "returned") == 1, "one unit is back")
+    neap.until(idle, "nothing is under way")
+    rows = [r for r in csv.DictReader(io.StringIO(files(now())[1].decode()))
+            if r["order"] in {str(order["order_id"]) for order in mine}]
+    assert all(r["class"] == "agrees" for r in rows), rows
+    assert sum(pence(r["invoiced_gross"]) for r in rows) == sum(order["total_minor"] for order in mine)
+    credited = sum(pence(r["credited_gross"]) for r in rows)
+    assert credited > 0 and credited == sum(pence(r["refunded_gross"]) for r in rows), rows
+
+
 def sums_tie():
     """Every order's money is somewhere: ordered is posted, or waits; posted is open, cancelled or sent."""
     neap.until(idle, "nothing is under way")
@@ -316,6 +352,7 @@ try:
     neap.case("returned in SCAYLE: refunded and not credited, until Khaos credits it", refunded)
     neap.case("cancelled in SCAYLE alone: on one side, until Khaos follows", one_sided)
     neap.case("a total in Khaos that is not the posted one is told", total_differs)
+    neap.case("kill -9 while orders are posted, sent and credited: they tie", killed)
     neap.case("the sums tie: every order's money is somewhere, once", sums_tie)
     neap.case("the spreadsheet has a sheet per company and the rows of the CSV", spreadsheet_agrees)
     neap.case("the same moment gives the same bytes, whatever came since", same_bytes)
