@@ -134,6 +134,23 @@ def credited():
     assert pence(found["amount"]) == 123, found
 
 
+def rows_of(order):
+    return [r for r in csv.DictReader(io.StringIO(files(now())[1].decode())) if r["order"] == str(order["order_id"])]
+
+
+def credited_whole():
+    """All of an order credited: net and VAT come to the posting's, to the penny."""
+    order = orders["whole"] = shipped(45)
+    skus = [item["variant"]["referenceKey"] for item in items(order)]
+    in_khaos(order, action="credit", delivery=True,
+             items=[{"stock_code": sku, "quantity": skus.count(sku)} for sku in sorted(set(skus))])
+    neap.until(lambda: count(order, "returned") == len(skus), "SCAYLE is told")
+    neap.until(idle, "nothing is under way")
+    for row in rows_of(order):
+        for part in ("net", "vat", "gross"):
+            assert row["credited_" + part] == row["posted_" + part], (part, row)
+
+
 def refunded():
     order = orders["refunded"] = shipped(40)
     shop.control("scayle", "POST", "return", {"order_id": order["order_id"], "count": 1})
@@ -149,6 +166,7 @@ def refunded():
 
 def one_sided():
     order = orders["cancelled"] = posted(50)
+    before = now()
     body = {"orderReferenceKey": shop.entry(order)["order_reference_key"], "fulfillingMerchantKey": "fellside",
             "merchantKey": "fellside", "companyId": 1001, "warehouseIds": [31]}
     assert shop.host.post("/demo/scayle/cancellation", body, auth=shop.AUTH)[0] == 201
@@ -156,6 +174,7 @@ def one_sided():
     assert pence(found["amount"]) == order["total_minor"], found
     in_khaos(order, action="cancel", reason="Shopper")
     neap.until(lambda: differences(order) == {}, "both sides are cancelled")
+    assert differences(order, before) == {}, "what was learnt later is told of before"
 
 
 def total_differs():
@@ -349,6 +368,7 @@ try:
     neap.case("sent and invoiced: it ties", invoiced)
     neap.case("sent, the invoice not issued: shipped not invoiced, until it is", unissued)
     neap.case("a credit note with goods ties; money alone is credited and not refunded", credited)
+    neap.case("a whole order credited is its posting, net and VAT", credited_whole)
     neap.case("returned in SCAYLE: refunded and not credited, until Khaos credits it", refunded)
     neap.case("cancelled in SCAYLE alone: on one side, until Khaos follows", one_sided)
     neap.case("a total in Khaos that is not the posted one is told", total_differs)
