@@ -20,7 +20,4 @@
 /* Puts `verb` before the words and asks. Prints the answer; returns the exit code. */
 int cli_ask(const struct cli_args *args, const char *verb);
 
-/* Whether DATA/NAME is the store of a client. */
-bool cli_is_client_folder(const char *data, const char *name);
-
 #endif

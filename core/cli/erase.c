@@ -97,8 +97,7 @@ static int add_clients(struct stopped *s, const char *only, struct error *err)
     for (int i = 0; i < count; i++) {
         const char *name = names[i]->d_name;
         bool is_wanted = only == NULL || strcmp(only, name) == 0;
-        if (rc == 0 && is_wanted && s->count < ERASE_CLIENTS_MAX &&
-            cli_is_client_folder(s->data, name)) {
+        if (rc == 0 && is_wanted && s->count < ERASE_CLIENTS_MAX && cli_has_store(s->data, name)) {
             rc = add_client(s, name, err);
         }
         free(names[i]);

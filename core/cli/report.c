@@ -66,7 +66,7 @@ static int only_client(struct report_run *run, const char *data)
     int count = scandir(data, &names, NULL, alphasort);
     size_t found = 0;
     for (int i = 0; i < count; i++) {
-        if (cli_is_client_folder(data, names[i]->d_name) && found++ == 0) {
+        if (cli_has_store(data, names[i]->d_name) && found++ == 0) {
             run->client = xstrdup(names[i]->d_name);
         }
         free(names[i]);

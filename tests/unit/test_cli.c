@@ -200,7 +200,7 @@ static void check_new(void)
     check_said(the_out, "(client fell)");
     check_said(the_out, "neap check ");
     CHECK_INT(RUN("check", "@/a/acme"), 0);
-    check_said(the_out, ": ok (2 flows, 2 routes, 2 schedules)");
+    check_said(the_out, ": ok (6 flows, 3 routes, 5 schedules)");
     check_said(the_out, "warning: secret SCAYLE_TOKEN is not");
     check_said(the_out, "payment paypal is paid");
     CHECK_INT(RUN("test", "@/a/acme"), 0);
@@ -222,7 +222,7 @@ static void check_check(void)
     setenv("KHAOS_PASSWORD", "password-of-khaos", 1);
     setenv("DELEGATION_PASSWORD", "password-of-scayle", 1);
     CHECK_INT(RUN("check", "--strict", "--json", "@/acme"), 0);
-    check_said(the_out, "\"ok\":true,\"client\":\"acme\",\"flows\":2");
+    check_said(the_out, "\"ok\":true,\"client\":\"acme\",\"flows\":6");
     check_said(the_out, "\"errors\":[],\"warnings\":[]");
     unsetenv("SCAYLE_TOKEN");
     unsetenv("KHAOS_PASSWORD");
