@@ -6,7 +6,7 @@ OUT    := $(BUILD)/$(MODE)
 CC     ?= gcc
 Q      := $(if $(V),,@)
 
-PACKAGES := lua5.4 lmdb libcurl libevent libevent_openssl expat libcrypto libssl liblz4
+PACKAGES := lua5.4 lmdb libcurl libevent libevent_openssl expat libcrypto libssl liblz4 xlsxwriter
 PKG_CFLAGS ?= $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   ?= $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)

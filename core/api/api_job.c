@@ -16,6 +16,7 @@
 #include "core/base/json_writer.h"
 #include "core/script/lx_event.h"
 #include "core/script/runner.h"
+#include "core/work/document.h"
 #include "core/work/dossier.h"
 #include "core/work/exception.h"
 #include "core/work/inbox.h"
@@ -413,6 +414,22 @@ static int job_trail(lua_State *L)
     return 0;
 }
 
+/* job:keep(name, document) */
+static int job_keep(lua_State *L)
+{
+    struct job_run *run = api_job_check(L, 1);
+    const char *name = luaL_checkstring(L, 2);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    luaL_argcheck(L, strlen(name) <= DOCUMENT_NAME_MAX, 2, "at most 200 bytes");
+    lua_settop(L, 3);
+    lx_encode_json(L);
+    struct bytes json;
+    json.data = lua_tolstring(L, 3, &json.size);
+    lx_check_rc(L, document_put(run->scope.work, run->job->info.id, name, json),
+                "keeping a document");
+    return 0;
+}
+
 /* ---- Exceptions ---------------------------------------------------------------------------------
  */
 
@@ -619,6 +636,7 @@ static void make_type(lua_State *L)
         {"facts", job_facts},
         {"note", job_note_line},
         {"trail", job_trail},
+        {"keep", job_keep},
         {"open_exception", job_open_exception},
         {"exceptions", job_exceptions},
         {"exception", job_exception},

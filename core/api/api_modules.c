@@ -22,3 +22,19 @@ const struct script_hooks *api_hooks(void)
     static const struct script_hooks hooks = {modules, api_job_push};
     return &hooks;
 }
+
+void api_push_flows(lua_State *L, const struct generation *generation)
+{
+    const struct manifest *manifest = generation_manifest(generation);
+    lua_newtable(L);
+    for (size_t i = 0; i < manifest->flow_count; i++) {
+        lua_createtable(L, 0, 3);
+        lua_pushstring(L, manifest->flows[i].name);
+        lua_setfield(L, -2, "name");
+        vm_require(L, manifest->flows[i].module);
+        lua_setfield(L, -2, "flow");
+        generation_push_settings(L, generation, i);
+        lua_setfield(L, -2, "settings");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}

@@ -15,6 +15,9 @@ int luaopen_neap_log(lua_State *L);
 int luaopen_neap_mail(lua_State *L);
 int luaopen_neap_store(lua_State *L);
 
+/* The list of a client's flows: {name, flow, settings}. [-0, +1], may raise. */
+void api_push_flows(lua_State *L, const struct generation *generation);
+
 /* The job object of a run. [-0, +1], may raise. */
 void api_job_push(lua_State *L, struct job_run *run);
 

@@ -297,30 +297,13 @@ static int run_file(lua_State *L)
     return 0;
 }
 
-/* The list of flows for lib.golden: {name, flow, settings}. [-0, +1] */
-static void push_flows(lua_State *L, const struct generation *generation)
-{
-    const struct manifest *manifest = generation_manifest(generation);
-    lua_newtable(L);
-    for (size_t i = 0; i < manifest->flow_count; i++) {
-        lua_createtable(L, 0, 3);
-        lua_pushstring(L, manifest->flows[i].name);
-        lua_setfield(L, -2, "name");
-        vm_require(L, manifest->flows[i].module);
-        lua_setfield(L, -2, "flow");
-        generation_push_settings(L, generation, i);
-        lua_setfield(L, -2, "settings");
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-}
-
 static int run_golden(lua_State *L)
 {
     const struct test_run *run = lua_touserdata(L, 1);
     set_running(L, run->options);
     vm_require_host(L, "lib.golden");
     lua_getfield(L, -1, "run");
-    push_flows(L, run->generation);
+    api_push_flows(L, run->generation);
     lua_call(L, 1, 0);
     return 0;
 }

@@ -209,8 +209,9 @@ const struct cli_verb CLI_ERASE = {
     .summary = "erase the personal data of one order, for good",
     .usage = "neap erase [options] REF --reason \"...\"",
     .details =
-        "REF as in neap order. Erased: payloads, timeline, penny trail, requests and answers,\n"
-        "step memos, texts of errors. Kept: identity, money, deadlines, the audit chain, which\n"
+        "REF as in neap order. Erased: payloads, recorded orders, timeline, penny trail, requests\n"
+        "and answers, step memos, texts of errors. Kept: identity, money, deadlines, the audit "
+        "chain, which\n"
         "gets an entry. Other keys of the same person (a return, a refund) are erased one by one.\n"
         "Works on a running host and on a stopped host's data. A backup restored later is erased\n"
         "again at its start, as long as DATA/CLIENT.erasures is there: keep that file with the\n"

@@ -48,6 +48,7 @@ static const struct {
     size_t offset;
 } FIGURES[] = {
     {"payloads", "payloads of events", offsetof(struct erasure_report, payloads)},
+    {"documents", "documents kept by jobs", offsetof(struct erasure_report, documents)},
     {"timeline_lines", "lines of the timeline", offsetof(struct erasure_report, timeline_lines)},
     {"trails", "penny trails", offsetof(struct erasure_report, trails)},
     {"facts", "sets of facts (amount, deadlines, state kept)",

@@ -31,6 +31,7 @@
     X(KEY_ALIAS, 'a', "text alias")                                                                \
     X(KEY_ALIASES_OF, 'b', "text key, text alias")                                                 \
     X(KEY_STEP, 'S', "u64 job, u64 chain, text name")                                              \
+    X(KEY_DOCUMENT, 'd', "u64 job, text name")                                                     \
     X(KEY_WAIT, 'M', "u64 job, text name")                                                         \
     X(KEY_EFFECT, 'F', "text connection, text name, text key")                                     \
     X(KEY_EFFECT_ID, 'f', "u64 effect")                                                            \

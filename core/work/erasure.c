@@ -239,6 +239,8 @@ static int erase_job(struct erasing *e, uint64_t id)
     struct job_info info;
     number_key(&key, KEY_STEP, id);
     int rc = drop_prefix(e, &key, &e->report->steps);
+    number_key(&key, KEY_DOCUMENT, id);
+    rc = rc != 0 ? rc : drop_prefix(e, &key, &e->report->documents);
     if (rc != 0 || job_load(e->work, id, &info) != 0) {
         return rc;
     }
@@ -386,6 +388,7 @@ static bool is_about(const struct erasing *e, struct bytes key)
         return is_listed(&e->events, key_u64_at(key, 1));
     case KEY_JOB:
     case KEY_STEP:
+    case KEY_DOCUMENT:
         return is_listed(&e->jobs, key_u64_at(key, 1));
     case KEY_EFFECT_REQUEST:
     case KEY_EFFECT_ANSWER:

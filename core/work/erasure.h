@@ -1,10 +1,10 @@
 /*
  * Erasure: the personal data of one key go, on a person's word.
  *
- * erased     payloads of its events, its timeline, its penny trail, step memos, request and answer
- *            bytes of its effects and the words of their errors, the last error of its jobs, the
- *            words of closed exceptions about it, and of its facts all but amount, deadlines, state
- *            and (unless asked) title
+ * erased     payloads of its events, documents its jobs kept, its timeline, its penny trail, step
+ *            memos, request and answer bytes of its effects and the words of their errors, the last
+ *            error of its jobs, the words of closed exceptions about it, and of its facts all but
+ *            amount, deadlines, state and (unless asked) title
  * kept       identity (events, jobs, effects with fingerprint and result, links, aliases, answers
  *            given), money, the audit chain, the scripts' own tables
  *
@@ -41,6 +41,7 @@ struct erasure_report {
     uint64_t names; /* the key and its aliases */
     uint64_t jobs_dismissed;
     uint64_t payloads;
+    uint64_t documents;
     uint64_t timeline_lines;
     uint64_t trails;
     uint64_t facts;

@@ -135,6 +135,24 @@ static enum verdict judge_payload(struct piece *piece, struct bytes key, struct 
     return verdict;
 }
 
+/* Kept by job, and jobs are numbered as they were made. */
+static enum verdict judge_document(struct piece *piece, struct bytes key, struct bytes value)
+{
+    (void)value;
+    struct job_info info;
+    if (job_load(piece->work, key_u64_at(key, 1), &info) != 0) {
+        return VERDICT_GO; /* its job went */
+    }
+    enum verdict verdict = VERDICT_GO;
+    if (info.created_ms >= piece->before_ms) {
+        verdict = VERDICT_STAGE_OVER;
+    } else if (has_open_job_named(piece->work, info.key)) {
+        verdict = VERDICT_KEEP;
+    }
+    job_info_free(&info);
+    return verdict;
+}
+
 /* Effects are numbered by their first intent: one that was never tried again and is too young ends
  * the stage. */
 static enum verdict judge_effect(struct piece *piece, struct bytes key, struct bytes value)
@@ -216,6 +234,7 @@ static int remove_record(struct work *work, const struct job_info *info)
     key_u64(&key, info->id);
     int rc = work_delete(work, &key);
     rc = rc != 0 ? rc : delete_number(work, KEY_PAYLOAD, info->event_seq, false);
+    rc = rc != 0 ? rc : delete_number(work, KEY_DOCUMENT, info->id, true);
     rc = rc != 0 ? rc : delete_number(work, KEY_STEP, info->id, true);
     rc = rc != 0 ? rc : delete_number(work, KEY_WAIT, info->id, true);
     return rc != 0 ? rc : delete_number(work, KEY_JOB, info->id, false);
@@ -244,6 +263,7 @@ static int remove_effect(struct work *work, const struct key *key)
 static const struct stage STAGES[] = {
     {KEY_ORDER, 'z', DAYS(done_jobs_days), COUNT(jobs), judge_job, remove_job},
     {KEY_PAYLOAD, 0, DAYS(payload_days), COUNT(payloads), judge_payload, work_delete},
+    {KEY_DOCUMENT, 0, DAYS(payload_days), COUNT(documents), judge_document, work_delete},
     {KEY_EFFECT_REQUEST, 0, DAYS(payload_days), COUNT(effects), judge_effect, remove_effect},
     {KEY_EFFECT_ANSWER, 0, DAYS(payload_days), COUNT(effects), judge_effect, remove_effect},
     {KEY_TIMELINE, 0, DAYS(timeline_days), COUNT(timeline_lines), judge_line, work_delete},

@@ -33,6 +33,7 @@ void retention_set_policy(struct work *work, const struct retention_policy *poli
 struct retention_counts {
     uint64_t passes;
     uint64_t payloads;
+    uint64_t documents;
     uint64_t effects; /* whose bytes went */
     uint64_t timeline_lines;
     uint64_t trails;

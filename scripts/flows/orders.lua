@@ -14,9 +14,11 @@
 --- reference.
 local accept = require("flows.order_stages.accept")
 local dismissal = require("flows.order_stages.dismissal")
+local history = require("flows.order_history")
 local khaos_client = require("connectors.khaos_soap.client")
 local mapping_schema = require("flows.orders.mapping_schema")
 local open = require("flows.order_stages.open")
+local recording = require("flows.order_stages.recording")
 local sweep = require("flows.order_stages.sweep")
 
 local MINUTE_MS = 60000
@@ -108,10 +110,14 @@ end
 
 local function process(job)
     local work = open.work(job)
+    history.going(work.key)
     local names = work.record.order_code and AFTER_POSTING or ALL
     for _, name in ipairs(names) do
         if stage_of(job.settings, name)(work) then
             return
+        end
+        if name == "map" then
+            recording.keep(work, {posting = work.posting, causes = {}})
         end
     end
 end

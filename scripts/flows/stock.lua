@@ -3,7 +3,9 @@
 ---     sellable = available in Khaos - accepted orders that Khaos does not know yet - buffer
 ---
 --- "poll" reads what moved, "send" tells what changed: the newest figure of each code only, drops
---- to zero first, `batch` at a time. `neap stock SKU` shows the figure with its terms.
+--- to zero first, `batch` at a time. `neap stock SKU` shows the figure with its terms. "drift"
+--- compares all of it with what SCAYLE shows, once a week.
+local drift = require("flows.stock_stages.drift")
 local khaos_client = require("connectors.khaos_soap.client")
 local poll = require("flows.stock_stages.poll")
 local send = require("flows.stock_stages.send")
@@ -55,6 +57,10 @@ local fields = {
     full_every_ms = {type = "integer", min = MINUTE_MS, default = 7 * 24 * 60 * MINUTE_MS},
     order_lag_ms = {type = "integer", min = 0, default = 90 * SECOND_MS,
         help = "after its confirmation an order has reached us"},
+    drift_every_ms = {type = "integer", min = SECOND_MS, default = 7 * 24 * 60 * MINUTE_MS,
+        help = "between comparisons of every code with what SCAYLE shows"},
+    drift_batch = {type = "integer", min = 1, max = 5000, default = 500,
+        help = "codes compared at one tick of the schedule \"drift\""},
     away_after_ms = {type = "integer", min = SECOND_MS, default = 30 * SECOND_MS,
         help = "a silence longer than this was an absence"},
 }
@@ -75,12 +81,15 @@ return {
     triggers = {
         {kind = "schedule", name = "poll", every_ms = 30 * MINUTE_MS},
         {kind = "schedule", name = "send", every_ms = 5 * SECOND_MS},
+        {kind = "schedule", name = "drift", every_ms = MINUTE_MS},
     },
     run = function(job)
         if job.event.name == "schedule.poll" then
             poll(job)
         elseif job.event.name == "schedule.send" then
             send.run(job)
+        elseif job.event.name == "schedule.drift" then
+            drift.run(job)
         end
     end,
     report = report,

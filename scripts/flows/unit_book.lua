@@ -44,6 +44,7 @@ local FACTS = {ship = "shipped", cancel = "cancelled", ["return"] = "returned"}
 ---@field charges {name: string, minor: integer, credits: table<string, integer>}[] delivery, fees
 ---@field goodwill table<string, integer> by change id
 ---@field changes table<string, string> id -> kind: what was told already
+---@field credited_ms table<string, integer> id of a credit -> when it was told
 
 ---@class units.Change
 ---@field kind "ship"|"cancel"|"return"|"credit"
@@ -73,7 +74,7 @@ end
 ---@return units.Book
 function unit_book.new(order)
     local book = {version = 1, key = order.key, currency = order.currency, units = {},
-        charges = {}, goodwill = {}, changes = {}}
+        charges = {}, goodwill = {}, changes = {}, credited_ms = {}}
     local seen = {}
     for i, unit in ipairs(order.units) do
         assert(not seen[unit.id], "unit_book: unit twice: " .. tostring(unit.id))
@@ -239,6 +240,8 @@ local function tell_credit(book, change, outcome)
     if (change.goodwill_minor or 0) > 0 then
         book.goodwill[change.id] = change.goodwill_minor
     end
+    book.credited_ms = book.credited_ms or {}
+    book.credited_ms[change.id] = change.at_ms
 end
 
 -- ---- telling ---------------------------------------------------------------------------------
@@ -267,6 +270,40 @@ function unit_book.apply(book, change)
 end
 
 -- ---- asking ----------------------------------------------------------------------------------
+
+local function credits_until(book, credits, at_ms)
+    local kept, told = {}, book.credited_ms or {}
+    for id, minor in pairs(credits) do
+        if (told[id] or 0) <= at_ms then
+            kept[id] = minor
+        end
+    end
+    return kept
+end
+
+--- The book as it was at an instant: what was told later is left out. A new book; `changes` is not
+--- part of it.
+---@param book units.Book
+---@param at_ms integer
+---@return units.Book
+function unit_book.as_of(book, at_ms)
+    local past = {version = book.version, key = book.key, currency = book.currency, units = {},
+        charges = {}, goodwill = credits_until(book, book.goodwill, at_ms)}
+    for i, unit in ipairs(book.units) do
+        local copy = {id = unit.id, sku = unit.sku, line = unit.line, paid_minor = unit.paid_minor,
+            credits = credits_until(book, unit.credits, at_ms)}
+        for _, name in pairs(FACTS) do
+            local fact = unit[name]
+            copy[name] = fact and fact.at_ms <= at_ms and fact or nil
+        end
+        past.units[i] = copy
+    end
+    for i, charge in ipairs(book.charges) do
+        past.charges[i] = {name = charge.name, minor = charge.minor,
+            credits = credits_until(book, charge.credits, at_ms)}
+    end
+    return past
+end
 
 --- Units of one stock code in a state, in line order: for messages that name no line.
 ---@param book units.Book

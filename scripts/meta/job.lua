@@ -144,6 +144,14 @@ function job:note(kind, text, data) end
 --- Example: `job:trail{lines = {"line 1: 2 x 14.99 = 29.98 gross"}}`
 function job:trail(trail) end
 
+--- Keeps a document that went into a decision, so that `neap replay` can make it again. The job's
+--- earlier one of this name is replaced. Personal data may be in it: it goes with retention
+--- (`payload_days`) and erasure.
+---@param name string
+---@param document table
+--- Example: `job:keep("mapping", {order = order, posting = posting})`
+function job:keep(name, document) end
+
 --- Accepts an event from inside; durable with this slice.
 ---@param event neap.NewEvent
 ---@return boolean is_new false when it was accepted before

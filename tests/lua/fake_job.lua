@@ -44,6 +44,7 @@ function fake_job.world(options)
         http = options.http, now_ms = options.now_ms or START_MS, store = support.store(),
         requests = {}, effects = {}, exceptions = {}, closed = {}, links = {}, facts = {},
         notes = {}, mail = {}, events = {}, trails = {}, accepted = {}, owners = {},
+        kept = {},
     }, World)
 end
 
@@ -212,6 +213,10 @@ end
 
 function Job:note(kind, text)
     table.insert(self._world.notes, kind .. ": " .. text)
+end
+
+function Job:keep(name, document)
+    self._world.kept[name] = copy(document)
 end
 
 function Job:trail(trail)

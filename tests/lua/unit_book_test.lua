@@ -85,6 +85,26 @@ local function rules(t)
         t.equal(unit_book.pick(book, "ODD", "open", 9), {"u3", "u5"})
         t.equal(unit_book.pick(book, "ODD", "open", 1), {"u3"})
     end)
+    t.case("the book as of an instant is the book that was told nothing later", function()
+        local changes = {change("ship", "I1", {"u1"}), change("cancel", "c", {"u2"}),
+            credit("cn1", {{unit = "u1", minor = 400}}, 100), change("return", "r", {"u1"}),
+            credit("cn2", {{charge = "delivery", minor = 495}, {unit = "u1", minor = 100}})}
+        local book = book_of(1000, 1000)
+        for i, one in ipairs(changes) do
+            one.at_ms = i * 10
+            t.equal(#unit_book.apply(book, one).refused, 0)
+        end
+        for at = 0, #changes do
+            local early = book_of(1000, 1000)
+            for i = 1, at do
+                unit_book.apply(early, changes[i])
+            end
+            local past = unit_book.as_of(book, at * 10 + 5)
+            t.equal(states(past), states(early))
+            t.equal({unit_book.credited(past), unit_book.invoiced(past)},
+                {unit_book.credited(early), unit_book.invoiced(early)})
+        end
+    end)
     t.case("a book survives the store", function()
         local book = book_of(1000)
         unit_book.apply(book, change("ship", "I1", {"u1"}))

@@ -6,7 +6,7 @@ set -eu
 
 build=(gcc make pkg-config git ca-certificates tzdata
     liblua5.4-dev liblmdb-dev libcurl4-openssl-dev libevent-dev libexpat1-dev
-    libssl-dev liblz4-dev libmimalloc-dev)
+    libssl-dev liblz4-dev libmimalloc-dev libxlsxwriter-dev)
 check=(curl python3 lua-check lua-cjson-dev clang clang-format clang-tidy libclang-rt-14-dev openssl
     python3-aiosmtpd)
 

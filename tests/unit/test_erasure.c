@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "core/base/buf.h"
+#include "core/work/document.h"
 #include "core/work/event_record.h"
 #include "tests/support/work_world.h"
 
@@ -31,6 +32,7 @@ static enum slice_end post_once(struct job *job, struct failure *failure)
     if (step_find(job, "fetch", &json) == ERROR_NOT_FOUND) {
         CHECK_INT(step_put(job, "fetch", bytes_str("{\"name\":\"" NAME "\"}")), 0);
     }
+    CHECK_INT(document_put(job->work, job->info.id, "mapping", bytes_str("\"" NAME "\"")), 0);
     if (state == EFFECT_NONE) {
         CHECK_INT(effect_intend(job, &post, bytes_str("<name>" NAME "</name>"), &effect_id), 0);
     }
@@ -200,6 +202,7 @@ static void all_that_is_personal_goes(void)
     world_settle(w);
     CHECK_INT(report.names, 2);
     CHECK_INT(report.payloads, 1);
+    CHECK_INT(report.documents, 1);
     CHECK_INT(report.trails, 1);
     CHECK_INT(report.effects, 1);
     CHECK_INT(report.facts, 1);

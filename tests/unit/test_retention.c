@@ -1,6 +1,7 @@
 /* Retention: what goes after its days, what stays whatever its age, and how small the pieces are.
  */
 #include "core/work/retention.h"
+#include "core/work/document.h"
 #include "core/work/event_record.h"
 #include "tests/support/work_world.h"
 
@@ -20,6 +21,7 @@ static enum slice_end post_once(struct job *job, struct failure *failure)
     if (state == EFFECT_CONFIRMED) {
         return SLICE_DONE;
     }
+    CHECK_INT(document_put(job->work, job->info.id, "mapping", bytes_str("{\"a\":1}")), 0);
     CHECK_INT(effect_intend(job, &post, bytes_str("<post/>"), &effect_id), 0);
     return SLICE_SUSPENDED;
 }
@@ -72,6 +74,16 @@ static size_t payload_size(struct world *w)
     return size;
 }
 
+static bool has_document(struct world *w)
+{
+    char *content;
+    size_t size;
+    int rc = document_newest(w->work, "order:5001", "mapping", &content, &size);
+    free(content);
+    CHECK(rc == 0 || rc == ERROR_NOT_FOUND);
+    return rc == 0;
+}
+
 static int count_line(void *arg, const struct timeline_entry *entry)
 {
     (void)entry;
@@ -108,6 +120,7 @@ static void what_is_young_stays(void)
     run_pass(w);
     CHECK_STATE(w, id, "done");
     CHECK_INT(payload_size(w), 2);
+    CHECK(has_document(w));
     CHECK(lines_of(w, "order:5001") > 0);
     CHECK_INT(closed_count(w), 1);
     world_close(w);
@@ -250,7 +263,7 @@ static void a_piece_is_bounded_and_the_pass_goes_on(void)
     CHECK_INT(counts->jobs, ORDERS);
     CHECK_INT(counts->timeline_lines, 2 * ORDERS); /* accepted, done */
     CHECK_INT(counts->passes, 1);
-    CHECK_INT(run_pass(w), 7); /* nothing left: one piece per stage */
+    CHECK_INT(run_pass(w), 8); /* nothing left: one piece per stage */
     CHECK_INT(counts->jobs, ORDERS);
     world_close(w);
 }
@@ -264,6 +277,7 @@ static void days_are_the_clients(void)
     clock_advance(w->clock, 31 * DAY_MS);
     run_pass(w);
     CHECK_INT(payload_size(w), 0);
+    CHECK(!has_document(w));
     CHECK(lines_of(w, "order:5001") > 0);
     CHECK_STATE(w, id, "done");
     clock_advance(w->clock, 60 * DAY_MS);

@@ -46,6 +46,7 @@ local function parcel(node, invoice, id)
     return {
         id = id,
         invoice = invoice.attrs.INVOICE_CODE,
+        is_unissued = count(invoice.attrs.INVOICE_STAGE_ID) < STAGE_ISSUED or nil,
         courier = text(node.attrs.COURIER) or text(invoice.attrs.COURIER),
         consignment = text(node.attrs.CONSIGNMENT_REF),
         tracking_url = text(node.attrs.TRACKING_URL),

@@ -103,11 +103,11 @@ function delegation.head(body)
 end
 
 --- How many of each SKU a delegation asks for; what cannot be read is left out.
----@param read scayle.Delegation
+---@param told scayle.Delegation
 ---@return table<string, integer>
-function delegation.units(read)
+function delegation.units(told)
     local units = {}
-    for _, entry in ipairs(table_of(read.raw.items)) do
+    for _, entry in ipairs(table_of(told.raw.items)) do
         local item = table_of(entry)
         local sku = text_of(item.merchantProductVariantReferenceKey)
         local quantity = math.tointeger(tonumber(item.quantity) or 1)

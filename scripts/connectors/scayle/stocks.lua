@@ -60,6 +60,30 @@ function stocks.get_request(sku)
     return client.request({path = path_of(sku)})
 end
 
+--- What an answer to it shows of one warehouse: "shown" with the figure; "none" (no figure there),
+--- "unknown" (no such variant); nil, err for everything else.
+---@param answer neap.http.Answer
+---@param warehouse string
+---@return "shown"|"none"|"unknown"|nil
+---@return {quantity: integer, stamp_ms: integer|nil}|neap.Error|nil
+function stocks.read_get(answer, warehouse)
+    local document, err = client.read(answer)
+    if not document then
+        if err.status == 404 then
+            return "unknown"
+        end
+        return nil, err
+    end
+    local entities = type(document.entities) == "table" and document.entities or {}
+    for _, stock in ipairs(entities) do
+        if stock.warehouseReferenceKey == warehouse and math.type(stock.quantity) == "integer" then
+            return "shown", {quantity = stock.quantity, stamp_ms = type(stock.changedAt) == "string"
+                and time.parse_iso(stock.changedAt) or nil}
+        end
+    end
+    return "none"
+end
+
 --- What SCAYLE shows of a variant in one warehouse: nil without an error when there is no figure.
 ---@async
 ---@param scayle scayle.Client

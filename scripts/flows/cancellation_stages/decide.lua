@@ -2,6 +2,7 @@
 --- answers, and leaves the rest to a person.
 local cancel = require("connectors.khaos_soap.cancel")
 local cancellation = require("connectors.scayle.cancellation")
+local history = require("flows.order_history")
 local khaos_client = require("connectors.khaos_soap.client")
 local order_units = require("flows.order_units")
 local store = require("neap.store")
@@ -101,7 +102,8 @@ local function cancel_in_khaos(job, khaos, record)
     return nil, err.message
 end
 
-local function worklist(job, record, words)
+local function worklist(job, key, record, words)
+    history.add(key, "cancel_wanted")
     job:open_exception({cause = "cancel_in_khaos", subject = record.order_id,
         message = string.format("The shopper wants order %s cancelled%s", record.order_id,
             words and "; Khaos did not do it: " .. words or ""),
@@ -139,7 +141,7 @@ local function decide_posted(job, reference, key, record)
             return settle(job, reference, "successful", "Khaos cancelled " .. record.order_code)
         end
     end
-    worklist(job, record, words)
+    worklist(job, key, record, words)
     settle(job, reference, "refused", words and "Khaos refused: " .. words
         or "a person must cancel it in Khaos")
 end

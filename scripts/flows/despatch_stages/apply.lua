@@ -64,10 +64,26 @@ local function plan(job, lines, snapshot, parcel)
             .. "order in Khaos and close it.")
     end
     planned = {units = json.array(units), carrier = carrier_of(job, parcel),
+        is_unissued = parcel.is_unissued,
         shipment_key = shipment_key(book, parcel), left_at = left_at(job.settings, parcel)}
     book.parcels[parcel.id] = planned
     order_units.save(book)
     return planned
+end
+
+-- A parcel left before its invoice was issued; now it is.
+local function mark_issued(lines, snapshot)
+    local book = order_units.load(lines.key)
+    local changed = false
+    for _, parcel in ipairs(snapshot.parcels) do
+        local planned = book.parcels[parcel.id]
+        if planned and planned.is_unissued and not parcel.is_unissued and not planned.issued_ms then
+            planned.issued_ms, changed = time.now_ms(), true
+        end
+    end
+    if changed then
+        order_units.save(book)
+    end
 end
 
 local function mark(lines, kind, id, units)
@@ -215,6 +231,7 @@ return function(job)
             "Enter its shipments in SCAYLE by hand and dismiss this.")
     end
     send_parcels(job, scayle, lines, snapshot)
+    mark_issued(lines, snapshot)
     if snapshot.is_cancelled then
         cancel_rest(job, scayle, lines, snapshot)
     end

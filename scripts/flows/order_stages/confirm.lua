@@ -1,5 +1,6 @@
 --- Stage "confirm": reads the order back and compares it with the prediction. A difference is
 --- shown to a person and stops nothing: the order is in Khaos.
+local history = require("flows.order_history")
 local khaos_orders = require("connectors.khaos_soap.orders")
 local money = require("neap.money")
 local store = require("neap.store")
@@ -27,6 +28,7 @@ local function text(minor, currency)
     return minor and money.to_text(minor, currency) or "an unreadable amount"
 end
 
+-- True when they differ.
 local function compare(work, posted, found)
     local predicted, currency = posted.predicted, posted.currency
     local code = work.record.order_code
@@ -34,17 +36,24 @@ local function compare(work, posted, found)
         open(work, "posted_total_differs", string.format("Khaos order %s comes to %s %s, predicted "
             .. "and paid were %s %s", code, text(found.total_minor, currency),
             found.currency or "?", text(predicted.gross_minor, currency), currency))
-        return
+        return true
     end
     local off = found.net_minor and math.abs(found.net_minor - predicted.net_minor) or 0
     if off > work.settings.net_tolerance_minor then
         open(work, "posted_total_differs", string.format("Khaos order %s has the right total, but "
             .. "net %s instead of %s", code, text(found.net_minor, currency),
             text(predicted.net_minor, currency)))
-        return
+        return true
     end
     work.job:note("confirm", string.format("read back: %s %s, as predicted",
         text(found.total_minor, currency), currency))
+    return false
+end
+
+local function remember(work, count, first, differs)
+    history.add(work.key, "read_back", {count = count, total_minor = first and first.total_minor,
+        net_minor = first and first.net_minor, currency = first and first.currency,
+        cancelled = first and first.is_cancelled or nil, differs = differs or nil})
 end
 
 local function check(work, found)
@@ -53,6 +62,7 @@ local function check(work, found)
         open(work, "posted_total_differs", string.format(
             "Khaos took order %s as %s but does not list it", work.record.reference,
             work.record.order_code))
+        remember(work, 0, nil, true)
         return
     end
     if #found > 1 then
@@ -62,7 +72,7 @@ local function check(work, found)
     if found[1].is_cancelled then
         work.job:note("confirm", "the order is cancelled in Khaos already")
     end
-    compare(work, posted, found[1])
+    remember(work, #found, found[1], compare(work, posted, found[1]))
 end
 
 --- Compares once; remembered in the order's record.

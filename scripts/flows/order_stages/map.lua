@@ -1,7 +1,9 @@
 --- Stage "map": the order as a posting, or everything that stands in its way, all at once. Before
 --- a stock code is called unknown, Khaos is asked for it: the mirror may be stale.
 local codes = require("flows.khaos_codes")
+local history = require("flows.order_history")
 local mapper = require("flows.orders.map")
+local recording = require("flows.order_stages.recording")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -91,6 +93,13 @@ local function remember_units(work)
     stock_pending.add(work.key, units)
 end
 
+-- What the order comes to, and for which company, before and after it is posted.
+local function remember_amount(work, amount)
+    local company, market = support.company(work)
+    history.add(work.key, "ordered", {minor = amount and amount.minor,
+        currency = amount and amount.currency, company = company, market = market})
+end
+
 --- Sets work.posting, or holds.
 ---@async
 ---@param work table
@@ -104,8 +113,10 @@ return function(work)
     remember_units(work)
     work.job:facts(result.facts)
     work.job:trail(result.trail)
+    remember_amount(work, result.facts.amount)
     local causes = all_causes(work, result)
     if #causes > 0 then
+        recording.keep(work, result)
         support.hold(work, causes)
     end
     work.posting, work.trail = result.posting, result.trail

@@ -1,7 +1,10 @@
 --- Stage "post": the customer first, then the order, each once for ever by the effect ledger.
 local customers = require("connectors.khaos_soap.customers")
+local errors = require("neap.errors")
+local history = require("flows.order_history")
 local json = require("neap.json")
 local khaos_orders = require("connectors.khaos_soap.orders")
+local money = require("neap.money")
 local order_units = require("flows.order_units")
 local staged = require("flows.order_stages.staged")
 local stock_pending = require("flows.stock_pending")
@@ -102,23 +105,41 @@ local function lines_of(posting)
     for i, line in ipairs(posting.lines) do
         lines[i] = {stock_code = line.stock_code, quantity = line.quantity, kind = line.kind,
             import_ref = line.import_ref, unit_ids = line.unit_ids, pack = line.pack,
-            value = line.value}
+            value = line.value, vat_code = line.vat_code, predicted = line.predicted}
     end
     return lines
 end
 
+local ACCOUNT = 3 -- payment type
 local HOUR_MS = 3600000
 local FORCE_CLOSE_MS = 14 * 24 * HOUR_MS -- SCAYLE counts an order without shipment as shipped
 
--- Despatch, cancellation and returns find the units of a line here.
+-- How it was paid: sums by Khaos's idea of the payment.
+local function paid_of(posting)
+    local sums = {}
+    for _, payment in ipairs(posting.payments or {}) do
+        local kind = payment.type == ACCOUNT and "account"
+            or payment.preauth and "preauthorised" or "paid"
+        local minor = errors.check(errors.check(money.decimal(payment.amount)):to_minor(
+            posting.currency))
+        sums[kind] = (sums[kind] or 0) + minor
+    end
+    return sums
+end
+
+-- Despatch, cancellation, returns and reconciliation find the lines and their units here.
 local function remember(work, posted)
     local posting = work.posting
+    local company, market = support.company(work)
     store.put(support.LINES, posting.reference, {
         key = work.key, order_id = work.order_id, shop_key = work.where.shop_key,
         country = work.where.country, order_code = posted.order_code, currency = posting.currency,
         predicted = posting.predicted, gross_to_net = posting.gross_to_net,
         posted_ms = time.now_ms(), lines = lines_of(posting),
+        delivery = posting.delivery_charge, paid = paid_of(posting), company = company,
+        market = market,
     })
+    history.add(work.key, "posted", {order_code = posted.order_code})
     local promise = work.settings.despatch_promise_hours
     local accepted_ms = work.delegated_ms or work.record.accepted_ms or time.now_ms()
     order_units.begin(work.key, posting, {order_id = work.order_id,

@@ -1,5 +1,6 @@
 --- What the stages of the orders flow share: the record of an order, holds, ends.
 local errors = require("neap.errors")
+local history = require("flows.order_history")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local time = require("neap.time")
@@ -30,6 +31,17 @@ function support.remember(work, fields)
     work.record = record
 end
 
+--- The posting profile of the order: its shop country's id, and its name for people.
+---@param work table with order
+---@return string|nil id
+---@return string|nil market
+function support.company(work)
+    local shop = type(work.order.shopCountry) == "table" and work.order.shopCountry or {}
+    local id = shop.id ~= nil and tostring(shop.id) or nil
+    local profile = id and work.settings.mappings.companies[id]
+    return id, profile and profile.market or nil
+end
+
 --- Ends the order's way without a posting. What it returns ends the run of the stages.
 ---@param work table
 ---@param state string business words
@@ -40,6 +52,7 @@ function support.finish(work, state)
     work.job:note("orders", state)
     work.job:close_exception("stuck_order", work.order_id, state)
     support.remember(work, {ended = state})
+    history.add(work.key, "ended", {state = state})
     return state
 end
 
@@ -48,6 +61,9 @@ end
 ---@param causes neap.Cause[]
 function support.hold(work, causes)
     work.job:facts({state = "held: " .. causes[1].message})
+    if work.key then
+        history.held(work.key, causes)
+    end
     work.job:hold(causes)
 end
 

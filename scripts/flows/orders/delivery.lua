@@ -57,6 +57,17 @@ local function net_of(work, fee)
     return fee.gross
 end
 
+-- The charge has a tax code when all its fees have one rate, which the client maps.
+local function note_rate(work, fee)
+    local charge = work.delivery
+    local entry = fee.rate and work.tax and work.tax[amounts.rate_text(fee.rate)]
+    local code = entry and entry.code or nil
+    if #charge.from > 0 and charge.vat_code ~= code then
+        code = nil
+    end
+    charge.vat_code = code
+end
+
 local function add_delivery(work, fee)
     local profile = work.profile
     local charge = work.delivery
@@ -66,6 +77,7 @@ local function add_delivery(work, fee)
     local is_standard = profile ~= nil and profile.calc == "gross"
         and fee.rate == work.standard_rate
     charge.is_standard = charge.is_standard and is_standard
+    note_rate(work, fee)
     charge.from[#charge.from + 1] = string.format("%s %s (%s)", fee_name(fee), text(fee.gross),
         fee.rate and amounts.percent_text(fee.rate) or "no rate")
 end

@@ -102,6 +102,7 @@ local function written_line(work, line, about)
         price_gross = line.method == "gross" and price or nil,
         price_net = line.method == "net" and price or nil,
         tax_code = tax_code(work, line.rate, about.tax),
+        vat_code = about.tax and about.tax.code, -- what the line's tax is, said or not
         discount_percent = line.discount and text(line.discount) or nil,
         value_discount = line.discount_minor and text(line.discount_minor) or nil,
         free_reason = about.free_reason,

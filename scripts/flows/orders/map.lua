@@ -219,6 +219,8 @@ local function prove(work)
     end
     local posting = posting_of(work)
     posting.predicted = sum
+    posting.delivery_charge = {vat_code = work.delivery.vat_code,
+        predicted = work.delivery.predicted}
     say_proof(work, sum)
     posting.gross_to_net = gross_to_net(work, sum)
     return posting

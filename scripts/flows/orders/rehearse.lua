@@ -2,6 +2,7 @@
 --- (scripts/lib/golden.lua). Every stock code exists but those the case names.
 ---
 --- Fields of a case: order (SCAYLE's document), delegation, unknown_stock_codes, own_references.
+--- What is posted is shown twice: as cases like to name it, and the posting itself.
 --- A client's own map stage is rehearsed too, with a job that only remembers. `staged` of what is
 --- posted is the name of the staging rule that would show it first.
 local mapper = require("flows.orders.map")
@@ -92,14 +93,14 @@ end
 
 ---@param settings table of the flow
 ---@param case table
----@return {posted: table|nil, held: string[]|nil}
+---@return {posted: table|nil, posting: table|nil, held: string[]|nil}
 return function(settings, case)
     if type(case.order) ~= "table" then
         error("order: the order's document expected (a table, or a file in cases/orders/)", 0)
     end
     local ok, result = pcall(map, settings, case)
     if ok then
-        return {posted = view(result)}
+        return {posted = view(result), posting = result}
     elseif type(result) ~= "table" or rawget(result, "mark") ~= HELD then
         error(result, 0)
     end

@@ -2,9 +2,11 @@
 local store = require("neap.store")
 
 local tables = {
-    STATE = "stock_state", -- "poll" -> {since_ms, full_ms, full_started_ms}; "lag" -> {...}
+    -- "poll" -> {since_ms, full_ms, full_started_ms}; "lag", "drift", "drift_wish" -> {...}
+    STATE = "stock_state",
     ITEMS = "stock_items", -- code -> what Khaos says of it (stock.Item), its sites, read_ms
     DIRTY = "stock_dirty", -- code -> {since_ms}: to be compared with what was sent
+    DRIFT = "stock_drift", -- code -> {class, khaos, sent, shown, ...}: what differs in the shop
     SENT = "stock_sent", -- code -> {quantity, stamp_ms, state, at_ms, text}: the newest figure
 }
 

@@ -74,11 +74,12 @@ return {
             schedules = {
                 poll = {every_ms = number("STOCK_POLL_MS", 3600000)},
                 send = {every_ms = number("STOCK_SEND_MS", 3600000)},
+                drift = {every_ms = number("DRIFT_MS", 3600000)},
             },
             settings = {
                 khaos = khaos, merchant_key = "fellside", warehouse = "KC-MAIN",
                 buffer_field = "Web Buffer", order_lag_ms = number("ORDER_LAG_MS", 1500),
-                overlap_ms = 5000,
+                overlap_ms = 5000, drift_batch = number("DRIFT_BATCH", 500),
                 policy = {default = {use_khaos_buffer = true}},
             },
         },

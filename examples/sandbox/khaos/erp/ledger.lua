@@ -119,7 +119,7 @@ function ACTIONS.ship(w, order, body)
         code = ("INV%d"):format(number),
         created_ms = w.now_ms,
         shipped_ms = w.now_ms,
-        stage = 70,
+        stage = math.tointeger(body.invoice_stage) or 70,
         courier = body.courier or order.header.COURIER_CODE or "STD48",
         consignment = consignment,
         tracking_url = tracking_url(consignment),
@@ -130,6 +130,15 @@ function ACTIONS.ship(w, order, body)
     order.invoices[#order.invoices].completes = #rest_of(order) == 0
     order.stage, order.issued_ms = 70, w.now_ms
     orders.save(w, order)
+end
+
+-- The newest invoice is issued.
+function ACTIONS.issue(w, order)
+    local invoice = order.invoices[#order.invoices]
+    if invoice then
+        invoice.stage = 70
+        orders.save(w, order)
+    end
 end
 
 -- The tracking number comes later.
@@ -180,7 +189,8 @@ function ACTIONS.credit(w, order, body)
     })
 end
 
---- POST _control/orders {code|reference, action = "ship"|"track"|"credit"|"cancel"|"stage", ...}.
+--- POST _control/orders {code|reference, action = "ship"|"issue"|"track"|"credit"|"cancel"|"stage",
+--- ...}.
 ---@param w table
 ---@param body table
 ---@return neap.Reply
@@ -192,7 +202,7 @@ function ledger.act(w, body)
     end
     local action = ACTIONS[body.action or ""]
     if not action then
-        return control.bad("action must be ship, track, credit, cancel or stage")
+        return control.bad("action must be ship, issue, track, credit, cancel or stage")
     end
     action(w, order, body)
     return control.reply(200, {code = order.code, stage = order.stage,

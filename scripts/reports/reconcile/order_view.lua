@@ -1,0 +1,291 @@
+--- One order as it was known at an instant: what became of it, and its money per VAT code. Reads
+--- the tables of the flows; what was learnt later is left out.
+local order_history = require("flows.order_history")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+local unit_book = require("flows.unit_book")
+
+local order_view = {}
+
+local FORCE_CLOSE_MS = 14 * 24 * 3600000 -- SCAYLE counts what was not sent by then as sent
+local NO_CODE = "?"
+local GOODWILL = "goodwill"
+
+---@class reconcile.Sums minor units
+---@field net integer
+---@field gross integer
+
+---@class reconcile.View
+---@field key string
+---@field order_id string
+---@field accepted_ms integer
+---@field state "in_flight"|"held"|"ended"|"posted"
+---@field causes string[] of a hold
+---@field ended string|nil words
+---@field company string|nil
+---@field market string|nil
+---@field currency string|nil
+---@field ordered integer|nil what SCAYLE's order comes to
+---@field order_code string|nil
+---@field posted_ms integer|nil
+---@field read_back table|nil
+---@field cancel_wanted boolean|nil
+---@field force_closed boolean|nil
+---@field problem string|nil why the figures cannot be told
+---@field codes table<string, table<string, reconcile.Sums>> VAT code -> stage -> sums
+---@field refund_open integer refunded and not credited
+---@field credit_open integer credited and not refunded
+---@field conflicts integer units that were cancelled and left
+
+local function add(view, code, stage, net, gross)
+    local by_stage = view.codes[code] or {}
+    view.codes[code] = by_stage
+    local sums = by_stage[stage] or {net = 0, gross = 0}
+    by_stage[stage] = sums
+    sums.net, sums.gross = sums.net + net, sums.gross + gross
+end
+
+-- The i-th of `count` shares; earlier ones take the odd pennies, as in the book of units.
+local function share(minor, count, i)
+    local rest = minor % count
+    return minor // count + (i <= rest and 1 or 0)
+end
+
+-- What is credited of a gross amount, net: in proportion, halves up, whole when it is whole.
+local function net_part(net, gross, credited)
+    return gross == 0 and 0 or (2 * net * credited + gross) // (2 * gross)
+end
+
+local function sum(amounts)
+    local total = 0
+    for _, minor in pairs(amounts) do
+        total = total + minor
+    end
+    return total
+end
+
+-- ---- what became of it -----------------------------------------------------------------------
+
+local READERS = {}
+
+function READERS.ordered(view, entry)
+    view.ordered, view.currency = entry.minor, entry.currency
+    view.company, view.market = entry.company, entry.market
+end
+
+function READERS.held(view, entry)
+    view.state, view.causes = "held", entry.causes
+end
+
+function READERS.going(view)
+    view.state, view.causes = "in_flight", {}
+end
+
+function READERS.ended(view, entry)
+    view.state, view.ended = "ended", entry.state
+end
+
+function READERS.read_back(view, entry)
+    view.read_back = entry
+end
+
+function READERS.cancel_wanted(view)
+    view.cancel_wanted = true
+end
+
+local function read_history(view, at_ms)
+    for _, entry in ipairs(store.get(order_history.TABLE, view.key) or {}) do
+        local reader = READERS[entry.kind]
+        if entry.at_ms <= at_ms and reader then
+            reader(view, entry)
+        end
+    end
+end
+
+-- ---- money -----------------------------------------------------------------------------------
+
+local function is_invoiced(unit)
+    return unit.shipped ~= nil or unit.returned ~= nil
+end
+
+-- A unit may have left before its invoice was issued.
+local function is_unissued(parcels, unit, at_ms)
+    local id = unit.shipped and unit.shipped.id:match("^khaos:(.+)$")
+    local parcel = id and parcels[id]
+    return parcel and parcel.is_unissued and not (parcel.issued_ms and parcel.issued_ms <= at_ms)
+end
+
+local function stage_of(view, unit, at_ms)
+    local state = unit_book.state(unit)
+    if state == "conflict" then
+        view.conflicts = view.conflicts + 1
+    elseif not is_invoiced(unit) then
+        return state
+    end
+    return is_unissued(view.parcels, unit, at_ms) and "unissued" or "invoiced"
+end
+
+local function add_unit(view, unit, money, at_ms)
+    local code, net, gross = money.code, money.net, money.gross
+    local stage = stage_of(view, unit, at_ms)
+    view.stages[stage] = true
+    add(view, code, stage, net, gross)
+    local credited = sum(unit.credits)
+    add(view, code, "credited", net_part(net, gross, credited), credited)
+    local refunded = unit.returned and gross or 0
+    add(view, code, "refunded", unit.returned and net or 0, refunded)
+    view.refund_open = view.refund_open + math.max(0, refunded - credited)
+    view.credit_open = view.credit_open + math.max(0, credited - refunded)
+end
+
+-- Charges are invoiced with the first goods, and cancelled when all of those are.
+local function charge_stage(view)
+    for _, stage in ipairs({"invoiced", "unissued", "open"}) do
+        if view.stages[stage] then
+            return stage
+        end
+    end
+    return "cancelled"
+end
+
+local function add_charge(view, charge, money)
+    local credited = charge and sum(charge.credits) or 0
+    add(view, money.code, charge_stage(view), money.net, money.gross)
+    add(view, money.code, "credited", net_part(money.net, money.gross, credited), credited)
+    view.credit_open = view.credit_open + credited
+end
+
+local function line_code(line)
+    return line.vat_code and tostring(line.vat_code) or NO_CODE
+end
+
+local function charge_by_name(book, name)
+    for _, charge in ipairs(book.charges) do
+        if charge.name == name then
+            return charge
+        end
+    end
+    return nil
+end
+
+local function money_of(line)
+    local whole = line.predicted
+    return {code = line_code(line), net = whole.net_minor, gross = whole.gross_minor}
+end
+
+local function add_item_line(view, line, at_ms)
+    local money = money_of(line)
+    add(view, money.code, "posted", money.net, money.gross)
+    for i, id in ipairs(line.unit_ids) do
+        local unit = unit_book.unit(view.book, id)
+        if not unit then
+            view.problem = "unit " .. id .. " is in no book"
+            return
+        end
+        add_unit(view, unit, {code = money.code, net = share(money.net, #line.unit_ids, i),
+            gross = share(money.gross, #line.unit_ids, i)}, at_ms)
+    end
+end
+
+local function add_charge_line(view, line, name)
+    local money = money_of(line)
+    add(view, money.code, "posted", money.net, money.gross)
+    add_charge(view, charge_by_name(view.book, name), money)
+end
+
+-- Goods first: what became of them is what became of the charges.
+local function add_lines(view, lines, at_ms)
+    for _, line in ipairs(lines.lines) do
+        if line.kind == "item" then
+            add_item_line(view, line, at_ms)
+        end
+    end
+    for i, line in ipairs(lines.lines) do
+        if line.kind ~= "item" then
+            add_charge_line(view, line, line.import_ref or (line.kind .. i))
+        end
+    end
+    if lines.delivery.predicted.gross_minor ~= 0 then
+        add_charge_line(view, lines.delivery, "delivery")
+    end
+end
+
+local function add_goodwill(view)
+    local minor = sum(view.book.goodwill)
+    if minor > 0 then
+        add(view, GOODWILL, "credited", minor, minor)
+        view.credit_open = view.credit_open + minor
+    end
+end
+
+-- Each kind of payment over the VAT codes, by what was posted with each.
+local function add_payments(view, lines)
+    local codes, weights = order_view.codes(view), {}
+    for i, code in ipairs(codes) do
+        weights[i] = (view.codes[code].posted or {gross = 0}).gross
+    end
+    local whole = sum(weights)
+    for kind, minor in pairs(lines.paid or {}) do
+        local given, weight = 0, 0
+        for i, code in ipairs(codes) do
+            weight = weight + weights[i]
+            local until_here = whole == 0 and minor or minor * weight // whole
+            add(view, code, kind, 0, until_here - given)
+            given = until_here
+        end
+    end
+end
+
+local function read_posting(view, record, at_ms)
+    local lines = record.reference and store.get(support.LINES, record.reference)
+    local book = store.get(unit_book.TABLE, view.key)
+    view.state, view.posted_ms, view.order_code = "posted", record.posted_ms, record.order_code
+    if not lines or not book then
+        view.problem = "its lines are not remembered"
+        return
+    elseif not lines.delivery then
+        view.problem = "it was posted before its VAT was remembered"
+        return
+    end
+    view.currency, view.company, view.market = lines.currency, lines.company, lines.market
+    view.posted = lines.predicted.gross_minor
+    view.book, view.parcels = unit_book.as_of(book, at_ms), book.parcels or {}
+    add_lines(view, lines, at_ms)
+    add_payments(view, lines)
+    add_goodwill(view)
+    local since_ms = record.delegated_ms or record.accepted_ms
+    view.force_closed = since_ms + FORCE_CLOSE_MS <= at_ms
+end
+
+--- The VAT codes of an order, sorted.
+---@param view reconcile.View
+---@return string[]
+function order_view.codes(view)
+    local codes = {}
+    for code in pairs(view.codes) do
+        codes[#codes + 1] = code
+    end
+    table.sort(codes)
+    return codes
+end
+
+--- What was known of an order at an instant; nil when it was not accepted by then.
+---@param key string
+---@param record table of the orders flow
+---@param at_ms integer
+---@return reconcile.View|nil
+function order_view.of(key, record, at_ms)
+    if not record.accepted_ms or record.accepted_ms > at_ms then
+        return nil
+    end
+    local view = {key = key, order_id = record.order_id, accepted_ms = record.accepted_ms,
+        state = "in_flight", causes = {}, codes = {}, refund_open = 0, credit_open = 0,
+        conflicts = 0, stages = {}}
+    read_history(view, at_ms)
+    if record.posted_ms and record.posted_ms <= at_ms then
+        read_posting(view, record, at_ms)
+    end
+    return view
+end
+
+return order_view
