@@ -507,33 +507,25 @@ static void read_schedule(struct reading *r, size_t flow)
     }
 }
 
-static void read_act(struct reading *r, size_t flow)
-{
-    static const char *const known[] = {"kind", NULL};
-    reading_check_keys(r, known);
-    r->m->flows[flow].wants_acts = true;
-}
-
-static void need_run(struct reading *r, size_t flow, const char *what)
-{
-    if (!r->m->flows[flow].has_run) {
-        reading_raise(r, "", "a flow with %s needs run(job)", what);
-    }
-}
-
 static void read_trigger(struct reading *r, size_t flow, int handlers)
 {
+    static const char *const act_keys[] = {"kind", NULL};
+    struct manifest_flow *f = &r->m->flows[flow];
     const char *kind = reading_need_text(r, "kind");
     if (strcmp(kind, "route") == 0) {
         read_route(r, flow, handlers);
-    } else if (strcmp(kind, "schedule") == 0) {
+        return;
+    }
+    if (strcmp(kind, "schedule") == 0) {
         read_schedule(r, flow);
-        need_run(r, flow, "a schedule");
     } else if (strcmp(kind, "act") == 0) {
-        read_act(r, flow);
-        need_run(r, flow, "acts");
+        reading_check_keys(r, act_keys);
+        f->wants_acts = true;
     } else {
         reading_raise(r, "kind", "\"route\", \"schedule\" or \"act\" expected, got \"%s\"", kind);
+    }
+    if (!f->has_run) {
+        reading_raise(r, "", "a flow with %s needs run(job)", f->wants_acts ? "acts" : "a schedule");
     }
 }
 

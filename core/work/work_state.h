@@ -23,6 +23,8 @@ struct id_list {
 void id_list_add(struct id_list *list, uint64_t id);
 void id_list_free(struct id_list *list);
 
+#define EXCEPTION_CLOSED_VERSION 1 /* written by exception.c, read by exception_closed.c */
+
 /* A ring of job ids. An entry means "look at this job": stale and double entries are harmless. */
 struct ready_queue {
     uint64_t *ids;

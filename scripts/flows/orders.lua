@@ -137,7 +137,7 @@ end
 
 local function selftest(settings)
     local ok, messages = mapping_schema.check(settings.mappings, "settings.mappings",
-        settings.product_line)
+        settings.khaos and settings.khaos.kind)
     if not ok then
         error(table.concat(messages, "\n"), 0)
     end

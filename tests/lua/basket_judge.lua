@@ -388,9 +388,9 @@ local function check_packs(posting, units, by_id)
     for _, line in ipairs(posting.lines) do
         local unit = by_id[line.unit_ids[1]]
         local set = line.kind == "pack" and "combo" or unit and unit.set
-        assert((line.pack ~= nil) == (set ~= nil), "a pack place too many or too few")
+        assert((line.pack_link ~= nil) == (set ~= nil), "a pack place too many or too few")
         if set then
-            local number, index = line.pack:match("^(%d%d%d)%.(%d%d%d)$")
+            local number, index = line.pack_link:match("^(%d%d%d)%.(%d%d%d)$")
             local is_first = number_of[set] == nil
             number_of[set] = number_of[set] or number
             assert(number_of[set] == number, "one set under two numbers")

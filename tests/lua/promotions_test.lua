@@ -38,8 +38,8 @@ end
 local function shape(result)
     local list = {}
     for i, line in ipairs(result.posting.lines) do
-        list[i] = string.format("%s %s x%d %s", line.pack or "-", line.stock_code, line.quantity,
-            line.price_gross or "net " .. line.price_net)
+        list[i] = string.format("%s %s x%d %s", line.pack_link or "-", line.stock_code,
+            line.quantity, line.price_gross or "net " .. line.price_net)
     end
     return list
 end
@@ -185,7 +185,7 @@ end
 
 local REFUSED = {
     {{match = {id = "x"}, becomes = "value_discount"},
-        "becomes: \"value_discount\" needs Khaos Control Cloud.* khaos_soap: use \"price\""},
+        "becomes: \"value_discount\" needs Khaos Control Cloud.* kind \"soap\": use \"price\""},
     {{match = {id = "x"}, becomes = "discount_code+price"},
         "\"discount_code\" needs Khaos Control Cloud.*keycode"},
     {{match = {id = "x"}, becomes = "pack"}, "needs the pack_code of its header"},
@@ -208,7 +208,7 @@ local function declaration_tests(t)
     end
     t.case("what only Cloud can do passes for Cloud", function()
         local mappings = support.mappings(nil, {REFUSED[1][1], REFUSED[2][1]})
-        t.equal({mapping_schema.check(mappings, "m", "khaos_cloud")}, {true})
+        t.equal({mapping_schema.check(mappings, "m", "cloud")}, {true})
     end)
     t.case("a rule may go by the effect that the order's promotion names", function()
         local order = support.order({unit(1, "A", 1000, {reduction("promotion", "absolute", 100,

@@ -110,7 +110,7 @@ end
 local LINE_AFTER_PRICE = {
     {"TAX_RATE", "tax_code"}, {"KSD_DISCOUNT", "discount_percent"},
     {"FREEITEM_REASON", "free_reason"}, {"IMPORT_REF", "import_ref"},
-    {"PACK_SORT_ORDER", "pack"},
+    {"PACK_SORT_ORDER", "pack_link"},
 }
 
 local function line(source)

@@ -104,7 +104,7 @@ local function lines_of(posting)
     local lines = json.array({})
     for i, line in ipairs(posting.lines) do
         lines[i] = {stock_code = line.stock_code, quantity = line.quantity, kind = line.kind,
-            import_ref = line.import_ref, unit_ids = line.unit_ids, pack = line.pack,
+            import_ref = line.import_ref, unit_ids = line.unit_ids, pack_link = line.pack_link,
             value = line.value, vat_code = line.vat_code, predicted = line.predicted}
     end
     return lines

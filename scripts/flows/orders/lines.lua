@@ -107,7 +107,7 @@ local function written_line(work, line, about)
         value_discount = line.discount_minor and text(line.discount_minor) or nil,
         free_reason = about.free_reason,
         import_ref = about.import_ref,
-        pack = about.pack,
+        pack_link = about.pack,
         unit_ids = about.ids or json.array({}),
         kind = about.kind,
         predicted = line.predicted,

@@ -184,8 +184,6 @@ mapping_schema.settings_fields = {
     customer_ref = {type = "string", default = "S{customer_id}-{currency}", pattern = "{currency}",
         hint = "a template with {currency}: a Khaos customer has one currency"},
     despatch_promise_hours = {type = "integer", min = 1},
-    product_line = {type = "string", enum = {"khaos_soap", "khaos_cloud"}, default = "khaos_soap",
-        help = "which Khaos takes the orders: decides what promotions can become"},
     staging = STAGING,
     mappings = mapping_schema.schema,
 }
@@ -243,7 +241,7 @@ local function check_payment(path, rule, say)
 end
 
 -- What a product line cannot do (khaos contract 2.6, 8.5), and what does instead.
-local IMPOSSIBLE = {khaos_soap = {
+local IMPOSSIBLE = {soap = {
     value_discount = "use \"price\" or \"percent\", for an amount off the order with a split",
     discount_code = "use \"keycode+...\"",
 }}
@@ -252,8 +250,8 @@ local function check_line(path, rule, line, say)
     for word in rule.becomes:gmatch("[%a_]+") do
         local remedy = (IMPOSSIBLE[line] or {})[word]
         if remedy then
-            say("%s.becomes: %q needs Khaos Control Cloud, this client posts through %s: %s", path,
-                word, line, remedy)
+            say("%s.becomes: %q needs Khaos Control Cloud, this client's Khaos is of kind %q: %s",
+                path, word, line, remedy)
         end
     end
 end
@@ -314,7 +312,7 @@ end
 --- Checks a client's mappings: each table, then what they say about each other.
 ---@param mappings any
 ---@param path string|nil
----@param line "khaos_soap"|"khaos_cloud"|nil product line, default khaos_soap
+---@param line "soap"|"cloud"|nil the kind of the client's Khaos, default soap
 ---@return boolean|nil
 ---@return string[]|nil messages
 function mapping_schema.check(mappings, path, line)
@@ -324,7 +322,7 @@ function mapping_schema.check(mappings, path, line)
         return nil, messages
     end
     messages = {}
-    cross_check(mappings, line or "khaos_soap", function(message, ...)
+    cross_check(mappings, line or "soap", function(message, ...)
         messages[#messages + 1] = path .. "." .. string.format(message, ...)
     end)
     if #messages > 0 then

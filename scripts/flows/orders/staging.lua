@@ -122,7 +122,7 @@ end
 
 local function line_text(number, line)
     local words = {string.format("  %d. %s%s x %d at %s %s", number,
-        line.pack and line.pack .. " " or "", line.stock_code, line.quantity,
+        line.pack_link and line.pack_link .. " " or "", line.stock_code, line.quantity,
         line.price_net or line.price_gross, line.price_net and "net" or "gross")}
     local function add(text, value)
         words[#words + 1] = value and string.format(text, value) or nil

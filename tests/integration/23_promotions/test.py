@@ -64,7 +64,7 @@ def is_as_shown(order, view):
     for line, seen in zip(lines, view["lines"]):
         price = seen.get("price_net") or seen["price_gross"]
         assert (line["stock_code"], line["quantity"], line["price"], line.get("pack"), line.get("discount_percent")) \
-            == (seen["stock_code"], str(seen["quantity"]), price, seen.get("pack"), seen.get("discount_percent"))
+            == (seen["stock_code"], str(seen["quantity"]), price, seen.get("pack_link"), seen.get("discount_percent"))
     assert posted["header"].get("INVOICE_NOTE") == view["header"].get("invoice_note"), posted["header"]
     assert posted["total"] == view["total"]
 
@@ -103,7 +103,7 @@ def by_person():
     order = staged(1)
     view = shown(order)["posting"]
     never_posted(order)
-    assert view["lines"][0]["kind"] == "pack" and view["lines"][0]["pack"] == "001.001", view
+    assert view["lines"][0]["kind"] == "pack" and view["lines"][0]["pack_link"] == "001.001", view
     assert "addresses" not in str(view) and "invoice_address" not in str(view)
     assert act("retry", order)[0] == 0
     until_shown(order)
