@@ -13,6 +13,7 @@ local codes = {}
 
 local TABLE = "khaos_codes"
 local FOLDED = "khaos_codes_folded"
+local UNKNOWN = "unknown_stock_code" -- cause
 local KEY_MAX = 400 -- bytes of a store key; no Khaos code is as long
 
 local function is_key(code)
@@ -168,6 +169,19 @@ function codes.ask(khaos, wanted, since_ms)
         known[#known + 1] = codes.has(code) and code or nil
     end
     return known
+end
+
+--- Closes what waited for a code that is there now.
+---@param job neap.Job
+function codes.close_proved(job)
+    for _, exception in ipairs(job:exceptions(UNKNOWN)) do
+        local entry = codes.has(exception.subject) and codes.get(exception.subject)
+        if entry then
+            job:close_exception(UNKNOWN, exception.subject, string.format(
+                "Khaos lists it since %s (seen by the mirror)",
+                entry.last_updated or time.format_iso(entry.seen_ms)))
+        end
+    end
 end
 
 return codes

@@ -7,17 +7,17 @@
 --- Khaos dropped.
 local client = require("connectors.khaos_soap.client")
 local codes = require("flows.khaos_codes")
+local khaos_line = require("flows.khaos_line")
 local stock = require("connectors.khaos_soap.stock")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
 
 local TABLE = "khaos_mirror"
-local CAUSE = "unknown_stock_code"
 local MINUTE_MS = 60000
 
 local schema = {type = "record", fields = {
-    khaos = client.schema(),
+    khaos = khaos_line.schema(),
     overlap_ms = {type = "integer", min = 0, default = 90 * MINUTE_MS,
         help = "asked again on every run; above an hour because of the end of summer time"},
     full_every_ms = {type = "integer", min = MINUTE_MS, default = 24 * 60 * MINUTE_MS,
@@ -94,17 +94,6 @@ local function forget_unlisted(revised)
     return #gone
 end
 
-local function close_proved(job)
-    for _, exception in ipairs(job:exceptions(CAUSE)) do
-        local entry = codes.has(exception.subject) and codes.get(exception.subject)
-        if entry then
-            job:close_exception(CAUSE, exception.subject, string.format(
-                "Khaos lists it since %s (seen by the mirror)",
-                entry.last_updated or time.format_iso(entry.seen_ms)))
-        end
-    end
-end
-
 -- What changed since the last run; everything when the run is a full one.
 local function read_changes(job, khaos, state, is_full)
     local since = is_full and client.NO_DATE or khaos:date_time(state.since_ms)
@@ -117,7 +106,10 @@ end
 
 local function refresh(job)
     local settings = job.settings
-    local khaos = client.new(settings.khaos)
+    local khaos = khaos_line.new(settings.khaos)
+    if not khaos.capabilities.poll_stock then
+        return codes.close_proved(job) -- Khaos pushes its codes
+    end
     local state = store.get(TABLE, "state") or {}
     local started_ms = time.now_ms()
     local is_full = not state.full_ms or started_ms - state.full_ms >= settings.full_every_ms
@@ -134,7 +126,7 @@ local function refresh(job)
     if #changed > 0 or gone > 0 then
         job:note("mirror", string.format("%d stock codes changed, %d gone", #changed, gone))
     end
-    close_proved(job)
+    codes.close_proved(job)
 end
 
 return {

@@ -13,7 +13,7 @@
 --- However many events tell of one order, there is one posting: the effect ledger knows its
 --- reference.
 local accept = require("flows.order_stages.accept")
-local khaos_client = require("connectors.khaos_soap.client")
+local khaos_line = require("flows.khaos_line")
 local mapping_schema = require("flows.orders.mapping_schema")
 local open = require("flows.order_stages.open")
 local sweep = require("flows.order_stages.sweep")
@@ -32,6 +32,7 @@ local standard = {
 }
 
 local ALL = {"fetch", "validate", "map", "post", "confirm", "acknowledge"}
+local FROM_POSTING = {"post", "confirm", "acknowledge"}
 local AFTER_POSTING = {"confirm", "acknowledge"}
 
 local function text(default, help)
@@ -58,7 +59,7 @@ local fields = {
         shop_country_id = {type = "string", pattern = "^%d+$"},
     }}},
     scayle = {type = "record", default = {}, fields = {connection = text("scayle")}},
-    khaos = khaos_client.schema(),
+    khaos = khaos_line.schema(),
     stages = {type = "record", default = {}, fields = stage_fields()},
     delegation_answer = {type = "record", default = {}, fields = {
         status = {type = "integer", default = 201},
@@ -105,7 +106,8 @@ end
 
 local function process(job)
     local work = open.work(job)
-    local names = work.record.order_code and AFTER_POSTING or ALL
+    local names = work.record.order_code and AFTER_POSTING
+        or work.record.offered and FROM_POSTING or ALL
     for _, name in ipairs(names) do
         if stage_of(job.settings, name)(work) then
             return

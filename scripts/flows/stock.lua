@@ -4,12 +4,14 @@
 ---
 --- "poll" reads what moved, "send" tells what changed: the newest figure of each code only, drops
 --- to zero first, `batch` at a time. `neap stock SKU` shows the figure with its terms.
-local khaos_client = require("connectors.khaos_soap.client")
-local poll = require("flows.stock_stages.poll")
+local khaos_line = require("flows.khaos_line")
+local poll_cloud = require("flows.stock_stages.poll_cloud")
+local poll_soap = require("flows.stock_stages.poll")
 local send = require("flows.stock_stages.send")
 
 local SECOND_MS = 1000
 local MINUTE_MS = 60 * SECOND_MS
+local POLLS = {soap = poll_soap, cloud = poll_cloud.run}
 
 local function quantity(help)
     return {type = "integer", min = 0, help = help}
@@ -27,7 +29,7 @@ local POLICY = {type = "record", fields = {
 }}
 
 local fields = {
-    khaos = khaos_client.schema(),
+    khaos = khaos_line.schema(),
     scayle = {type = "record", default = {}, fields = {
         connection = {type = "string", default = "scayle"}}},
     merchant_key = {type = "string", required = true},
@@ -78,7 +80,7 @@ return {
     },
     run = function(job)
         if job.event.name == "schedule.poll" then
-            poll(job)
+            POLLS[khaos_line.kind(job.settings.khaos)](job)
         elseif job.event.name == "schedule.send" then
             send.run(job)
         end

@@ -3,7 +3,7 @@
 local delegation = require("connectors.scayle.delegation")
 local identify = require("flows.order_stages.identify")
 local json = require("neap.json")
-local khaos_client = require("connectors.khaos_soap.client")
+local khaos_line = require("flows.khaos_line")
 local scayle_client = require("connectors.scayle.client")
 local support = require("flows.order_stages.support")
 
@@ -51,7 +51,8 @@ function open.work(job)
         record = record,
         causes = {},
         scayle = scayle_client.new(settings.scayle),
-        khaos = khaos_client.new(settings.khaos),
+        khaos = khaos_line.new(settings.khaos),
+        line = khaos_line.of_orders(settings.khaos),
     }
 end
 

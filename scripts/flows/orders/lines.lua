@@ -94,6 +94,7 @@ local function written_line(work, line, about)
         price_net = line.method == "net" and price or nil,
         tax_code = tax_code(work, line.rate, about.tax),
         discount_percent = line.discount and text(line.discount) or nil,
+        full_gross_minor = not line.discount and line.method == "gross" and about.full or nil,
         free_reason = about.free_reason,
         import_ref = about.import_ref,
         unit_ids = about.ids or json.array({}),
@@ -196,6 +197,8 @@ local function add_group(work, group)
         add_line(work, line, {
             sku = unit.sku, name = unit.name, texts = unit.texts, tax = unit.tax, ids = ids,
             free_reason = unit.free_reason, import_ref = "SC-" .. ids[1], kind = "item",
+            full = unit.wants_percent and unit.final > 0 and unit.base > unit.final and unit.base
+                or nil,
         })
     end
     say_group(work, group, pieces, open)

@@ -3,6 +3,7 @@
 ---
 --- Fields of a case: order (SCAYLE's document), delegation, unknown_stock_codes, own_references.
 --- A client's own map stage is rehearsed too, with a job that only remembers.
+local khaos_line = require("flows.khaos_line")
 local mapper = require("flows.orders.map")
 
 local HELD = {}
@@ -28,8 +29,9 @@ end
 local function map_stage(case, unknown)
     return function(work)
         local result = mapper.map({
-            order = work.order, delegation = work.delegation, mappings = work.settings.mappings,
-            settings = work.settings, own_references = case.own_references,
+            order = work.order, delegation = work.delegation,
+            mappings = work.line.mappings(work.settings.mappings), settings = work.settings,
+            own_references = case.own_references,
             has_stock_code = function(code)
                 return not unknown[code]
             end,
@@ -54,7 +56,7 @@ local function map(settings, case)
     local work = {
         job = new_job(settings), settings = settings, key = "order:rehearsed", causes = {},
         order = case.order, order_id = tostring(case.order.id), delegation = case.delegation,
-        record = {},
+        record = {}, line = khaos_line.of_orders(settings.khaos),
     }
     local standard = map_stage(case, unknown)
     local own = settings.stages and settings.stages.map
