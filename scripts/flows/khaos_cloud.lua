@@ -6,10 +6,12 @@ local downloads = require("flows.cloud_stages.downloads")
 local json = require("neap.json")
 local khaos_line = require("flows.khaos_line")
 local pushes = require("flows.cloud_stages.pushes")
+local presence = require("flows.cloud_stages.presence")
 local queue = require("flows.cloud_stages.queue")
 local time = require("neap.time")
 
 local MAX_PUSH_BYTES = 16 * 1024 * 1024
+local BEAT_MS = 15000 -- a few in the minute after which presence.lua sees an absence
 local HOUR_MS = 3600000
 local DAY_MS = 24 * HOUR_MS
 
@@ -77,6 +79,8 @@ local function run(job)
         codes.close_proved(job)
     elseif name == "withdrawn.shown" then
         tell_withdrawn(job)
+    elseif name == "schedule.beat" then
+        presence.beat(job.settings.khaos.push_age_ms)
     elseif name == "schedule.tidy" then
         tidy(job)
     end
@@ -103,6 +107,7 @@ return {
         route("POST", "stock_status", "stock-status", pushes.stock_status),
         route("POST", "stock", "stock", pushes.stock),
         route("POST", "price_lists", "price-lists", pushes.price_lists),
+        {kind = "schedule", name = "beat", every_ms = BEAT_MS},
         {kind = "schedule", name = "tidy", every_ms = DAY_MS},
     },
     run = run,

@@ -28,8 +28,8 @@ local FIELDS = {
     silence_ms = {type = "integer", min = 1000, default = 2 * 3600000,
         help = "after which an order that Khaos has not shown is a person's business"},
     push_age_ms = {type = "integer", min = 1000, default = 30 * 60000,
-        help = "the longest that a stock push may be under way, retries included: a pushed level "
-            .. "is taken to be as old as this"},
+        help = "the longest that a stock push may be under way, retries included: what changed "
+            .. "in it may be unknown yet"},
     despatch_flow = {type = "string", default = "despatch",
         help = "name of the despatch flow; \"\": there is none"},
 }

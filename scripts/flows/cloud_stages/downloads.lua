@@ -1,6 +1,7 @@
 --- What Khaos Control Cloud fetches: its configuration file, orders, returns.
 local documents = require("connectors.khaos_cloud.documents")
 local json = require("neap.json")
+local presence = require("flows.cloud_stages.presence")
 local queue = require("flows.cloud_stages.queue")
 
 local downloads = {}
@@ -25,7 +26,7 @@ end
 ---@return fun(ctx: neap.Context): neap.Reply
 function downloads.config(format)
     return function(ctx)
-        queue.heard("config")
+        presence.heard("config", ctx.settings.khaos.push_age_ms)
         local config = {}
         for _, entry in ipairs(ENDPOINTS) do
             config[entry[1]] = endpoint(ctx.settings, entry[2], entry[3])
@@ -45,7 +46,7 @@ end
 
 -- What is asked for, and where the next call goes on.
 local function take(kind, ctx, request)
-    queue.heard(kind)
+    presence.heard(kind, ctx.settings.khaos.push_age_ms)
     local specific = request.headers[SPECIFIC]
     if specific and specific:find("%S") then
         local list, own = queue.take_these(kind, references_of(specific))

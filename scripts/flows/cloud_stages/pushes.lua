@@ -6,6 +6,7 @@ local khaos_stock = require("connectors.khaos_cloud.stock")
 local news = require("flows.despatch_stages.news")
 local order_status = require("connectors.khaos_cloud.order_status")
 local poll_cloud = require("flows.stock_stages.poll_cloud")
+local presence = require("flows.cloud_stages.presence")
 local queue = require("flows.cloud_stages.queue")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
@@ -46,6 +47,13 @@ local function trouble(reference, entry, order_code)
         payload = {reference = reference, order_code = order_code}}
 end
 
+-- Enough for a job of its own, should the order's job have ended without it.
+local function identity_of(key)
+    local record = support.record(key)
+    return {order_id = record.order_id, shop_key = record.shop_key, country_code = record.country,
+        merchant_key = record.merchant}
+end
+
 local function take_status(ctx, status, events)
     local reference, entry, lines = known(status)
     if not reference or not status.order_code then
@@ -55,8 +63,8 @@ local function take_status(ctx, status, events)
     snapshot.reference = reference
     if entry and queue.show("orders", reference, status.order_code) then
         events[#events + 1] = {source = "khaos_cloud.received", id = reference .. ":" .. entry.seq,
-            key = entry.key, name = "received", class = "overtaking", idle = "keep",
-            flow = ctx.settings.orders_flow, payload = {order_code = status.order_code}}
+            key = entry.key, name = "received", class = "overtaking", idle = "job",
+            flow = ctx.settings.orders_flow, payload = identity_of(entry.key)}
         if entry.state == "withdrawn" then
             events[#events] = trouble(reference, entry, status.order_code)
         end
@@ -74,7 +82,7 @@ end
 ---@param request neap.ServerRequest
 ---@return neap.Reply
 function pushes.order_status(ctx, request)
-    queue.heard("order_status")
+    presence.heard("order_status", ctx.settings.khaos.push_age_ms)
     local list, err = order_status.read(request.body)
     if not list then
         return documents.refusal(err)
@@ -119,13 +127,13 @@ end
 ---@param request neap.ServerRequest
 ---@return neap.Reply
 function pushes.stock_status(ctx, request)
-    queue.heard("stock_status")
+    presence.heard("stock_status", ctx.settings.khaos.push_age_ms)
     local list, err = khaos_stock.read_levels(request.body)
     if not list then
         return documents.refusal(err)
     end
     local now_ms = time.now_ms()
-    local read_ms = poll_cloud.read_ms(ctx.settings.khaos, now_ms)
+    local read_ms = presence.complete_ms(ctx.settings.khaos.push_age_ms)
     begin_reading(read_ms, now_ms)
     for _, entry in ipairs(list) do
         if is_served(ctx, entry.site) then
@@ -180,7 +188,7 @@ end
 ---@param request neap.ServerRequest
 ---@return neap.Reply
 function pushes.stock(ctx, request)
-    queue.heard("stock")
+    presence.heard("stock", ctx.settings.khaos.push_age_ms)
     local found, err = khaos_stock.read_items(request.body, ctx.settings)
     if not found then
         return documents.refusal(err)
@@ -201,11 +209,11 @@ end
 -- ---- prices ----------------------------------------------------------------------------------
 
 --- PriceListUpload: the bands of a code in a list replace those that were there.
----@param _ neap.Context
+---@param ctx neap.Context
 ---@param request neap.ServerRequest
 ---@return neap.Reply
-function pushes.price_lists(_, request)
-    queue.heard("price_lists")
+function pushes.price_lists(ctx, request)
+    presence.heard("price_lists", ctx.settings.khaos.push_age_ms)
     local lists, err = khaos_stock.read_price_lists(request.body)
     if not lists then
         return documents.refusal(err)

@@ -18,7 +18,7 @@ queue.TABLES = {orders = "cloud_orders", returns = "cloud_returns"}
 
 local DOCUMENTS = {orders = "cloud_order_documents", returns = "cloud_return_documents"}
 local OPEN = {orders = "cloud_orders_open", returns = "cloud_returns_open"} -- seq -> {reference}
--- kind -> {epoch, last, continuation}; "calls" -> {heard_ms, <route> = ms}
+-- kind -> {epoch, last, continuation}
 local STATE = "cloud_state"
 local PAGE = 500
 
@@ -65,13 +65,28 @@ function queue.put(kind, reference, key, document)
     return entry
 end
 
---- Takes an entry back; false when Khaos may have it.
+--- Offers an entry anew, as if Khaos had never seen it: only a person can know that.
 ---@param kind "orders"|"returns"
 ---@param reference string
+function queue.offer_again(kind, reference)
+    local entry, state = queue.get(kind, reference), state_of(kind)
+    store.delete(OPEN[kind], place(entry.seq))
+    state.last = state.last + 1
+    store.put(STATE, kind, state)
+    entry.seq, entry.state, entry.put_ms, entry.is_told = state.last, "queued", time.now_ms(), nil
+    queue.keep(kind, reference, entry)
+    store.put(OPEN[kind], place(entry.seq), {reference = reference})
+end
+
+--- Takes an entry back; false when Khaos may have it, unless a person has looked.
+---@param kind "orders"|"returns"
+---@param reference string
+---@param is_sure boolean|nil a person has looked: Khaos does not have it
 ---@return boolean
-function queue.withdraw(kind, reference)
+function queue.withdraw(kind, reference, is_sure)
     local entry = queue.get(kind, reference)
-    if not entry or entry.state ~= "queued" then
+    local is_open = entry and (entry.state == "queued" or is_sure and entry.state == "served")
+    if not is_open then
         return false
     end
     entry.state = "withdrawn"
@@ -184,22 +199,6 @@ function queue.tidy(kind, before_ms)
         end
     until #page < PAGE
     return gone
-end
-
--- ---- Khaos's calls ---------------------------------------------------------------------------
-
---- Khaos called: any call says that its agent lives.
----@param name string of the route
-function queue.heard(name)
-    local calls = store.get(STATE, "calls") or {}
-    calls[name] = time.now_ms()
-    calls.heard_ms = calls[name]
-    store.put(STATE, "calls", calls)
-end
-
----@return table<string, integer> by route, and heard_ms
-function queue.calls()
-    return store.get(STATE, "calls") or {}
 end
 
 return queue

@@ -5,6 +5,7 @@
 local errors = require("neap.errors")
 local news = require("flows.despatch_stages.news")
 local order_document = require("connectors.khaos_cloud.order_document")
+local presence = require("flows.cloud_stages.presence")
 local queue = require("flows.cloud_stages.queue")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -81,7 +82,7 @@ end
 local function silence(entry, is_cancelled)
     local words
     if entry.state == "queued" then
-        local called_ms = queue.calls().orders
+        local called_ms = presence.calls().orders
         words = string.format("Khaos has not fetched it%s", called_ms and string.format(
             "; it last asked for orders at %s", time.format_iso(called_ms))
             or ", and never asked for orders at all")
@@ -92,22 +93,33 @@ local function silence(entry, is_cancelled)
     return words .. (is_cancelled and ". The shopper wants it cancelled" or "")
 end
 
--- The import's failure is seen in Khaos only; a retry there ends in the push that proves it.
-local function tell_silence(work, reference, entry)
-    local is_cancelled = work.job:overtaken("cancellation") ~= nil
-    work.job:open_exception({cause = SILENT, subject = reference, recheck = "proof",
-        message = string.format("Order %s was offered to Khaos %d min ago. %s", work.order_id,
-            (time.now_ms() - entry.put_ms) // MINUTE_MS, silence(entry, is_cancelled)),
-        remedy = is_cancelled and "Look in the channel's imported orders: ignore it there if it "
-            .. "was not imported, cancel it in Khaos if it was."
-            or "Look in the channel's imported orders why it failed (an unknown stock code, a "
-            .. "customer), correct that and retry it there: this closes by itself when Khaos shows "
-            .. "the order."})
+local function is_told(work, reference)
+    for _, open in ipairs(work.job:exceptions(SILENT)) do
+        if open.subject == reference then
+            return true
+        end
+    end
+    return false
+end
+
+-- The import's failure is seen in Khaos only; a retry there ends in the push that proves it. A
+-- person who closes the exception says that Khaos does not have the order.
+local function hold_silent(work, reference, entry)
     entry.is_told = true
     queue.keep("orders", reference, entry)
+    local is_cancelled = work.job:overtaken("cancellation") ~= nil
+    support.hold(work, {{cause = SILENT, subject = reference, recheck = "proof",
+        message = string.format("Order %s was offered to Khaos %d min ago. %s", work.order_id,
+            (time.now_ms() - entry.put_ms) // MINUTE_MS, silence(entry, is_cancelled)),
+        remedy = is_cancelled and "Look in the channel's imported orders. If Khaos has the order, "
+            .. "cancel it there; if not, set it to ignore there and release this: it is taken back."
+            or "Look in the channel's imported orders why it failed (a stock code, a customer), "
+            .. "correct that and retry it there: this closes by itself when Khaos shows the order. "
+            .. "Release this only when Khaos does not have it: it is offered once more."}})
 end
 
 local function posted_of(work, reference, entry)
+    -- Noted with the order, in this slice.
     work.posting = assert(store.get(POSTINGS, reference), "the posting of a shown order is gone")
     store.delete(POSTINGS, reference)
     work.job:close_exception(SILENT, reference, "Khaos shows it as " .. entry.order_code)
@@ -116,25 +128,45 @@ local function posted_of(work, reference, entry)
         urn = work.khaos.send_urn and work.posting.customer.company_code or nil}
 end
 
+local function taken_back(work, reference, words)
+    store.delete(POSTINGS, reference)
+    support.remember(work, {offered = false})
+    work.job:close_exception(SILENT, reference, words)
+    work.job:note("post", words)
+end
+
+-- A person says that Khaos does not have it. True when it is taken back then.
+local function believe(work, reference)
+    if work.job:overtaken("cancellation") then
+        queue.withdraw("orders", reference, true)
+        taken_back(work, reference, "taken back: somebody looked, and Khaos does not have it")
+        return true
+    end
+    queue.offer_again("orders", reference)
+    work.job:note("post", "offered to Khaos once more: somebody looked, and it does not have it")
+    return false
+end
+
 -- Nothing more to do here until a push: true when the order was taken back instead.
 local function wait(work, reference, entry)
     local job = work.job
     local is_cancelled = job:overtaken("cancellation") ~= nil
     if is_cancelled and queue.withdraw("orders", reference) then
-        store.delete(POSTINGS, reference)
-        support.remember(work, {offered = false})
-        job:note("post", "taken out of the queue: Khaos had not fetched it")
+        taken_back(work, reference, "taken out of the queue: Khaos had not fetched it")
+        return true
+    elseif entry.is_told and not is_told(work, reference) and believe(work, reference) then
         return true
     end
+    entry = queue.get("orders", reference)
     job:facts({state = is_cancelled and "cancelled while Khaos may have it: in doubt"
         or entry.state == "queued" and "waiting for Khaos to fetch it"
         or "fetched by Khaos, not shown yet"})
     local alarm_ms = entry.put_ms + work.khaos.silence_ms
-    if not entry.is_told and time.now_ms() >= alarm_ms then
-        tell_silence(work, reference, entry)
+    if time.now_ms() >= alarm_ms then
+        hold_silent(work, reference, entry)
     end
-    job:await({name = entry.is_told and "Khaos shows it, late" or "Khaos shows it",
-        events = {"received"}, until_ms = not entry.is_told and alarm_ms or nil})
+    job:await({name = string.format("Khaos shows offer %d", entry.seq), events = {"received"},
+        until_ms = alarm_ms})
     return false
 end
 
@@ -148,7 +180,7 @@ function line_cloud.post(work)
         return nil
     end
     local reference = work.record.offered
-    for _ = 1, 3 do -- the first wait, the one after the alarm, and what comes of it
+    for _ = 1, 2 do -- the wait, and what came of it
         local entry = queue.get("orders", reference)
         if entry.state == "shown" then
             return posted_of(work, reference, entry)

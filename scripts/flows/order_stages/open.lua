@@ -23,6 +23,8 @@ READERS["order.found"] = function(payload)
     return assert(json.decode(payload))
 end
 
+READERS["received"] = READERS["order.found"] -- Khaos shows it, and its job had ended
+
 --- Whether an event of this name starts the way of an order.
 ---@param name string
 ---@return boolean

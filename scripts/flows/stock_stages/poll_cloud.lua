@@ -1,26 +1,16 @@
 --- The stock flow's poll where Khaos pushes levels: nothing is asked for; what was pushed grows
 --- newer while Khaos is heard and says nothing else.
 ---
---- A push carries no time, may be a repeat of long ago, and Khaos pushes what changed. So a level
---- is true of `push_age_ms` before its arrival at the latest, and, as long as Khaos's agent is
---- heard, of `push_age_ms` before it was last heard: had it changed until then, the push would be
---- here. Orders posted after that instant are subtracted. (Contract 8.8: an older push that
---- overtakes a newer one cannot be told; the next one mends it.)
-local queue = require("flows.cloud_stages.queue")
+--- Up to which instant the levels are complete is presence.lua's knowledge; orders posted after it
+--- are subtracted. (Contract 8.8: an older push that overtakes a newer one cannot be told; the next
+--- one mends it.)
+local presence = require("flows.cloud_stages.presence")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local tables = require("flows.stock_stages.tables")
 local time = require("neap.time")
 
 local poll_cloud = {}
-
---- The instant of which a level is true that Khaos has said nothing newer about.
----@param khaos {push_age_ms: integer}
----@param heard_ms integer when Khaos was last heard
----@return integer
-function poll_cloud.read_ms(khaos, heard_ms)
-    return heard_ms - khaos.push_age_ms
-end
 
 --- Takes all sites of an item as read at this instant, if they are not newer.
 ---@param item table
@@ -57,11 +47,11 @@ end
 --- One tick.
 ---@param job neap.Job
 function poll_cloud.run(job)
-    local heard_ms = queue.calls().heard_ms
-    if not heard_ms then
+    local now_ms = time.now_ms()
+    local read_ms = presence.complete_ms(job.settings.khaos.push_age_ms)
+    if not read_ms then
         return
     end
-    local now_ms, read_ms = time.now_ms(), poll_cloud.read_ms(job.settings.khaos, heard_ms)
     store.put(tables.STATE, "poll", {since_ms = read_ms, ran_ms = now_ms})
     for code in pairs(waiting_codes(read_ms)) do
         refresh(code, read_ms, now_ms)

@@ -118,6 +118,38 @@ def silent_channel():
     neap.until(lambda: not silence(order), "the push is the proof")
 
 
+def released():
+    """A person looked: Khaos does not have it. It is offered once more, or taken back when cancelled."""
+    settings(cloud=False)
+    first, second = shop.place("plain", 53), shop.place("plain", 54)
+    for order in (first, second):
+        neap.until(lambda order=order: silence(order), "somebody is told of the silence")
+    code, text = shop.host.verb("exceptions", "release", "not_shown_by_khaos", reference(first), "--reason", "looked")
+    assert code == 0, text
+    key = shop.entry(second)["order_reference_key"]
+    neap.until(lambda: cancellation(key)[0] == 201, "never fetched: taken back although held")
+    settings(cloud=True)
+    shop.until_right(first)
+    assert shop.posted(second) is None
+    neap.until(lambda: not shop.host.exceptions("not_shown_by_khaos"), "nothing of both is open")
+
+
+def released_in_doubt():
+    settings(cloud=False)
+    order = shop.place("plain", 55)
+    neap.until(lambda: silence(order), "somebody is told of the silence")
+    code = shop.document(order)["items"][0]["variant"]["referenceKey"]
+    shop.control("khaos", "POST", "stock", {"code": code, "run_to_zero": True, "level": 0})
+    settings(cloud=True)
+    neap.until(lambda: imports().get(reference(order), {}).get("status") == "failed", "the import failed")
+    key = shop.entry(order)["order_reference_key"]
+    assert cancellation(key)[0] == 503, "Khaos may have it: there is no truth to tell yet"
+    shop.host.verb("exceptions", "release", "not_shown_by_khaos", reference(order), "--reason", "looked: failed, ignored")
+    neap.until(lambda: cancellation(key)[0] == 201, "SCAYLE has an answer")
+    assert cancellation(key)[1]["cancellationResult"] == "successful"
+    shop.control("khaos", "POST", "stock", {"code": code, "run_to_zero": False, "level": 400})
+
+
 def specific():
     order = shop.place("plain", 53)
     shop.until_right(order)
@@ -232,6 +264,8 @@ try:
     neap.case("an order that nobody fetches is told of, and closed by the push", not_fetched)
     neap.case("an import that failed without a word is told of, and closed by the push", failed_import)
     neap.case("a channel that tells nothing is told of, a retry doubles nothing", silent_channel)
+    neap.case("a person who looked lets it be offered once more", released)
+    neap.case("a cancelled order that failed in Khaos is taken back by a person's word", released_in_doubt)
     neap.case("a retry gets exactly the orders it names", specific)
     neap.case("parcels hold the units of the lines that Khaos names", shipped)
     neap.case("a cancelled order that Khaos never fetched is taken back", cancelled_in_time)
