@@ -45,6 +45,9 @@ return {
         unmapped_fee = CONSULTANT,
         connection_refused = CONSULTANT,
         script_error = CONSULTANT,
+        credit_exceeds_invoice = FINANCE,
+        return_not_in_khaos = FINANCE,
+        return_unmatched = FINANCE,
         unmapped_carrier = CONSULTANT,
         stock_stamp_ahead = CONSULTANT,
     },
@@ -77,11 +80,13 @@ return {
                 promotions = require("mappings.promotions"),
             },
         }},
+        returns = {use = "flows.returns", settings = {merchant_key = "fellside"}},
         cancellations = {use = "flows.cancellations"},
         despatch = {use = "flows.despatch", schedules = {
             poll = {every_ms = tonumber(var("DESPATCH_EVERY_MS", "2000"))},
         }, settings = {
             merchant_key = "fellside",
+            returns_flow = "returns",
             carriers = {DPD48 = "DPD_UK", DPDND = "DPD_UK", DHLINT = "DHL_DE"},
         }},
         stock = {use = "flows.stock", schedules = {

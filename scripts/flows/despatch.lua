@@ -17,6 +17,8 @@ local fields = {
     scayle = {type = "record", default = {}, fields = {
         connection = {type = "string", default = "scayle"}}},
     merchant_key = {type = "string", required = true},
+    returns_flow = {type = "string",
+        help = "name of the returns flow, which gets Khaos's credit notes"},
     carriers = {type = "map", required = true, values = {type = "string"},
         help = "Khaos's courier, as its status feed writes it, to SCAYLE's carrier key"},
     zone = {type = "string", default = "Europe/London", help = "of the dates of the status feed"},

@@ -66,6 +66,7 @@ local fields = {
         body = {type = "map", values = {type = "any"}, default = {referenceKey = "{order_id}",
             statusCode = 201, orderDelegationResult = "acknowledged"}},
     }},
+    returns_flow = {type = "string", help = "name of the returns flow in the manifest, if any"},
     delegation_grace_ms = duration(10 * MINUTE_MS,
         "how long an order seen without its delegation waits for it before it is posted"),
     missing_order_wait_ms = duration(MINUTE_MS,

@@ -5,6 +5,7 @@
 --- the box's consignment behind a slash. Lines are told by stock code alone.
 local client = require("connectors.khaos_soap.client")
 local errors = require("neap.errors")
+local money = require("neap.money")
 local xml = require("neap.xml")
 
 local order_status = {}
@@ -29,7 +30,8 @@ end
 local function items_of(node, name)
     local items, places = {}, {}
     for _, child in ipairs(xml.children(node, name)) do
-        local code, quantity = text(child.attrs.STOCK_CODE), count(child.attrs.QTY_SENT)
+        local code = text(child.attrs.STOCK_CODE)
+        local quantity = math.abs(count(child.attrs.QTY_SENT)) -- negative on credit notes
         if code and quantity > 0 then
             places[code] = places[code] or #items + 1
             local place = items[places[code]] or {stock_code = code, quantity = 0}
@@ -105,13 +107,35 @@ local function parcels_of(node)
     return joined(parcels)
 end
 
+-- What a credit note takes back: stock codes with quantities, and its gross total.
+local function credit_of(node)
+    local currency = xml.value(node, "CURRENCY_CODE")
+    local total = 0
+    for _, name in ipairs({"ITEMS_TOTAL", "DELIVERY_TOTAL"}) do
+        local amount = money.decimal(xml.value(node, name) or "0")
+        local minor = amount and amount:to_minor(money.digits(currency or "") or 2)
+        total = minor and total and total + math.abs(minor) or nil
+    end
+    local items, invoices = {}, xml.child(node, "INVOICES")
+    for _, invoice in ipairs(invoices and xml.children(invoices, "INVOICE") or {}) do
+        local list = xml.child(invoice, "INVOICE_ITEMS")
+        for _, item in ipairs(list and items_of(list, "INVOICE_ITEM") or {}) do
+            items[#items + 1] = item
+        end
+    end
+    return {total_minor = total, currency = currency, items = items}
+end
+
 local function snapshot(node)
     local cancelled = xml.child(node, "CANCELLED")
     local kind = xml.child(node, "ORDER_TYPE")
+    if kind and kind.text:lower():find("credit", 1, true) then
+        return {order_code = node.attrs.SORDER_CODE, is_credit_note = true,
+            reference = text(node.attrs.ASSOCIATED_REF), credit = credit_of(node), parcels = {}}
+    end
     return {
         order_code = node.attrs.SORDER_CODE,
         reference = text(node.attrs.ASSOCIATED_REF),
-        is_credit_note = kind ~= nil and kind.text:lower():find("credit", 1, true) ~= nil or nil,
         is_complete = is_set(xml.value(node, "COMPLETE")) or nil,
         quantity = count(xml.value(node, "QTY_SOLD")),
         is_cancelled = cancelled ~= nil or nil,
@@ -123,7 +147,9 @@ end
 ---@class khaos.Snapshot
 ---@field order_code string
 ---@field reference string|nil ours
----@field is_credit_note boolean|nil
+---@field is_credit_note boolean|nil then only reference and credit are there
+---@field credit {total_minor: integer|nil, currency: string|nil,
+---   items: {stock_code: string, quantity: integer}[]}|nil
 ---@field is_complete boolean|nil
 ---@field quantity integer units sold
 ---@field is_cancelled boolean|nil

@@ -177,6 +177,7 @@ function delegation.notice(body)
         country_code = text_of(shop.countryCode),
         confirmed_at = text_of(order.confirmedAt),
         merchants = require("connectors.scayle.orders").merchants(order),
+        items = type(payload.items) == "table" and payload.items or {},
         raw = order,
     }
 end

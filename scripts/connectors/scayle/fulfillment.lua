@@ -5,7 +5,9 @@
 --- (400, 409) leaves the outcome open for the same reason: the refusal may be of a repeat.
 local client = require("connectors.scayle.client")
 local errors = require("neap.errors")
+local json = require("neap.json")
 local orders = require("connectors.scayle.orders")
+local time = require("neap.time")
 
 local fulfillment = {}
 
@@ -64,6 +66,23 @@ function fulfillment.cancellation_request(where, order_id, merchant, units)
         body = body_of(where, order_id, merchant, items)})
 end
 
+--- Units that came back. The body is a bare list, and their return key (see shipment_request) is
+--- all that names them. `received_ms` is written without a zone: the contract takes it for UTC.
+---@param merchant string|nil
+---@param units string[]
+---@param received_ms integer
+---@param reason string
+---@return table request for an effect of class "lookup"
+function fulfillment.return_request(merchant, units, received_ms, reason)
+    local entries = json.array({})
+    local received = time.format_iso(received_ms):sub(1, 19):gsub("T", " ")
+    for i, id in ipairs(units) do
+        entries[i] = {received = received, returnKey = id, returnReason = reason,
+            merchantReferenceKey = merchant}
+    end
+    return client.request({method = "POST", path = "/fulfillment/return-items", body = entries})
+end
+
 -- Whether anything was done is open when SCAYLE refuses what it may have done before.
 local MAY_BE_REPEAT = {[400] = true, [409] = true, [412] = true}
 
@@ -110,6 +129,7 @@ local function verdict(states, wanted)
 end
 
 local SHIPPED = {shipped = true, delivered = true, returned = true}
+local RETURNED = {returned = true}
 local CANCELLED = {cancelled = true, canceled = true, undeliverable = true, unavailable = true}
 
 local function look_up(scayle, where, order_id, units, wanted)
@@ -142,6 +162,18 @@ end
 ---@return any
 function fulfillment.lookup_cancelled(scayle, where, order_id, units)
     return look_up(scayle, where, order_id, units, CANCELLED)
+end
+
+--- Does SCAYLE show these units as returned?
+---@async
+---@param scayle scayle.Client
+---@param where {shop_key: string, country: string}
+---@param order_id string
+---@param units string[]
+---@return "found"|"absent"|nil
+---@return any
+function fulfillment.lookup_returned(scayle, where, order_id, units)
+    return look_up(scayle, where, order_id, units, RETURNED)
 end
 
 return fulfillment

@@ -13,10 +13,12 @@ local HOUR_MS = 3600000
 
 local function tell(job, snapshot)
     local lines = snapshot.reference and store.get(support.LINES, snapshot.reference)
-    if not lines or snapshot.is_credit_note then
-        return false
+    local event
+    if lines and snapshot.is_credit_note then
+        event = news.of_credit_note(snapshot, lines.key, job.settings.returns_flow)
+    elseif lines then
+        event = news.of(snapshot, lines.key)
     end
-    local event = news.of(snapshot, lines.key)
     if event then
         job:emit(event)
     end

@@ -74,6 +74,8 @@ end
 local CONFIRMED = {["order-confirmed"] = true}
 local CANCELLED = {["order-cancelled"] = true, ["order-canceled"] = true}
 
+local RETURNED = {["order-item-returned"] = true}
+
 local function is_ours(settings, notice)
     if #notice.merchants == 0 then
         return true
@@ -99,6 +101,19 @@ local function notice_event(identity, notice, body)
     return event
 end
 
+-- Goods came back: the returns flow's, where there is one.
+local function returned_event(settings, identity, notice)
+    local units = {}
+    for _, item in ipairs(notice.items) do
+        if type(item) == "table" and item.id ~= nil then
+            units[#units + 1] = tostring(item.id)
+        end
+    end
+    return {source = "scayle.webhook", id = notice.id, key = "returns:" .. identity.key,
+        name = "scayle.returned", flow = settings.returns_flow,
+        payload = {order_key = identity.key, id = notice.id, units = json.array(units)}}
+end
+
 local function reply(status, document)
     return {status = status, headers = {["Content-Type"] = "application/json"},
         body = json.encode(document)}
@@ -114,12 +129,15 @@ function accept.webhook(ctx, request)
     if err then
         return delegation.refusal(err)
     end
-    local wanted = notice and (CONFIRMED[notice.type] or CANCELLED[notice.type])
-    if not wanted or not is_ours(ctx.settings, notice) then
+    local settings = ctx.settings
+    local is_return = notice and RETURNED[notice.type] and settings.returns_flow ~= nil
+    local wanted = notice and (CONFIRMED[notice.type] or CANCELLED[notice.type] or is_return)
+    if not wanted or not is_ours(settings, notice) then
         return reply(200, {accepted = false})
     end
-    local identity = identify.order(ctx.settings, notice)
-    local event = notice_event(identity, notice, request.body)
+    local identity = identify.order(settings, notice)
+    local event = is_return and returned_event(settings, identity, notice)
+        or notice_event(identity, notice, request.body)
     local answer = reply(200, {accepted = true})
     answer.events = {event}
     if event.name == "order.seen" then

@@ -69,6 +69,7 @@ return {
                 read_back_wait_ms = 200,
                 fault_wait_ms = 100,
                 despatch_promise_hours = 48,
+                returns_flow = "returns",
                 mappings = {
                     companies = require("mappings.companies"),
                     tax = require("mappings.tax"),
@@ -96,6 +97,7 @@ return {
                 policy = {default = {use_khaos_buffer = true}},
             },
         },
+        returns = {use = "flows.returns", settings = {merchant_key = "fellside"}},
         cancellations = {
             use = "flows.cancellations",
             settings = {khaos = var("CANCEL_ADD_ON", "") == "" and khaos
@@ -108,6 +110,7 @@ return {
             settings = {
                 khaos = khaos,
                 merchant_key = "fellside",
+                returns_flow = "returns",
                 carriers = {DPD48 = "DPD_UK", DPDND = "DPD_UK", DHLINT = "DHL_DE"},
                 tracking_wait_ms = number("TRACKING_MS", 1500),
             },

@@ -20,6 +20,7 @@ data.SETTINGS = {
     own_delivery = "4.95", -- gross charge that Khaos adds when none was sent
     reference_length = 15,
     paid_add_ons = false,
+    credit_notes_carry_reference = true, -- contract 11.9: not known; off: ours is left blank
     create_missing_stock = false, -- the paid development of contract 1.4.6
     default_class = "Web Retail",
     max_codes = 500, -- codes in one export; above: a fault

@@ -296,6 +296,35 @@ local function status_node(w, order, show_items)
     return table.concat(parts) .. "</INVOICES></ORDER_STATUS>"
 end
 
+-- Quantities of a credit note are negative here: the contract does not say.
+local function credit_node(w, credit)
+    local customer = customers.get(w, credit.urn)
+    local items = {}
+    for i, item in ipairs(credit.items) do
+        items[i] = {stock_code = item.stock_code, quantity = -item.quantity}
+    end
+    local function total(name, gross)
+        local net = calc.split_gross(gross, calc.decimal(data.TAX_CODES["1"]))
+        return total_node(name, {net = net, gross = gross})
+    end
+    return table.concat({
+        "<ORDER_STATUS" .. attribute("SORDER_CODE", credit.code),
+        attribute("ASSOCIATED_REF", credit.reference) .. ">",
+        "<COMPANY_NAME" .. attribute("COMPANY_CODE", credit.urn),
+        attribute("OTHER_REF", credit.other_ref) .. ">" .. soap.escape(customer.name)
+            .. "</COMPANY_NAME>",
+        "<ORDER_TYPE TYPE_ID=\"C\">Credit Note</ORDER_TYPE>",
+        tag("CURRENCY_CODE", credit.currency),
+        tag("DATE_CREATED", world.date(w, credit.created_ms)),
+        total("ITEMS_TOTAL", credit.items_minor), total("DELIVERY_TOTAL", credit.delivery_minor),
+        tag("COMPLETE", "-1"),
+        "<INVOICES><INVOICE" .. attribute("INVOICE_CODE", "I" .. credit.code)
+            .. attribute("INVOICE_STAGE_ID", STAGE_ISSUED) .. "><INVOICE_ITEMS>",
+        item_nodes("INVOICE_ITEM", items),
+        "</INVOICE_ITEMS></INVOICE></INVOICES></ORDER_STATUS>",
+    })
+end
+
 local function by_ids(w, p)
     local mapping = p.MappingType
     if mapping == "3" or mapping == "4" then
@@ -377,6 +406,11 @@ function order_export.status_ex(w, p)
             and in_stage(order, stages)
         if is_wanted and (not order.cancelled or truth(p.IncludeCancelled)) then
             parts[#parts + 1] = status_node(w, order, truth(p.ShowItems))
+        end
+    end
+    for _, credit in ipairs(has_ids and {} or orders.credits(w)) do
+        if credit.created_ms >= from and credit.created_ms <= to then
+            parts[#parts + 1] = credit_node(w, credit)
         end
     end
     return {"string", table.concat(parts) .. "</STATUS_LIST>"}

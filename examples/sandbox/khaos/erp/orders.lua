@@ -368,6 +368,24 @@ function orders.import(w, text)
     return outcomes
 end
 
+local CREDITS = "erp_credits"
+
+---@param w table
+---@param credit table
+function orders.save_credit(w, credit)
+    w.store.put(CREDITS, credit.code, credit)
+end
+
+---@param w table
+---@return table[]
+function orders.credits(w)
+    local list = {}
+    for _, entry in ipairs(w.store.range(CREDITS, {limit = 10000})) do
+        list[#list + 1] = entry.value
+    end
+    return list
+end
+
 --- Cancels, as a person in Khaos would.
 ---@param w table
 ---@param order table

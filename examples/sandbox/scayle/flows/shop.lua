@@ -4,6 +4,7 @@ local admin = require("shop.admin")
 local catalogue = require("shop.catalogue")
 local control = require("lib.sandbox.control")
 local faults = require("lib.sandbox.faults")
+local fulfillment = require("shop.fulfillment")
 local gate = require("shop.gate")
 local generator = require("shop.generator")
 local json = require("neap.json")
@@ -97,6 +98,24 @@ local function cancel(w, body)
     return reply
 end
 
+-- The shop takes units back by itself (a carrier's scan, an agent): the first `count` shipped ones.
+local function take_back(w, body)
+    local order = math.type(body.order_id) == "integer" and orders.get(w, body.order_id)
+    if not order then
+        return control.reply(404, {error = "no such order"})
+    end
+    local items, left = {}, body.count or 1
+    for _, item in ipairs(order.items) do
+        if item.status == "shipped" and left > 0 then
+            items[item.id], left = true, left - 1
+        end
+    end
+    fulfillment.mark_returned(w, order.id, items)
+    local reply = control.reply(202, {order_id = order.id})
+    reply.events = starts.of_return(w, {[order.id] = items})
+    return reply
+end
+
 local function add_variants(w, body)
     for _, sku in ipairs(body.skus or {}) do
         stocks.add_variant(w, sku, world.number(w, "variant", 990001))
@@ -125,6 +144,7 @@ local TRIGGERS = {
     lever("POST", "orders", place),
     lever("POST", "play", play),
     lever("POST", "cancel", cancel),
+    lever("POST", "return", take_back),
     lever("POST", "variants", add_variants),
     lever("GET", "sellable", function(w, _, request)
         return control.reply(200, {sku = request.query.sku,

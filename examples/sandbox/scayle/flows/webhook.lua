@@ -28,14 +28,32 @@ local function key_of(id)
     )
 end
 
+-- Order events carry the order, item events the order and the items (contract 7.2).
+local function payload_of(said, order)
+    if not said.items then
+        return order
+    end
+    local wanted, items = {}, json.array({})
+    for _, id in ipairs(said.items) do
+        wanted[id] = true
+    end
+    for _, item in ipairs(order.items) do
+        if wanted[item.id] then
+            items[#items + 1] = item
+        end
+    end
+    return {order = order, items = items}
+end
+
 local function envelope(w, event, order)
+    local said = json.decode(event.payload)
     return {
         key = key_of(event.id),
         meta = {tenantKey = "fellside", xRequestId = "req-" .. key_of(event.id):sub(1, 8)},
         occurredAt = order.confirmedAt or world.instant(w, w.now_ms),
-        type = json.decode(event.payload).type,
+        type = said.type,
         version = 2,
-        payload = order,
+        payload = payload_of(said, order),
     }
 end
 

@@ -7,6 +7,7 @@ local fulfillment = require("shop.fulfillment")
 local gate = require("shop.gate")
 local json = require("neap.json")
 local orders = require("shop.orders")
+local starts = require("shop.starts")
 local stocks = require("shop.stocks")
 
 local admin = {}
@@ -103,6 +104,18 @@ local function report(run)
     end
 end
 
+local function return_items(w, request)
+    local body, refusal = gate.body(request)
+    if not body then
+        return refusal
+    end
+    local by_order, err = fulfillment.take_back(w, body)
+    if not by_order then
+        return gate.error(err.status, err.key, err.message)
+    end
+    return {status = 204, headers = {}, events = starts.of_return(w, by_order)}
+end
+
 local function with_variant(run)
     return function(w, request)
         local variant = stocks.variant(w, request.params.variant)
@@ -125,7 +138,8 @@ local function set_stock(w, request, variant)
     return control.reply(200, stock)
 end
 
-local EVENTS = {"order-confirmed", "order-delegated", "order-cancelled", "order-item-cancelled"}
+local EVENTS = {"order-confirmed", "order-delegated", "order-cancelled", "order-item-cancelled",
+    "order-item-returned"}
 
 local function webhook_events()
     local list = {}
@@ -174,6 +188,7 @@ admin.CALLS = {
     entry("cancel", "POST", "/fulfillment/cancellations", "fulfillmentWrite",
         report(fulfillment.cancel)),
     entry("ship", "POST", "/fulfillment/shipments", "fulfillmentWrite", report(fulfillment.ship)),
+    entry("return_items", "POST", "/fulfillment/return-items", "fulfillmentWrite", return_items),
     entry("list_carriers", "GET", "/carriers", "globalRead", function()
         return gate.list(catalogue.CARRIERS)
     end),

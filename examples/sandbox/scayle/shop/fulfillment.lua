@@ -6,6 +6,8 @@ local world = require("shop.world")
 
 local fulfillment = {}
 
+local RETURN_KEYS = "shop_return_keys" -- return key of a shipped unit -> {order_id, item_id}
+
 local function problem(status, key, message)
     return nil, {status = status, key = key, message = message}
 end
@@ -110,6 +112,10 @@ function fulfillment.ship(w, body)
     for _, pair in ipairs(named) do
         pair.item.status, pair.item.packageId = "shipped", package.id
         pair.item.shippedAt = body.deliveryDate
+        if type(pair.entry.returnKey) == "string" and pair.entry.returnKey ~= "" then
+            w.store.put(RETURN_KEYS, pair.entry.returnKey,
+                {order_id = order.id, item_id = pair.item.id})
+        end
     end
     for _, item in ipairs(order.items) do
         open = open + ((item.status == "delegated" or item.status == "confirmed") and 1 or 0)
@@ -118,6 +124,67 @@ function fulfillment.ship(w, body)
     orders.save(w, order)
     note(w, order, "shipments", body)
     return true
+end
+
+local function returned_item(w, entry)
+    local key = type(entry) == "table" and entry.returnKey
+    local place = type(key) == "string" and w.store.get(RETURN_KEYS, key)
+    if not place then
+        return problem(404, "RETURN_KEY_NOT_FOUND", "No shipped item has this return key.")
+    elseif type(entry.received) ~= "string"
+        or not entry.received:find("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d$") then
+        return problem(400, "VALIDATION_ERROR", "received must be YYYY-MM-DD HH:MM:SS")
+    elseif entry.merchantReferenceKey ~= catalogue.MERCHANT.referenceKey then
+        return problem(400, "VALIDATION_ERROR", "merchantReferenceKey is unknown")
+    end
+    local order = orders.get(w, place.order_id)
+    for _, item in ipairs(order.items) do
+        if item.id == place.item_id then
+            if item.status == "returned" and w.settings.repeat_conflicts then
+                return problem(409, "CONFLICT", ("item %d is already returned"):format(item.id))
+            end
+            return place
+        end
+    end
+end
+
+--- POST /fulfillment/return-items: a bare list; all of it or nothing.
+---@param w table
+---@param body table
+---@return table|nil returned order id -> item ids
+---@return table|nil error
+function fulfillment.take_back(w, body)
+    if #body == 0 then
+        return problem(400, "VALIDATION_ERROR", "the list is empty")
+    end
+    local by_order = {}
+    for _, entry in ipairs(body) do
+        local place, err = returned_item(w, entry)
+        if not place then
+            return nil, err
+        end
+        by_order[place.order_id] = by_order[place.order_id] or {}
+        by_order[place.order_id][place.item_id] = true
+    end
+    for order_id, items in pairs(by_order) do
+        fulfillment.mark_returned(w, order_id, items)
+        note(w, orders.get(w, order_id), "returns", body)
+    end
+    return by_order
+end
+
+--- Items came back: their state, and what the shop refunds.
+---@param w table
+---@param order_id integer
+---@param items table<integer, boolean>
+function fulfillment.mark_returned(w, order_id, items)
+    local order = orders.get(w, order_id)
+    for _, item in ipairs(order.items) do
+        if items[item.id] then
+            item.status, item.returnedAt = "returned", world.instant(w, w.now_ms)
+        end
+    end
+    orders.save(w, order)
 end
 
 return fulfillment

@@ -187,6 +187,7 @@ function orders.place(w, order, facts)
         webhooks = json.array({}),
         cancellations = json.array({}),
         shipments = json.array({}),
+        returns = json.array({}),
     }
     local units = {}
     for _, item in ipairs(order.items) do

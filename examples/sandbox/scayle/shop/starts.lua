@@ -1,5 +1,8 @@
 --- The events that start the tenant's own work: delegations, webhooks, cancellations, scenarios.
 
+local json = require("neap.json")
+local world = require("shop.world")
+
 local starts = {}
 
 local SOURCE = "tenant"
@@ -30,6 +33,26 @@ function starts.of_order(w, order)
         local webhook = {order_id = order.id, type = "order-confirmed"}
         list[#list + 1] = event(("webhook:%d:confirmed"):format(order.id), "webhook",
             "order.webhook", webhook)
+    end
+    return list
+end
+
+--- Items came back: the shop tells its subscribers, when a webhook is set up.
+---@param w table world
+---@param by_order table<integer, table<integer, boolean>> order id -> item ids
+---@return neap.NewEvent[]
+function starts.of_return(w, by_order)
+    local list = {}
+    for order_id, items in pairs(by_order) do
+        local ids = json.array({})
+        for id in pairs(items) do
+            ids[#ids + 1] = id
+        end
+        if w.settings.webhook_path ~= "" then
+            local number = world.number(w, "returned", 1)
+            list[#list + 1] = event(("webhook:%d:returned:%d"):format(order_id, number), "webhook",
+                "order.webhook", {order_id = order_id, type = "order-item-returned", items = ids})
+        end
     end
     return list
 end
