@@ -44,6 +44,14 @@ function queue.keep(kind, reference, entry)
     store.put(queue.TABLES[kind], reference, entry)
 end
 
+--- The document as it was put in; nil when it is not kept any more.
+---@param kind "orders"|"returns"
+---@param reference string
+---@return table|nil
+function queue.document(kind, reference)
+    return store.get(DOCUMENTS[kind], reference)
+end
+
 --- Puts a document in. One that is in, or that Khaos has shown, stays as it is.
 ---@param kind "orders"|"returns"
 ---@param reference string ours, unique
@@ -181,7 +189,16 @@ function queue.take_these(kind, references)
     return list, state.continuation or string.format("v1:%s:0", state.epoch)
 end
 
---- Forgets documents (personal data) that Khaos has shown long ago.
+-- Khaos shows orders; of a return it never says anything.
+local function is_over(kind, entry, before_ms)
+    if kind == "returns" and entry.state == "served" then
+        return entry.served_ms < before_ms
+    end
+    return entry.state == "shown" and entry.shown_ms < before_ms
+end
+
+--- Forgets documents (personal data) that Khaos has shown long ago, or fetched, where it shows
+--- nothing.
 ---@param kind "orders"|"returns"
 ---@param before_ms integer
 ---@return integer count
@@ -192,8 +209,11 @@ function queue.tidy(kind, before_ms)
         for _, pair in ipairs(page) do
             after = pair.key
             local entry = queue.get(kind, pair.key)
-            if not entry or entry.state == "shown" and entry.shown_ms < before_ms then
+            if not entry or is_over(kind, entry, before_ms) then
                 store.delete(DOCUMENTS[kind], pair.key)
+                if entry then
+                    store.delete(OPEN[kind], place(entry.seq))
+                end
                 gone = gone + 1
             end
         end

@@ -174,6 +174,34 @@ def shipped():
     neap.until(lambda: {i["status"] for i in shop.document(order)["items"]} == {"shipped"}, "all is shipped")
 
 
+def returned():
+    """Goods that SCAYLE took back are offered to Khaos once, tied to their order, on the customer's code."""
+    order = shop.place("multi_unit", 61)
+    shop.until_right(order)
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "ship"})
+    neap.until(lambda: {i["status"] for i in shop.document(order)["items"]} == {"shipped"}, "all is shipped")
+    settings(cloud_forget=True)
+    shop.control("scayle", "POST", "return", {"order_id": order["order_id"], "count": 1})
+    name = reference(order) + "-R1"
+
+    def booked():
+        return shop.control("khaos", "GET", "cloud")["returns"].get(name)
+
+    neap.until(booked, "Khaos fetched the return")
+    shop.host.kill()
+    shop.host.start()
+    neap.until(lambda: booked()["times"] > 1, "Khaos was offered it again")
+    settings(cloud_forget=False)
+    entry = booked()
+    assert entry["status"] == "OK", entry
+    back = [i for i in shop.document(order)["items"] if i["status"] == "returned"]
+    line = entry["document"]["ReturnedItems"][0]
+    assert len(back) == 1 and line["SKU"] == back[0]["variant"]["referenceKey"], (line, back)
+    assert line["SourceReference"] == {"SourceOrder": {"AssociatedRef": reference(order)}}, line
+    assert round(line["UnitPrice"]["Gross"] * 100) == back[0]["price"]["withTax"], (line, back)
+    assert [n for n in shop.control("khaos", "GET", "cloud")["returns"] if n.startswith(reference(order))] == [name]
+
+
 def cancellation(key):
     """SCAYLE's call; the status and, when decided, the answer."""
     status, body, _ = shop.host.post("/demo/scayle/cancellation", {"orderReferenceKey": key}, auth=shop.AUTH,
@@ -255,6 +283,7 @@ def refusals():
     assert khaos_call("POST", "order-status", '{"Statuses":[{"AssociatedRef":"FOREIGN","OrderCode":"SO1"}]}')[0] == 200
 
 
+shop.scayle.variables["SANDBOX_WEBHOOK_PATH"] = "/scayle/webhook"
 shop.start()
 try:
     neap.case("every operation wants the account, the configuration names them all", accounts)
@@ -268,6 +297,7 @@ try:
     neap.case("a cancelled order that failed in Khaos is taken back by a person's word", released_in_doubt)
     neap.case("a retry gets exactly the orders it names", specific)
     neap.case("parcels hold the units of the lines that Khaos names", shipped)
+    neap.case("a return that SCAYLE tells of is offered to Khaos once", returned)
     neap.case("a cancelled order that Khaos never fetched is taken back", cancelled_in_time)
     neap.case("one that Khaos may have is in doubt until the push", cancelled_in_doubt)
     neap.case("kill -9 on both sides loses and doubles nothing", killed)

@@ -97,7 +97,8 @@ return {
                 policy = {default = {use_khaos_buffer = true}},
             },
         },
-        returns = {use = "flows.returns", settings = {merchant_key = "fellside"}},
+        returns = {use = "flows.returns", settings = {merchant_key = "fellside", khaos = khaos,
+            khaos_return_reason = "6"}},
         cancellations = {
             use = "flows.cancellations",
             settings = {khaos = var("CANCEL_ADD_ON", "") == "" and khaos

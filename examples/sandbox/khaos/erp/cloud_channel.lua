@@ -2,6 +2,7 @@
 --- of an import that failed; users see it in the channel's list (GET _control/cloud) and retry it.
 
 local cloud_order = require("erp.cloud_order")
+local customers = require("erp.customers")
 local control = require("lib.sandbox.control")
 local data = require("erp.data")
 local json = require("neap.json")
@@ -14,6 +15,7 @@ local cloud_channel = {}
 local CHANNEL = "erp_cloud" -- "state" -> {config, continuation, retry = {reference, ...}}
 local IMPORTS = "erp_cloud_imports" -- reference -> {status, reason, times, document}
 local PUSHED = "erp_cloud_pushed" -- "<kind>/<what>" -> the text last accepted with 200
+local RETURNS = "erp_cloud_returns" -- reference -> {status, reason, document}
 local API_VERSION = 1000
 local ISSUED = 70
 
@@ -84,6 +86,80 @@ function cloud_channel.import(w, document)
         outcomes[#outcomes + 1] = import_one(w, given, document.Config or {})
     end
     return outcomes
+end
+
+-- ---- returns ---------------------------------------------------------------------------------
+
+---@param w table
+---@return table<string, table>
+function cloud_channel.returns(w)
+    local list = {}
+    for _, pair in ipairs(w.store.range(RETURNS, {limit = 10000})) do
+        list[pair.key] = pair.value
+    end
+    return list
+end
+
+local function source_of(item)
+    local source = (item.SourceReference or {}).SourceOrder or {}
+    local only, count = nil, 0
+    for _, value in pairs(source) do
+        only, count = value, count + 1
+    end
+    return count == 1 and only or nil
+end
+
+-- What is wrong with a return; nil when Khaos can book it.
+local function return_problem(w, given)
+    if not given.URN or not customers.get(w, given.URN) then
+        return "customer " .. tostring(given.URN) .. " does not exist"
+    elseif not given.InvoiceAddress or not given.InvoiceContact or not given.CreatedDate then
+        return "InvoiceAddress, InvoiceContact or CreatedDate is missing"
+    end
+    for _, item in ipairs(given.ReturnedItems or {}) do
+        local reference = source_of(item)
+        if not w.store.get("erp_stock", item.SKU or "") then
+            return "stock item not found"
+        elseif not item.ReturnReason or type(item.Mapping) ~= "table" then
+            return "ReturnReason or Mapping is missing"
+        elseif not reference or #orders.codes_of(w, reference) == 0 then
+            return "SourceOrder names no order"
+        end
+    end
+    return nil
+end
+
+local function take_return(w, given)
+    local known = w.store.get(RETURNS, given.AssociatedRef)
+    if known and known.status == "OK" then
+        known.times = known.times + 1
+        w.store.put(RETURNS, given.AssociatedRef, known)
+        return
+    end
+    local problem = return_problem(w, given)
+    if not problem then
+        for _, item in ipairs(given.ReturnedItems) do
+            local count = math.tointeger(tonumber(item.Quantity)) or 0
+            stock.move(w, item.SKU, data.SITES[1].name, count)
+        end
+    end
+    w.store.put(RETURNS, given.AssociatedRef, {status = problem and "failed" or "OK",
+        reason = problem, document = given, times = 1})
+end
+
+--- Books downloaded returns; why not, when the document as a whole is wrong.
+---@param w table
+---@param document table
+---@return string|nil problem
+function cloud_channel.take_returns(w, document)
+    local null = cloud_order.null_in(document)
+    if null or tonumber(document.ApiVersion) ~= API_VERSION then
+        return null and "null at " .. null or "ApiVersion is missing"
+    end
+    for _, given in ipairs(document.Returns or {}) do
+        take_return(w, given)
+    end
+    return nil
 end
 
 --- A user of Khaos: "retry_import" of what was downloaded, or "retry_download".

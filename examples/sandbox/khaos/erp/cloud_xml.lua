@@ -8,7 +8,8 @@ local cloud_xml = {}
 
 -- List elements of what is read, and entries of the lists that are written.
 local READ_LISTS = {Orders = true, Items = true, Payments = true, AlternateMapping = true,
-    DiscountCodes = true, ExtendedDescription = true}
+    DiscountCodes = true, ExtendedDescription = true, Returns = true, ReturnedItems = true,
+    ExchangeItems = true}
 local REPEATED = {MatchCompanyOn = true, MatchAddressOn = true, MatchContactOn = true}
 local ROOTS = {StockUpload = "StockItems", StockStatusUpload = "StockStatuses",
     OrderStatusUpload = "OrderStatuses"}

@@ -84,6 +84,25 @@ local function download(settings, state)
     end)
 end
 
+local function download_returns(settings, state)
+    local path = path_of(state.config, "CReturnDownload")
+    local answer = path and call(open(settings), "CReturnDownload", {path = path, headers = {
+        ["Sirion-Continuation"] = state.returns or FIRST_CONTACT}})
+    if not answer then
+        return
+    end
+    local document = answer.body:find("^%s*<") and cloud_xml.read(answer.body)
+        or json.decode(answer.body)
+    store.atomic(function()
+        local w = open(settings)
+        if not cloud_channel.take_returns(w, document or {}) and not w.settings.cloud_forget then
+            local now = cloud_channel.state(w)
+            now.returns = header(answer, "sirion-continuation") or now.returns
+            cloud_channel.keep(w, now)
+        end
+    end)
+end
+
 local function push(settings, config, spec, entries)
     local w = open(settings)
     local list = json.array({})
@@ -135,6 +154,7 @@ local function run(job)
         cloud_channel.keep(w, state)
     end
     download(job.settings, state)
+    download_returns(job.settings, state)
     for _, batch in ipairs(batches(open(job.settings))) do
         push(job.settings, state.config, batch.spec, batch.entries)
     end
@@ -151,7 +171,9 @@ return {
     triggers = {
         {kind = "schedule", name = "run", every_ms = 60000},
         lever("GET", function(ctx)
-            return control.reply(200, {imports = cloud_channel.imports(open(ctx.settings))})
+            local w = open(ctx.settings)
+            return control.reply(200, {imports = cloud_channel.imports(w),
+                returns = cloud_channel.returns(w)})
         end),
         lever("POST", function(ctx, request)
             local body, problem = control.body(request)
