@@ -2,6 +2,8 @@
 --- integrations against. Never a real client: `sandbox = true` lets it answer rudely. See
 --- docs/sandboxes.md.
 
+local is_cloud = var("LINE", "soap") == "cloud"
+
 return {
     name = "khaos",
     live_from = "2020-01-01T00:00:00Z",
@@ -10,7 +12,8 @@ return {
     connections = {
         -- The client under test, which the web channel calls.
         merchant = {
-            base_url = var("SANDBOX_CLOUD_URL", "http://127.0.0.1:9/demo"),
+            base_url = var("SANDBOX_CLOUD_URL",
+                var("SANDBOX_MERCHANT_URL", "http://127.0.0.1:9/demo")),
             basic = {user = "khaos", password = var("SANDBOX_CLOUD_PASSWORD", "sandbox")},
             timeout_ms = 15000,
             breaker_failures = 1000000, -- Khaos keeps its own schedule
@@ -19,7 +22,7 @@ return {
     flows = {
         erp = {use = "flows.erp"},
         cloud = {use = "flows.cloud", schedules = {
-            run = {every_ms = tonumber(var("SANDBOX_CLOUD_MS", "60000"))},
-        }, settings = {enabled = var("SANDBOX_CLOUD", "") ~= ""}},
+            run = {every_ms = tonumber(var("SANDBOX_CLOUD_MS", is_cloud and "1000" or "60000"))},
+        }, settings = {enabled = is_cloud or var("SANDBOX_CLOUD", "") ~= ""}},
     },
 }

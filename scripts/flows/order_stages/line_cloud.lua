@@ -123,8 +123,8 @@ local function posted_of(work, reference, entry)
     work.posting = assert(store.get(POSTINGS, reference), "the posting of a shown order is gone")
     store.delete(POSTINGS, reference)
     work.job:close_exception(SILENT, reference, "Khaos shows it as " .. entry.order_code)
-    return {order_code = entry.order_code, message = string.format("shown after %d min",
-        (entry.shown_ms - entry.put_ms) // MINUTE_MS),
+    return {order_code = entry.order_code, message = string.format("shown after %d s",
+        (entry.shown_ms - entry.put_ms) // 1000),
         urn = work.khaos.send_urn and work.posting.customer.company_code or nil}
 end
 

@@ -84,14 +84,14 @@ end
 
 ---@param settings table of the flow
 ---@param case table
----@return {posted: table|nil, held: string[]|nil}
+---@return {posted: table|nil, held: string[]|nil, line: string}
 return function(settings, case)
     if type(case.order) ~= "table" then
         error("order: the order's document expected (a table, or a file in cases/orders/)", 0)
     end
     local ok, result = pcall(map, settings, case)
     if ok then
-        return {posted = view(result)}
+        return {posted = view(result), line = khaos_line.kind(settings.khaos)}
     elseif type(result) ~= "table" or rawget(result, "mark") ~= HELD then
         error(result, 0)
     end
@@ -100,5 +100,5 @@ return function(settings, case)
         held[i] = cause.cause .. ":" .. (cause.subject or "")
     end
     table.sort(held)
-    return {held = held}
+    return {held = held, line = khaos_line.kind(settings.khaos)}
 end
