@@ -6,16 +6,16 @@ OUT    := $(BUILD)/$(MODE)
 CC     ?= gcc
 Q      := $(if $(V),,@)
 
-PACKAGES := lua5.4 lua5.4-cjson lmdb libcurl libevent libevent_openssl expat libcrypto libssl zlib
+PACKAGES := lua5.4 lmdb libcurl libevent libevent_openssl expat libcrypto libssl zlib
 PKG_CFLAGS ?= $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   ?= $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef \
         -Wwrite-strings $(if $(ERR),-Werror)
-FLAGS_debug   := -O1 -g
+FLAGS_debug   := -O1 -g -DNEAP_KILL_POINTS
 FLAGS_release := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
-FLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_asan    := -O1 -g -DNEAP_KILL_POINTS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FLAGS_cov     := -O0 -g --coverage
 LINK_release  := -pie -Wl,-z,relro,-z,now
 LINK_asan     := -fsanitize=address,undefined
@@ -34,7 +34,7 @@ UNIT_BIN := $(UNIT:%=$(OUT)/unit/%)
 FUZZ     := $(patsubst tests/fuzz/%_fuzzer.c,%,$(wildcard tests/fuzz/*_fuzzer.c))
 
 .PHONY: all help deps deps-check deps-list demo check lint format unit test lua-test integration fuzz \
-        fuzz-regression asan clean install examples container
+        fuzz-regression asan clean install examples container crash power reload-load runaway
 # Sanitizer and coverage builds stay in their folder; build/neap is the newest of the others.
 all: $(if $(filter asan cov,$(MODE)),$(OUT)/neap,$(BUILD)/neap)
 

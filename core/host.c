@@ -5,15 +5,16 @@
 #define _GNU_SOURCE
 #include "core/host_private.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
+#include "core/base/folder.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/job.h"
@@ -67,6 +68,12 @@ static bool has_flow(void *arg, const char *name)
     return manifest_find_flow(m, name) != NULL;
 }
 
+static const char *reload_scripts(void *arg)
+{
+    struct host_client *client = arg;
+    return reload_now(client->reload) == 0 ? NULL : client->load_error;
+}
+
 struct ops_view host_view(struct host *host)
 {
     struct ops_client *clients = xcalloc(host->client_count, sizeof(*clients));
@@ -77,7 +84,13 @@ struct ops_view host_view(struct host *host)
             .work = client->work,
             .generation = work_generation(client->work),
             .loaded_ms = client->loaded_ms,
+            .reload_us = client->reload == NULL ? 0 : reload_took_us(client->reload),
             .load_error = client->load_error,
+            .reloads = client->reloads,
+            .reloads_failed = client->reloads_failed,
+            .generations = runner_generation_count(client->runner),
+            .script_bytes = runner_memory_used(client->runner),
+            .reload = reload_scripts,
             .answers = client->answers,
             .answers_size = HTTP_STATUS_MAX,
             .has_flow = has_flow,
@@ -89,6 +102,8 @@ struct ops_view host_view(struct host *host)
     return (struct ops_view){
         .clients = clients,
         .count = host->client_count,
+        .absent = host->absent,
+        .absent_count = host->absent_count,
         .refused = http_server_refusals(host->server),
         .refused_size = HTTP_STATUS_MAX,
         .is_live = true,
@@ -111,14 +126,15 @@ static int answer_question(void *arg, const struct admin_request *request, struc
 struct question_hold {
     struct control_ticket *ticket;
     size_t left;
+    bool is_lost; /* a client's turn was dropped */
 };
 
 static void on_durable(void *arg, bool is_durable)
 {
-    (void)is_durable;
     struct question_hold *hold = arg;
+    hold->is_lost |= !is_durable;
     if (--hold->left == 0) {
-        control_release(hold->ticket);
+        control_release(hold->ticket, !hold->is_lost);
         free(hold);
     }
 }
@@ -150,9 +166,13 @@ static void copy_variables(struct host *host, const char *const *variables)
 
 static int open_data_folder(struct host *host, struct error *err)
 {
-    if (mkdir(host->data_folder, 0700) != 0 && access(host->data_folder, W_OK) != 0) {
-        return error_set(err, ERROR_IO, "the data folder %s cannot be made or written",
-                         host->data_folder);
+    int sys_errno = folder_make(host->data_folder);
+    if (sys_errno == 0 && access(host->data_folder, W_OK) != 0) {
+        sys_errno = errno;
+    }
+    if (sys_errno != 0) {
+        return error_set_errno(err, ERROR_IO, sys_errno,
+                               "the data folder %s cannot be made or written", host->data_folder);
     }
     host->lock = lock_file_open(host->data_folder, err);
     if (host->lock == NULL) {
@@ -161,6 +181,9 @@ static int open_data_folder(struct host *host, struct error *err)
     char *path = xasprintf("%s/running.job", host->data_folder);
     int rc = crash_file_open(&host->crash_file, path, err);
     free(path);
+    if (rc == 0) {
+        crash_file_watch(host->crash_file);
+    }
     return rc;
 }
 
@@ -208,18 +231,25 @@ static int open_listeners(struct host *host, const struct host_options *options,
     return rc;
 }
 
+/* One client's broken scripts do not keep the others from serving; when nobody is left, they do. */
 static int open_clients(struct host *host, const char *const *folders, struct error *err)
 {
     for (size_t i = 0; folders[i] != NULL; i++) {
         struct host_client *client = NULL;
         int rc = host_client_open(host, folders[i], &client, err);
+        if (rc == ERROR_SCRIPT && (i > 0 || folders[1] != NULL)) {
+            host_absent_add(host, folders[i], err);
+            continue;
+        }
         if (rc != 0) {
             return rc;
         }
-        host->clients =
-            xrealloc(host->clients, (host->client_count + 1) * sizeof(struct host_client *));
-        host->clients[host->client_count++] = client;
+        host_add_client(host, client);
     }
+    if (host->client_count == 0) {
+        return err->code;
+    }
+    error_clear(err);
     return 0;
 }
 
@@ -258,10 +288,11 @@ void host_close(struct host *host)
             event_free(host->signals[i]);
         }
     }
-    control_close(host->control);
+    host_absent_close(host);
     for (size_t i = 0; i < host->client_count; i++) {
-        host_client_close(host->clients[i]);
+        host_client_close(host->clients[i]); /* tells the questions that wait for its commit */
     }
+    control_close(host->control);
     free(host->clients);
     if (host->transport != NULL) {
         host->transport->ops->free(host->transport);
@@ -365,6 +396,7 @@ void host_reload(struct host *host)
     for (size_t i = 0; i < host->client_count; i++) {
         reload_now(host->clients[i]->reload);
     }
+    host_absent_look(host, true);
 }
 
 unsigned host_port(const struct host *host)

@@ -2,8 +2,9 @@
  * One client of a host: its store, its work, its runner, its connections, and what a reload changes
  * of them.
  *
- * A connection whose declaration changed is replaced; the old one goes to the retired list until
- * nothing is under way on it, because runs of the old generation may still wait there.
+ * A connection whose declaration changed is replaced. The old one goes to the retired list until
+ * the reload after the next: runs of the old generation may know it, with nothing queued on it yet
+ * (a later call of http.all, an answer that no slice has taken), and the next reload unwinds them.
  */
 #define _GNU_SOURCE
 #include "core/host_private.h"
@@ -131,19 +132,18 @@ static void retire(struct host_client *client, struct connection *c)
     client->retired[client->retired_count++] = c;
 }
 
-static void free_idle_retired(struct host_client *client)
+/* The first `count`: no run knows them any more. */
+static void free_retired(struct host_client *client, size_t count)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < client->retired_count; i++) {
-        struct connection_stats stats;
-        connection_stats(client->retired[i], &stats);
-        if (stats.queued + stats.under_way > 0) {
-            client->retired[kept++] = client->retired[i];
-        } else {
-            connection_free(client->retired[i]);
-        }
+    for (size_t i = 0; i < count; i++) {
+        connection_free(client->retired[i]);
     }
-    client->retired_count = kept;
+    client->retired_count -= count;
+    if (client->retired_count == 0) {
+        return;
+    }
+    memmove(client->retired, client->retired + count,
+            client->retired_count * sizeof(struct connection *));
 }
 
 /* Takes over from the connections of `old` (NULL at the start) what `next` declares alike. */
@@ -163,7 +163,9 @@ static void set_connections(struct host_client *client, const struct manifest *o
             }
         }
         if (connections[i] == NULL) {
-            connections[i] = connection_new(client->host->loop, client->host->transport, wanted,
+            struct connection_options options = *wanted;
+            options.policy.file_folder = client->host->data_folder;
+            connections[i] = connection_new(client->host->loop, client->host->transport, &options,
                                             on_breaker, client);
         }
     }
@@ -175,7 +177,6 @@ static void set_connections(struct host_client *client, const struct manifest *o
     free(client->connections);
     client->connections = connections;
     client->connection_count = next->connection_count;
-    free_idle_retired(client);
 }
 
 /* Jobs that an earlier process, or an earlier declaration of a connection, left parked wait for a
@@ -224,22 +225,35 @@ static int load_aside(void *arg, struct generation **generation_out, struct erro
     return rc;
 }
 
-/* Loaded and good: swap. */
+/* New scripts may have mended what made a route rest. */
+static void forget_rests(struct host_client *client, const struct manifest *next)
+{
+    free(client->rests_until_ms);
+    client->rests_until_ms = xcalloc(next->route_count + 1, sizeof(*client->rests_until_ms));
+}
+
+/* Loaded and good: swap. The connections change with the scripts that declare them. */
 static int on_loaded(void *arg, struct generation *next, struct error *err)
 {
     struct host_client *client = arg;
+    size_t retired_before = client->retired_count;
+    int rc = runner_announce(client->runner, next, err);
+    if (rc != 0) {
+        return rc;
+    }
     set_connections(client, generation_manifest(runner_generation(client->runner)),
                     generation_manifest(next));
-    int rc = runner_swap(client->runner, next, err);
+    runner_install(client->runner, next);
+    free_retired(client, retired_before); /* whoever knew them was unwound by the swap */
+    forget_rests(client, generation_manifest(next));
     suspect_connections(client);
-    if (rc == 0) {
-        free(client->load_error);
-        client->load_error = NULL;
-        client->loaded_ms = clock_wall_ms(client->host->clock);
-        log_msg(LOG_INFO, client->name, "new scripts serve (generation %016llx)",
-                (unsigned long long)work_generation(client->work));
-    }
-    return rc;
+    free(client->load_error);
+    client->load_error = NULL;
+    client->loaded_ms = clock_wall_ms(client->host->clock);
+    client->reloads++;
+    log_msg(LOG_INFO, client->name, "new scripts serve (generation %016llx)",
+            (unsigned long long)work_generation(client->work));
+    return 0;
 }
 
 static void on_load_failed(void *arg, const struct error *err)
@@ -247,6 +261,7 @@ static void on_load_failed(void *arg, const struct error *err)
     struct host_client *client = arg;
     free(client->load_error);
     client->load_error = xstrdup(err->message);
+    client->reloads_failed++;
     log_msg(LOG_ERROR, client->name, "the new scripts do not serve, the old ones go on: %s",
             err->message);
 }
@@ -336,6 +351,7 @@ static int start_client(struct host_client *client, struct generation *generatio
     struct host *host = client->host;
     client->name = xstrdup(manifest->name);
     set_connections(client, NULL, manifest);
+    forget_rests(client, manifest);
     struct runner_options options = {client->name, find_connection, client};
     client->runner = runner_new(&options, generation);
     if (host_find_client(host, client->name, strlen(client->name)) != NULL) {
@@ -372,6 +388,9 @@ int host_client_open(struct host *host, const char *folder, struct host_client *
     fill_generation_options(client, &options);
     struct generation *generation = NULL;
     int rc = generation_load(&generation, &options, err);
+    if (rc != 0) {
+        rc = err->code = ERROR_SCRIPT;
+    }
     rc = rc != 0 ? rc : start_client(client, generation, err);
     if (rc != 0) {
         error_wrap(err, "client %s", folder);
@@ -403,6 +422,7 @@ void host_client_close(struct host_client *client)
     }
     free(client->connections);
     free(client->retired);
+    free(client->rests_until_ms);
     store_close(client->store);
     free(client->load_error);
     free(client->name);

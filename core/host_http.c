@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/base/json_writer.h"
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/ops/metrics_page.h"
@@ -19,11 +20,16 @@
 
 #define HOST_PAGE_MAX      (16u << 20)
 #define HOST_RETRY_AFTER_S "5"
+/* A handler that had to be ended took a second of everybody's time: its route rests for ten times
+ * that, so requests to it, however many, are given a tenth of the host. */
+#define HOST_ROUTE_REST_MS       10000
+#define HOST_ROUTE_RETRY_AFTER_S "10"
 
 /* One outside request being answered. */
 struct host_pending {
     struct host_client *client;
     struct http_exchange *exchange;
+    char *route; /* its name */
     struct route_reply reply;
     struct loop_timer *timer; /* NULL when no job may answer */
     bool is_listed;
@@ -108,6 +114,7 @@ static void pending_free(struct host_pending *p)
     }
     loop_timer_free(p->timer);
     route_reply_free(&p->reply);
+    free(p->route);
     free(p);
 }
 
@@ -115,6 +122,7 @@ static void send_reply(void *arg, bool is_durable)
 {
     struct host_pending *p = arg;
     struct route_reply *r = &p->reply;
+    kill_point_before(KILL_REPLY, p->route);
     if (!is_durable) {
         answer_problem(p->client, p->exchange, 503, "this request was not kept: send it again",
                        "Retry-After", HOST_RETRY_AFTER_S);
@@ -126,6 +134,7 @@ static void send_reply(void *arg, bool is_durable)
         http_exchange_answer_late(p->exchange, r->status, &r->headers, buf_bytes(&r->body),
                                   r->delay_ms);
     }
+    kill_point_after(KILL_REPLY, p->route);
     pending_free(p);
 }
 
@@ -199,8 +208,8 @@ static void answer_failure(struct host_client *client, struct http_exchange *x,
     answer_problem(client, x, 500, "the request could not be handled: it was not kept", NULL, NULL);
 }
 
-static void handle_route(struct host_client *client, size_t route, const char *path,
-                         struct http_exchange *x)
+static void handle_route(struct host_client *client, const struct manifest *manifest, size_t route,
+                         const char *path, struct http_exchange *x)
 {
     struct route_request request = {
         .method = http_exchange_method(x),
@@ -213,8 +222,12 @@ static void handle_route(struct host_client *client, size_t route, const char *p
     struct host_pending *p = xcalloc(1, sizeof(*p));
     p->client = client;
     p->exchange = x;
+    p->route = xstrdup(manifest->routes[route].name);
     struct error err = {0};
     if (route_handle(client->runner, route, &request, &p->reply, &err) != 0) {
+        if (err.code == ERROR_LIMIT) {
+            client->rests_until_ms[route] = clock_mono_ms(client->host->clock) + HOST_ROUTE_REST_MS;
+        }
         answer_failure(client, x, &err);
         pending_free(p);
         return;
@@ -231,6 +244,11 @@ static bool is_admitted(struct host_client *client, const struct manifest *manif
         answer_problem(client, x, 503,
                        client->host->is_draining ? "stopping: send it again" : "no space left",
                        "Retry-After", HOST_RETRY_AFTER_S);
+        return false;
+    }
+    if (client->rests_until_ms[route] > clock_mono_ms(client->host->clock)) {
+        answer_problem(client, x, 503, "the handler of this route did not end just now",
+                       "Retry-After", HOST_ROUTE_RETRY_AFTER_S);
         return false;
     }
     if (r->auth != NULL) {
@@ -261,7 +279,7 @@ static void handle_client(struct host_client *client, const char *path, struct h
         break;
     case ROUTE_FOUND:
         if (is_admitted(client, manifest, route, x)) {
-            handle_route(client, route, path, x);
+            handle_route(client, manifest, route, path, x);
         }
         break;
     }
@@ -279,6 +297,12 @@ void host_on_request(void *arg, struct http_exchange *x)
     }
     size_t size = strcspn(path + 1, "/");
     struct host_client *client = path[0] == '/' ? host_find_client(host, path + 1, size) : NULL;
+    if (client == NULL && host->absent_count > 0) {
+        http_server_count_refusal(host->server, 503);
+        answer_problem(NULL, x, 503, "no client that is served has this name", "Retry-After",
+                       HOST_RETRY_AFTER_S);
+        return;
+    }
     if (client == NULL) {
         http_server_count_refusal(host->server, 404);
         answer_problem(NULL, x, 404, "no client has this name", NULL, NULL);

@@ -30,11 +30,14 @@ struct host_client {
     struct reload *reload;
     struct connection **connections; /* of the serving generation, in manifest order */
     size_t connection_count;
-    struct connection **retired; /* replaced, with calls still under way */
+    struct connection **retired; /* replaced; runs of the old scripts may know them */
     size_t retired_count;
     char *load_error; /* why the newest scripts do not serve; NULL when they do */
     int64_t loaded_ms;
+    uint64_t reloads; /* new scripts that served, and those that did not */
+    uint64_t reloads_failed;
     uint64_t answers[HTTP_STATUS_MAX]; /* sent, by status */
+    int64_t *rests_until_ms;           /* by route of the serving generation, see host_http.c */
     struct host_pending *pending;
 };
 
@@ -58,6 +61,9 @@ struct host {
     struct event *signals[3]; /* SIGTERM, SIGINT, SIGHUP; none in virtual time */
     struct host_client **clients;
     size_t client_count;
+    struct ops_absent *absent; /* its texts are owned; see host_absent.c */
+    size_t absent_count;
+    struct loop_timer *absent_timer;
     /* Somebody watches the timelines (demonstrations); or NULL. */
     void (*on_timeline)(void *arg, struct host_client *client, const char *key,
                         const struct timeline_entry *entry);
@@ -70,13 +76,19 @@ struct host {
     struct error fatal;
 };
 
-/* host_client.c */
+/* host_client.c. ERROR_SCRIPT: the scripts do not load, and nothing else is wrong. */
 int host_client_open(struct host *host, const char *folder, struct host_client **client_out,
                      struct error *err) NEAP_MUST_USE;
 void host_client_close(struct host_client *client); /* accepts NULL */
 struct host_client *host_find_client(struct host *host, const char *name, size_t name_size);
 /* NULL when the manifest declares no such connection. */
 struct connection *host_client_connection(struct host_client *client, const char *name);
+
+/* host_absent.c */
+void host_add_client(struct host *host, struct host_client *client); /* takes it over */
+void host_absent_add(struct host *host, const char *folder, const struct error *err);
+void host_absent_look(struct host *host, bool is_urgent); /* urgent: whatever the files say */
+void host_absent_close(struct host *host);
 
 /* host_http.c */
 void host_on_request(void *arg, struct http_exchange *x);

@@ -33,6 +33,26 @@ lua-test: $(BUILD)/neap
 integration: $(BUILD)/neap
 	@tests/integration/run.sh $(TESTS)
 
+## make crash      kill -9 at random, N=100 times (SEED=...), and at every named moment
+crash: $(BUILD)/neap
+	@NEAP_KILLS=$(or $(N),100) NEAP_SEED=$(or $(SEED),$$(date +%N | sed 's/^0*//')) python3 tests/integration/10_crash/test.py
+
+# A library to preload into a host: power cuts, failing syncs, and what left too early.
+$(BUILD)/power_shim.so: $(wildcard tests/support/shim/*.c tests/support/shim/*.h)
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    $@")
+	$(Q)$(CC) -std=c11 -O1 -g -fPIC -shared $(WARN) -I. -o $@ $(filter %.c,$^) -llmdb -lz -lpthread
+
+## make power      power cuts while orders flow N=60 times (SEED=...), failing syncs, what leaves too early
+power: $(BUILD)/neap
+	@NEAP_CUTS=$(or $(N),60) NEAP_SEED=$(or $(SEED),$$(date +%N | sed 's/^0*//')) python3 tests/integration/12_power/test.py
+
+## make reload-load  reloads while orders flow (N=200 SEED=...); make runaway  scripts that misbehave (SEED=...)
+reload-load: $(BUILD)/neap
+	@NEAP_RELOADS=$(or $(N),200) $(if $(SEED),NEAP_SEED=$(SEED)) PYTHONDONTWRITEBYTECODE=1 python3 tests/integration/13_reload_load/test.py
+runaway: $(BUILD)/neap
+	@$(if $(SEED),NEAP_SEED=$(SEED)) PYTHONDONTWRITEBYTECODE=1 python3 tests/integration/14_runaway/test.py
+
 ## make fuzz       each fuzzer for SECONDS=20; make fuzz-regression replays the corpora (in make check)
 fuzz:
 	@tests/support/fuzz.sh campaign $(or $(SECONDS),20) $(FUZZ)
@@ -56,6 +76,15 @@ container:
 examples: $(BUILD)/neap
 	@tests/support/examples.sh
 
+$(OUT)/bench/footprint_floor: tests/bench/footprint_floor.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -I. -D_DEFAULT_SOURCE $(CFLAGS) -o $@ $< $(PKG_LIBS) -lpthread
+
+## make bench-footprint  memory, start, reload, mirror beside their floors (PARTS="memory start" for some)
+bench-footprint:
+	@$(MAKE) --no-print-directory -s -j2 MODE=release all build/release/bench/footprint_floor
+	@python3 tests/bench/footprint_bench.py $(PARTS)
+
 PREFIX ?= /usr/local
 ## make install    binary and scripts under PREFIX=/usr/local (DESTDIR honoured)
 install: all
@@ -68,3 +97,15 @@ install: all
 ## make clean      remove build/
 clean:
 	@rm -rf $(BUILD)
+
+BENCH := $(OUT)/bench/floor $(OUT)/bench/outside
+$(OUT)/bench/%: $(wildcard tests/bench/*.[ch]) $(OUT)/.flags
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -o $@ $(wildcard tests/bench/$**.c) $(LDLIBS) -llua5.4-cjson
+
+## make bench      the host against a bare program: a table, asserts nothing (ROUNDS=5 SECONDS=2)
+bench:
+	@$(MAKE) --no-print-directory -s MODE=release bench-programs
+	@tests/bench/run.sh
+bench-programs: $(BUILD)/neap $(BENCH)
+.PHONY: bench bench-programs

@@ -92,6 +92,7 @@ static int http_url_encode(lua_State *L)
     http_add_encoded(out, text);
     luaL_argcheck(L, !out->has_failed, 1, "text too long");
     lua_pushlstring(L, buf_text(out), out->size);
+    buf_free(out); /* early: the collector may take its time */
     return 1;
 }
 
@@ -103,6 +104,7 @@ static int http_encode_query(lua_State *L)
     http_add_query(L, 1, out);
     luaL_argcheck(L, !out->has_failed, 1, "query too long");
     lua_pushlstring(L, buf_text(out), out->size);
+    buf_free(out);
     return 1;
 }
 

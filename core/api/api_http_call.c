@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/api/api_file.h"
 #include "core/api/api_modules.h"
 #include "core/base/json_writer.h"
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/script/runner.h"
@@ -37,12 +39,15 @@ struct http_call {
     char *path; /* for the timeline: without the query */
     char *method;
     size_t request_bytes;
+    size_t held;        /* of the client's memory: request and answer */
     uint64_t effect_id; /* 0 = none */
+    char *effect_name;  /* or NULL */
     struct http_answer answer;
     struct error err; /* code 0: there is an answer */
 };
 
 struct http_op {
+    struct vm *vm;
     struct job_run *run;
     uint64_t ticket;
     size_t count;
@@ -64,10 +69,21 @@ static void free_call(struct http_call *call)
     http_answer_free(&call->answer);
     free(call->path);
     free(call->method);
+    free(call->effect_name);
     call->path = NULL;
     call->method = NULL;
+    call->effect_name = NULL;
     memset(&call->request, 0, sizeof(call->request));
     memset(&call->answer, 0, sizeof(call->answer));
+    vm_let_go(call->op->vm, call->held);
+    call->held = 0;
+}
+
+/* Counts what the call is about to hold. Raises when the client's memory has no room for it. */
+static void hold(lua_State *L, struct http_call *call, size_t bytes)
+{
+    vm_check_hold(L, bytes);
+    call->held += bytes;
 }
 
 static void call_on_release(void *arg, bool is_durable);
@@ -133,6 +149,7 @@ void http_op_open(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {{"__gc", op_close}, {"__close", op_close}, {NULL, NULL}};
     lx_new_type(L, HTTP_OP_MT, metamethods, NULL);
+    api_file_open(L);
 }
 
 struct http_op *http_op_push(lua_State *L, size_t count, size_t limit)
@@ -140,6 +157,7 @@ struct http_op *http_op_push(lua_State *L, size_t count, size_t limit)
     size_t size = sizeof(struct http_op) + count * sizeof(struct http_call);
     struct http_op *op = lua_newuserdatauv(L, size, 0);
     memset(op, 0, size);
+    op->vm = vm_of(L);
     op->count = count;
     op->limit = limit;
     for (size_t i = 0; i < count; i++) {
@@ -147,6 +165,7 @@ struct http_op *http_op_push(lua_State *L, size_t count, size_t limit)
         buf_init(&op->calls[i].answer.body, ANSWER_MAX);
     }
     luaL_setmetatable(L, HTTP_OP_MT);
+    lua_toclose(L, -1); /* early, also when something raises: it may hold much */
     return op;
 }
 
@@ -275,8 +294,10 @@ void http_call_read(lua_State *L, int idx, struct job_run *run, const char *conn
     idx = lua_absindex(L, idx);
     luaL_checkstack(L, 12, "request");
     luaL_checktype(L, idx, LUA_TTABLE);
+    bool is_effect = connection != NULL; /* whose answer is kept in the ledger, so not in a file */
     lx_check_keys(L, idx, "connection", "method", "path", "query", "headers", "body", "timeout_ms",
-                  NULL);
+                  is_effect ? NULL : "file_max_bytes", NULL);
+    lua_Integer file_max = lx_opt_integer(L, idx, "file_max_bytes", 0, 1);
     set_connection(L, run,
                    connection != NULL ? connection : lx_check_string_field(L, idx, "connection"),
                    call);
@@ -307,6 +328,7 @@ void http_call_read(lua_State *L, int idx, struct job_run *run, const char *conn
     }
     struct http_request *request = &call->request;
     request->timeout_ms = lx_opt_integer(L, idx, "timeout_ms", 0, 1);
+    request->file_max_bytes = (uint64_t)file_max;
     request->method = xstrdup(method);
     request->url = xstrdup(buf_text(url));
     read_headers(L, idx, call);
@@ -316,6 +338,7 @@ void http_call_read(lua_State *L, int idx, struct job_run *run, const char *conn
               compare_headers);
     }
     if (body != NULL) {
+        hold(L, call, body_size);
         request->body = xmalloc(body_size + 1);
         memcpy(request->body, body, body_size + 1);
         request->body_size = body_size;
@@ -374,6 +397,7 @@ void http_call_decode(lua_State *L, struct job_run *run, const char *connection,
         luaL_error(L, "the stored request cannot be read");
     }
     if (has_body) {
+        hold(L, call, body.size);
         request->body = xmalloc(body.size + 1);
         memcpy(request->body, body.data, body.size);
         request->body[body.size] = '\0';
@@ -382,21 +406,59 @@ void http_call_decode(lua_State *L, struct job_run *run, const char *connection,
     remember_shown(call);
 }
 
-void http_call_set_effect(struct http_call *call, uint64_t effect_id, bool is_fresh)
+void http_call_set_effect(struct http_call *call, uint64_t effect_id, const char *name,
+                          bool is_fresh)
 {
     call->effect_id = effect_id;
+    free(call->effect_name);
+    call->effect_name = xstrdup(name);
     call->request.is_fresh = is_fresh;
 }
 
 /* ---- Sending and completion ---------------------------------------------------------------------
  */
 
-static void keep_answer(struct http_call *call, const struct http_answer *answer)
+/* It happened, and what was said about it cannot be kept: half an answer must not pass for one. */
+static void set_too_large(struct http_call *call, size_t size)
 {
+    error_set(&call->err, ERROR_LIMIT, "an answer of %zu bytes cannot be kept", size);
+    call->err.maybe_sent = true;
+}
+
+static void keep_answer(struct http_call *call, struct http_answer *answer)
+{
+    if (!vm_hold(call->op->vm, answer->body.size)) {
+        set_too_large(call, answer->body.size);
+        return;
+    }
+    call->held += answer->body.size;
+    call->answer.file = answer->file; /* taken over */
+    answer->file = NULL;
     call->answer.status = answer->status;
     call->answer.elapsed_ms = answer->elapsed_ms;
     http_headers_copy(&call->answer.headers, &answer->headers);
-    buf_add(&call->answer.body, buf_text(&answer->body), answer->body.size);
+    if (buf_add(&call->answer.body, buf_text(&answer->body), answer->body.size) != 0) {
+        set_too_large(call, answer->body.size);
+    }
+}
+
+static int keep_raw_answer(struct http_call *call)
+{
+    struct work *work = call->op->run->scope.work;
+    struct buf raw;
+    buf_init(&raw, ANSWER_MAX);
+    record_begin(&raw, ANSWER_VERSION);
+    record_u32(&raw, (uint32_t)call->answer.status);
+    record_i64(&raw, call->answer.elapsed_ms);
+    encode_headers(&call->answer.headers, &raw);
+    record_bytes(&raw, buf_bytes(&call->answer.body));
+    int rc = raw.has_failed ? ERROR_LIMIT : effect_answered(work, call->effect_id, buf_bytes(&raw));
+    buf_free(&raw);
+    if (rc == ERROR_LIMIT) {
+        set_too_large(call, call->answer.body.size);
+        rc = effect_unknown(work, call->effect_id, &call->err);
+    }
+    return rc;
 }
 
 static void keep_effect(struct http_call *call)
@@ -404,24 +466,21 @@ static void keep_effect(struct http_call *call)
     struct work *work = call->op->run->scope.work;
     int rc;
     if (call->err.code == 0) {
-        struct buf raw;
-        buf_init(&raw, ANSWER_MAX);
-        record_begin(&raw, ANSWER_VERSION);
-        record_u32(&raw, (uint32_t)call->answer.status);
-        record_i64(&raw, call->answer.elapsed_ms);
-        encode_headers(&call->answer.headers, &raw);
-        record_bytes(&raw, buf_bytes(&call->answer.body));
-        rc = effect_answered(work, call->effect_id, buf_bytes(&raw));
-        buf_free(&raw);
+        rc = keep_raw_answer(call);
     } else if (call->err.maybe_sent) {
         rc = effect_unknown(work, call->effect_id, &call->err);
     } else {
         rc = effect_not_sent(work, call->effect_id, &call->err);
     }
     if (rc != 0) {
-        log_msg(LOG_WARN, "http", "the outcome of an effect could not be kept: %s",
+        log_msg(LOG_WARN, "http", "the outcome of %s could not be kept: %s", call->effect_name,
                 error_code_name(rc));
     }
+}
+
+static const char *subject_of(const struct http_call *call)
+{
+    return call->effect_name == NULL ? "call" : call->effect_name;
 }
 
 static void finish_call(struct http_call *call)
@@ -431,6 +490,7 @@ static void finish_call(struct http_call *call)
     if (call->effect_id != 0) {
         keep_effect(call);
     }
+    kill_point_after(KILL_ARRIVAL, subject_of(call));
     op->done++;
     if (op->done < op->count) {
         start_more(op);
@@ -445,6 +505,7 @@ static void finish_call(struct http_call *call)
 static void call_on_done(void *arg, struct http_answer *answer, const struct error *err)
 {
     struct http_call *call = arg;
+    kill_point_before(KILL_ARRIVAL, subject_of(call));
     if (answer != NULL) {
         keep_answer(call, answer);
     } else {
@@ -464,8 +525,10 @@ static void call_on_release(void *arg, bool is_durable)
         error_set(&call->err, ERROR_NETWORK, "connection %s is paused", call->connection_name);
         call->err.is_retryable = true;
     } else {
+        kill_point_before(KILL_SEND, subject_of(call));
         call->state = CALL_SENT;
         call->call = connection_send(call->connection, &call->request, call_on_done, call);
+        kill_point_after(KILL_SEND, subject_of(call));
         return;
     }
     finish_call(call);
@@ -527,18 +590,29 @@ static void push_headers(lua_State *L, const struct http_headers *headers)
     }
 }
 
-static void push_answer(lua_State *L, const struct http_answer *answer, struct bytes body)
+/* answer.file is taken over. [-0, +1] */
+static void push_answer(lua_State *L, struct http_answer *answer, struct bytes body)
 {
     luaL_checkstack(L, 8, "answer");
     lua_createtable(L, 0, 4);
+    if (answer->file != NULL) {
+        api_file_push(L, &answer->file);
+        lua_setfield(L, -2, "file");
+    } else {
+        lua_pushlstring(L, body.data, body.size);
+        lua_setfield(L, -2, "body");
+    }
     lua_pushinteger(L, answer->status);
     lua_setfield(L, -2, "status");
     push_headers(L, &answer->headers);
     lua_setfield(L, -2, "headers");
-    lua_pushlstring(L, body.data, body.size);
-    lua_setfield(L, -2, "body");
     lua_pushinteger(L, answer->elapsed_ms);
     lua_setfield(L, -2, "elapsed_ms");
+}
+
+static int64_t received_bytes(const struct http_answer *answer)
+{
+    return (int64_t)(answer->file != NULL ? spool_size(answer->file) : answer->body.size);
 }
 
 /* What was asked and what came back, without header values, bodies or queries. */
@@ -557,7 +631,7 @@ static void note_call(struct job_run *run, const struct http_call *call)
     if (call->err.code == 0) {
         json_member_int(&w, "status", call->answer.status);
         json_member_int(&w, "ms", call->answer.elapsed_ms);
-        json_member_int(&w, "received_bytes", (int64_t)call->answer.body.size);
+        json_member_int(&w, "received_bytes", received_bytes(&call->answer));
         snprintf(outcome, sizeof(outcome), "%d in %lld ms", call->answer.status,
                  (long long)call->answer.elapsed_ms);
     } else {
@@ -576,9 +650,14 @@ void http_op_push_result(lua_State *L, struct job_run *run, struct http_op *op, 
 {
     struct http_call *call = http_op_call(op, i);
     note_call(run, call);
+    if (call->err.code == 0 && call->effect_id != 0) {
+        lua_pushboolean(L, 1); /* the answer is in the ledger: it is read from there */
+        lua_pushnil(L);
+        return;
+    }
     if (call->err.code == 0) {
         push_answer(L, &call->answer, buf_bytes(&call->answer.body));
-        buf_free(&call->answer.body); /* early: the collector may take its time */
+        free_call(call); /* early: the collector may take its time */
         lua_pushnil(L);
         return;
     }

@@ -13,8 +13,8 @@
 struct http_op;
 struct http_call;
 
-/* Pushes an op for `count` calls of which `limit` run at once. [-0, +1], raises when memory is out.
- */
+/* Pushes an op for `count` calls of which `limit` run at once; it is closed when the C function at
+ * hand ends. [-0, +1], raises when memory is out. */
 struct http_op *http_op_push(lua_State *L, size_t count, size_t limit);
 struct http_call *http_op_call(struct http_op *op, size_t i);
 
@@ -28,7 +28,8 @@ void http_call_encode(const struct http_call *call, struct buf *out);
 void http_call_decode(lua_State *L, struct job_run *run, const char *connection, struct bytes bytes,
                       struct http_call *call);
 /* The outcome goes to the ledger before Lua sees it. is_fresh: a connection of its own. */
-void http_call_set_effect(struct http_call *call, uint64_t effect_id, bool is_fresh);
+void http_call_set_effect(struct http_call *call, uint64_t effect_id, const char *name,
+                          bool is_fresh);
 
 /* Starts and waits; then k(L, LUA_YIELD, (lua_KContext)op) pushes the results. As lua_yieldk. */
 int http_op_wait(lua_State *L, struct job_run *run, struct http_op *op, lua_KFunction k);

@@ -96,7 +96,7 @@ static void push_own_event(lua_State *L, int idx, struct job_run *run)
 static int job_overtaken_event(lua_State *L)
 {
     struct job_run *run = api_job_check(L, 1);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = lx_check_name(L, 2);
     struct event_record *record = push_record(L);
     int rc = job_overtaken(run->job, name, record);
     if (rc == ERROR_NOT_FOUND) {
@@ -157,7 +157,7 @@ static bool is_wait_over(lua_State *L, struct job_run *run, const char *kind, co
 static int job_sleep(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = lx_check_name(L, 2);
     lua_Integer delay_ms = luaL_checkinteger(L, 3);
     luaL_argcheck(L, delay_ms >= 0, 3, "milliseconds expected");
     struct job_wait wait;
@@ -180,7 +180,7 @@ static const char *const *push_names(lua_State *L, int idx)
         if (lua_rawgeti(L, idx, (lua_Integer)i + 1) != LUA_TSTRING) {
             luaL_error(L, "option \"events\": a list of strings expected");
         }
-        names[i] = lua_tostring(L, -1);
+        names[i] = lx_check_name_item(L, "events");
         lua_pop(L, 1);
     }
     names[count] = NULL;
@@ -193,7 +193,7 @@ static int job_await(lua_State *L)
     struct job_run *run = api_job_check_wait(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
     lx_check_keys(L, 2, "name", "events", "until_ms", NULL);
-    const char *name = lx_check_string_field(L, 2, "name");
+    const char *name = lx_check_name_field(L, 2, "name");
     lua_Integer until_ms = lx_opt_integer(L, 2, "until_ms", 0, 0);
     lua_getfield(L, 2, "events");
     luaL_argexpected(L, lua_istable(L, -1), 2, "list of event names");
@@ -219,8 +219,8 @@ static void read_cause(lua_State *L, int idx, struct exception_cause *cause)
     luaL_checktype(L, idx, LUA_TTABLE);
     lx_check_keys(L, idx, "cause", "subject", "message", "remedy", "recheck", NULL);
     memset(cause, 0, sizeof(*cause));
-    cause->cause = lx_check_string_field(L, idx, "cause");
-    cause->subject = lx_opt_string(L, idx, "subject", NULL);
+    cause->cause = lx_check_name_field(L, idx, "cause");
+    cause->subject = lx_opt_name_field(L, idx, "subject", NULL);
     cause->message = lx_check_string_field(L, idx, "message");
     cause->remedy = lx_opt_string(L, idx, "remedy", NULL);
     const char *recheck = lx_opt_string(L, idx, "recheck", "manual");
@@ -256,7 +256,7 @@ static int job_hold(lua_State *L)
 static int job_alias(lua_State *L)
 {
     struct job_run *run = api_job_check(L, 1);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = lx_check_name(L, 2);
     int rc = inbox_alias(run->scope.work, run->job->info.key, name);
     if (rc == ERROR_EXISTS) {
         struct error err;
@@ -271,8 +271,8 @@ static int job_alias(lua_State *L)
 static int job_link(lua_State *L)
 {
     struct job_run *run = api_job_check(L, 1);
-    const char *system = luaL_checkstring(L, 2);
-    const char *id = luaL_checkstring(L, 3);
+    const char *system = lx_check_name(L, 2);
+    const char *id = lx_check_name(L, 3);
     lx_check_rc(L, dossier_put_link(run->scope.work, run->job->info.key, system, id),
                 "keeping a link");
     return 0;
@@ -443,7 +443,7 @@ static int collect_exception(void *arg, const struct exception *e)
 static int job_exceptions(lua_State *L)
 {
     struct job_run *run = api_job_check(L, 1);
-    const char *cause = luaL_checkstring(L, 2);
+    const char *cause = lx_check_name(L, 2);
     struct buf *text = lx_new_buf(L, LIST_MAX_BYTES);
     struct json_writer w;
     json_writer_init(&w, text);
@@ -459,8 +459,8 @@ static int job_exceptions(lua_State *L)
 static int job_close_exception(lua_State *L)
 {
     struct job_run *run = api_job_check(L, 1);
-    const char *cause = luaL_checkstring(L, 2);
-    const char *subject = luaL_checkstring(L, 3);
+    const char *cause = lx_check_name(L, 2);
+    const char *subject = lx_check_name(L, 3);
     struct exception_closing closing = {CLOSED_BY_PROOF, NULL, luaL_checkstring(L, 4)};
     int rc = exception_close(run->scope.work, cause, subject, &closing);
     if (rc != ERROR_NOT_FOUND) {
@@ -503,7 +503,7 @@ static bool push_field(lua_State *L, struct job_run *run, const char *name)
 static int job_index(lua_State *L)
 {
     struct job_run *run = *check_box(L, 1);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = lx_check_name(L, 2);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, -2) != LUA_TNIL) {

@@ -11,10 +11,12 @@
 #include "core/base/xalloc.h"
 #include "core/script/lx_event.h"
 #include "core/script/runner.h"
-#include "core/work/effect.h"
+#include "core/work/doubt.h"
 #include "core/work/step.h"
 
 #define GUARD_MT          "neap.job.guard"
+#define RUN_STEPS_MAX     100000
+#define RUN_EFFECTS_MAX   10000
 #define EFFECT_MT         "neap.job.effect"
 #define REQUEST_MAX_BYTES ((size_t)64 << 20)
 
@@ -33,18 +35,33 @@ static int guard_close(lua_State *L)
     return 0;
 }
 
+/*
+ * A loop that never ends but always waits uses no CPU time; what bounds it is this. A step costs a
+ * memo, an effect a record for ever, timeline lines and a request in another system.
+ */
+static void count_entry(lua_State *L, struct job_run *run, const char *what)
+{
+    bool is_effect = strcmp(what, "effect") == 0;
+    unsigned *count = is_effect ? &run->effects : &run->steps;
+    unsigned most = is_effect ? RUN_EFFECTS_MAX : RUN_STEPS_MAX;
+    if (++*count > most) {
+        luaL_error(L, "more than %d %ss in one run of a job", (int)most, what);
+    }
+}
+
 /* enter(job, what, name) -> a value to be closed; a failure in between carries the name */
 static int primitive_enter(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {{"__close", guard_close}, {NULL, NULL}};
     struct job_run *run = api_job_check_wait(L, 1);
     const char *what = luaL_checkstring(L, 2);
-    const char *name = luaL_checkstring(L, 3);
+    const char *name = lx_check_name(L, 3);
     bool is_effect_in_step =
         strcmp(what, "effect") == 0 && run->step != NULL && strncmp(run->step, "step ", 5) == 0;
     if (run->step != NULL && !is_effect_in_step) {
         return luaL_error(L, "%s '%s' inside %s: steps do not nest", what, name, run->step);
     }
+    count_entry(L, run, what);
     lx_new_type(L, GUARD_MT, metamethods, NULL);
     lua_newuserdatauv(L, 1, 2);
     lua_pushvalue(L, 1);
@@ -64,7 +81,7 @@ static int primitive_enter(lua_State *L)
 static int primitive_step_find(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = lx_check_name(L, 2);
     job_run_claim(L, 1, "step", name);
     struct bytes json;
     int rc = step_find(run->job, name, &json);
@@ -82,7 +99,7 @@ static int primitive_step_find(lua_State *L)
 static int primitive_step_put(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
-    const char *name = luaL_checkstring(L, 2);
+    const char *name = lx_check_name(L, 2);
     struct bytes json;
     json.data = luaL_checklstring(L, 3, &json.size);
     lx_check_rc(L, step_put(run->job, name, json), "keeping a step");
@@ -97,16 +114,16 @@ static void read_spec(lua_State *L, int idx, struct effect_spec *spec)
 {
     luaL_checktype(L, idx, LUA_TTABLE);
     memset(spec, 0, sizeof(*spec));
-    spec->connection = lx_check_string_field(L, idx, "connection");
-    spec->name = lx_check_string_field(L, idx, "name");
-    spec->key = lx_check_string_field(L, idx, "key");
+    spec->connection = lx_check_name_field(L, idx, "connection");
+    spec->name = lx_check_name_field(L, idx, "name");
+    spec->key = lx_check_name_field(L, idx, "key");
     const char *class = lx_check_string_field(L, idx, "class");
     if (!effect_class_from_name(class, &spec->class)) {
         luaL_error(L, "option \"class\": \"dedupes\", \"lookup\" or \"once\" expected, got \"%s\"",
                    class);
     }
-    spec->fingerprint = lx_opt_string(L, idx, "fingerprint", NULL);
-    spec->unless_event = lx_opt_string(L, idx, "unless_event", NULL);
+    spec->fingerprint = lx_opt_name_field(L, idx, "fingerprint", NULL);
+    spec->unless_event = lx_opt_name_field(L, idx, "unless_event", NULL);
 }
 
 static struct connection *check_connection(lua_State *L, struct job_run *run, const char *name)
@@ -142,15 +159,6 @@ static void set_text(lua_State *L, const char *key, const char *text)
     lua_setfield(L, -2, key);
 }
 
-/* How long a look-up must still wait after the newest send. */
-static int64_t settle_left_ms(struct job_run *run, struct connection *c,
-                              const struct effect *effect)
-{
-    int64_t settle_ms = connection_options(c)->settle_ms;
-    int64_t left_ms = effect->sent_ms + settle_ms - work_now_ms(run->scope.work);
-    return left_ms < 0 ? 0 : (left_ms > settle_ms ? settle_ms : left_ms);
-}
-
 /* effect_find(job, spec) -> {state=, id=, ...} */
 static int primitive_effect_find(lua_State *L)
 {
@@ -159,8 +167,9 @@ static int primitive_effect_find(lua_State *L)
     read_spec(L, 2, &spec);
     struct connection *c = check_connection(L, run, spec.connection);
     struct effect *effect = push_effect(L);
-    lx_check_rc(L, effect_find(run->scope.work, &spec, effect), "reading the effect ledger");
-    lua_createtable(L, 0, 10);
+    lx_check_rc(L, effect_find_for_run(run->scope.work, &spec, effect),
+                "reading the effect ledger");
+    lua_createtable(L, 0, 12);
     set_text(L, "state", effect_state_name(effect->state));
     if (effect->state == EFFECT_NONE) {
         return 1;
@@ -169,8 +178,13 @@ static int primitive_effect_find(lua_State *L)
     lua_setfield(L, -2, "id");
     lua_pushinteger(L, effect->attempts);
     lua_setfield(L, -2, "attempts");
-    lua_pushinteger(L, settle_left_ms(run, c, effect));
+    int64_t settle_ms = connection_options(c)->settle_ms;
+    lua_pushinteger(L, doubt_left_ms(run->scope.work, effect, settle_ms));
     lua_setfield(L, -2, "settle_left_ms");
+    lua_pushboolean(L, effect->job_id == run->job->info.id);
+    lua_setfield(L, -2, "is_own");
+    lua_pushfstring(L, EFFECT_SUBJECT_FORMAT, effect->name, effect->key, effect->connection);
+    lua_setfield(L, -2, "subject");
     set_text(L, "fingerprint", effect->fingerprint);
     set_text(L, "error_kind", effect->error_kind);
     set_text(L, "error_message", effect->error_message);
@@ -186,19 +200,31 @@ static int primitive_effect_find(lua_State *L)
     return 1;
 }
 
-/* nil, err of a refused intent; raises for other failures. */
-static int push_intended(lua_State *L, int rc, const char *unless_event)
+/* Raises: the run went past this effect, whose outcome nobody knows. */
+static int fail_passed(lua_State *L, struct job_run *run, uint64_t id)
+{
+    struct effect *effect = push_effect(L);
+    lx_check_rc(L, effect_peek(run->scope.work, id, effect), "reading the effect ledger");
+    return luaL_error(
+        L,
+        "%s %s on %s has no known outcome and this run did not ask for it: was the "
+        "connection, the effect or its key renamed? Under the old name it is found out",
+        effect->name, effect->key, effect->connection);
+}
+
+/* The effect's id, or nil, err of a refused intent; raises for other failures. */
+static int push_intended(lua_State *L, int rc, uint64_t id, const char *unless_event)
 {
     if (rc == ERROR_CANCELLED) {
         return lx_fail(L, ERROR_CANCELLED, "an event \"%s\" came first: nothing was sent",
                        unless_event == NULL ? "" : unless_event);
     }
     lx_check_rc(L, rc, "writing an intent");
-    lua_pushboolean(L, 1);
+    lua_pushinteger(L, (lua_Integer)id);
     return 1;
 }
 
-/* effect_intend(job, spec, request) -> true | nil, err */
+/* effect_intend(job, spec, request) -> id | nil, err */
 static int primitive_effect_intend(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
@@ -214,8 +240,11 @@ static int primitive_effect_intend(lua_State *L)
         return luaL_error(L, "the request is larger than %d MiB", (int)(REQUEST_MAX_BYTES >> 20));
     }
     uint64_t id = 0;
-    return push_intended(L, effect_intend(run->job, &spec, buf_bytes(bytes), &id),
-                         spec.unless_event);
+    int rc = effect_intend(run->job, &spec, buf_bytes(bytes), &id);
+    if (rc == ERROR_EXISTS) {
+        return fail_passed(L, run, id);
+    }
+    return push_intended(L, rc, id, spec.unless_event);
 }
 
 static uint64_t check_id(lua_State *L, int idx)
@@ -223,13 +252,13 @@ static uint64_t check_id(lua_State *L, int idx)
     return (uint64_t)luaL_checkinteger(L, idx);
 }
 
-/* effect_intend_again(job, id, unless_event) -> true | nil, err */
+/* effect_intend_again(job, id, unless_event) -> id | nil, err */
 static int primitive_effect_intend_again(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
     uint64_t id = check_id(L, 2);
     const char *unless_event = luaL_optstring(L, 3, NULL);
-    return push_intended(L, effect_intend_again(run->job, id, unless_event), unless_event);
+    return push_intended(L, effect_intend_again(run->job, id, unless_event), id, unless_event);
 }
 
 static int primitive_send_k(lua_State *L, int status, lua_KContext context)
@@ -242,7 +271,7 @@ static int primitive_send_k(lua_State *L, int status, lua_KContext context)
     return 2;
 }
 
-/* effect_send(job, spec, id) -> answer | nil, err. The ledger has the outcome before it returns */
+/* effect_send(job, spec, id) -> true | nil, err. The ledger has the outcome before it returns */
 static int primitive_effect_send(lua_State *L)
 {
     struct job_run *run = api_job_check_wait(L, 1);
@@ -257,7 +286,7 @@ static int primitive_effect_send(lua_State *L)
     http_call_decode(L, run, spec.connection,
                      bytes_of(effect->request == NULL ? "" : effect->request, effect->request_size),
                      call);
-    http_call_set_effect(call, id, spec.class != EFFECT_DEDUPES);
+    http_call_set_effect(call, id, spec.name, spec.class != EFFECT_DEDUPES);
     effect_free(effect);
     return http_op_wait(L, run, op, primitive_send_k);
 }

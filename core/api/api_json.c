@@ -5,8 +5,8 @@
  *     local order, err = json.decode(answer.body)       -- integers stay integers, [] stays a list
  *     local text = json.encode{id = order.id, items = json.array{}}
  *
- * Reading: the text is checked by core/base/json_scan, decoded by lua-cjson (private instance), and
- * one pass over the result restores what that library loses: integers, and lists that are empty.
+ * Reading: core/base/json_scan checks the whole text and counts what is in each list and object;
+ * the second pass needs no checks and makes every table in its final size.
  * Writing is our own: sorted keys, exact 64-bit integers, shortest floats. Access is raw, so no
  * metamethod runs while the encoder holds its scratch memory.
  */
@@ -16,10 +16,10 @@
 #include <string.h>
 
 #include <lua.h>
-#include <lua-cjson.h> /* needs lua.h before it */
 
 #include "core/api/api_values.h"
 #include "core/base/decimal.h"
+#include "core/base/json_reader.h"
 #include "core/base/json_scan.h"
 #include "core/base/utf8.h"
 #include "core/script/lx.h"
@@ -32,10 +32,12 @@
 #define JSON_KEEP_BYTES ((size_t)256 << 10) /* scratch memory kept from one call to the next */
 
 #define FLOAT_INTEGER_MAX 9007199254740992.0 /* 2^53 */
+#define INTEGER_DIGITS    18                 /* as many always fit 64 bits */
 
 /* Memory of one module instance, reused by its calls; none of them can nest. */
 struct json_scratch {
     struct buf text;
+    struct buf shape;   /* of the text being read */
     struct bytes *keys; /* a stack of the member names of the objects being written */
     size_t key_count;
     size_t key_capacity;
@@ -45,6 +47,7 @@ static struct json_scratch *scratch_of(lua_State *L, int upvalue)
 {
     struct json_scratch *s = lua_touserdata(L, lua_upvalueindex(upvalue));
     buf_reset(&s->text);
+    buf_reset(&s->shape);
     s->key_count = 0;
     return s;
 }
@@ -53,6 +56,9 @@ static void scratch_trim(struct json_scratch *s)
 {
     if (s->text.capacity > JSON_KEEP_BYTES) {
         buf_free(&s->text);
+    }
+    if (s->shape.capacity > JSON_KEEP_BYTES) {
+        buf_free(&s->shape);
     }
     if (s->key_capacity * sizeof(*s->keys) > JSON_KEEP_BYTES) {
         free(s->keys);
@@ -65,6 +71,7 @@ static int scratch_gc(lua_State *L)
 {
     struct json_scratch *s = luaL_checkudata(L, 1, JSON_SCRATCH_MT);
     buf_free(&s->text);
+    buf_free(&s->shape);
     free(s->keys);
     s->keys = NULL;
     s->key_capacity = 0;
@@ -73,109 +80,206 @@ static int scratch_gc(lua_State *L)
 
 /* ---- reading ---- */
 
-/* Pushes the integer a float stands for, when it stands for one exactly. [-0, +0|1] */
-static bool push_if_integer(lua_State *L, int idx)
+/* Reads text that json_scan has found good. */
+struct json_decoder {
+    lua_State *L;
+    const char *p;
+    const char *end;
+    const uint32_t *counts;       /* of the next list or object to open */
+    struct json_scratch *scratch; /* for texts with escapes */
+    int array_mt;                 /* stack index */
+    bool is_without_nulls;
+};
+
+static void read_value(struct json_decoder *d);
+
+static void skip_space(struct json_decoder *d)
 {
-    if (lua_type(L, idx) != LUA_TNUMBER || lua_isinteger(L, idx)) {
-        return false;
+    while (*d->p == ' ' || *d->p == '\n' || *d->p == '\r' || *d->p == '\t') {
+        d->p++;
     }
-    lua_Number value = lua_tonumber(L, idx);
-    if (!(fabs(value) <= FLOAT_INTEGER_MAX) || floor(value) != value) {
-        return false;
-    }
-    lua_pushinteger(L, (lua_Integer)value);
-    return true;
 }
 
-static void restore(lua_State *L, int array_mt);
-
-/* The list at the top. [-0, +0] */
-static void restore_list(lua_State *L, int array_mt)
+/* Pushes the text whose opening quote is at p. [-0, +1] */
+static void read_string(struct json_decoder *d)
 {
-    size_t count = lua_rawlen(L, -1);
-    for (size_t i = 1; i <= count; i++) {
-        int type = lua_rawgeti(L, -1, (lua_Integer)i);
-        if (type == LUA_TTABLE) {
-            restore(L, array_mt);
-        } else if (type == LUA_TNUMBER && isinf(lua_tonumber(L, -1))) {
-            lua_pushnil(L); /* the scanner's mark of an empty list */
-            lua_rawseti(L, -3, (lua_Integer)i);
-        } else if (push_if_integer(L, -1)) {
-            lua_rawseti(L, -3, (lua_Integer)i);
-        }
-        lua_pop(L, 1);
+    const char *first = ++d->p;
+    while (*d->p != '"' && *d->p != '\\') {
+        d->p++;
     }
-    lua_pushvalue(L, array_mt);
-    lua_setmetatable(L, -2);
-}
-
-/* Turns integral floats into integers and marks lists in the table at the top. [-0, +0] */
-static void restore(lua_State *L, int array_mt)
-{
-    luaL_checkstack(L, 5, "JSON");
-    lua_pushnil(L);
-    if (lua_next(L, -2) == 0) {
+    if (*d->p == '"') {
+        lua_pushlstring(d->L, first, (size_t)(d->p - first));
+        d->p++;
         return;
     }
-    if (lua_type(L, -2) == LUA_TNUMBER) {
-        lua_pop(L, 2);
-        restore_list(L, array_mt);
-        return;
-    }
-    do {
-        if (lua_type(L, -1) == LUA_TTABLE) {
-            restore(L, array_mt);
-        } else if (push_if_integer(L, -1)) {
-            lua_pushvalue(L, -3); /* stack: object, key, value, integer, key */
-            lua_insert(L, -2);
-            lua_rawset(L, -5);
+    struct buf *out = &d->scratch->text;
+    buf_reset(out);
+    while (*d->p != '"') {
+        if (*d->p == '\\') {
+            buf_add(out, first, (size_t)(d->p - first));
+            d->p += json_add_escape(out, d->p, (size_t)(d->end - d->p));
+            first = d->p;
+        } else {
+            d->p++;
         }
-        lua_pop(L, 1);
-    } while (lua_next(L, -2) != 0);
+    }
+    buf_add(out, first, (size_t)(d->p - first));
+    d->p++;
+    if (out->has_failed) {
+        luaL_error(d->L, "JSON: not enough memory for a text");
+    }
+    lua_pushlstring(d->L, buf_text(out), out->size);
 }
 
-/* json.decode(text [, {max_depth=, max_bytes=}]) -> value | nil, err.  Upvalues: cjson, scratch */
+/* An integer up to 2^53 is one, beyond it a text of its digits; other numbers are floats, but
+ * integers where they stand for one. [-0, +1] */
+static void read_number(struct json_decoder *d)
+{
+    const char *first = d->p;
+    d->p += *d->p == '-' ? 1 : 0;
+    const char *digits = d->p;
+    lua_Integer value = 0;
+    while (*d->p >= '0' && *d->p <= '9') {
+        value = d->p - digits < INTEGER_DIGITS ? value * 10 + (*d->p - '0') : value;
+        d->p++;
+    }
+    if (*d->p != '.' && *d->p != 'e' && *d->p != 'E') {
+        if (d->p - digits > INTEGER_DIGITS || value > (lua_Integer)FLOAT_INTEGER_MAX) {
+            lua_pushlstring(d->L, first, (size_t)(d->p - first));
+        } else {
+            lua_pushinteger(d->L, *first == '-' ? -value : value);
+        }
+        return;
+    }
+    char *end = NULL;
+    double number = strtod(first, &end);
+    d->p = end;
+    if (fabs(number) <= FLOAT_INTEGER_MAX && floor(number) == number) {
+        lua_pushinteger(d->L, (lua_Integer)number);
+    } else {
+        lua_pushnumber(d->L, number);
+    }
+}
+
+static void read_object(struct json_decoder *d)
+{
+    uint32_t count = *d->counts++;
+    luaL_checkstack(d->L, 4, "JSON");
+    lua_createtable(d->L, 0, (int)count);
+    for (uint32_t i = 0; i < count; i++) {
+        d->p++; /* the brace or a comma */
+        skip_space(d);
+        read_string(d);
+        skip_space(d);
+        d->p++; /* the colon */
+        read_value(d);
+        lua_rawset(d->L, -3);
+        skip_space(d);
+    }
+    d->p += count == 0 ? 1 : 0;
+    skip_space(d);
+    d->p++;
+}
+
+static void read_list(struct json_decoder *d)
+{
+    uint32_t count = *d->counts++;
+    lua_Integer kept = 0;
+    luaL_checkstack(d->L, 4, "JSON");
+    lua_createtable(d->L, (int)count, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        d->p++; /* the bracket or a comma */
+        read_value(d);
+        if (lua_isnil(d->L, -1)) {
+            lua_pop(d->L, 1);
+        } else {
+            lua_rawseti(d->L, -2, ++kept);
+        }
+        skip_space(d);
+    }
+    d->p += count == 0 ? 1 : 0;
+    skip_space(d);
+    d->p++;
+    lua_pushvalue(d->L, d->array_mt);
+    lua_setmetatable(d->L, -2);
+}
+
+/* nil only for a null that is not wanted. [-0, +1] */
+static void read_value(struct json_decoder *d)
+{
+    skip_space(d);
+    switch (*d->p) {
+    case '{':
+        read_object(d);
+        break;
+    case '[':
+        read_list(d);
+        break;
+    case '"':
+        read_string(d);
+        break;
+    case 't':
+        lua_pushboolean(d->L, 1);
+        d->p += 4;
+        break;
+    case 'f':
+        lua_pushboolean(d->L, 0);
+        d->p += 5;
+        break;
+    case 'n':
+        if (d->is_without_nulls) {
+            lua_pushnil(d->L);
+        } else {
+            lua_pushlightuserdata(d->L, NULL);
+        }
+        d->p += 4;
+        break;
+    default:
+        read_number(d);
+        break;
+    }
+}
+
+/* json.decode(text [, {max_depth=, max_bytes=, without_nulls=}]) -> value | nil, err
+ * Upvalue: scratch */
 static int json_decode(lua_State *L)
 {
     size_t size = 0;
     const char *text = luaL_checklstring(L, 1, &size);
-    lx_check_keys(L, 2, "max_depth", "max_bytes", NULL);
+    lx_check_keys(L, 2, "max_depth", "max_bytes", "without_nulls", NULL);
     lua_Integer max_depth = lx_opt_integer(L, 2, "max_depth", JSON_MAX_DEPTH, 1);
     size_t max_bytes = (size_t)lx_opt_integer(L, 2, "max_bytes", (lua_Integer)JSON_MAX_BYTES, 1);
+    bool is_without_nulls = lx_opt_boolean(L, 2, "without_nulls", false);
     if (size > max_bytes) {
         return lx_fail(L, ERROR_LIMIT, "JSON: %zu bytes, at most %zu allowed", size, max_bytes);
     }
     lua_settop(L, 1);
     luaL_getmetatable(L, JSON_ARRAY_MT);
-    struct json_scratch *s = scratch_of(L, 2);
-    s->text.max = size * 4 + 16;
+    struct json_scratch *s = scratch_of(L, 1);
+    s->text.max = size + 1;
+    s->shape.max = size * sizeof(uint32_t);
     struct bytes ready = {NULL, 0};
     struct error err;
     unsigned depth = max_depth > JSON_MAX_DEPTH ? JSON_MAX_DEPTH : (unsigned)max_depth;
-    int rc = json_scan(bytes_of(text, size), depth, &s->text, &ready, &err);
+    int rc = json_scan(bytes_of(text, size), depth, &s->shape, &ready, &err);
     if (rc != 0) {
         scratch_trim(s);
         return lx_push_error(L, &err);
     }
-    lua_pushvalue(L, lua_upvalueindex(1));
-    if (ready.data == text && ready.size == size) {
-        lua_pushvalue(L, 1);
-    } else {
-        lua_pushlstring(L, ready.data, ready.size);
+    struct json_decoder d = {
+        .L = L,
+        .p = ready.data,
+        .end = ready.data + ready.size,
+        .counts = (const uint32_t *)(const void *)s->shape.data,
+        .scratch = s,
+        .array_mt = 2,
+        .is_without_nulls = is_without_nulls,
+    };
+    read_value(&d);
+    if (lua_isnil(L, -1)) {
+        lua_pushlightuserdata(L, NULL); /* null itself is the document */
     }
     scratch_trim(s);
-    int status = lua_pcall(L, 1, 1, 0);
-    if (status == LUA_ERRMEM) {
-        return lua_error(L);
-    }
-    if (status != LUA_OK) {
-        return lx_fail(L, ERROR_INVALID, "JSON: %s", lua_tostring(L, -1));
-    }
-    if (lua_type(L, -1) == LUA_TTABLE) {
-        restore(L, 2);
-    } else {
-        push_if_integer(L, -1);
-    }
     return 1;
 }
 
@@ -573,20 +677,6 @@ static int json_is_array(lua_State *L)
     return 1;
 }
 
-/* Pushes the decode function of a cjson instance of our own, set strict. [-0, +1] */
-static void push_cjson_decode(lua_State *L)
-{
-    luaopen_cjson(L);
-    lua_getfield(L, -1, "decode_invalid_numbers");
-    lua_pushboolean(L, 0);
-    lua_call(L, 1, 0);
-    lua_getfield(L, -1, "decode_max_depth");
-    lua_pushinteger(L, JSON_MAX_DEPTH);
-    lua_call(L, 1, 0);
-    lua_getfield(L, -1, "decode");
-    lua_remove(L, -2);
-}
-
 int luaopen_neap_json(lua_State *L)
 {
     static const luaL_Reg none[] = {{NULL, NULL}};
@@ -601,9 +691,9 @@ int luaopen_neap_json(lua_State *L)
     memset(s, 0, sizeof(*s));
     buf_init(&s->text, JSON_MAX_BYTES);
     luaL_setmetatable(L, JSON_SCRATCH_MT);
-    push_cjson_decode(L);
-    lua_pushvalue(L, -2);
-    lua_pushcclosure(L, json_decode, 2);
+    buf_init(&s->shape, JSON_MAX_BYTES);
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, json_decode, 1);
     lua_setfield(L, -3, "decode");
     lua_pushcclosure(L, json_encode, 1);
     lua_setfield(L, -2, "encode");

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/api/api_modules.h"
+#include "core/api/api_sorter.h"
 #include "core/script/lx_event.h"
 #include "core/work/script_table.h"
 
@@ -202,11 +203,17 @@ static int store_atomic(lua_State *L)
 int luaopen_neap_store(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"get", store_get_value},      {"put", store_put_value},
-        {"put_many", store_put_many},  {"delete", store_delete_value},
-        {"range", store_range_values}, {"increment", store_increment},
-        {"atomic", store_atomic},      {NULL, NULL},
+        {"get", store_get_value},
+        {"put", store_put_value},
+        {"put_many", store_put_many},
+        {"delete", store_delete_value},
+        {"range", store_range_values},
+        {"increment", store_increment},
+        {"atomic", store_atomic},
+        {"sorter", api_sorter_make},
+        {NULL, NULL},
     };
+    api_sorter_open(L);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -18,11 +18,13 @@
 #include <string.h>
 
 #include "core/api/api_values.h"
+#include "core/api/api_xml_records.h"
 #include "core/base/decimal.h"
 #include "core/base/xml_tree.h"
 #include "core/script/lx.h"
 
-#define XML_TREE_MT "neap.xml.tree"
+#define XML_TREE_MT    "neap.xml.tree"
+#define XML_KEEP_BYTES ((size_t)256 << 10) /* memory kept from one parse to the next */
 
 #define XML_DEFAULT_DEPTH 32
 #define XML_DEFAULT_BYTES ((lua_Integer)16 << 20)
@@ -58,7 +60,7 @@ static void push_text(lua_State *L, const struct xml_tree *tree, const struct xm
 /* Pushes the table of a node, without its children. [-0, +1] */
 static void push_node(lua_State *L, const struct xml_tree *tree, const struct xml_node *node)
 {
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, (int)node->child_count, node->prefix != XML_NO_PREFIX ? 4 : 3);
     lua_pushstring(L, xml_tree_text(tree, node->name));
     lua_setfield(L, -2, "name");
     if (node->prefix != XML_NO_PREFIX) {
@@ -87,13 +89,13 @@ static void push_tree(lua_State *L, const struct xml_tree *tree)
         push_node(L, tree, node);
         if (node->depth > 0) {
             lua_pushvalue(L, -1);
-            lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
+            lua_rawseti(L, -3, (lua_Integer)node->position);
         }
     }
     lua_settop(L, base + 1);
 }
 
-/* xml.parse(text [, {max_depth=, max_bytes=, max_nodes=}]) -> node | nil, err */
+/* xml.parse(text [, {max_depth=, max_bytes=, max_nodes=}]) -> node | nil, err.  Upvalue: a tree */
 static int xml_parse(lua_State *L)
 {
     size_t size = 0;
@@ -105,17 +107,15 @@ static int xml_parse(lua_State *L)
         .max_nodes = (size_t)lx_opt_integer(L, 2, "max_nodes", XML_DEFAULT_NODES, 1),
         .max_depth = max_depth > XML_TREE_MAX_DEPTH ? XML_TREE_MAX_DEPTH : (unsigned)max_depth,
     };
-    struct xml_tree *tree = lua_newuserdatauv(L, sizeof(*tree), 0);
-    memset(tree, 0, sizeof(*tree));
-    luaL_setmetatable(L, XML_TREE_MT);
+    struct xml_tree *tree = lua_touserdata(L, lua_upvalueindex(1));
     struct error err;
     int rc = xml_tree_parse(tree, bytes_of(text, size), &limits, &err);
     if (rc != 0) {
-        xml_tree_free(tree);
+        xml_tree_trim(tree, XML_KEEP_BYTES);
         return lx_push_error(L, &err);
     }
     push_tree(L, tree);
-    xml_tree_free(tree);
+    xml_tree_trim(tree, XML_KEEP_BYTES);
     return 1;
 }
 
@@ -392,7 +392,9 @@ static void write_attributes(struct xml_encoder *e)
         lua_rawget(L, -3);
         push_scalar(L, lua_absindex(L, -1), names[i]);
         lua_replace(L, -2);
-        buf_addf(e->out, " %s=\"", names[i]);
+        buf_add_char(e->out, ' ');
+        buf_add_str(e->out, names[i]);
+        buf_add_str(e->out, "=\"");
         write_escaped(e, XML_IN_ATTRIBUTE, names[i]);
         buf_add_char(e->out, '"');
     }
@@ -478,7 +480,8 @@ static void write_node(struct xml_encoder *e)
     e->depth++;
     const char *name = push_full_name(e);
     lua_insert(L, -2); /* stack: name, node */
-    buf_addf(e->out, "<%s", name);
+    buf_add_char(e->out, '<');
+    buf_add_str(e->out, name);
     if (push_member(e, "attrs", LUA_TTABLE)) {
         write_attributes(e);
     }
@@ -489,7 +492,9 @@ static void write_node(struct xml_encoder *e)
     } else {
         buf_add_char(e->out, '>');
         write_content(e, name, count);
-        buf_addf(e->out, "</%s>", name);
+        buf_add_str(e->out, "</");
+        buf_add_str(e->out, name);
+        buf_add_char(e->out, '>');
     }
     lua_remove(L, -2);
     e->depth--;
@@ -541,14 +546,20 @@ static int xml_clean(lua_State *L)
 {
     size_t size = 0;
     const char *text = luaL_checklstring(L, 1, &size);
+    size_t clean = xml_clean_length(text, size);
+    if (clean == size) {
+        lua_settop(L, 1);
+        lua_pushinteger(L, 0);
+        return 2;
+    }
     luaL_Buffer kept;
     char *to = luaL_buffinitsize(L, &kept, size);
     size_t used = 0;
     for (size_t i = 0; i < size;) {
-        size_t length = xml_char_length(text + i, size - i);
-        memcpy(to + used, text + i, length);
-        used += length;
-        i += length == 0 ? 1 : length;
+        clean = xml_clean_length(text + i, size - i);
+        memcpy(to + used, text + i, clean);
+        used += clean;
+        i += clean + 1; /* a byte that is dropped, or the end */
     }
     luaL_pushresultsize(&kept, used);
     lua_pushinteger(L, (lua_Integer)(size - used));
@@ -560,11 +571,17 @@ int luaopen_neap_xml(lua_State *L)
     static const luaL_Reg tree_metamethods[] = {
         {"__gc", tree_gc}, {"__close", tree_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"parse", xml_parse},        {"encode", xml_encode},     {"element", xml_element},
-        {"child", xml_child},        {"children", xml_children}, {"value", xml_value},
-        {"escape", xml_escape_text}, {"clean", xml_clean},       {NULL, NULL},
+        {"encode", xml_encode},     {"element", xml_element},      {"child", xml_child},
+        {"children", xml_children}, {"value", xml_value},          {"escape", xml_escape_text},
+        {"clean", xml_clean},       {"records", xml_records_make}, {NULL, NULL},
     };
     lx_new_type(L, XML_TREE_MT, tree_metamethods, NULL);
+    xml_records_open(L);
     luaL_newlib(L, functions);
+    struct xml_tree *tree = lua_newuserdatauv(L, sizeof(*tree), 0);
+    memset(tree, 0, sizeof(*tree));
+    luaL_setmetatable(L, XML_TREE_MT);
+    lua_pushcclosure(L, xml_parse, 1);
+    lua_setfield(L, -2, "parse");
     return 1;
 }

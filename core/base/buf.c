@@ -106,11 +106,17 @@ int buf_addf(struct buf *b, const char *fmt, ...)
     va_start(args, fmt);
     va_list again;
     va_copy(again, args);
-    int size = vsnprintf(NULL, 0, fmt, args);
+    /* Mostly it fits into what is there: then one formatting is enough. */
+    size_t room = b->data == NULL || b->has_failed ? 0 : b->capacity - b->size;
+    int size = vsnprintf(room == 0 ? NULL : b->data + b->size, room, fmt, args);
     va_end(args);
     int rc = size < 0 ? ERROR_INVALID : buf_reserve(b, (size_t)size);
-    if (rc == 0) {
-        vsnprintf(b->data + b->size, (size_t)size + 1, fmt, again);
+    if (rc != 0 && room > 0) {
+        b->data[b->size] = '\0';
+    } else if (rc == 0) {
+        if ((size_t)size >= room) {
+            vsnprintf(b->data + b->size, (size_t)size + 1, fmt, again);
+        }
         b->size += (size_t)size;
     }
     va_end(again);

@@ -38,11 +38,16 @@ bool clock_is_virtual(const struct clock *c)
     return c->is_virtual;
 }
 
-static int64_t read_system_ms(clockid_t id)
+static int64_t read_system_us(clockid_t id)
 {
     struct timespec now;
     clock_gettime(id, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t read_system_ms(clockid_t id)
+{
+    return read_system_us(id) / 1000;
 }
 
 int64_t clock_wall_ms(struct clock *c)
@@ -53,6 +58,11 @@ int64_t clock_wall_ms(struct clock *c)
 int64_t clock_mono_ms(struct clock *c)
 {
     return c->is_virtual ? c->mono_ms : read_system_ms(CLOCK_MONOTONIC);
+}
+
+int64_t clock_mono_us(struct clock *c)
+{
+    return c->is_virtual ? c->mono_ms * 1000 : read_system_us(CLOCK_MONOTONIC);
 }
 
 void clock_advance(struct clock *c, int64_t delta_ms)

@@ -21,7 +21,8 @@ void clock_free(struct clock *c);
 bool clock_is_virtual(const struct clock *c);
 int64_t clock_wall_ms(struct clock *c);
 int64_t clock_mono_ms(struct clock *c);
-void clock_advance(struct clock *c, int64_t delta_ms);   /* virtual only: wall and mono together */
+int64_t clock_mono_us(struct clock *c);                /* the same in microseconds: for measuring */
+void clock_advance(struct clock *c, int64_t delta_ms); /* virtual only: wall and mono together */
 void clock_jump_wall(struct clock *c, int64_t delta_ms); /* virtual only: wall alone, either way */
 
 /* A seeded generator (splitmix64/xoshiro256**). Not for keys: use crypto for those. */

@@ -158,8 +158,7 @@ static void add_utf8(struct buf *out, unsigned code)
     }
 }
 
-/* Decodes the escape at s[0] == '\\'; returns its length. left counts from s. */
-static size_t add_escape(struct buf *out, const char *s, size_t left)
+size_t json_add_escape(struct buf *out, const char *s, size_t left)
 {
     static const char FROM[] = "nrtbf";
     static const char TO[] = "\n\r\t\b\f";
@@ -190,7 +189,7 @@ bool json_text(struct bytes value, struct buf *out)
     while (left > 0) {
         size_t used = 1;
         if (s[0] == '\\') {
-            used = add_escape(out, s, left);
+            used = json_add_escape(out, s, left);
         } else {
             buf_add_char(out, s[0]);
         }

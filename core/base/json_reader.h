@@ -15,6 +15,8 @@ bool json_find(struct bytes json, const char *key, struct bytes *value_out);
 bool json_next(struct bytes *rest_inout, struct bytes *value_out);
 /* Appends the decoded text of a JSON string. False when value is no string. */
 bool json_text(struct bytes value, struct buf *out);
+/* Appends what the escape at s (a backslash) means; returns its length, at most left. */
+size_t json_add_escape(struct buf *out, const char *s, size_t left);
 /* An integer; false when value is none. */
 bool json_integer(struct bytes value, int64_t *out);
 

@@ -15,9 +15,9 @@ struct scan {
     const char *start; /* of the whole text: positions count from here */
     const char *p;
     const char *end;
-    const char *copied; /* everything before it is in out already */
-    struct buf *out;
-    uint64_t is_object; /* bit 0 is the innermost open container */
+    struct buf *shape;
+    uint64_t is_object;                   /* bit 0 is the innermost open container */
+    size_t open[JSON_SCAN_MAX_DEPTH + 1]; /* place in shape of each open container */
     unsigned depth;
     unsigned max_depth;
     struct error *err;
@@ -40,14 +40,6 @@ static void skip_space(struct scan *s)
     while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\r' || *s->p == '\t')) {
         s->p++;
     }
-}
-
-/* Everything up to p is wanted in the output, then `text`. */
-static void rewrite(struct scan *s, const char *text, size_t size)
-{
-    buf_add(s->out, s->copied, (size_t)(s->p - s->copied));
-    buf_add(s->out, text, size);
-    s->copied = s->p;
 }
 
 /* Reads four hex digits at p; -1 when they are not there. */
@@ -101,8 +93,11 @@ static int scan_escape(struct scan *s)
 static int scan_string(struct scan *s)
 {
     s->p++;
-    while (s->p < s->end) {
-        unsigned char c = (unsigned char)*s->p;
+    for (;;) {
+        while (s->p < s->end && *s->p >= 0x20 && *s->p < 0x7f && *s->p != '"' && *s->p != '\\') {
+            s->p++;
+        }
+        int c = peek(s);
         if (c == '"') {
             s->p++;
             return 0;
@@ -116,7 +111,7 @@ static int scan_string(struct scan *s)
             continue;
         }
         if (c < 0x20) {
-            return fail(s, "control character in a string");
+            return fail(s, c < 0 ? "string without end" : "control character in a string");
         }
         size_t length = c < 0x80 ? 1 : utf8_length(s->p, (size_t)(s->end - s->p));
         if (length == 0) {
@@ -124,7 +119,6 @@ static int scan_string(struct scan *s)
         }
         s->p += length;
     }
-    return fail(s, "string without end");
 }
 
 static bool skip_digits(struct scan *s)
@@ -134,14 +128,6 @@ static bool skip_digits(struct scan *s)
         s->p++;
     }
     return s->p > first;
-}
-
-/* Whether the integer's digits name more than 2^53, the last integer a float can count to. */
-static bool is_beyond_float(const char *digits, size_t count)
-{
-    static const char limit[] = "9007199254740992";
-    const size_t limit_count = sizeof(limit) - 1;
-    return count > limit_count || (count == limit_count && memcmp(digits, limit, count) > 0);
 }
 
 static int check_finite(struct scan *s, const char *first)
@@ -166,17 +152,15 @@ static int scan_number(struct scan *s)
         s->p = digits;
         return fail(s, "number with leading zero");
     }
-    bool is_integer = true;
+    bool may_overflow = false;
     if (peek(s) == '.') {
-        is_integer = false;
+        may_overflow = count > 300;
         s->p++;
         if (!skip_digits(s)) {
             return fail(s, "digit expected");
         }
     }
-    bool may_overflow = count > 300;
     if (peek(s) == 'e' || peek(s) == 'E') {
-        is_integer = false;
         may_overflow = true;
         s->p++;
         s->p += peek(s) == '+' || peek(s) == '-' ? 1 : 0;
@@ -187,17 +171,7 @@ static int scan_number(struct scan *s)
     if (s->p - first > JSON_SCAN_NUMBER_CHARS) {
         return fail(s, "number too long");
     }
-    if (!is_integer) {
-        return may_overflow ? check_finite(s, first) : 0;
-    }
-    if (is_beyond_float(digits, count)) {
-        const char *behind = s->p;
-        s->p = first;
-        rewrite(s, "\"", 1);
-        s->p = behind;
-        rewrite(s, "\"", 1);
-    }
-    return 0;
+    return may_overflow ? check_finite(s, first) : 0;
 }
 
 static int scan_word(struct scan *s, const char *word)
@@ -236,23 +210,35 @@ static int scan_open(struct scan *s, bool is_object, bool *is_value_out)
         return error_set(s->err, ERROR_LIMIT, "JSON: deeper than %u levels at byte %zu",
                          s->max_depth, (size_t)(s->p - s->start) + 1);
     }
+    const uint32_t none = 0;
     s->depth++;
     s->is_object = s->is_object << 1 | (is_object ? 1 : 0);
+    s->open[s->depth] = s->shape->size;
+    if (buf_add(s->shape, &none, sizeof(none)) != 0) {
+        return error_set(s->err, ERROR_LIMIT, "JSON: text too large");
+    }
     s->p++;
     skip_space(s);
     *is_value_out = peek(s) != (is_object ? '}' : ']');
     if (!*is_value_out) {
-        if (!is_object) {
-            rewrite(s, "1e999", 5);
-        }
         return 0; /* the closing bracket is read as behind a value */
     }
     return is_object ? scan_name(s) : 0;
 }
 
+/* One more value in the innermost open container. */
+static void count_value(struct scan *s)
+{
+    if (s->depth > 0) {
+        uint32_t *counts = (uint32_t *)(void *)s->shape->data;
+        counts[s->open[s->depth] / sizeof(*counts)]++;
+    }
+}
+
 static int scan_value(struct scan *s, bool *is_value_out)
 {
     *is_value_out = false;
+    count_value(s);
     switch (peek(s)) {
     case '{':
         return scan_open(s, true, is_value_out);
@@ -316,28 +302,17 @@ static int scan_document(struct scan *s)
     return s->p == s->end ? 0 : fail(s, "nothing more expected");
 }
 
-int json_scan(struct bytes text, unsigned max_depth, struct buf *rewritten, struct bytes *ready_out,
+int json_scan(struct bytes text, unsigned max_depth, struct buf *shape, struct bytes *ready_out,
               struct error *err)
 {
     struct scan s = {.start = text.data, .p = text.data, .end = text.data + text.size};
     if (text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) {
         s.p += 3;
     }
-    s.copied = s.p;
-    s.out = rewritten;
+    s.shape = shape;
     s.max_depth = max_depth < JSON_SCAN_MAX_DEPTH ? max_depth : JSON_SCAN_MAX_DEPTH;
     s.err = err;
-    const char *first = s.p;
-    buf_reset(rewritten);
-    int rc = scan_document(&s);
-    if (rc != 0) {
-        return rc;
-    }
-    if (s.copied == first && rewritten->size == 0) {
-        *ready_out = bytes_of(first, (size_t)(s.end - first));
-        return 0;
-    }
-    rewrite(&s, "", 0);
-    *ready_out = buf_bytes(rewritten);
-    return rewritten->has_failed ? error_set(err, ERROR_LIMIT, "JSON: text too large") : 0;
+    buf_reset(shape);
+    *ready_out = bytes_of(s.p, (size_t)(s.end - s.p));
+    return scan_document(&s);
 }

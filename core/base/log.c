@@ -90,36 +90,49 @@ void log_shutdown(void)
     g_log.has_told_limit = false;
 }
 
-static void mark_secret(const struct buf *line, const char *secret, bool marks[LOG_LINE_MAX])
+static bool mark_secret(struct bytes text, const char *secret, bool *marks)
 {
     size_t size = strlen(secret);
-    const char *end = line->data + line->size;
-    const char *at = memmem(line->data, line->size, secret, size);
+    const char *end = text.data + text.size;
+    const char *at = memmem(text.data, text.size, secret, size);
+    bool has_any = at != NULL;
     while (at != NULL) {
-        memset(marks + (at - line->data), true, size);
+        memset(marks + (at - text.data), true, size);
         at++;
         at = memmem(at, (size_t)(end - at), secret, size);
     }
+    return has_any;
 }
 
-/* Each marked stretch becomes "***": how long a secret is says something too. */
-static void redact_line(struct buf *line)
+/* Each marked stretch becomes "***": how long a secret is says something too. marks: as many as
+ * there are bytes, all false. Returns the new size. */
+static size_t redact(char *text, size_t size, bool *marks)
 {
-    bool marks[LOG_LINE_MAX] = {false};
-    for (size_t i = 0; i < g_log.secret_count && line->size > 0; i++) {
-        mark_secret(line, g_log.secrets[i], marks);
+    bool has_any = false;
+    for (size_t i = 0; i < g_log.secret_count && size > 0; i++) {
+        has_any = mark_secret(bytes_of(text, size), g_log.secrets[i], marks) || has_any;
     }
     size_t kept = 0;
-    for (size_t i = 0; i < line->size; i++) {
+    for (size_t i = 0; has_any && i < size; i++) {
         bool is_start = marks[i] && (i == 0 || !marks[i - 1]);
         if (is_start) {
-            memcpy(line->data + kept, "***", 3); /* never longer than what it replaces */
+            memset(text + kept, '*', 3); /* never longer than what it replaces */
             kept += 3;
         } else if (!marks[i]) {
-            line->data[kept++] = line->data[i];
+            text[kept++] = text[i];
         }
     }
-    line->size = kept;
+    return has_any ? kept : size;
+}
+
+char *log_redacted(const char *text)
+{
+    char *copy = xstrdup(text);
+    size_t size = strlen(copy);
+    bool *marks = xcalloc(size + 1, sizeof(*marks));
+    copy[redact(copy, size, marks)] = '\0';
+    free(marks);
+    return copy;
 }
 
 static void format_json(struct buf *line, enum log_level level, const char *area,
@@ -174,7 +187,8 @@ static void write_line(enum log_level level, const char *area, const char *field
     } else {
         format_json(&line, level, area, fields_json, text);
     }
-    redact_line(&line);
+    bool marks[LOG_LINE_MAX] = {false};
+    line.size = redact(line.data, line.size, marks);
     line.has_failed = false; /* too long: what fitted is written, and the line still ends */
     line.max = LOG_LINE_MAX + 1;
     buf_add_char(&line, '\n');

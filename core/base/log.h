@@ -24,6 +24,8 @@ void log_fields(enum log_level level, const char *area, const char *fields_json,
  * logged once.
  */
 void log_redact(const char *secret_text);
+/* For what is kept and shown elsewhere: a copy with "***" for what was registered. Owned. */
+char *log_redacted(const char *text);
 void log_shutdown(void); /* forgets the registered texts */
 
 #endif

@@ -105,6 +105,9 @@ static void on_start(void *context, const XML_Char *name, const XML_Char **attri
     struct xml_node *node = &t->nodes[index];
     memset(node, 0, sizeof(*node));
     node->depth = p->depth;
+    if (p->depth > 0) {
+        node->position = ++t->nodes[p->open[p->depth - 1]].child_count;
+    }
     const char *colon = strchr(name, ':');
     node->prefix = colon == NULL ? XML_NO_PREFIX : keep(p, name, (size_t)(colon - name));
     const char *local = colon == NULL ? name : colon + 1;
@@ -195,6 +198,14 @@ static int feed(struct xml_parse *p, struct bytes text)
     return 0;
 }
 
+static void empty(struct xml_tree *tree)
+{
+    buf_reset(&tree->pool);
+    tree->node_count = 0;
+    tree->attribute_count = 0;
+    tree->run_count = 0;
+}
+
 int xml_tree_parse(struct xml_tree *tree, struct bytes text, const struct xml_limits *limits,
                    struct error *err)
 {
@@ -202,28 +213,41 @@ int xml_tree_parse(struct xml_tree *tree, struct bytes text, const struct xml_li
         return error_set(err, ERROR_LIMIT, "XML: %zu bytes, at most %zu allowed", text.size,
                          limits->max_bytes);
     }
-    buf_init(&tree->pool, text.size * 4 + 64);
-    struct xml_parse p = {.tree = tree, .limits = limits, .err = err};
-    p.parser = XML_ParserCreate(NULL);
-    if (p.parser == NULL) {
+    empty(tree);
+    tree->pool.max = text.size * 4 + 64;
+    bool has_parser = tree->parser == NULL ? (tree->parser = XML_ParserCreate(NULL)) != NULL
+                                           : XML_ParserReset(tree->parser, NULL) == XML_TRUE;
+    if (!has_parser) {
         return error_set(err, ERROR_LIMIT, "XML: out of memory");
     }
+    struct xml_parse p = {.parser = tree->parser, .tree = tree, .limits = limits, .err = err};
     XML_SetUserData(p.parser, &p);
     XML_SetElementHandler(p.parser, on_start, on_end);
     XML_SetCharacterDataHandler(p.parser, on_text);
     XML_SetStartDoctypeDeclHandler(p.parser, on_doctype);
-    int rc = feed(&p, text);
-    XML_ParserFree(p.parser);
-    return rc;
+    return feed(&p, text);
 }
 
 void xml_tree_free(struct xml_tree *tree)
 {
+    if (tree->parser != NULL) {
+        XML_ParserFree(tree->parser);
+    }
     buf_free(&tree->pool);
     free(tree->nodes);
     free(tree->attributes);
     free(tree->runs);
     memset(tree, 0, sizeof(*tree));
+}
+
+void xml_tree_trim(struct xml_tree *tree, size_t keep_bytes)
+{
+    size_t bytes = tree->pool.capacity + tree->node_capacity * sizeof(*tree->nodes) +
+                   tree->attribute_capacity * sizeof(*tree->attributes) +
+                   tree->run_capacity * sizeof(*tree->runs);
+    if (bytes > keep_bytes) {
+        xml_tree_free(tree); /* the parser's buffers have grown as well */
+    }
 }
 
 const char *xml_tree_text(const struct xml_tree *tree, size_t offset)
@@ -232,6 +256,17 @@ const char *xml_tree_text(const struct xml_tree *tree, size_t offset)
 }
 
 /* ---- writing ---- */
+
+/* Bytes at s that every place takes as they are: printable ASCII without markup. */
+static size_t plain_length(const char *s, size_t left)
+{
+    size_t i = 0;
+    while (i < left && s[i] >= 0x20 && s[i] < 0x7f && s[i] != '&' && s[i] != '<' && s[i] != '>' &&
+           s[i] != '"') {
+        i++;
+    }
+    return i;
+}
 
 size_t xml_char_length(const char *s, size_t left)
 {
@@ -276,6 +311,10 @@ int xml_escape(struct buf *out, struct bytes text, enum xml_place place, size_t 
 {
     size_t plain = 0;
     for (size_t i = 0; i < text.size;) {
+        i += plain_length(text.data + i, text.size - i);
+        if (i == text.size) {
+            break;
+        }
         size_t length = xml_char_length(text.data + i, text.size - i);
         if (length == 0) {
             *bad_out = i;
@@ -318,4 +357,17 @@ bool xml_is_name(struct bytes name)
         i += length;
     }
     return !is_first;
+}
+
+size_t xml_clean_length(const char *s, size_t left)
+{
+    size_t i = 0;
+    while (i < left) {
+        size_t length = s[i] >= 0x20 && s[i] < 0x7f ? 1 : xml_char_length(s + i, left - i);
+        if (length == 0) {
+            break;
+        }
+        i += length;
+    }
+    return i;
 }

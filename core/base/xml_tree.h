@@ -37,13 +37,17 @@ struct xml_node {
     size_t attribute_count;
     size_t first_run; /* index + 1, 0 when there is none */
     size_t last_run;
+    size_t child_count;
+    size_t position; /* among the children of its parent, from 1 */
     unsigned depth;
 };
 
 #define XML_NO_PREFIX ((size_t)-1)
 
-/* Owned by the caller; zero it before the first use. */
+/* Owned by the caller; zero it before the first use. It may be filled again and again: memory and
+ * parser stay. */
 struct xml_tree {
+    void *parser;
     struct buf pool;
     struct xml_node *nodes;
     size_t node_count;
@@ -57,14 +61,16 @@ struct xml_tree {
 };
 
 /*
- * Fills the zeroed tree; free it also after a failure. Returns 0, or ERROR_INVALID or ERROR_LIMIT
- * with the line in the message. Encodings: those expat knows by itself (UTF-8, UTF-16, ISO-8859-1,
- * ASCII).
+ * Fills the tree anew; free it in the end, also after a failure. Returns 0, or ERROR_INVALID or
+ * ERROR_LIMIT with the line in the message. Encodings: those expat knows by itself (UTF-8, UTF-16,
+ * ISO-8859-1, ASCII).
  */
 int xml_tree_parse(struct xml_tree *tree, struct bytes text, const struct xml_limits *limits,
                    struct error *err) NEAP_MUST_USE;
 
 void xml_tree_free(struct xml_tree *tree); /* may be called again */
+/* Frees the memory when it is more than this. */
+void xml_tree_trim(struct xml_tree *tree, size_t keep_bytes);
 
 /* The NUL-terminated text at an offset. */
 const char *xml_tree_text(const struct xml_tree *tree, size_t offset);
@@ -84,6 +90,8 @@ int xml_escape(struct buf *out, struct bytes text, enum xml_place place,
 
 /* Length of the sequence at s when XML 1.0 can hold that character, else 0. */
 size_t xml_char_length(const char *s, size_t left);
+/* How many bytes from s on XML can hold, up to the first that it cannot. */
+size_t xml_clean_length(const char *s, size_t left);
 
 /* Whether name can be written as an element or attribute name, with at most one prefix. */
 bool xml_is_name(struct bytes name);

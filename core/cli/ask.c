@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/base/clock.h"
 #include "core/base/xalloc.h"
@@ -54,15 +53,6 @@ static int archive_add(struct archive *a, const char *data, const char *name, st
     return rc;
 }
 
-static bool is_client_folder(const char *data, const char *name)
-{
-    char *file = xasprintf("%s/%s/data.mdb", data, name);
-    struct stat info;
-    bool is_there = name[0] != '.' && stat(file, &info) == 0;
-    free(file);
-    return is_there;
-}
-
 static int archive_open(struct archive *a, const char *data, struct error *err)
 {
     a->clock = clock_new_system();
@@ -73,7 +63,7 @@ static int archive_open(struct archive *a, const char *data, struct error *err)
     }
     int rc = 0;
     for (int i = 0; i < count; i++) {
-        if (rc == 0 && a->count < ASK_CLIENTS_MAX && is_client_folder(data, names[i]->d_name)) {
+        if (rc == 0 && a->count < ASK_CLIENTS_MAX && cli_has_store(data, names[i]->d_name)) {
             rc = archive_add(a, data, names[i]->d_name, err);
         }
         free(names[i]);

@@ -13,9 +13,9 @@
 #include "core/base/xalloc.h"
 
 const struct cli_verb *const CLI_VERBS[] = {
-    &CLI_DEMO,   &CLI_NEW,        &CLI_RUN,     &CLI_CHECK,  &CLI_TEST,
-    &CLI_ORDER,  &CLI_EXCEPTIONS, &CLI_STOCK,   &CLI_STATUS, &CLI_PAUSE,
-    &CLI_RESUME, &CLI_ERASE,      &CLI_VERSION, &CLI_HELP,   NULL,
+    &CLI_DEMO,       &CLI_NEW,    &CLI_RUN,     &CLI_CHECK, &CLI_TEST,   &CLI_ORDER,
+    &CLI_EXCEPTIONS, &CLI_STOCK,  &CLI_STATUS,  &CLI_PAUSE, &CLI_RESUME, &CLI_RELOAD,
+    &CLI_ERASE,      &CLI_VERIFY, &CLI_VERSION, &CLI_HELP,  NULL,
 };
 
 const char *cli_option(const struct cli_args *args, const char *name)
@@ -249,4 +249,12 @@ const char *cli_data_folder(const struct cli_args *args)
         given = getenv("NEAP_DATA");
     }
     return given != NULL ? given : "data";
+}
+
+bool cli_has_store(const char *data, const char *name)
+{
+    char *file = xasprintf("%s/%s/data.mdb", data, name);
+    bool is_there = name[0] != '.' && access(file, F_OK) == 0;
+    free(file);
+    return is_there;
 }

@@ -76,8 +76,11 @@ char *cli_scripts_root(const struct cli_args *args);
 char *cli_examples_root(const struct cli_args *args);
 /* --data, $NEAP_DATA or "data". Borrowed. */
 const char *cli_data_folder(const struct cli_args *args);
+/* A client's store lies in data/name. */
+bool cli_has_store(const char *data, const char *name);
 
 extern const struct cli_verb CLI_CHECK, CLI_DEMO, CLI_ERASE, CLI_EXCEPTIONS, CLI_HELP, CLI_NEW,
-    CLI_ORDER, CLI_PAUSE, CLI_RESUME, CLI_RUN, CLI_STATUS, CLI_STOCK, CLI_TEST, CLI_VERSION;
+    CLI_ORDER, CLI_PAUSE, CLI_RELOAD, CLI_RESUME, CLI_RUN, CLI_STATUS, CLI_STOCK, CLI_TEST,
+    CLI_VERIFY, CLI_VERSION;
 
 #endif

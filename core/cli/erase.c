@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/base/lock_file.h"
 #include "core/base/log.h"
@@ -90,15 +89,6 @@ static int add_client(struct stopped *s, const char *name, struct error *err)
     return attach(s, s->clients[i].work, name, err);
 }
 
-static bool is_client_folder(const char *data, const char *name)
-{
-    char *file = xasprintf("%s/%s/data.mdb", data, name);
-    struct stat info;
-    bool is_there = name[0] != '.' && stat(file, &info) == 0;
-    free(file);
-    return is_there;
-}
-
 static int add_clients(struct stopped *s, const char *only, struct error *err)
 {
     struct dirent **names = NULL;
@@ -107,8 +97,7 @@ static int add_clients(struct stopped *s, const char *only, struct error *err)
     for (int i = 0; i < count; i++) {
         const char *name = names[i]->d_name;
         bool is_wanted = only == NULL || strcmp(only, name) == 0;
-        if (rc == 0 && is_wanted && s->count < ERASE_CLIENTS_MAX &&
-            is_client_folder(s->data, name)) {
+        if (rc == 0 && is_wanted && s->count < ERASE_CLIENTS_MAX && cli_has_store(s->data, name)) {
             rc = add_client(s, name, err);
         }
         free(names[i]);

@@ -1,4 +1,5 @@
-/* neap order, neap exceptions, neap status, neap pause, neap resume: questions to a host. */
+/* neap order, neap exceptions, neap status, neap pause, neap resume, neap reload: questions to a
+ * host. */
 #include "core/cli/ask.h"
 
 static int run_order(const struct cli_args *args)
@@ -58,7 +59,7 @@ const struct cli_verb CLI_STATUS = {
     .run = run_status,
 };
 
-static int run_pause(const struct cli_args *args)
+static int run_act(const struct cli_args *args)
 {
     return cli_ask(args, args->verb->name);
 }
@@ -70,7 +71,7 @@ const struct cli_verb CLI_PAUSE = {
     .details = "A paused flow accepts events and runs nothing; jobs under way end. Needs the "
                "running host.",
     .options = (const struct cli_option[]){CLI_ASK_OPTIONS, CLI_ACT_OPTIONS, {NULL, NULL, NULL}},
-    .run = run_pause,
+    .run = run_act,
 };
 
 const struct cli_verb CLI_RESUME = {
@@ -78,5 +79,15 @@ const struct cli_verb CLI_RESUME = {
     .summary = "let a paused flow or connection go on",
     .usage = "neap resume [options] flow|connection NAME",
     .options = (const struct cli_option[]){CLI_ASK_OPTIONS, CLI_ACT_OPTIONS, {NULL, NULL, NULL}},
-    .run = run_pause,
+    .run = run_act,
+};
+
+const struct cli_verb CLI_RELOAD = {
+    .name = "reload",
+    .summary = "load the scripts now; says what is wrong with those that do not serve",
+    .usage = "neap reload [options]",
+    .details = "Saved files are loaded by themselves; this also loads what did not change. Exit "
+               "code 1: the new scripts do not serve, the old ones go on.",
+    .options = (const struct cli_option[]){CLI_ASK_OPTIONS, CLI_ACT_OPTIONS, {NULL, NULL, NULL}},
+    .run = run_act,
 };

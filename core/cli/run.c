@@ -9,6 +9,7 @@
 #include <netdb.h>
 #include <unistd.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/cli/cli.h"
@@ -183,6 +184,15 @@ static int run_run(const struct cli_args *args)
         return probe(args, cli_option(args, "--probe"));
     }
     serve_configure_log(args, LOG_INFO);
+    const char *kill_at = getenv("NEAP_KILL_AT");
+    if (kill_at != NULL && strcmp(kill_at, "list") == 0) {
+        kill_point_list(stdout);
+        return CLI_OK;
+    }
+    struct error err = {0};
+    if (kill_point_arm(kill_at, &err) != 0) {
+        return cli_fail(args, CLI_USAGE, "%s", err.message);
+    }
     struct serve_folders folders = {0};
     char *scripts = cli_scripts_root(args);
     int rc = serve_find_clients(args, &folders);

@@ -440,6 +440,7 @@ static void copy_options(struct connection_options *to, const struct connection_
     to->policy.ca_file = copy_or_null(from->policy.ca_file);
     to->policy.pinned_key = copy_or_null(from->policy.pinned_key);
     to->policy.pinned_cert_file = copy_or_null(from->policy.pinned_cert_file);
+    to->policy.file_folder = copy_or_null(from->policy.file_folder);
     to->policy.connect_timeout_ms = from->policy.connect_timeout_ms > 0
                                         ? from->policy.connect_timeout_ms
                                         : TRANSPORT_CONNECT_TIMEOUT_MS;
@@ -472,6 +473,7 @@ static void free_options(struct connection_options *options)
     free_secret(options->basic_user);
     free_secret(options->basic_password);
     free_secret(options->policy.ca_file);
+    free_secret(options->policy.file_folder);
     free_secret(options->policy.pinned_key);
     free_secret(options->policy.pinned_cert_file);
 }

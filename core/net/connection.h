@@ -29,7 +29,7 @@ struct connection_options {
     unsigned rate_burst;       /* default 1 */
     unsigned breaker_failures; /* default 5 */
     int64_t breaker_cool_ms;   /* default 10,000 */
-    int64_t settle_ms; /* soonest look-up after a send whose outcome is unknown; default 0 */
+    int64_t settle_ms; /* soonest look-up after a send whose outcome is unknown; 0: at once */
 };
 
 /* Told on each change, also by a timer when the cool-down ends; must not call back into the

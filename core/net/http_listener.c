@@ -72,6 +72,7 @@ struct conn {
     bool ends_with_reply;
     bool is_resume_due; /* conn_on_resume is deferred */
     struct http_reader reader;
+    size_t reading_bytes;           /* of its body so far, counted in the sum of all */
     size_t body_step;               /* body bytes since the deadline was set */
     struct http_exchange *exchange; /* while SERVING */
     bool reply_is_old;              /* the request was HTTP/1.0 */
@@ -85,6 +86,7 @@ struct http_listeners {
     TAILQ_HEAD(, http_listener) listeners;
     TAILQ_HEAD(, conn) conns;
     unsigned conn_count;
+    size_t reading_bytes; /* of bodies that are not whole yet */
 };
 
 /* ---- status lines ---- */
@@ -143,8 +145,15 @@ const char *http_status_reason(int status)
 
 static void conn_on_resume(void *arg);
 
+static void conn_count_body(struct conn *c, size_t size)
+{
+    c->all->reading_bytes += size - c->reading_bytes;
+    c->reading_bytes = size;
+}
+
 static void conn_free(struct conn *c)
 {
+    conn_count_body(c, 0);
     if (c->exchange != NULL) {
         http_exchange_detach(c->exchange);
     }
@@ -274,6 +283,7 @@ static void conn_on_reply(void *sink, const struct http_reply *reply)
 
 static void conn_serve(struct conn *c)
 {
+    conn_count_body(c, 0);
     struct http_reader *r = &c->reader;
     struct http_incoming in = {.method = r->method,
                                .path = r->path,
@@ -324,6 +334,12 @@ static void conn_read(struct conn *c)
         evbuffer_drain(input, used);
         if (r->state == HTTP_READER_FAILED) {
             conn_refuse(c, r->fail_status, r->fail_reason);
+            return;
+        }
+        conn_count_body(c, r->body.size);
+        if (c->all->reading_bytes > http_server_limits(c->all->server)->max_reading_bytes &&
+            r->state != HTTP_READER_DONE) {
+            conn_refuse(c, 503, "too much is being sent at once: try again");
             return;
         }
         if (r->expects_continue) {

@@ -128,5 +128,6 @@ void http_answer_free(struct http_answer *answer)
 {
     http_headers_free(&answer->headers);
     buf_free(&answer->body);
+    spool_free(answer->file);
     memset(answer, 0, sizeof(*answer));
 }

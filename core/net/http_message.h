@@ -3,6 +3,7 @@
 #define NEAP_CORE_NET_HTTP_MESSAGE_H
 
 #include "core/base/buf.h"
+#include "core/base/spool.h"
 
 struct http_header {
     char *name; /* as given; compared without case */
@@ -38,6 +39,7 @@ struct http_request {
     char *body; /* may be NULL */
     size_t body_size;
     int64_t timeout_ms;
+    uint64_t file_max_bytes; /* above 0: the answer's body goes to a file of at most that size */
     bool is_fresh; /* a connection of its own, closed afterwards (design section 3: no silent
                       re-send) */
 };
@@ -46,6 +48,7 @@ struct http_answer {
     int status;
     struct http_headers headers;
     struct buf body;
+    struct spool *file; /* instead of body, when the request said so; or NULL */
     int64_t elapsed_ms;
 };
 

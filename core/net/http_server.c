@@ -21,6 +21,8 @@
 #define BODY_BYTES_DEFAULT   ((size_t)8 << 20)
 #define IDLE_DEFAULT_MS      60000
 #define CONNECTIONS_DEFAULT  4096
+#define READING_BYTES_DEFAULT                                                                      \
+    ((size_t)128 << 20) /* nobody is authenticated before his body is read */
 
 /* An answer that is held back, copied. */
 struct late_reply {
@@ -345,6 +347,8 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     o->max_body_bytes = given->max_body_bytes > 0 ? given->max_body_bytes : BODY_BYTES_DEFAULT;
     o->idle_timeout_ms = given->idle_timeout_ms > 0 ? given->idle_timeout_ms : IDLE_DEFAULT_MS;
     o->max_connections = given->max_connections > 0 ? given->max_connections : CONNECTIONS_DEFAULT;
+    o->max_reading_bytes =
+        given->max_reading_bytes > 0 ? given->max_reading_bytes : READING_BYTES_DEFAULT;
     TAILQ_INIT(&server->ready);
     TAILQ_INIT(&server->open);
     return server;

@@ -18,6 +18,8 @@ struct http_server_options {
     size_t max_body_bytes;    /* default 8 MiB; above: 413 without calling the handler */
     int64_t idle_timeout_ms;  /* default 60,000 */
     unsigned max_connections; /* default 4,096 */
+    size_t
+        max_reading_bytes; /* bodies under way, of all connections; default 128 MiB; above: 503 */
 };
 
 /*

@@ -14,6 +14,7 @@ struct transfer; /* one request under way */
 #define TRANSPORT_TIMEOUT_MS         30000
 #define TRANSPORT_CONNECT_TIMEOUT_MS 10000
 #define TRANSPORT_MAX_ANSWER_BYTES   ((size_t)16 << 20)
+#define TRANSPORT_FILE_FOLDER        "/tmp"
 #define TRANSPORT_MAX_HEADER_BYTES   ((size_t)256 << 10) /* of an answer; above: ERROR_LIMIT */
 
 /* Endpoint policy; borrowed strings that outlive the transfer. */
@@ -22,6 +23,7 @@ struct transport_policy {
     const char *pinned_key; /* "sha256//BASE64[;sha256//...]" of the public key, or NULL */
     const char
         *pinned_cert_file; /* PEM of the one certificate accepted (self-signed servers), or NULL */
+    const char *file_folder; /* where bodies go that were asked for as files; NULL: /tmp */
     int64_t connect_timeout_ms;
     size_t max_answer_bytes;
 };

@@ -37,6 +37,8 @@ struct transfer {
     size_t header_bytes;
     bool has_whole_head; /* later header lines are trailers */
     bool is_over_limit;
+    uint64_t file_max_bytes;
+    int file_rc; /* of making or writing answer.file */
     bool is_done;
     CURLcode code;
     int64_t started_ms;
@@ -113,11 +115,13 @@ static size_t transfer_on_body(char *data, size_t unit, size_t count, void *arg)
 {
     struct transfer *x = arg;
     size_t size = unit * count;
-    if (buf_add(&x->answer.body, data, size) != 0) {
-        x->is_over_limit = true;
-        return CURL_WRITEFUNC_ERROR;
+    if (x->answer.file == NULL) {
+        x->is_over_limit = buf_add(&x->answer.body, data, size) != 0;
+        return x->is_over_limit ? CURL_WRITEFUNC_ERROR : size;
     }
-    return size;
+    x->file_rc = spool_add(x->answer.file, data, size);
+    x->is_over_limit = x->file_rc == ERROR_LIMIT;
+    return x->file_rc != 0 ? CURL_WRITEFUNC_ERROR : size;
 }
 
 /* A status line opens a head: what an interim answer (1xx) said before is forgotten. */
@@ -381,8 +385,12 @@ static void transfer_deliver(struct transfer *x)
     struct error err;
     if (x->is_over_limit) {
         error_set(&err, ERROR_LIMIT, "the answer is larger than allowed (%zu bytes)",
-                  x->answer.body.max);
+                  x->answer.file != NULL ? (size_t)x->file_max_bytes : x->answer.body.max);
         err.maybe_sent = true;
+    } else if (x->file_rc != 0) {
+        error_set(&err, x->file_rc, "the answer cannot be kept in a file");
+        err.is_retryable = true;
+        err.maybe_sent = x->easy != NULL;
     } else {
         http_error_from_curl(&err, (int)x->code, x->detail, transfer_maybe_sent(x));
     }
@@ -487,6 +495,18 @@ static int curl_transport_on_socket(CURL *easy, curl_socket_t fd, int what, void
 
 /* ---- the transport ---- */
 
+static void open_file(struct transfer *x, const struct http_request *request,
+                      const struct transport_policy *policy)
+{
+    const char *folder = policy->file_folder != NULL ? policy->file_folder : TRANSPORT_FILE_FOLDER;
+    struct error err;
+    x->file_max_bytes = request->file_max_bytes;
+    if (x->file_max_bytes > 0) {
+        x->answer.file = spool_new(folder, x->file_max_bytes, &err);
+        x->file_rc = x->answer.file == NULL ? err.code : 0;
+    }
+}
+
 static struct transfer *curl_transport_start(struct transport *base,
                                              const struct http_request *request,
                                              const struct transport_policy *policy,
@@ -501,7 +521,8 @@ static struct transfer *curl_transport_start(struct transport *base,
     size_t max = policy->max_answer_bytes;
     buf_init(&x->answer.body, max > 0 ? max : TRANSPORT_MAX_ANSWER_BYTES);
     TAILQ_INSERT_TAIL(&t->running, x, entry);
-    x->easy = curl_easy_init();
+    open_file(x, request, policy);
+    x->easy = x->file_rc == 0 ? curl_easy_init() : NULL;
     CURLcode code = x->easy == NULL ? CURLE_OUT_OF_MEMORY : transfer_set_up(x, request, policy);
     if (code == CURLE_OK && curl_multi_add_handle(t->multi, x->easy) != CURLM_OK) {
         code = CURLE_OUT_OF_MEMORY;

@@ -28,7 +28,8 @@ struct transfer {
     int64_t timeout_ms;
     int64_t started_ms;
     struct http_answer answer;
-    struct error err; /* code 0: the answer counts */
+    struct spool *file; /* for the body, when the request said so */
+    struct error err;   /* code 0: the answer counts */
     transport_done_cb done;
     void *arg;
 };
@@ -50,6 +51,7 @@ static void transfer_free(struct transfer *x)
     loop_timer_free(x->timeout);
     http_incoming_free(&x->in);
     http_answer_free(&x->answer);
+    spool_free(x->file);
     free(x);
 }
 
@@ -84,7 +86,14 @@ static void take_answer(struct transfer *x, const struct http_reply *reply)
 {
     x->answer.status = reply->status;
     http_headers_copy(&x->answer.headers, reply->headers);
-    if (buf_add(&x->answer.body, reply->body.data, reply->body.size) != 0) {
+    if (x->file != NULL) {
+        x->answer.file = x->file;
+        x->file = NULL;
+        if (spool_add(x->answer.file, reply->body.data, reply->body.size) != 0) {
+            error_set(&x->err, ERROR_LIMIT, "the answer is larger than its file may be");
+            x->err.maybe_sent = true;
+        }
+    } else if (buf_add(&x->answer.body, reply->body.data, reply->body.size) != 0) {
         error_set(&x->err, ERROR_LIMIT, "the answer is larger than allowed (%zu bytes)",
                   x->answer.body.max);
         x->err.maybe_sent = true;
@@ -208,6 +217,11 @@ static struct transfer *loopback_start(struct transport *base, const struct http
     size_t max = policy->max_answer_bytes;
     buf_init(&x->answer.body, max > 0 ? max : TRANSPORT_MAX_ANSWER_BYTES);
     TAILQ_INSERT_TAIL(&t->transfers, x, entry);
+    if (request->file_max_bytes > 0) {
+        x->file =
+            spool_new(policy->file_folder != NULL ? policy->file_folder : TRANSPORT_FILE_FOLDER,
+                      request->file_max_bytes, &x->err);
+    }
     if (!read_request(x, request)) {
         error_set(&x->err, ERROR_INVALID, "URL not usable");
     }

@@ -12,8 +12,15 @@ struct ops_client {
     const char *name;
     struct work *work;
     uint64_t generation;
-    int64_t loaded_ms;       /* when the generation was loaded; 0 for a stopped host */
-    const char *load_error;  /* why the newest scripts do not serve; NULL or "" when they do */
+    int64_t loaded_ms;      /* when the generation was loaded; 0 for a stopped host */
+    int64_t reload_us;      /* how long the newest reload took; 0 before the first */
+    const char *load_error; /* why the newest scripts do not serve; NULL or "" when they do */
+    uint64_t reloads;       /* since the host started; zeros for a stopped host */
+    uint64_t reloads_failed;
+    unsigned generations; /* alive: the one that serves, and one whose runs have not ended */
+    size_t script_bytes;  /* memory of the Lua states of these */
+    /* Loads the scripts now: NULL, or why they do not serve (borrowed). NULL for a stopped host. */
+    const char *(*reload)(void *arg);
     const uint64_t *answers; /* HTTP answers given, by status; NULL for a stopped host */
     size_t answers_size;
     bool (*has_flow)(void *arg, const char *name); /* NULL for a stopped host */
@@ -22,10 +29,20 @@ struct ops_client {
     size_t connection_count;
 };
 
+/* A client that is not served: its scripts did not load when the host started. */
+struct ops_absent {
+    const char *folder;
+    const char *problem;
+    uint64_t seen_hash;  /* of its files at the last look */
+    uint64_t tried_hash; /* and when they were last loaded */
+};
+
 /* Borrowed during a call. */
 struct ops_view {
     const struct ops_client *clients;
     size_t count;
+    const struct ops_absent *absent;
+    size_t absent_count;
     const uint64_t
         *refused; /* requests that reached no client, by status; NULL for a stopped host */
     size_t refused_size;
@@ -36,6 +53,9 @@ struct ops_view {
 };
 
 /* What a person found out about an effect whose outcome nobody knew. */
+/* Exit codes of the verbs. */
+enum { ADMIN_OK = 0, ADMIN_WRONG = 1, ADMIN_USAGE = 2, ADMIN_NOT_FOUND = 3, ADMIN_UNREACHABLE = 4 };
+
 enum admin_outcome { ADMIN_OUTCOME_NONE, ADMIN_OUTCOME_HAPPENED, ADMIN_OUTCOME_ABSENT };
 
 struct admin_request {

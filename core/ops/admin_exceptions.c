@@ -4,13 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/xalloc.h"
 #include "core/ops/admin_private.h"
 #include "core/work/dossier.h"
 #include "core/work/effect.h"
 #include "core/work/exception.h"
 #include "core/work/job.h"
-
-#define SETTLE_MAX 64 /* effects in doubt of one exception: one, but for shared ones */
 
 /* The money and the earliest deadline of the jobs that wait on one exception. */
 struct stake {
@@ -212,51 +211,69 @@ static int show_one(struct admin_context *c, const struct exception *e)
  */
 
 struct settling {
-    struct admin_context *c;
-    uint64_t ids[SETTLE_MAX];
-    size_t count;
+    const char *subject;
+    uint64_t id;
 };
 
-static int collect_doubtful(void *arg, const struct effect *effect)
+/* The exception names one effect; others of the same order are another question. Whoever sent it:
+ * the job that waits may know it by a shared business key. */
+static int find_doubtful(void *arg, const struct effect *effect)
 {
     struct settling *s = arg;
-    if (effect->state == EFFECT_UNKNOWN && effect->class == EFFECT_ONCE && s->count < SETTLE_MAX) {
-        s->ids[s->count++] = effect->id;
+    if (effect->state != EFFECT_UNKNOWN || effect->class != EFFECT_ONCE) {
+        return 0;
     }
-    return 0;
-}
-
-static int collect_of_job(void *arg, uint64_t job_id)
-{
-    struct settling *s = arg;
-    struct job_info info;
-    memset(&info, 0, sizeof(info));
-    if (job_load(s->c->client->work, job_id, &info) == 0) {
-        effect_each_open(s->c->client->work, info.key, collect_doubtful, s);
+    char *subject = effect_subject(effect);
+    bool is_it = strcmp(subject, s->subject) == 0;
+    free(subject);
+    if (is_it) {
+        s->id = effect->id;
     }
-    job_info_free(&info);
-    return 0;
+    return is_it ? 1 : 0;
 }
 
 /* Writes into the ledger what the person says: the waiting jobs go on with it. */
 static int settle(struct admin_context *c, const struct exception *e)
 {
     struct work *work = c->client->work;
-    struct settling s = {.c = c};
-    exception_each_waiter(work, e->cause, e->subject, collect_of_job, &s);
-    int rc = 0;
-    for (size_t i = 0; i < s.count && rc == 0; i++) {
-        rc = c->request->outcome == ADMIN_OUTCOME_HAPPENED
-                 ? effect_confirm(work, s.ids[i], bytes_str("{\"settled_by\":\"person\"}"))
-                 : effect_absent(work, s.ids[i]);
+    struct settling s = {.subject = e->subject};
+    int rc = effect_each_open(work, NULL, find_doubtful, &s);
+    if (rc <= 0) {
+        return rc; /* nothing in doubt by this name: the jobs see for themselves */
     }
+    return c->request->outcome == ADMIN_OUTCOME_HAPPENED
+               ? effect_confirm(work, s.id, bytes_str("{\"settled_by\":\"person\"}"))
+               : effect_absent(work, s.id);
+}
+
+typedef int (*act_fn)(struct work *work, const struct exception_act *act);
+
+/* What was found and what follows from it are kept together, or neither is. */
+static int run_act(struct admin_context *c, const struct exception *e, act_fn fn)
+{
+    static const char *const FOUND[] = {"", "happened: ", "absent: "};
+    struct work *work = c->client->work;
+    char *reason = xasprintf("%s%s", FOUND[c->request->outcome], c->request->reason);
+    struct exception_act act = {e->cause, e->subject, c->request->who, reason};
+    int rc = work_nested_begin(work);
+    if (rc == 0) {
+        rc = c->request->outcome == ADMIN_OUTCOME_NONE ? 0 : settle(c, e);
+        rc = rc != 0 ? rc : fn(work, &act);
+        if (rc == 0) {
+            rc = work_nested_commit(work);
+        } else {
+            work_nested_abort(work);
+        }
+    }
+    free(reason);
     return rc;
 }
 
 /* A release of an unknown outcome must say what was found; 0 when it may go on. */
 static int check_outcome(struct admin_context *c, const char *verb, const struct exception *e)
 {
-    bool is_needed = strcmp(verb, "release") == 0 && strcmp(e->cause, "outcome_unknown") == 0;
+    bool is_needed =
+        strcmp(verb, "release") == 0 && strcmp(e->cause, EXCEPTION_OUTCOME_UNKNOWN) == 0;
     if (is_needed && c->request->outcome == ADMIN_OUTCOME_NONE) {
         return admin_fail(c, ADMIN_USAGE,
                           "say what you found: --outcome happened, or --outcome absent (it will be "
@@ -272,7 +289,7 @@ static int act_on(struct admin_context *c, const char *verb, const struct except
 {
     static const struct {
         const char *verb;
-        int (*run)(struct work *work, const struct exception_act *act);
+        act_fn run;
         const char *done;
     } ACTS[] = {
         {"retry", exception_retry, "runs again"},
@@ -293,9 +310,7 @@ static int act_on(struct admin_context *c, const char *verb, const struct except
     }
     uint64_t waiting = e->waiting;
     if (!c->request->is_dry_run) {
-        struct exception_act act = {e->cause, e->subject, c->request->who, c->request->reason};
-        int rc = c->request->outcome == ADMIN_OUTCOME_NONE ? 0 : settle(c, e);
-        rc = rc != 0 ? rc : ACTS[a].run(c->client->work, &act);
+        int rc = run_act(c, e, ACTS[a].run);
         if (rc != 0) {
             return admin_fail(c, ADMIN_WRONG, "%s %s: %s", verb, e->cause, error_code_name(rc));
         }

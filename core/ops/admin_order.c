@@ -8,6 +8,7 @@
 #include "core/base/xalloc.h"
 #include "core/ops/admin_private.h"
 #include "core/work/dossier.h"
+#include "core/work/effect.h"
 #include "core/work/exception.h"
 #include "core/work/inbox.h"
 #include "core/work/job.h"
@@ -202,6 +203,18 @@ static int json_cause(void *arg, const struct exception *e)
     return 0;
 }
 
+/* The event that made the job: what to look for on the other side. */
+static void json_event(struct json_writer *w, struct work *work, uint64_t seq)
+{
+    struct event_record event;
+    if (event_load(work, seq, &event) != 0) {
+        return;
+    }
+    json_member_str(w, "source", event.source);
+    json_member_str(w, "event", event.id);
+    event_record_free(&event);
+}
+
 static int json_job(void *arg, const struct job_info *info)
 {
     struct admin_context *c = arg;
@@ -209,6 +222,7 @@ static int json_job(void *arg, const struct job_info *info)
     json_object_begin(w);
     json_member_int(w, "id", (int64_t)info->id);
     json_member_str(w, "flow", info->flow);
+    json_event(w, c->client->work, info->event_seq);
     json_member_str(w, "state", job_state_name(info->state));
     json_member_int(w, "attempt", info->attempt);
     json_member_str(w, "reason", info->reason);
@@ -219,6 +233,19 @@ static int json_job(void *arg, const struct job_info *info)
     json_array_begin(w);
     exception_each_of_job(c->client->work, info->id, json_cause, w);
     json_array_end(w);
+    json_object_end(w);
+    return 0;
+}
+
+static int json_effect(void *arg, const struct effect *effect)
+{
+    struct json_writer *w = arg;
+    json_object_begin(w);
+    json_member_str(w, "connection", effect->connection);
+    json_member_str(w, "name", effect->name);
+    json_member_str(w, "key", effect->key);
+    json_member_str(w, "state", effect_state_name(effect->state));
+    json_member_int(w, "attempts", effect->attempts);
     json_object_end(w);
     return 0;
 }
@@ -258,6 +285,10 @@ static void write_order_json(struct admin_context *c, const char *key)
     json_key(w, "jobs");
     json_array_begin(w);
     job_each_of_key(work, key, json_job, c);
+    json_array_end(w);
+    json_key(w, "open_effects");
+    json_array_begin(w);
+    effect_each_open(c->client->work, key, json_effect, w);
     json_array_end(w);
     json_key(w, "timeline");
     json_array_begin(w);

@@ -5,8 +5,6 @@
 #include "core/base/json_writer.h"
 #include "core/ops/admin.h"
 
-enum { ADMIN_OK = 0, ADMIN_WRONG = 1, ADMIN_USAGE = 2, ADMIN_NOT_FOUND = 3, ADMIN_UNREACHABLE = 4 };
-
 /* One question being answered. */
 struct admin_context {
     const struct ops_view *view;
@@ -21,6 +19,7 @@ int admin_order(struct admin_context *c);
 int admin_exceptions(struct admin_context *c);
 int admin_status(struct admin_context *c);
 int admin_pause(struct admin_context *c);
+int admin_reload(struct admin_context *c);
 int admin_erase(struct admin_context *c);
 int admin_stock(struct admin_context *c);
 

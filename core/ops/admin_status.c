@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/ops/admin_private.h"
+#include "core/work/effect.h"
 #include "core/work/exception.h"
 #include "core/work/job.h"
 #include "core/work/pause.h"
@@ -11,6 +12,13 @@
 static int count_one(void *arg, const struct exception *e)
 {
     (void)e;
+    (*(uint64_t *)arg)++;
+    return 0;
+}
+
+static int count_effect(void *arg, const struct effect *effect)
+{
+    (void)effect;
     (*(uint64_t *)arg)++;
     return 0;
 }
@@ -42,6 +50,9 @@ static void status_json(struct admin_context *c, const struct job_counts *counts
     json_object_begin(w);
     json_member_str(w, "client", c->client->name);
     json_member_int(w, "generation", (int64_t)c->client->generation);
+    json_member_int(w, "generations", (int64_t)c->client->generations);
+    json_member_int(w, "reloads", (int64_t)c->client->reloads);
+    json_member_int(w, "reloads_failed", (int64_t)c->client->reloads_failed);
     json_member_bool(w, "full", work_is_full(c->client->work));
     json_member_int(w, "exceptions", (int64_t)open);
     json_key(w, "jobs");
@@ -50,6 +61,9 @@ static void status_json(struct admin_context *c, const struct job_counts *counts
         json_member_int(w, job_state_name((enum job_state)s), (int64_t)counts->by_state[s]);
     }
     json_object_end(w);
+    uint64_t effects = 0;
+    effect_each_open(c->client->work, NULL, count_effect, &effects);
+    json_member_int(w, "open_effects", (int64_t)effects);
     json_member_int(w, "oldest_ready_ms", counts->oldest_ready_ms);
     if (c->client->load_error != NULL && c->client->load_error[0] != '\0') {
         json_member_str(w, "load_error", c->client->load_error);
@@ -79,6 +93,20 @@ static void status_text(struct admin_context *c, const struct job_counts *counts
     pause_each(c->client->work, text_pause, c);
 }
 
+static void tell_absent(struct admin_context *c, const struct ops_absent *absent)
+{
+    if (c->request->wants_json) {
+        json_object_begin(&c->json);
+        json_member_str(&c->json, "client", absent->folder);
+        json_member_bool(&c->json, "absent", true);
+        json_member_str(&c->json, "load_error", absent->problem);
+        json_object_end(&c->json);
+    } else {
+        buf_addf(c->out, "%s: NOT SERVED, its scripts do not load: %s\n", absent->folder,
+                 absent->problem);
+    }
+}
+
 int admin_status(struct admin_context *c)
 {
     uint64_t open_all = 0;
@@ -104,11 +132,67 @@ int admin_status(struct admin_context *c)
             status_text(c, &counts, open);
         }
     }
+    for (size_t i = 0; c->request->client == NULL && i < c->view->absent_count; i++) {
+        tell_absent(c, &c->view->absent[i]);
+        open_all++;
+    }
     if (c->request->wants_json) {
         json_array_end(&c->json);
         buf_add_char(c->out, '\n');
     }
     return open_all == 0 ? ADMIN_OK : ADMIN_WRONG;
+}
+
+/* What came of loading one client's scripts; problem is NULL when they serve. */
+static void tell_reload(struct admin_context *c, const char *name, const char *problem)
+{
+    if (c->request->wants_json) {
+        json_object_begin(&c->json);
+        json_member_str(&c->json, "client", name);
+        json_member_bool(&c->json, "serves", problem == NULL);
+        if (problem != NULL) {
+            json_member_str(&c->json, "load_error", problem);
+        }
+        json_object_end(&c->json);
+    } else if (problem == NULL) {
+        buf_addf(c->out, "%s: new scripts serve\n", name);
+    } else {
+        buf_addf(c->out, "%s: the new scripts do not serve, the old ones go on: %s\n", name,
+                 problem);
+    }
+}
+
+int admin_reload(struct admin_context *c)
+{
+    int code = ADMIN_NOT_FOUND;
+    if (!c->view->is_live) {
+        return admin_fail(c, ADMIN_UNREACHABLE, "this needs the running host");
+    }
+    if (c->request->wants_json) {
+        json_array_begin(&c->json);
+    }
+    for (size_t i = 0; i < c->view->count; i++) {
+        const struct ops_client *client = &c->view->clients[i];
+        if (!admin_wants_client(c, client)) {
+            continue;
+        }
+        code = code == ADMIN_NOT_FOUND ? ADMIN_OK : code;
+        if (c->request->is_dry_run && !c->request->wants_json) {
+            buf_addf(c->out, "would load the scripts of %s\n", client->name);
+        } else if (!c->request->is_dry_run) {
+            const char *problem = client->reload(client->arg);
+            tell_reload(c, client->name, problem);
+            code = problem == NULL ? code : ADMIN_WRONG;
+        }
+    }
+    if (code == ADMIN_NOT_FOUND) {
+        return admin_fail(c, code, "there is no such client");
+    }
+    if (c->request->wants_json) {
+        json_array_end(&c->json);
+        buf_add_char(c->out, '\n');
+    }
+    return code;
 }
 
 static bool is_known(const struct ops_client *client, bool is_flow, const char *name)

@@ -26,6 +26,8 @@
 #define CONTROL_FIXED        4 /* who, client, reason, flags */
 #define FIELD_DIGITS_MAX     6
 #define CONTROL_TIMEOUT_S    30
+#define CONTROL_NOT_KEPT                                                                           \
+    "the host could not store its state (see its log): nothing of this was kept, ask again\n"
 
 struct control {
     struct evconnlistener *listener;
@@ -179,9 +181,14 @@ static void on_written(struct bufferevent *peer, void *arg)
     ticket_free(arg);
 }
 
-void control_release(struct control_ticket *ticket)
+void control_release(struct control_ticket *ticket, bool is_kept)
 {
     ticket->is_held = false;
+    if (!is_kept) {
+        buf_reset(&ticket->out);
+        buf_add_str(&ticket->out, CONTROL_NOT_KEPT);
+        ticket->exit_code = ADMIN_WRONG;
+    }
     if (ticket->peer == NULL) {
         ticket_free(ticket);
         return;

@@ -34,8 +34,9 @@ struct control_owner {
  */
 int control_listen(struct control **control_out, struct loop *loop, const char *path,
                    const struct control_owner *owner, struct error *err) NEAP_MUST_USE;
-void control_release(struct control_ticket *ticket); /* sends it */
-void control_close(struct control *control);         /* removes the socket; accepts NULL */
+/* Sends it; or, when what it did could not be kept, says that instead, with exit code 1. */
+void control_release(struct control_ticket *ticket, bool is_kept);
+void control_close(struct control *control); /* removes the socket; accepts NULL */
 
 /* For the verbs: asks and waits. ERROR_NETWORK when no host serves this folder. */
 int control_ask(const char *path, const struct admin_request *request, struct buf *out,

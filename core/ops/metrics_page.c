@@ -11,7 +11,7 @@
 
 int health_page(const struct ops_view *view, struct buf *out)
 {
-    int status = view->is_draining ? 503 : 200;
+    size_t full = 0;
     struct json_writer w;
     json_writer_init(&w, out);
     json_object_begin(&w);
@@ -24,12 +24,17 @@ int health_page(const struct ops_view *view, struct buf *out)
         bool is_full = work_is_full(c->work);
         bool has_error = c->load_error != NULL && c->load_error[0] != '\0';
         json_member_str(&w, c->name, is_full ? "full" : has_error ? "old scripts" : "ok");
-        status = is_full ? 503 : status;
+        full += is_full ? 1 : 0;
+    }
+    for (size_t i = 0; i < view->absent_count; i++) {
+        json_member_str(&w, view->absent[i].folder, "not served: its scripts do not load");
     }
     json_object_end(&w);
     json_object_end(&w);
     buf_add_char(out, '\n');
-    return status;
+    /* One full client is no reason to restart the others: a probe looks at the status alone. */
+    bool serves_nobody = view->count > 0 && full == view->count;
+    return view->is_draining || serves_nobody ? 503 : 200;
 }
 
 struct metric {
@@ -216,6 +221,49 @@ static void connection_metrics(const struct ops_view *view, struct buf *out)
     }
 }
 
+static void absent_metrics(const struct ops_view *view, struct buf *out)
+{
+    static const char NAME[] = "neap_clients_absent";
+    head(out, NAME, "gauge", "Clients that are not served because their scripts do not load.");
+    buf_addf(out, "%s %zu\n", NAME, view->absent_count);
+}
+
+static void reload_metrics(const struct ops_view *view, struct buf *out)
+{
+    static const char NAME[] = "neap_reloads_total";
+    head(out, NAME, "counter", "Scripts loaded while running, by what came of it.");
+    for (size_t i = 0; i < view->count; i++) {
+        const struct ops_client *c = &view->clients[i];
+        buf_addf(out, "%s{client=\"%s\",result=\"served\"} %" PRIu64 "\n", NAME, c->name,
+                 c->reloads);
+        buf_addf(out, "%s{client=\"%s\",result=\"refused\"} %" PRIu64 "\n", NAME, c->name,
+                 c->reloads_failed);
+    }
+    head(out, "neap_reload_microseconds", "gauge",
+         "How long the newest reload took, from the first look at the files to the swap.");
+    for (size_t i = 0; i < view->count; i++) {
+        buf_addf(out, "neap_reload_microseconds{client=\"%s\"} %" PRId64 "\n",
+                 view->clients[i].name, view->clients[i].reload_us);
+    }
+    head(out, "neap_generations", "gauge",
+         "Versions of the scripts alive: one, or two for a while.");
+    for (size_t i = 0; i < view->count; i++) {
+        buf_addf(out, "neap_generations{client=\"%s\"} %u\n", view->clients[i].name,
+                 view->clients[i].generations);
+    }
+    head(out, "neap_script_bytes", "gauge", "Memory of the client's Lua states.");
+    for (size_t i = 0; i < view->count; i++) {
+        buf_addf(out, "neap_script_bytes{client=\"%s\"} %zu\n", view->clients[i].name,
+                 view->clients[i].script_bytes);
+    }
+    head(out, "neap_scripts_refused", "gauge", "1 while the newest scripts do not serve.");
+    for (size_t i = 0; i < view->count; i++) {
+        const char *error = view->clients[i].load_error;
+        buf_addf(out, "neap_scripts_refused{client=\"%s\"} %d\n", view->clients[i].name,
+                 error != NULL && error[0] != '\0');
+    }
+}
+
 static void answer_metrics(const struct ops_view *view, struct buf *out)
 {
     head(out, "neap_http_answers_total", "counter", "Answers to outside requests, by status.");
@@ -248,6 +296,8 @@ void metrics_page(const struct ops_view *view, struct buf *out)
     work_metrics(view, out);
     job_metrics(view, out);
     store_metrics(view, out);
+    absent_metrics(view, out);
+    reload_metrics(view, out);
     answer_metrics(view, out);
     refusal_metrics(view, out);
     connection_metrics(view, out);

@@ -12,7 +12,6 @@
 
 #include "core/base/xalloc.h"
 #include "core/script/vm_private.h"
-#include "core/script/watchdog.h"
 
 struct coroutine {
     struct vm *vm;
@@ -63,21 +62,15 @@ static int make_thread(lua_State *L)
     return 0;
 }
 
-static int release_thread(lua_State *L)
-{
-    struct coroutine *co = lua_touserdata(L, 1);
-    luaL_unref(L, LUA_REGISTRYINDEX, co->thread_ref);
-    return 0;
-}
-
+/*
+ * Not behind a door, because it cannot raise: the slots of the reference and of the free list are
+ * there already. A door would need memory, and the thread let go here may be holding all of it.
+ */
 static void release(struct coroutine *co)
 {
     if (co->thread_ref != LUA_NOREF) {
-        struct vm_failure ignored = {0};
         *slot_of(co->co) = NULL;
-        if (vm_call(co->vm, release_thread, co, 0, &ignored) != 0) {
-            vm_failure_clear(&ignored);
-        }
+        luaL_unref(co->vm->L, LUA_REGISTRYINDEX, co->thread_ref);
     }
     co->vm->coroutines--;
     free(co);
@@ -132,10 +125,11 @@ static void note_failure(struct coroutine *co, int status, bool is_spent,
     failure->traceback = vm_traceback(co->co);
     struct vm_failure inner = {0};
     struct raised raised = {co, failure};
+    failure->is_memory = status == LUA_ERRMEM;
     if (status == LUA_ERRMEM) {
         error_set(&failure->err, ERROR_LIMIT,
                   "the client's scripts need more memory than they may have");
-    } else if (vm_call(co->vm, read_raised, &raised, 0, &inner) != 0) {
+    } else if (vm_call(co->vm, read_raised, &raised, co->vm->limits.burst_us, &inner) != 0) {
         failure->err = inner.err;
     }
     vm_failure_clear(&inner);
@@ -160,9 +154,9 @@ enum coroutine_outcome coroutine_resume(struct coroutine *co, struct vm_failure 
     co->argument_count = -1;
     co->is_running = true;
     int results = 0;
-    watchdog_enter(vm->watchdog);
+    struct watchdog_entry outer_entry = vm_watch(vm);
     int status = lua_resume(co->co, vm->L, arguments, &results);
-    watchdog_leave(vm->watchdog);
+    watchdog_leave(vm->watchdog, outer_entry);
     co->is_running = false;
     vm->env.random = &vm->random;
     co->left_us -= vm_now_us(vm) - vm->budget.started_us;
@@ -195,14 +189,16 @@ static void close_thread(struct coroutine *co)
 {
     struct vm *vm = co->vm;
     struct vm_budget outer = vm->budget;
+    lua_State *outer_running = vm->running;
     vm->budget.may_preempt = false;
     vm->budget.burst_us = vm->limits.burst_us;
     vm->budget.started_us = vm_now_us(vm);
     vm->budget.what = "a <close> variable";
     vm_hook_start(vm, co->co);
-    watchdog_enter(vm->watchdog);
+    struct watchdog_entry outer_entry = vm_watch(vm);
     vm_reset_thread(co->co);
-    watchdog_leave(vm->watchdog);
+    watchdog_leave(vm->watchdog, outer_entry);
+    vm->running = outer_running;
     vm->is_raising = false;
     vm->budget = outer;
 }

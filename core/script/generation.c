@@ -25,9 +25,11 @@ struct generation {
     int runs_ref;                      /* flow index + 1 -> run */
     int settings_ref;                  /* flow index + 1 -> settings */
     int handlers_ref;                  /* route index + 1 -> handle */
+    const char *loading_flow;          /* whose settings are looked at, for messages; or NULL */
     bool is_loading;                   /* secret() and var() answer */
     size_t problems;                   /* told to on_problem */
     uint64_t disk_hash;
+    uint64_t hash;
     struct job_run *runs;
 };
 
@@ -98,19 +100,46 @@ static void tell_problem(struct generation *g, const char *text)
     free(placed);
 }
 
-/* What loading a flow raised, a problem per line. Self-tests speak of "settings." alone. */
-static void tell_raised(struct generation *g, size_t flow, const char *text)
+/* A line of what loading a flow raised, with where it belongs: self-tests speak of "settings."
+ * alone. Owned. */
+static char *place_line(const struct generation *g, const char *line, size_t size)
+{
+    bool is_setting = strncmp(line, "settings.", strlen("settings.")) == 0;
+    char *full = is_setting && g->loading_flow != NULL
+                     ? xasprintf("client.lua: flows.%s.%.*s", g->loading_flow, (int)size, line)
+                     : xstrndup(line, size);
+    char *placed = source_place(g->options.client_folder, full);
+    free(full);
+    return placed;
+}
+
+/* A problem per line. */
+static void tell_raised(struct generation *g, const char *text)
 {
     while (text[0] != '\0') {
         size_t size = strcspn(text, "\n");
-        bool is_setting = strncmp(text, "settings.", strlen("settings.")) == 0;
-        char *line = is_setting ? xasprintf("client.lua: flows.%s.%.*s",
-                                            g->manifest.flows[flow].name, (int)size, text)
-                                : xasprintf("%.*s", (int)size, text);
-        tell_problem(g, line);
+        char *line = place_line(g, text, size);
+        g->problems++;
+        g->options.on_problem(g->options.arg, line);
         free(line);
         text += size + (text[size] == '\n' ? 1 : 0);
     }
+}
+
+/* All lines as one, each with its place. */
+static void place_message(const struct generation *g, struct error *err)
+{
+    struct buf joined;
+    buf_init(&joined, sizeof(err->message) * 4);
+    for (const char *text = err->message; text[0] != '\0';) {
+        size_t size = strcspn(text, "\n");
+        char *line = place_line(g, text, size);
+        buf_addf(&joined, "%s%s", joined.size == 0 ? "" : "; ", line);
+        free(line);
+        text += size + (text[size] == '\n' ? 1 : 0);
+    }
+    snprintf(err->message, sizeof(err->message), "%s", buf_text(&joined));
+    buf_free(&joined);
 }
 
 /* Joins the messages (a list at the top) and raises, or tells each and raises nil. */
@@ -184,6 +213,7 @@ static void run_selftest(lua_State *L)
 static void load_flow(lua_State *L, struct generation *g, size_t i)
 {
     const struct manifest_flow *f = &g->manifest.flows[i];
+    g->loading_flow = f->name;
     luaL_checkstack(L, 16, "flow");
     vm_require(L, f->module); /* 5 */
     manifest_read_flow(L, &g->manifest, i, 4);
@@ -224,7 +254,7 @@ static void check_flow(lua_State *L, struct generation *g, size_t i)
         lua_pushvalue(L, table);
     }
     if (lua_pcall(L, 6, 0, 0) != LUA_OK && !lua_isnil(L, -1)) {
-        tell_raised(g, i, luaL_tolstring(L, -1, NULL));
+        tell_raised(g, luaL_tolstring(L, -1, NULL));
     }
     lua_settop(L, 4);
 }
@@ -233,6 +263,9 @@ static int load_all(lua_State *L)
 {
     struct generation *g = lua_touserdata(L, 1);
     lua_settop(L, 0);
+    /* Nearly all that loading makes stays, so collecting meanwhile is in vain (a tenth of the
+     * time). At the cap on memory Lua collects all the same. A state that fails is closed. */
+    lua_gc(L, LUA_GCSTOP);
     set_global(L, "secret", manifest_secret, g);
     set_global(L, "var", manifest_var, g);
     vm_run_client_file(L, "client.lua"); /* 1 */
@@ -250,12 +283,29 @@ static int load_all(lua_State *L)
     if (g->problems > 0) {
         luaL_error(L, "%d problems", (int)g->problems);
     }
+    g->loading_flow = NULL;
     g->handlers_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     g->settings_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     g->runs_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     set_global(L, "secret", NULL, g);
     set_global(L, "var", NULL, g);
+    if (g->options.hooks != NULL) {
+        /* The first job would load it, from a file of another day. */
+        vm_require_host(L, "lib.job");
+    }
+    lua_gc(L, LUA_GCRESTART);
     return 0;
+}
+
+/* What holds from the moment it is loaded. */
+static void settle(struct generation *g)
+{
+    struct vm_limits lower = {.memory_bytes = (size_t)g->manifest.memory_mb << 20,
+                              .job_us = g->manifest.run_ms * 1000};
+    vm_lower_limits(g->vm, &lower);
+    vm_keep_files(g->vm);
+    /* Over what is on disk too: a script that is only required later is part of the scripts. */
+    g->hash = vm_files_hash(g->vm) * 31 + g->disk_hash;
 }
 
 static char *copy_text(const char *text)
@@ -292,9 +342,7 @@ int generation_load(struct generation **generation_out, const struct generation_
         g->is_loading = false;
         if (rc != 0 && err != NULL) {
             *err = failure.err;
-            char *placed = source_place(g->options.client_folder, failure.err.message);
-            snprintf(err->message, sizeof(err->message), "%s", placed);
-            free(placed);
+            place_message(g, err);
         }
         vm_failure_clear(&failure);
     }
@@ -302,6 +350,7 @@ int generation_load(struct generation **generation_out, const struct generation_
         generation_free(g);
         return rc;
     }
+    settle(g);
     *generation_out = g;
     return 0;
 }
@@ -331,8 +380,7 @@ struct vm *generation_vm(const struct generation *g)
 
 uint64_t generation_hash(const struct generation *g)
 {
-    uint64_t hash = vm_files_hash(g->vm);
-    return hash == 0 ? 1 : hash;
+    return g->hash == 0 ? 1 : g->hash;
 }
 
 uint64_t generation_scan(const struct generation *g)

@@ -49,7 +49,8 @@ void generation_free(
 
 const struct manifest *generation_manifest(const struct generation *generation);
 struct vm *generation_vm(const struct generation *generation);
-/* Over names and content of all files loaded: equal scripts are equal generations. Never 0. */
+/* Over names and content of all scripts, loaded or only lying there: equal scripts are equal
+ * generations. Never 0. */
 uint64_t generation_hash(const struct generation *generation);
 /* Hash over the files as they are on disk now; differs from generation_disk_hash when they changed.
  */

@@ -29,8 +29,10 @@ struct job_run {
     const struct manifest_flow *flow;
     struct job *job;
     struct coroutine *co;
-    void **object;        /* the slot in the job object that points here, or NULL */
-    char *step;           /* name of the step or effect it is in, or NULL */
+    void **object;  /* the slot in the job object that points here, or NULL */
+    char *step;     /* name of the step or effect it is in, or NULL */
+    unsigned steps; /* and effects begun in this run, for its bound on each */
+    unsigned effects;
     bool is_unwinding;    /* a durable wait was asked for: never resumed again */
     struct job_run *next; /* of the same generation */
 };

@@ -148,6 +148,40 @@ const char *lx_check_string_field(lua_State *L, int idx, const char *key)
     return value;
 }
 
+const char *lx_check_name(lua_State *L, int arg)
+{
+    size_t size;
+    const char *name = luaL_checklstring(L, arg, &size);
+    luaL_argcheck(L, strlen(name) == size, arg, "text without zero bytes expected");
+    return name;
+}
+
+const char *lx_opt_name_field(lua_State *L, int idx, const char *key, const char *otherwise)
+{
+    const char *name = lx_opt_string(L, idx, key, otherwise);
+    if (push_field(L, idx, key) != LUA_TNIL && strlen(name) != lua_rawlen(L, -1)) {
+        raise_field(L, key, "text without zero bytes");
+    }
+    lua_pop(L, 1);
+    return name;
+}
+
+const char *lx_check_name_field(lua_State *L, int idx, const char *key)
+{
+    lx_check_string_field(L, idx, key);
+    return lx_opt_name_field(L, idx, key, NULL);
+}
+
+const char *lx_check_name_item(lua_State *L, const char *key)
+{
+    size_t size;
+    const char *name = lua_tolstring(L, -1, &size);
+    if (name == NULL || strlen(name) != size) {
+        luaL_error(L, "option \"%s\": a list of texts without zero bytes expected", key);
+    }
+    return name;
+}
+
 int lx_error_code(const char *kind)
 {
 #define ERROR_CODE_MATCH(symbol, value, name)                                                      \

@@ -47,6 +47,13 @@ lua_Integer lx_opt_integer(lua_State *L, int idx, const char *key, lua_Integer o
 bool lx_opt_boolean(lua_State *L, int idx, const char *key, bool otherwise);
 const char *lx_opt_string(lua_State *L, int idx, const char *key, const char *otherwise);
 const char *lx_check_string_field(lua_State *L, int idx, const char *key);
+/* The same for names, ids and keys, which become C strings: a zero byte would cut them, and two
+ * that differ behind it would be one. It raises. */
+const char *lx_check_name(lua_State *L, int arg);
+const char *lx_opt_name_field(lua_State *L, int idx, const char *key, const char *otherwise);
+const char *lx_check_name_field(lua_State *L, int idx, const char *key);
+/* The string at the top, an item of the list named key. [-0, +0] */
+const char *lx_check_name_item(lua_State *L, const char *key);
 
 /*
  * Pushes a userdata that owns an empty buffer and returns the buffer: bytes that grow across calls

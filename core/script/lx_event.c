@@ -72,7 +72,7 @@ static const char *const *read_aliases(lua_State *L, int idx)
         if (lua_rawgeti(L, list, (lua_Integer)i + 1) != LUA_TSTRING) {
             luaL_error(L, "option \"aliases\": a list of strings expected");
         }
-        names[i] = lua_tostring(L, -1);
+        names[i] = lx_check_name_item(L, "aliases");
         lua_pop(L, 1); /* the list keeps it alive, and the stack keeps the list */
     }
     names[count] = NULL;
@@ -99,11 +99,11 @@ void lx_read_event(lua_State *L, int idx, const struct manifest *manifest, const
     lx_check_keys(L, idx, "source", "id", "key", "name", "payload", "flow", "class", "idle",
                   "aliases", "at_ms", NULL);
     memset(event_out, 0, sizeof(*event_out));
-    event_out->source = lx_check_string_field(L, idx, "source");
-    event_out->id = lx_check_string_field(L, idx, "id");
-    event_out->key = lx_opt_string(L, idx, "key", NULL);
-    event_out->name = lx_check_string_field(L, idx, "name");
-    event_out->flow = lx_opt_string(L, idx, "flow", flow);
+    event_out->source = lx_check_name_field(L, idx, "source");
+    event_out->id = lx_check_name_field(L, idx, "id");
+    event_out->key = lx_opt_name_field(L, idx, "key", NULL);
+    event_out->name = lx_check_name_field(L, idx, "name");
+    event_out->flow = lx_opt_name_field(L, idx, "flow", flow);
     event_out->class =
         read_word(L, idx, "class", "queued", "overtaking") ? EVENT_OVERTAKING : EVENT_QUEUED;
     event_out->idle = read_word(L, idx, "idle", "keep", "job") ? EVENT_IDLE_JOB : EVENT_IDLE_KEEP;

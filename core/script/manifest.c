@@ -16,11 +16,15 @@
 #include "core/base/xalloc.h"
 #include "core/script/lx.h"
 #include "core/script/manifest_value.h"
+#include "core/work/doubt.h"
 #include "core/work/schedule.h"
 
 #define PATH_MAX_BYTES   256
 #define ROUTE_BODY_BYTES (1 << 20)
-#define KEYS_MAX         1024 /* entries of one map of the manifest */
+#define KEYS_MAX         1024      /* entries of one map of the manifest */
+#define COUNT_MAX        INT32_MAX /* of what is kept in an unsigned */
+#define WAIT_MAX_MS      86400000  /* of one request or pause: a longer one is a slip of the pen */
+#define ANSWER_MAX_BYTES (1 << 30)
 
 /* The table under reading is at the top of the stack; path names it. */
 struct reading {
@@ -162,6 +166,16 @@ static int64_t read_integer(struct reading *r, const char *key, int64_t otherwis
         raise_at(r, key, "an integer of at least %lld expected", (long long)min);
     }
     lua_pop(r->L, 1);
+    return value;
+}
+
+static int64_t read_integer_within(struct reading *r, const char *key, int64_t otherwise,
+                                   int64_t min, int64_t max)
+{
+    int64_t value = read_integer(r, key, otherwise, min);
+    if (value > max) {
+        raise_at(r, key, "an integer of at most %lld expected", (long long)max);
+    }
     return value;
 }
 
@@ -355,15 +369,19 @@ static void read_headers(struct reading *r, struct http_headers *headers)
 
 static void read_limits(struct reading *r, struct connection_options *c)
 {
-    c->timeout_ms = read_integer(r, "timeout_ms", 30000, 1);
-    c->max_concurrent = (unsigned)read_integer(r, "max_concurrent", 8, 1);
+    c->timeout_ms = read_integer_within(r, "timeout_ms", 30000, 1, WAIT_MAX_MS);
+    c->max_concurrent = (unsigned)read_integer_within(r, "max_concurrent", 8, 1, COUNT_MAX);
     c->rate_per_s = read_number(r, "rate_per_s", 0);
-    c->rate_burst = (unsigned)read_integer(r, "rate_burst", 1, 1);
-    c->breaker_failures = (unsigned)read_integer(r, "breaker_failures", 5, 1);
-    c->breaker_cool_ms = read_integer(r, "breaker_cool_ms", 10000, 1);
-    c->settle_ms = read_integer(r, "settle_ms", 0, 0);
-    c->policy.connect_timeout_ms = read_integer(r, "connect_timeout_ms", 5000, 1);
-    c->policy.max_answer_bytes = (size_t)read_integer(r, "max_answer_bytes", 16 << 20, 1);
+    c->rate_burst = (unsigned)read_integer_within(r, "rate_burst", 1, 1, COUNT_MAX);
+    c->breaker_failures = (unsigned)read_integer_within(r, "breaker_failures", 5, 1, COUNT_MAX);
+    c->breaker_cool_ms = read_integer_within(r, "breaker_cool_ms", 10000, 1, WAIT_MAX_MS);
+    /* Who would have waited that long for an answer thinks it possible that the work takes so long.
+     */
+    c->settle_ms = read_integer_within(r, "settle_ms", c->timeout_ms, 0, DOUBT_SETTLE_MAX_MS);
+    c->policy.connect_timeout_ms =
+        read_integer_within(r, "connect_timeout_ms", 5000, 1, WAIT_MAX_MS);
+    c->policy.max_answer_bytes =
+        (size_t)read_integer_within(r, "max_answer_bytes", 16 << 20, 1, ANSWER_MAX_BYTES);
     c->policy.ca_file = read_file(r, "ca_file");
     c->policy.pinned_cert_file = read_file(r, "pinned_cert_file");
     c->policy.pinned_key = read_pinned_key(r);
@@ -501,6 +519,20 @@ static void read_flow_entry(struct reading *r, const char *name)
     each_entry(r, "schedules", read_timing);
 }
 
+/* They can only be lower than the host's own. */
+static void read_limits_of_scripts(struct reading *r)
+{
+    static const char *const known[] = {"memory_mb", "run_ms", NULL};
+    size_t outer;
+    if (!enter(r, "limits", &outer)) {
+        return;
+    }
+    check_keys(r, known);
+    r->m->memory_mb = read_integer(r, "memory_mb", 0, 16);
+    r->m->run_ms = read_integer(r, "run_ms", 0, 100);
+    leave(r, outer);
+}
+
 static void read_live_from(struct reading *r)
 {
     const char *text = need_text(r, "live_from");
@@ -527,9 +559,9 @@ static void read_zone(struct reading *r)
 
 void manifest_read(lua_State *L, struct manifest *m)
 {
-    static const char *const known[] = {"name",  "live_from",   "zone",  "sandbox",
-                                        "auth",  "owners",      "retry", "retention",
-                                        "flows", "connections", NULL};
+    static const char *const known[] = {"name",  "live_from",   "zone",   "sandbox",
+                                        "auth",  "owners",      "retry",  "retention",
+                                        "flows", "connections", "limits", NULL};
     struct reading r = {L, m, ""};
     if (!lua_istable(L, -1)) {
         luaL_error(L, "client.lua: a table (the manifest) expected as what it returns, got %s",
@@ -545,6 +577,7 @@ void manifest_read(lua_State *L, struct manifest *m)
     m->is_sandbox = read_boolean(&r, "sandbox");
     read_retry(&r, &m->retry, NULL);
     read_retention(&r);
+    read_limits_of_scripts(&r);
     each_entry(&r, "connections", read_connection);
     each_entry(&r, "auth", read_auth);
     read_owners(&r);

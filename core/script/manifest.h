@@ -56,6 +56,8 @@ struct manifest {
     bool is_sandbox;
     struct backoff_policy retry;
     struct retention_policy retention;
+    int64_t memory_mb; /* limits of its scripts; 0 = the host's */
+    int64_t run_ms;
     struct connection_options *connections;
     size_t connection_count;
     struct manifest_auth *auths;

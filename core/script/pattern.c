@@ -12,6 +12,8 @@
 #define MAX_DEPTH      200
 #define STEPS_BASE     10000000u /* 50 to 100 ms on the machines we measured */
 #define STEPS_PER_BYTE 8u
+#define SET_PER_STEP   8          /* characters of a set that are looked through in a step */
+#define STEPS_MAX      160000000u /* about a second: no call may come near the watchdog's ten */
 
 static const char *match_rest(struct pattern *p, const char *s, const char *at);
 
@@ -59,6 +61,9 @@ static const char *item_end(struct pattern *p, const char *item)
     /* The first character of a set is literal even when it is "]". */
     for (bool is_first = true; at < end && (is_first || *at != ']'); is_first = false) {
         at += *at == '%' && at + 1 < end ? 2 : 1;
+    }
+    if (!spend(p, (uint64_t)(at - item) / SET_PER_STEP)) {
+        return NULL;
     }
     return at < end ? at + 1 : fail_with(p, "malformed pattern (missing ']')");
 }
@@ -136,7 +141,8 @@ static bool is_in_set(int c, const char *set, const char *close)
 
 static bool is_match_one(struct pattern *p, const char *s, const char *item, const char *end)
 {
-    if (s == NULL || s >= subject_end(p) || !spend(p, 1)) {
+    /* A set costs what it is long: a long one was an hour over a long subject. */
+    if (s == NULL || s >= subject_end(p) || !spend(p, 1 + (uint64_t)(end - item) / SET_PER_STEP)) {
         return false;
     }
     int c = (unsigned char)*s;
@@ -354,6 +360,18 @@ static const char *match_rest(struct pattern *p, const char *s, const char *at)
     return p->problem == NULL ? result : NULL;
 }
 
+bool pattern_charge(struct pattern *p, uint64_t steps)
+{
+    return spend(p, steps);
+}
+
+uint64_t pattern_untold(struct pattern *p)
+{
+    uint64_t steps = p->steps_told - p->steps_left;
+    p->steps_told = p->steps_left;
+    return steps;
+}
+
 void pattern_init(struct pattern *p, struct bytes subject, struct bytes text)
 {
     p->subject = subject;
@@ -361,6 +379,8 @@ void pattern_init(struct pattern *p, struct bytes subject, struct bytes text)
     p->capture_count = 0;
     p->depth = 0;
     p->steps_left = STEPS_BASE + STEPS_PER_BYTE * (uint64_t)subject.size;
+    p->steps_left = p->steps_left < STEPS_MAX ? p->steps_left : STEPS_MAX;
+    p->steps_told = p->steps_left;
     p->problem = NULL;
 }
 

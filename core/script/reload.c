@@ -10,6 +10,7 @@
 
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
+#include "core/script/file_stamp.h"
 #include "core/script/vm_files.h"
 
 #define WATCHED (IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB)
@@ -22,6 +23,8 @@ struct reload {
     int notify_fd;
     uint64_t tried_hash;   /* of the files as they were when last loaded, well or not */
     uint64_t pending_hash; /* of the files at the last look while settling */
+    int64_t took_us;
+    uint64_t stamp; /* at the last periodic look */
 };
 
 static uint64_t scan_files(const struct reload *r)
@@ -58,6 +61,10 @@ static int load_next(struct reload *r)
     int rc = r->options.load(r->options.arg, &next, &err);
     if (rc == 0) {
         rc = r->options.on_loaded(r->options.arg, next, &err);
+        if (rc != 0) {
+            r->tried_hash =
+                0; /* good scripts, no room for them now: tried again at the next look */
+        }
     }
     if (rc != 0 && r->options.on_failed != NULL) {
         r->options.on_failed(r->options.arg, &err);
@@ -67,10 +74,21 @@ static int load_next(struct reload *r)
 
 int reload_now(struct reload *r)
 {
+    struct clock *clock = loop_clock(r->options.loop);
+    int64_t started_us = clock_mono_us(clock);
     loop_timer_stop(r->settle);
     r->tried_hash = scan_files(r);
     watch_folders(r);
-    return load_next(r);
+    int rc = load_next(r);
+    if (rc == 0) {
+        r->took_us = clock_mono_us(clock) - started_us;
+    }
+    return rc;
+}
+
+int64_t reload_took_us(const struct reload *r)
+{
+    return r->took_us;
 }
 
 static void on_settled(void *arg)
@@ -97,10 +115,21 @@ void reload_check(struct reload *r)
     }
 }
 
+/* Whether reading the files could show anything that the last periodic look did not. */
+static bool is_worth_reading(struct reload *r)
+{
+    int64_t newest_ms = 0;
+    uint64_t stamp = file_stamp(r->options.client_folder, r->options.scripts_folder, &newest_ms);
+    bool is_new = stamp != r->stamp;
+    r->stamp = stamp;
+    return is_new ||
+           newest_ms + 2 * r->options.scan_ms >= clock_wall_ms(loop_clock(r->options.loop));
+}
+
 static void on_scan(void *arg)
 {
     struct reload *r = arg;
-    if (!loop_timer_is_running(r->settle)) {
+    if (!loop_timer_is_running(r->settle) && is_worth_reading(r)) {
         reload_check(r);
     }
     loop_timer_start(r->scan, r->options.scan_ms);

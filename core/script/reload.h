@@ -41,6 +41,10 @@ void reload_free(struct reload *reload); /* accepts NULL */
 /* Loads now, changed or not (SIGHUP, a person). 0, or why it did not load; on_failed was told. */
 int reload_now(struct reload *reload);
 
+/* How long the newest load that serves took, from the first look at the files to the swap; 0 before
+ * there was one. */
+int64_t reload_took_us(const struct reload *reload);
+
 /* Looks at the files now instead of in a few seconds; loads when they changed and then settled. */
 void reload_check(struct reload *reload);
 

@@ -10,6 +10,10 @@
 #include "core/work/pause.h"
 #include "core/work/schedule.h"
 
+/* The memory is the client's: whoever asks for the last of it fails, not whoever has the most. An
+ * innocent job goes on a little later, an eater is held after these. */
+#define MEMORY_RETRIES 3
+
 struct runner {
     char *client;
     struct runner_options options;
@@ -111,6 +115,9 @@ static void fill_failure(const struct runner *r, const struct job *job, const st
     to->traceback = copy_or_null(from->traceback);
     to->step = run == NULL ? NULL : copy_or_null(run->step);
     to->is_retryable = from->err.is_retryable && !from->is_final;
+    if (from->is_memory && job->info.failures < MEMORY_RETRIES) {
+        to->is_retryable = true;
+    }
     to->retry_after_ms = from->err.retry_after_ms;
     if (to->is_retryable && is_down(r, from->connection)) {
         to->connection_down = xstrdup(from->connection);
@@ -257,9 +264,9 @@ void runner_fill_options(struct runner *r, struct work_options *options)
     options->generation = generation_hash(r->current);
 }
 
-static int replace_schedules(struct runner *r, struct error *err)
+static int replace_schedules(struct runner *r, const struct generation *g, struct error *err)
 {
-    const struct manifest *m = generation_manifest(r->current);
+    const struct manifest *m = generation_manifest(g);
     struct schedule_spec *specs = xcalloc(m->schedule_count + 1, sizeof(*specs));
     for (size_t i = 0; i < m->schedule_count; i++) {
         const struct manifest_schedule *s = &m->schedules[i];
@@ -278,7 +285,7 @@ int runner_attach(struct runner *r, struct work *work, struct error *err)
 {
     r->work = work;
     retention_set_policy(work, &generation_manifest(r->current)->retention);
-    return replace_schedules(r, err);
+    return replace_schedules(r, r->current, err);
 }
 
 /* Ends what still runs on the generation before: its jobs begin again from the top. */
@@ -291,25 +298,52 @@ static void unwind_old(struct runner *r)
     }
 }
 
-int runner_swap(struct runner *r, struct generation *next, struct error *err)
+/* What the store must know of new scripts, in one unit: all of it or nothing. */
+static int tell_work(struct runner *r, const struct generation *next, struct error *err)
+{
+    int rc = work_nested_begin(r->work);
+    if (rc == 0) {
+        rc = replace_schedules(r, next, err);
+        if (rc == 0) {
+            rc = work_generation_changed(r->work, generation_hash(next));
+        }
+        if (rc == 0) {
+            rc = work_nested_commit(r->work);
+        } else {
+            work_nested_abort(r->work);
+        }
+    }
+    return rc == 0 ? 0 : error_set(err, rc, "the store takes nothing now: %s", error_code_name(rc));
+}
+
+int runner_announce(struct runner *r, struct generation *next, struct error *err)
+{
+    int rc = r->work == NULL ? 0 : tell_work(r, next, err);
+    if (rc != 0) {
+        generation_free(next);
+    }
+    return rc;
+}
+
+void runner_install(struct runner *r, struct generation *next)
 {
     unwind_old(r);
     r->old = r->current;
     r->current = next;
     retire_if_idle(r);
-    if (r->work == NULL) {
-        return 0;
+    if (r->work != NULL) {
+        const struct manifest *m = generation_manifest(next);
+        struct work_lookup lookup = lookup_of(r);
+        work_set_policy(r->work, &lookup, &m->retry, m->live_from_ms);
+        retention_set_policy(r->work, &m->retention);
     }
-    const struct manifest *m = generation_manifest(next);
-    struct work_lookup lookup = lookup_of(r);
-    work_set_policy(r->work, &lookup, &m->retry, m->live_from_ms);
-    retention_set_policy(r->work, &m->retention);
-    int rc = replace_schedules(r, err);
+}
+
+int runner_swap(struct runner *r, struct generation *next, struct error *err)
+{
+    int rc = runner_announce(r, next, err);
     if (rc == 0) {
-        rc = work_generation_changed(r->work, generation_hash(next));
-        if (rc != 0) {
-            error_set(err, rc, "telling the store of new scripts");
-        }
+        runner_install(r, next);
     }
     return rc;
 }
@@ -338,4 +372,10 @@ struct connection *runner_find_connection(const struct runner *r, const char *na
 unsigned runner_generation_count(const struct runner *r)
 {
     return r->old == NULL ? 1 : 2;
+}
+
+size_t runner_memory_used(const struct runner *r)
+{
+    size_t old = r->old == NULL ? 0 : vm_memory_used(generation_vm(r->old));
+    return old + vm_memory_used(generation_vm(r->current));
 }

@@ -31,7 +31,14 @@ void runner_fill_options(struct runner *runner, struct work_options *options);
 /* After work_open, before the first turn. Brings the schedules in. */
 int runner_attach(struct runner *runner, struct work *work, struct error *err) NEAP_MUST_USE;
 
-/* Takes `next` over; work is told (policy, schedules, generation). Not within a slice. */
+/*
+ * New scripts, not within a slice. First the store is told (schedules, generation, what a reload
+ * releases), which may fail: then `next` is freed and nothing has changed. Then they serve, which
+ * cannot. runner_swap does both; it takes `next` over in any case.
+ */
+int runner_announce(struct runner *runner, struct generation *next,
+                    struct error *err) NEAP_MUST_USE;
+void runner_install(struct runner *runner, struct generation *next);
 int runner_swap(struct runner *runner, struct generation *next, struct error *err) NEAP_MUST_USE;
 
 struct generation *runner_generation(const struct runner *runner); /* the one that serves */
@@ -40,5 +47,6 @@ const char *runner_client(const struct runner *runner);
 struct connection *runner_find_connection(const struct runner *runner, const char *name);
 /* One or two; for health. */
 unsigned runner_generation_count(const struct runner *runner);
+size_t runner_memory_used(const struct runner *runner); /* by their Lua states, in bytes */
 
 #endif

@@ -29,6 +29,10 @@ struct vm_limits {
     int64_t atomic_us;   /* 1 s: store.atomic, a route's handler */
     int64_t load_us;     /* 2 s: manifest, modules and self-tests of a generation */
     int64_t job_us;      /* 60 s: one run of a job over all its slices */
+    /* For tests: the allocation of this number (from 1) and those after it are refused, as many as
+     * refuse_count says; 0: none. */
+    size_t refuse_at;
+    size_t refuse_count;
 };
 
 /* A C module that scripts get by require(name). */
@@ -57,6 +61,7 @@ struct vm_failure {
     char *traceback;
     char *connection; /* the error object, or one it was caused by, named it; owned, or NULL */
     bool is_final;    /* a budget was spent: the run must not go on */
+    bool is_memory;   /* the client's memory was used up, by this run or by others */
 };
 
 void vm_failure_clear(struct vm_failure *failure); /* frees the texts */
@@ -78,8 +83,10 @@ void *vm_owner(const struct vm *vm);
 void vm_set_owner(struct vm *vm, void *owner);
 struct clock *vm_clock(const struct vm *vm);
 const struct vm_limits *vm_limits(const struct vm *vm);
+/* Zero members change nothing, neither do those above what is set. */
+void vm_lower_limits(struct vm *vm, const struct vm_limits *limits);
 const char *vm_client_name(const struct vm *vm);
-size_t vm_memory_used(const struct vm *vm);
+size_t vm_memory_used(const struct vm *vm);        /* what C holds for scripts included */
 uint64_t vm_late_completions(const struct vm *vm); /* operations that ended after nobody waited */
 
 /*
@@ -89,10 +96,37 @@ uint64_t vm_late_completions(const struct vm *vm); /* operations that ended afte
  */
 int vm_pcall_atomic(lua_State *L, int arguments);
 
+/*
+ * Inside Lua, for what does much in one call: says how much was done, in steps of about 5 ns. Hooks
+ * come between instructions only, so after a slice of such work the very next instruction is one;
+ * raises when a whole burst went without an instruction. [-0, +0]
+ */
+void vm_charge(lua_State *L, uint64_t steps);
+
+/* As vm_charge, after a call of a C function that nobody charged. [-0, +0] */
+void vm_charge_call(lua_State *L);
+
+/*
+ * What C holds for scripts, such as bodies on their way, is memory of theirs. False: so much is not
+ * left. Whoever holds lets go of as much.
+ */
+bool vm_hold(struct vm *vm, size_t bytes) NEAP_MUST_USE;
+void vm_let_go(struct vm *vm, size_t bytes);
+/* Inside Lua: vm_hold, after a collection if need be; else raises as Lua does when memory is out.
+ */
+void vm_check_hold(lua_State *L, size_t bytes);
+
 /* A hash over every script file loaded so far, names and content, in the order of loading. */
 uint64_t vm_files_hash(const struct vm *vm);
 size_t vm_file_count(const struct vm *vm);
 const char *vm_file_path(const struct vm *vm, size_t i); /* absolute, borrowed */
+
+/*
+ * From now on require() sees the client's folder as it is at this moment: scripts not loaded yet
+ * are kept as text. What is saved later belongs to the next generation, what is deleted is still
+ * there for this one. The host's own scripts change with the host and are not kept.
+ */
+void vm_keep_files(struct vm *vm);
 
 /*
  * Inside Lua: loads a script of the host, never of the client: `name` as require names it. Pushes

@@ -2,21 +2,30 @@
 #include "core/script/vm_files.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FNV_OFFSET 14695981039346656037u
 #define FNV_PRIME  1099511628211u
 #define DEPTH_MAX  12
 #define FILE_MAX   (8u << 20) /* beyond this only the size counts; such a script does not load */
 
+/* FNV-1a by words, folded so that high bits reach low ones: all scripts are read for each look. */
 static void add_bytes(uint64_t *hash, const void *data, size_t size)
 {
     const unsigned char *at = data;
+    for (; size >= sizeof(uint64_t); size -= sizeof(uint64_t), at += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, at, sizeof(word));
+        *hash = (*hash ^ word) * FNV_PRIME;
+        *hash ^= *hash >> 32;
+    }
     for (size_t i = 0; i < size; i++) {
         *hash = (*hash ^ at[i]) * FNV_PRIME;
     }
@@ -24,18 +33,18 @@ static void add_bytes(uint64_t *hash, const void *data, size_t size)
 
 static void add_file(uint64_t *hash, const char *path)
 {
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
         return;
     }
     char block[16384];
     size_t total = 0;
-    size_t got;
-    while (total < FILE_MAX && (got = fread(block, 1, sizeof(block), file)) > 0) {
-        add_bytes(hash, block, got);
-        total += got;
+    ssize_t got;
+    while (total < FILE_MAX && (got = read(fd, block, sizeof(block))) > 0) {
+        add_bytes(hash, block, (size_t)got);
+        total += (size_t)got;
     }
-    fclose(file);
+    close(fd);
 }
 
 static bool ends_in_lua(const char *name)
@@ -69,7 +78,7 @@ static void visit(struct walk *w, const char *folder, unsigned depth)
         if (size < (int)sizeof(path) && stat(path, &info) == 0) {
             if (S_ISDIR(info.st_mode)) {
                 visit(w, path, depth + 1);
-            } else if (w->on_script != NULL && ends_in_lua(path)) {
+            } else if (w->on_script != NULL && S_ISREG(info.st_mode) && ends_in_lua(path)) {
                 w->on_script(w->arg, path);
             }
         }

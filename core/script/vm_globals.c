@@ -6,8 +6,14 @@
 
 #include "core/script/vm_private.h"
 
-/* table.move and friends loop in C over whatever a length metamethod claims. */
-#define TABLE_MAX_MOVES (1 << 24)
+/* table.move and friends loop in C over whatever is claimed to be there. */
+#define TABLE_MAX_MOVES (1 << 22)
+/* Without a comparator nothing of a sort can be interrupted: a million numbers take 0.4 s, and
+ * twenty million the ten seconds of the watchdog. */
+#define TABLE_MAX_SORT (1 << 20)
+#define SHORT_TEXT     256 /* bytes whose comparison is as good as that of numbers */
+#define BYTES_PER_STEP 32  /* of a comparison */
+#define CHAIN_MAX      8   /* how far an __index is followed */
 
 static const char *const allowed_globals[] = {
     "assert",   "error",    "getmetatable", "ipairs", "math",         "next",   "pairs",  "pcall",
@@ -111,16 +117,116 @@ static int call_stock(lua_State *L)
     return lua_gettop(L);
 }
 
+static bool has_field(lua_State *L, const char *name) /* of the metatable at the top */
+{
+    lua_pushstring(L, name);
+    bool has = lua_rawget(L, -2) != LUA_TNIL;
+    lua_pop(L, 1);
+    return has;
+}
+
+/*
+ * These functions loop in C. A C function as metamethod would run in there where no hook comes, and
+ * a __len may say something else each time it is asked. [-0, +0]
+ */
+static void check_fields(lua_State *L, int idx, const char *name)
+{
+    luaL_checkstack(L, 2 * CHAIN_MAX + 4, "table");
+    int height = lua_gettop(L);
+    lua_pushvalue(L, idx);
+    for (int depth = 0; lua_istable(L, -1) && lua_getmetatable(L, -1); depth++) {
+        lua_pushstring(L, name);
+        lua_rawget(L, -2);
+        if (lua_iscfunction(L, -1) || depth == CHAIN_MAX) {
+            luaL_error(L, "functions of table cannot use this %s", name);
+        }
+        lua_remove(L, -2);
+    }
+    lua_settop(L, height);
+}
+
+static void check_plain(lua_State *L, int idx)
+{
+    if (!lua_istable(L, idx) || !lua_getmetatable(L, idx)) {
+        return;
+    }
+    if (has_field(L, "__len")) {
+        luaL_error(L, "functions of table cannot use a __len");
+    }
+    lua_pop(L, 1);
+    check_fields(L, idx, "__index");
+    check_fields(L, idx, "__newindex");
+}
+
 static int guarded_shift(lua_State *L) /* insert, remove */
 {
-    if (lua_istable(L, 1)) {
-        check_range(L, 1, luaL_len(L, 1));
+    check_plain(L, 1);
+    check_range(L, 1, (lua_Integer)lua_rawlen(L, 1));
+    return call_stock(L);
+}
+
+static int guarded_unpack(lua_State *L)
+{
+    check_plain(L, 1);
+    return call_stock(L);
+}
+
+/* Whether some comparison of two elements may take long. */
+static bool is_slow_to_compare(lua_State *L, lua_Integer count)
+{
+    bool is_slow = false;
+    for (lua_Integer i = 1; i <= count && !is_slow; i++) {
+        int type = lua_rawgeti(L, 1, i);
+        is_slow = type == LUA_TSTRING ? lua_rawlen(L, -1) > SHORT_TEXT : type != LUA_TNUMBER;
+        lua_pop(L, 1);
+    }
+    return is_slow;
+}
+
+static int charged_less(lua_State *L)
+{
+    if (lua_type(L, 1) == LUA_TSTRING && lua_type(L, 2) == LUA_TSTRING) {
+        size_t left = lua_rawlen(L, 1);
+        size_t right = lua_rawlen(L, 2);
+        vm_charge(L, (left < right ? left : right) / BYTES_PER_STEP + 1);
+    } else {
+        vm_charge_call(L);
+    }
+    lua_pushboolean(L, lua_compare(L, 1, 2, LUA_OPLT));
+    return 1;
+}
+
+/* upvalue 1: a comparator in C, in which no hook comes */
+static int charged_compare(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 2, 1);
+    vm_charge_call(L);
+    return 1;
+}
+
+static int guarded_sort(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 2);
+    check_plain(L, 1);
+    if (lua_rawlen(L, 1) > TABLE_MAX_SORT) {
+        return luaL_error(L, "too many elements to sort (more than %d)", TABLE_MAX_SORT);
+    }
+    if (lua_iscfunction(L, 2)) {
+        lua_pushcclosure(L, charged_compare, 1);
+    } else if (lua_isnil(L, 2) && is_slow_to_compare(L, (lua_Integer)lua_rawlen(L, 1))) {
+        lua_pushcfunction(L, charged_less);
+        lua_replace(L, 2);
     }
     return call_stock(L);
 }
 
 static int guarded_move(lua_State *L)
 {
+    check_plain(L, 1);
+    check_plain(L, 5);
     check_range(L, luaL_checkinteger(L, 2), luaL_checkinteger(L, 3));
     return call_stock(L);
 }
@@ -128,9 +234,13 @@ static int guarded_move(lua_State *L)
 static int guarded_concat(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
-    check_range(L, luaL_optinteger(L, 3, 1),
-                lua_isnoneornil(L, 4) ? luaL_len(L, 1) : luaL_checkinteger(L, 4));
-    return call_stock(L);
+    check_plain(L, 1);
+    lua_Integer count = check_range(L, luaL_optinteger(L, 3, 1),
+                                    lua_isnoneornil(L, 4) ? (lua_Integer)lua_rawlen(L, 1)
+                                                          : luaL_checkinteger(L, 4));
+    call_stock(L);
+    vm_charge(L, (uint64_t)count * 4 + lua_rawlen(L, -1) / 16);
+    return 1;
 }
 
 /* random(), random(m), random(m, n) from the generator of the job that runs. */
@@ -166,7 +276,9 @@ static void install_table(lua_State *L)
     wrap(L, "insert", guarded_shift);
     wrap(L, "remove", guarded_shift);
     wrap(L, "move", guarded_move);
+    wrap(L, "sort", guarded_sort);
     wrap(L, "concat", guarded_concat);
+    wrap(L, "unpack", guarded_unpack);
     lua_setfield(L, -2, "table");
 }
 

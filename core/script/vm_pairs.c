@@ -23,6 +23,8 @@ struct sort_key {
 /* Its address is the registry key of the weak table of lists. */
 static const char lists_key;
 
+#define FEW_KEYS 16 /* most tables; sorted without memory of their own */
+
 /* The list's field 0 holds the position next has reached. */
 #define POSITION 0
 
@@ -74,6 +76,15 @@ static int compare_for_sort(const void *left, const void *right)
     return a->index < b->index ? -1 : 1;
 }
 
+static int count_keys(lua_State *L, int table)
+{
+    int count = 0;
+    for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
+        count++;
+    }
+    return count;
+}
+
 /* Pushes the list of keys as the stock next gives them; true when that is sorted. [-0, +1] */
 static bool push_raw_keys(lua_State *L, int table)
 {
@@ -81,7 +92,7 @@ static bool push_raw_keys(lua_State *L, int table)
     struct sort_key last = {0};
     struct sort_key key = {0};
     lua_Integer count = 0;
-    lua_createtable(L, (int)lua_rawlen(L, table), 1);
+    lua_createtable(L, count_keys(L, table), 1);
     int list = lua_gettop(L);
     for (lua_pushnil(L); lua_next(L, table) != 0;) {
         lua_pop(L, 1);
@@ -95,6 +106,18 @@ static bool push_raw_keys(lua_State *L, int table)
     return is_sorted;
 }
 
+static void sort_few(struct sort_key *keys, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct sort_key key = keys[i];
+        size_t at = i;
+        for (; at > 0 && compare_for_sort(&key, &keys[at - 1]) < 0; at--) {
+            keys[at] = keys[at - 1];
+        }
+        keys[at] = key;
+    }
+}
+
 /* Pushes the sorted list of keys. [-0, +1] */
 static void push_sorted_keys(lua_State *L, int table)
 {
@@ -102,20 +125,26 @@ static void push_sorted_keys(lua_State *L, int table)
     if (push_raw_keys(L, table)) {
         return;
     }
+    struct sort_key few[FEW_KEYS];
     int raw = lua_gettop(L);
-    lua_Integer count = (lua_Integer)lua_rawlen(L, raw);
-    struct sort_key *keys = lua_newuserdatauv(L, (size_t)count * sizeof(*keys), 0);
-    for (lua_Integer i = 0; i < count; i++) {
-        lua_rawgeti(L, raw, i + 1);
+    size_t count = lua_rawlen(L, raw);
+    struct sort_key *keys =
+        count <= FEW_KEYS ? few : lua_newuserdatauv(L, count * sizeof(*keys), 0);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, raw, (lua_Integer)i + 1);
         read_key(L, -1, &keys[i]);
-        keys[i].index = i + 1;
+        keys[i].index = (lua_Integer)i + 1;
         lua_pop(L, 1);
     }
-    qsort(keys, (size_t)count, sizeof(*keys), compare_for_sort);
-    lua_createtable(L, (int)count, 1); /* stack: raw, keys, sorted */
-    for (lua_Integer i = 0; i < count; i++) {
+    if (count <= FEW_KEYS) {
+        sort_few(keys, count);
+    } else {
+        qsort(keys, count, sizeof(*keys), compare_for_sort);
+    }
+    lua_createtable(L, (int)count, 1); /* stack: raw, keys of many, sorted */
+    for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, raw, keys[i].index);
-        lua_rawseti(L, -2, i + 1);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_replace(L, raw);
     lua_settop(L, raw);

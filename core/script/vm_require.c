@@ -83,16 +83,19 @@ static void remember_file(struct vm *vm, const char *path, const char *relative,
     vm->file_count++;
 }
 
-/* 0, or an errno. */
+#define NOT_A_FILE (-1)
+
+/* 0, an errno or NOT_A_FILE: a pipe would keep the host waiting. */
 static int read_file(const char *path, struct buf *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         return errno;
     }
     char block[16384];
     ssize_t got;
-    int rc = 0;
+    int rc = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? 0 : NOT_A_FILE;
     while (rc == 0 && (got = read(fd, block, sizeof(block))) != 0) {
         if (got < 0) {
             rc = errno == EINTR ? 0 : errno;
@@ -104,26 +107,109 @@ static int read_file(const char *path, struct buf *out)
     return rc;
 }
 
-/* Pushes the compiled chunk. Raises, after everything of C's is freed. [-0, +1] */
-static void load_file(lua_State *L, const char *path, const char *shown)
+/* Pushes the compiled chunk; the content goes. Raises, after everything of C's is freed. [-0, +1]
+ */
+static void load_content(lua_State *L, const char *path, const char *shown, struct buf *content,
+                         bool is_owned)
 {
     char chunk_name[NAME_MAX_BYTES + 32];
     snprintf(chunk_name, sizeof(chunk_name), "@%s", shown);
-    struct buf content;
-    buf_init(&content, VM_SCRIPT_MAX_BYTES);
-    int rc = read_file(path, &content);
-    int status = LUA_OK;
-    if (rc == 0) {
-        remember_file(vm_of(L), path, shown, &content);
-        status = luaL_loadbufferx(L, buf_text(&content), content.size, chunk_name, "t");
-    }
-    buf_free(&content);
-    if (rc != 0) {
-        luaL_error(L, "cannot read %s: %s", shown, strerror(rc));
+    remember_file(vm_of(L), path, shown, content);
+    int status = luaL_loadbufferx(L, buf_text(content), content->size, chunk_name, "t");
+    if (is_owned) {
+        buf_free(content);
     }
     if (status != LUA_OK) {
         lua_error(L);
     }
+}
+
+static void load_file(lua_State *L, const char *path, const char *shown)
+{
+    struct buf content;
+    buf_init(&content, VM_SCRIPT_MAX_BYTES);
+    int rc = read_file(path, &content);
+    if (rc != 0) {
+        buf_free(&content);
+        luaL_error(L, "cannot read %s: %s", shown,
+                   rc == NOT_A_FILE ? "it is no file" : strerror(rc));
+    }
+    load_content(L, path, shown, &content, true);
+}
+
+/* ---- The client's folder as it was ------------------------------------------------------------
+ */
+
+static bool is_loaded(const struct vm *vm, const char *path)
+{
+    for (size_t i = 0; i < vm->file_count; i++) {
+        if (strcmp(vm->files[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void keep_file(void *arg, const char *path)
+{
+    struct vm *vm = arg;
+    char real[PATH_MAX];
+    struct buf content;
+    bool is_wanted = !is_loaded(vm, path) &&
+                     find_below(vm->client_root, path + strlen(vm->client_root) + 1, real);
+    buf_init(&content, VM_SCRIPT_MAX_BYTES);
+    if (!is_wanted || read_file(real, &content) != 0) {
+        buf_free(&content);
+        return;
+    }
+    vm->kept = xrealloc(vm->kept, (vm->kept_count + 1) * sizeof(*vm->kept));
+    vm->kept[vm->kept_count++] = (struct vm_kept){xstrdup(path), content};
+}
+
+void vm_keep_files(struct vm *vm)
+{
+    if (vm->client_root != NULL && !vm->is_kept) {
+        vm_files_each_script(vm->client_root, keep_file, vm);
+        vm->is_kept = true;
+    }
+}
+
+void vm_kept_free(struct vm *vm)
+{
+    for (size_t i = 0; i < vm->kept_count; i++) {
+        free(vm->kept[i].path);
+        buf_free(&vm->kept[i].content);
+    }
+    free(vm->kept);
+}
+
+/* [-0, +1] or [-0, +0] */
+static bool load_kept(lua_State *L, const char *relative)
+{
+    struct vm *vm = vm_of(L);
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/%s", vm->client_root, relative);
+    for (size_t i = 0; i < vm->kept_count; i++) {
+        if (strcmp(vm->kept[i].path, path) == 0) {
+            load_content(L, path, relative, &vm->kept[i].content, false);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool load_from_client(lua_State *L, const char *relative)
+{
+    const struct vm *vm = vm_of(L);
+    char path[PATH_MAX];
+    if (vm->is_kept) {
+        return load_kept(L, relative);
+    }
+    if (!find_below(vm->client_root, relative, path)) {
+        return false;
+    }
+    load_file(L, path, relative);
+    return true;
 }
 
 /* Pushes the chunk of `relative` (with .lua) from the first root that has it. [-0, +1] or [-0, +0]
@@ -133,8 +219,7 @@ static bool load_from_roots(lua_State *L, const char *relative, bool is_host_onl
     struct vm *vm = vm_of(L);
     char path[PATH_MAX];
     char shown[NAME_MAX_BYTES + 16];
-    if (!is_host_only && find_below(vm->client_root, relative, path)) {
-        load_file(L, path, relative);
+    if (!is_host_only && load_from_client(L, relative)) {
         return true;
     }
     for (size_t i = 0; !is_host_only && vm->more_roots[i] != NULL; i++) {

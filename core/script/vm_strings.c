@@ -10,6 +10,8 @@
 #include "core/script/pattern.h"
 #include "core/script/vm_private.h"
 
+#define REPLACEMENT_STEPS 8 /* what pushing, looking up and adding cost, in steps of matching */
+
 static struct bytes check_bytes(lua_State *L, int idx)
 {
     struct bytes b;
@@ -17,8 +19,10 @@ static struct bytes check_bytes(lua_State *L, int idx)
     return b;
 }
 
-static void check_problem(lua_State *L, const struct pattern *p)
+/* After each match: the steps count against the budgets of whoever runs. */
+static void check_problem(lua_State *L, struct pattern *p)
 {
+    vm_charge(L, pattern_untold(p));
     if (p->problem != NULL) {
         luaL_error(L, "%s", p->problem);
     }
@@ -180,10 +184,13 @@ static int string_gmatch(lua_State *L)
 }
 
 /* Appends the replacement text at 3 with %0..%9 and %% resolved. */
-static void add_text(lua_State *L, luaL_Buffer *out, const struct pattern *p, struct bytes whole)
+static void add_text(lua_State *L, luaL_Buffer *out, struct pattern *p, struct bytes whole)
 {
     size_t size = 0;
     const char *text = lua_tolstring(L, 3, &size);
+    if (!pattern_charge(p, size)) { /* a long text of empty captures adds nothing, and takes long */
+        check_problem(L, p);
+    }
     for (const char *at = text; at < text + size; at++) {
         if (*at != '%') {
             luaL_addchar(out, *at);
@@ -206,16 +213,22 @@ static void add_text(lua_State *L, luaL_Buffer *out, const struct pattern *p, st
 }
 
 /* Appends what replaces this match; true when it differs from the match. */
-static bool add_replacement(lua_State *L, luaL_Buffer *out, const struct pattern *p,
-                            struct bytes whole)
+static bool add_replacement(lua_State *L, luaL_Buffer *out, struct pattern *p, struct bytes whole)
 {
     switch (lua_type(L, 3)) {
     case LUA_TFUNCTION:
         lua_pushvalue(L, 3);
         lua_call(L, push_captures(L, p, whole, true), 1);
+        if (lua_iscfunction(L, 3)) {
+            vm_charge_call(L);
+        }
         break;
     case LUA_TTABLE:
         push_capture(L, p, 0, whole);
+        if (lua_getmetatable(L, 3)) {
+            lua_pop(L, 1);
+            vm_charge_call(L); /* its __index may be C */
+        }
         lua_gettable(L, 3);
         break;
     default:
@@ -259,6 +272,9 @@ static int string_gsub(lua_State *L)
         check_problem(L, &p);
         if (end != NULL && end != last) {
             count++;
+            if (!pattern_charge(&p, REPLACEMENT_STEPS)) {
+                check_problem(L, &p);
+            }
             has_changed |= add_replacement(L, &out, &p, bytes_of(at, (size_t)(end - at)));
             at = last = end;
         } else if (at < subject_end) {
@@ -281,14 +297,42 @@ static int string_gsub(lua_State *L)
     return 2;
 }
 
+/* The stock one goes n times also where there is nothing to copy. */
+static int string_rep(lua_State *L)
+{
+    struct bytes piece = check_bytes(L, 1);
+    lua_Integer count = luaL_checkinteger(L, 2);
+    struct bytes between;
+    between.data = luaL_optlstring(L, 3, "", &between.size);
+    size_t each = piece.size + between.size;
+    if (count <= 0 || each == 0) {
+        lua_pushliteral(L, "");
+        return 1;
+    }
+    if (each < piece.size || (lua_Unsigned)count > (lua_Unsigned)(LUA_MAXINTEGER / 2) / each) {
+        return luaL_error(L, "resulting string too large");
+    }
+    size_t total = (size_t)count * each - between.size;
+    luaL_Buffer out;
+    char *at = luaL_buffinitsize(L, &out, total);
+    for (lua_Integer i = 1; i <= count; i++) {
+        memcpy(at, piece.data, piece.size);
+        at += piece.size;
+        if (i < count) {
+            memcpy(at, between.data, between.size);
+            at += between.size;
+        }
+    }
+    luaL_pushresultsize(&out, total);
+    vm_charge(L, (uint64_t)count / 2 + total / 16);
+    return 1;
+}
+
 void vm_strings_install(lua_State *L)
 {
     static const luaL_Reg replaced[] = {
-        {"find", string_find},
-        {"match", string_match},
-        {"gmatch", string_gmatch},
-        {"gsub", string_gsub},
-        {NULL, NULL},
+        {"find", string_find}, {"match", string_match}, {"gmatch", string_gmatch},
+        {"gsub", string_gsub}, {"rep", string_rep},     {NULL, NULL},
     };
     lua_pushliteral(L, "string");
     luaL_requiref(L, "string", luaopen_string, 0);

@@ -27,6 +27,11 @@ int store_open(struct store **store_out, const struct store_options *options, st
     return store_lmdb_open(store_out, &full, err);
 }
 
+const char *store_folder(const struct store *store)
+{
+    return store->folder;
+}
+
 void store_close(struct store *store)
 {
     if (store == NULL) {

@@ -33,7 +33,8 @@ struct store_options {
  * system) with a message. A process opens a folder once at a time. */
 int store_open(struct store **store_out, const struct store_options *options,
                struct error *err) NEAP_MUST_USE;
-void store_close(struct store *store); /* drops an open transaction; accepts NULL */
+const char *store_folder(const struct store *store); /* NULL when it lies in none */
+void store_close(struct store *store);               /* drops an open transaction; accepts NULL */
 
 /* ERROR_NOT_FOUND when absent. */
 int store_get(struct store *store, struct bytes key, struct bytes *value_out) NEAP_MUST_USE;

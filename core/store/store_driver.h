@@ -48,6 +48,7 @@ struct store_driver {
 
 struct store {
     const struct store_driver *ops;
+    const char *folder; /* on disk, the driver's; NULL when there is none */
     bool is_read_only;
     unsigned ranges; /* range calls in progress: nothing may be written meanwhile */
 };

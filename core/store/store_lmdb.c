@@ -10,20 +10,20 @@
  */
 #include "core/store/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <lmdb.h>
 
+#include "core/base/folder.h"
 #include "core/base/xalloc.h"
 #include "core/store/store_driver.h"
 
@@ -34,6 +34,7 @@
 struct lmdb_level {
     MDB_txn *txn;
     bool is_dirty;
+    int failed; /* code of LMDB of the first write that failed: nothing more works in it */
 };
 
 struct store_lmdb {
@@ -139,6 +140,7 @@ static int current_txn(struct store_lmdb *s, MDB_txn **txn_out)
     int rc = 0;
     if (s->level_count > 0) {
         *txn_out = s->levels[s->level_count - 1].txn;
+        rc = s->levels[s->level_count - 1].failed;
     } else {
         rc = s->is_reading ? 0 : begin_read(s);
         *txn_out = s->read_txn;
@@ -153,19 +155,36 @@ static int push_level(struct store_lmdb *s)
         s->level_capacity = s->level_capacity == 0 ? 4 : s->level_capacity * 2;
         s->levels = xrealloc(s->levels, s->level_capacity * sizeof(*s->levels));
     }
-    MDB_txn *parent = s->level_count == 0 ? NULL : s->levels[s->level_count - 1].txn;
+    assert(s->levels != NULL);
+    const struct lmdb_level *last = s->level_count == 0 ? NULL : &s->levels[s->level_count - 1];
     MDB_txn *txn = NULL;
-    int rc = mdb_txn_begin(s->env, parent, 0, &txn);
+    int rc = last == NULL ? 0 : last->failed;
     if (rc == 0) {
-        s->levels[s->level_count++] = (struct lmdb_level){txn, false};
+        rc = mdb_txn_begin(s->env, last == NULL ? NULL : last->txn, 0, &txn);
+    }
+    if (rc == 0) {
+        s->levels[s->level_count++] = (struct lmdb_level){txn, false, 0};
     }
     return rc;
 }
 
 static int writing_level(struct store_lmdb *s, struct lmdb_level **level_out)
 {
-    int rc = s->level_count == 0 ? push_level(s) : 0;
+    int rc = s->level_count == 0 ? push_level(s) : s->levels[s->level_count - 1].failed;
     *level_out = rc == 0 ? &s->levels[s->level_count - 1] : NULL;
+    return rc;
+}
+
+/*
+ * LMDB refuses everything in a transaction whose write failed, with a code that says nothing, and
+ * committing a nested one like that spoils its parent. So the reason is kept and told again, and
+ * such a transaction is only ever aborted.
+ */
+static int note_write(struct lmdb_level *level, int rc)
+{
+    if (rc != 0 && rc != MDB_NOTFOUND && rc != MDB_BAD_VALSIZE) {
+        level->failed = rc;
+    }
     return rc;
 }
 
@@ -189,7 +208,12 @@ static int lmdb_nested_commit(struct store *store)
 {
     struct store_lmdb *s = lmdb_of(store);
     struct lmdb_level level = s->levels[--s->level_count];
-    int rc = mdb_txn_commit(level.txn); /* frees it, whatever happens */
+    int rc = level.failed;
+    if (rc == 0) {
+        rc = mdb_txn_commit(level.txn); /* frees it, whatever happens */
+    } else {
+        mdb_txn_abort(level.txn);
+    }
     if (rc == 0 && level.is_dirty) {
         s->levels[s->level_count - 1].is_dirty = true;
     }
@@ -244,10 +268,22 @@ static int free_disk(struct store_lmdb *s, uint64_t *bytes_out)
     return 0;
 }
 
+/* LMDB refuses all work after a root page that could not be written. */
+static bool is_dead(struct store_lmdb *s)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+    if (rc == 0) {
+        mdb_txn_abort(txn);
+    }
+    return rc == MDB_PANIC;
+}
+
 /*
  * A commit fails before the new root page is written (the old state stands, the turn is dropped) or
- * at it, after which LMDB refuses all work. Only lack of space is survivable; a failed sync is not:
- * the kernel may have dropped the very pages it could not write.
+ * at it. Only lack of space before it is survivable, found by a write or by the sync: no page of
+ * the dropped turn is used again before it is written anew. Any other failed sync is not: the
+ * kernel may have dropped the very pages it could not write, and nobody knows why.
  */
 static int commit_failure(struct store_lmdb *s, int mdb_rc, struct error *err)
 {
@@ -256,7 +292,7 @@ static int commit_failure(struct store_lmdb *s, int mdb_rc, struct error *err)
         mdb_rc = ENOSPC;
     }
     int code = set_error(s, err, mdb_rc, "committing");
-    if (code != ERROR_FULL) {
+    if (code != ERROR_FULL || is_dead(s)) {
         code = ERROR_IO;
         err->code = ERROR_IO;
     }
@@ -271,11 +307,16 @@ static void lmdb_commit(struct store *store, store_commit_cb done, void *arg)
         done(arg, 0, NULL);
         return;
     }
-    MDB_txn *txn = s->levels[0].txn;
+    struct lmdb_level turn = s->levels[0];
     s->level_count = 0;
     struct error err;
     error_clear(&err);
-    int rc = mdb_txn_commit(txn); /* frees it, whatever happens */
+    int rc = turn.failed;
+    if (rc == 0) {
+        rc = mdb_txn_commit(turn.txn); /* frees it, whatever happens */
+    } else {
+        mdb_txn_abort(turn.txn);
+    }
     if (rc == 0) {
         s->commits++;
         done(arg, 0, NULL);
@@ -318,7 +359,7 @@ static int lmdb_put(struct store *store, struct bytes key, struct bytes value)
     int rc = writing_level(s, &level);
     if (rc == 0) {
         level->is_dirty = true;
-        rc = mdb_put(level->txn, s->dbi, &key_val, &value_val, 0);
+        rc = note_write(level, mdb_put(level->txn, s->dbi, &key_val, &value_val, 0));
     }
     return store_error_from_mdb(rc);
 }
@@ -330,7 +371,7 @@ static int lmdb_del(struct store *store, struct bytes key)
     MDB_val key_val = val_of(key);
     int rc = writing_level(s, &level);
     if (rc == 0) {
-        rc = mdb_del(level->txn, s->dbi, &key_val, NULL);
+        rc = note_write(level, mdb_del(level->txn, s->dbi, &key_val, NULL));
         level->is_dirty = level->is_dirty || rc != MDB_NOTFOUND;
     }
     return store_error_from_mdb(rc);
@@ -468,19 +509,6 @@ static void lmdb_stats(struct store *store, struct store_stats *out)
     out->commits = s->commits;
 }
 
-/* Makes new names in a folder durable; LMDB syncs its files only. */
-static int sync_folder(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return errno;
-    }
-    /* Some file systems cannot sync a folder and say EINVAL: then there is nothing to do. */
-    int rc = fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
-    close(fd);
-    return rc;
-}
-
 static int lmdb_copy(struct store *store, const char *folder, struct error *err)
 {
     struct store_lmdb *s = lmdb_of(store);
@@ -489,7 +517,7 @@ static int lmdb_copy(struct store *store, const char *folder, struct error *err)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     int rc = fd < 0 ? errno : mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
     if (fd >= 0) {
-        if (rc == 0 && fsync(fd) != 0) {
+        if (rc == 0 && !s->is_volatile && fsync(fd) != 0) {
             rc = errno;
         }
         close(fd);
@@ -498,8 +526,8 @@ static int lmdb_copy(struct store *store, const char *folder, struct error *err)
         }
     }
     free(path);
-    if (rc == 0) {
-        rc = sync_folder(folder);
+    if (rc == 0 && !s->is_volatile) {
+        rc = folder_sync(folder);
     }
     if (rc == 0) {
         return 0;
@@ -524,40 +552,13 @@ static void lmdb_close(struct store *store)
     free(s);
 }
 
-static int make_folder(const char *path, struct error *err)
+static int make_folder(const char *path, bool is_volatile, struct error *err)
 {
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        return error_set_errno(err, ERROR_IO, errno, "making the store's folder %s", path);
+    if (is_volatile && (mkdir(path, 0700) == 0 || errno == EEXIST)) {
+        return 0;
     }
-    char *copy = xstrdup(path);
-    int rc = sync_folder(dirname(copy));
-    free(copy);
-    return rc == 0 ? 0 : error_set_errno(err, ERROR_IO, rc, "syncing the folder above %s", path);
-}
-
-/* LMDB's locks and shared map do not hold over a network: two hosts would destroy the data. */
-static int check_file_system(const char *path, struct error *err)
-{
-    static const unsigned long NETWORK_TYPES[] = {
-        0x6969,     /* nfs */
-        0x517b,     /* smb */
-        0xfe534d42, /* smb2 */
-        0xff534d42, /* cifs */
-        0x5346414f, /* afs */
-    };
-    struct statfs fs;
-    if (statfs(path, &fs) != 0) {
-        int code = errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO;
-        return error_set_errno(err, code, errno, "opening the store %s", path);
-    }
-    for (size_t i = 0; i < sizeof(NETWORK_TYPES) / sizeof(NETWORK_TYPES[0]); i++) {
-        if (((unsigned long)fs.f_type & 0xffffffffu) == NETWORK_TYPES[i]) {
-            return error_set(err, ERROR_INVALID,
-                             "the store %s is on a network file system; put it on a local disk",
-                             path);
-        }
-    }
-    return 0;
+    int rc = folder_make(path);
+    return rc == 0 ? 0 : error_set_errno(err, ERROR_IO, rc, "making the store's folder %s", path);
 }
 
 /* Returns a code of LMDB. */
@@ -592,18 +593,19 @@ static int open_env(struct store_lmdb *s, const struct store_options *options)
     return rc;
 }
 
-/* ---- compacting in place ---- */
+/* ---- files made aside ---- */
 
 /*
- * The new environment lives in a folder inside the store's own until it is complete and open; then
- * both of its files are moved into place, so that the lock always belongs to its data. There is no
- * moment without an environment: a failure leaves the old one serving.
+ * An environment is made in a folder inside the store's own until it is complete and durable; then
+ * it is renamed into place. So data.mdb is always a whole one, whatever happens.
  */
-static void remove_compact(const char *path)
+#define ASIDE "aside"
+
+static void remove_aside(const char *path)
 {
     static const char *const NAMES[] = {"/data.mdb", "/lock.mdb", ""};
     for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
-        char *name = xasprintf("%s/compact%s", path, NAMES[i]);
+        char *name = xasprintf("%s/" ASIDE "%s", path, NAMES[i]);
         remove(name);
         free(name);
     }
@@ -611,7 +613,7 @@ static void remove_compact(const char *path)
 
 static int move_file(struct store_lmdb *s, const char *name)
 {
-    char *from = xasprintf("%s/compact/%s", s->path, name);
+    char *from = xasprintf("%s/" ASIDE "/%s", s->path, name);
     char *to = xasprintf("%s/%s", s->path, name);
     int rc = rename(from, to) == 0 ? 0 : errno;
     free(from);
@@ -619,10 +621,46 @@ static int move_file(struct store_lmdb *s, const char *name)
     return rc;
 }
 
+static bool is_missing(const struct store_lmdb *s)
+{
+    char *name = xasprintf("%s/data.mdb", s->path);
+    bool is_absent = access(name, F_OK) != 0 && errno == ENOENT;
+    free(name);
+    return is_absent;
+}
+
+/* LMDB writes the first pages of a new file without syncing them: a power cut could leave a file
+ * that is none of LMDB's. */
+static int make_first(struct store_lmdb *s, const struct store_options *options)
+{
+    struct store_lmdb first = {.path = s->path};
+    struct store_options aside = *options;
+    char *folder = xasprintf("%s/" ASIDE, s->path);
+    aside.path = folder;
+    int rc = mkdir(folder, 0700) == 0 ? 0 : errno;
+    rc = rc != 0 ? rc : open_env(&first, &aside);
+    rc = rc != 0 ? rc : mdb_env_sync(first.env, 1);
+    if (first.env != NULL) {
+        mdb_env_close(first.env);
+    }
+    rc = rc != 0 ? rc : move_file(s, "data.mdb");
+    remove_aside(s->path);
+    free(folder);
+    return rc;
+}
+
+/* ---- compacting in place ---- */
+
+/*
+ * The new environment is open before both of its files are moved into place, so that the lock
+ * always belongs to its data. There is no moment without an environment: a failure leaves the old
+ * one serving.
+ */
+
 /* A compacting copy, open, its data in the place of the old ones. */
 static int make_compact(struct store_lmdb *s, struct store_lmdb *fresh, struct error *err)
 {
-    char *folder = xasprintf("%s/compact", s->path);
+    char *folder = xasprintf("%s/" ASIDE, s->path);
     struct store_options options = {
         .path = folder, .map_bytes = map_bytes(s), .is_volatile = s->is_volatile};
     int rc = mkdir(folder, 0700) == 0 ? 0 : errno;
@@ -640,7 +678,7 @@ static int take_compact(struct store_lmdb *s, const struct store_lmdb *fresh)
 {
     int rc = move_file(s, "lock.mdb");
     if (rc == 0 && !s->is_volatile) {
-        rc = sync_folder(s->path);
+        rc = folder_sync(s->path);
     }
     if (s->read_txn != NULL) {
         mdb_txn_abort(s->read_txn);
@@ -658,18 +696,18 @@ static int lmdb_compact(struct store *store, struct error *err)
     struct store_lmdb fresh = {.path = s->path};
     struct error copying = {0};
     end_read(s);
-    remove_compact(s->path);
+    remove_aside(s->path);
     int rc = make_compact(s, &fresh, &copying);
     if (rc != 0) {
         if (fresh.env != NULL) {
             mdb_env_close(fresh.env);
         }
-        remove_compact(s->path);
+        remove_aside(s->path);
         return error_set(err, ERROR_FULL, "the store %s cannot be compacted now: %s", s->path,
                          rc == MDB_PANIC ? copying.message : mdb_strerror(rc));
     }
     rc = take_compact(s, &fresh);
-    remove_compact(s->path);
+    remove_aside(s->path);
     if (rc != 0) {
         return error_set(err, ERROR_IO, "the compacted store %s could not be put in place: %s",
                          s->path, mdb_strerror(rc));
@@ -704,9 +742,9 @@ static const struct store_driver LMDB_DRIVER = {
 int store_lmdb_open(struct store **store_out, const struct store_options *options,
                     struct error *err)
 {
-    int rc = options->is_read_only ? 0 : make_folder(options->path, err);
+    int rc = options->is_read_only ? 0 : make_folder(options->path, options->is_volatile, err);
     if (rc == 0) {
-        rc = check_file_system(options->path, err);
+        rc = folder_check_local(options->path, err);
     }
     if (rc != 0) {
         return rc;
@@ -715,15 +753,18 @@ int store_lmdb_open(struct store **store_out, const struct store_options *option
     s->base.ops = &LMDB_DRIVER;
     s->base.is_read_only = options->is_read_only;
     s->path = xstrdup(options->path);
+    s->base.folder = s->path;
     s->map_max_bytes = options->map_max_bytes;
     s->reserve_bytes = options->reserve_bytes;
     s->is_volatile = options->is_volatile;
+    int mdb_rc = 0;
     if (!options->is_read_only) {
-        remove_compact(s->path); /* a process died in the middle of one */
+        remove_aside(s->path); /* a process died in the middle of one */
+        mdb_rc = !options->is_volatile && is_missing(s) ? make_first(s, options) : 0;
     }
-    int mdb_rc = open_env(s, options);
+    mdb_rc = mdb_rc != 0 ? mdb_rc : open_env(s, options);
     if (mdb_rc == 0 && !options->is_read_only && !options->is_volatile) {
-        mdb_rc = sync_folder(options->path); /* the names of the files LMDB has just made */
+        mdb_rc = folder_sync(options->path); /* the names of the files LMDB has just made */
     }
     if (mdb_rc != 0) {
         rc = set_error(s, err, mdb_rc, "opening");

@@ -31,6 +31,32 @@ static void entry_key(struct key *key, uint64_t seq)
     key_u64(key, seq);
 }
 
+static int read_newest(void *arg, struct bytes key, struct bytes value)
+{
+    struct audit_head *head = arg;
+    struct record_reader r;
+    record_open(&r, value);
+    (void)record_get_bytes(&r);
+    struct bytes hash = record_get_bytes(&r);
+    head->seq = key_last_u64(key); /* whatever it says: no number is given twice */
+    if (!r.is_bad && hash.size == AUDIT_HASH_BYTES) {
+        memcpy(head->hash, hash.data, hash.size);
+    }
+    return 1;
+}
+
+/* The head is broken: the chain goes on from its newest record. Whether records were cut off at the
+ * end cannot be told any more, and the exception about the head says so. */
+static int rebuild_head(struct work *work, const struct key *broken, struct audit_head *head)
+{
+    struct key prefix;
+    work_quarantine(work, broken);
+    memset(head, 0, sizeof *head);
+    key_begin(&prefix, KEY_AUDIT);
+    int rc = work_range(work, &prefix, true, read_newest, head);
+    return rc < 0 ? rc : 0;
+}
+
 static int load_head(struct work *work, struct audit_head *head)
 {
     struct key key;
@@ -46,7 +72,7 @@ static int load_head(struct work *work, struct audit_head *head)
     head->seq = record_get_u64(&r);
     struct bytes hash = record_get_bytes(&r);
     if (r.is_bad || r.version != AUDIT_VERSION || hash.size != AUDIT_HASH_BYTES) {
-        return ERROR_CORRUPT;
+        return work->options.is_read_only ? ERROR_CORRUPT : rebuild_head(work, &key, head);
     }
     memcpy(head->hash, hash.data, hash.size);
     return 0;

@@ -6,6 +6,11 @@
 #define MAX_MS     300000
 #define GIVE_UP_MS (48LL * 3600 * 1000)
 
+/* The other side's word counts up to here, or up to max_ms where that is more: an order that waits
+ * for weeks because of a slip in a header is lost for all that anybody sees. */
+#define ASKED_MAX_MS 3600000
+#define DELAY_MAX_MS (366LL * 86400 * 1000) /* what is added to an instant stays an instant */
+
 static int64_t first_set(int64_t own, int64_t fallback, int64_t standard)
 {
     if (own > 0) {
@@ -35,9 +40,12 @@ int64_t backoff_delay_ms(const struct backoff_policy *policy, uint32_t failures,
         ceiling *= factor;
     }
     int64_t cap = ceiling < (double)policy->max_ms ? (int64_t)ceiling : policy->max_ms;
-    cap = cap < 1 ? 1 : cap;
+    cap = cap < 1 ? 1 : (cap > DELAY_MAX_MS ? DELAY_MAX_MS : cap);
+    int64_t asked_max = policy->max_ms > ASKED_MAX_MS ? policy->max_ms : ASKED_MAX_MS;
+    asked_max = asked_max > DELAY_MAX_MS ? DELAY_MAX_MS : asked_max;
+    int64_t asked = retry_after_ms > asked_max ? asked_max : retry_after_ms;
     int64_t delay = 1 + (int64_t)random_below(random, (uint64_t)cap);
-    return delay < retry_after_ms ? retry_after_ms : delay;
+    return delay < asked ? asked : delay;
 }
 
 bool backoff_is_over(const struct backoff_policy *policy, int64_t failing_ms)

@@ -16,7 +16,8 @@ void backoff_complete(struct backoff_policy *policy, const struct backoff_policy
 
 /*
  * Full jitter: uniform in [0, min(max, initial * factor^(failures - 1))], at least 1 ms, and never
- * below retry_after_ms (what the other side asked for). failures: in a row, 1 after the first.
+ * below retry_after_ms (what the other side asked for) as far as that is at most an hour, or max_ms
+ * where it is more. failures: in a row, 1 after the first.
  */
 int64_t backoff_delay_ms(const struct backoff_policy *policy, uint32_t failures,
                          int64_t retry_after_ms, struct random_source *random);

@@ -3,6 +3,7 @@
  * of the flow behind: "jobs.done.orders") for each flow:
  *
  * events.accepted  events taken in, repeats not counted
+ * events.differing events of which some repeat had another payload
  * jobs.done        jobs that ended, dismissed ones and those before live_from too
  * jobs.held        holds: a job held twice counts twice
  * jobs.dead        jobs that gave up or crashed too often

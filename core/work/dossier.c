@@ -151,10 +151,12 @@ static int put_link(struct work *work, const char *key, const char *system, cons
     struct key place;
     int rc = 0;
     char *old = dossier_get_link(work, key, system);
-    if (old != NULL && strcmp(old, id) != 0) {
+    char *owner = old == NULL ? NULL : dossier_find_by_link(work, system, old);
+    if (old != NULL && strcmp(old, id) != 0 && owner != NULL && strcmp(owner, key) == 0) {
         link_key(&place, KEY_LINKED, system, old);
         rc = work_delete(work, &place);
     }
+    free(owner);
     free(old);
     if (rc == 0) {
         link_key(&place, KEY_LINK, key, system);

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
+#include "core/work/doubt.h"
 #include "core/work/inbox.h"
 #include "core/work/work_state.h"
 
@@ -171,20 +173,70 @@ static int load_bytes(struct work *work, struct effect *effect)
     return rc;
 }
 
-int effect_find(struct work *work, const struct effect_spec *spec, struct effect *effect_out)
+/* Something may have happened outside, and nobody knows yet. */
+static bool is_in_doubt(const struct effect *effect)
+{
+    return effect->state == EFFECT_INTENT || effect->state == EFFECT_ANSWERED ||
+           effect->state == EFFECT_UNKNOWN;
+}
+
+/* Of an effect nobody ever intended, success with state EFFECT_NONE. */
+static int find_head(struct work *work, const struct effect_spec *spec, struct effect *effect)
 {
     struct key key;
     struct bytes value;
-    memset(effect_out, 0, sizeof *effect_out);
+    memset(effect, 0, sizeof *effect);
     ledger_key(&key, spec->connection, spec->name, spec->key);
     int rc = work_get(work, &key, &value);
     if (rc != 0) {
         return rc == ERROR_NOT_FOUND ? 0 : rc;
     }
-    rc = decode(value, effect_out);
-    rc = rc != 0 ? rc : load_bytes(work, effect_out);
+    return decode(value, effect);
+}
+
+/* The run under way knows of this open effect. */
+static void note_reached(struct work *work, const struct effect *effect)
+{
+    struct job *job = work->running;
+    if (job == NULL || !is_in_doubt(effect)) {
+        return;
+    }
+    if (job->reached == NULL) {
+        job->reached = xcalloc(1, sizeof *job->reached);
+    }
+    id_list_add(job->reached, effect->id);
+}
+
+int effect_find(struct work *work, const struct effect_spec *spec, struct effect *effect_out)
+{
+    int rc = find_head(work, spec, effect_out);
+    if (rc == 0) {
+        note_reached(work, effect_out);
+    }
+    if (rc == 0 && effect_out->state != EFFECT_NONE) {
+        rc = load_bytes(work, effect_out);
+    }
     if (rc != 0) {
         effect_free(effect_out);
+    }
+    return rc;
+}
+
+int effect_find_for_run(struct work *work, const struct effect_spec *spec,
+                        struct effect *effect_out)
+{
+    struct effect *e = effect_out;
+    int rc = find_head(work, spec, e);
+    if (rc == 0) {
+        note_reached(work, e);
+    }
+    if (rc == 0 && e->state == EFFECT_ANSWERED) {
+        rc = load_blob(work, KEY_EFFECT_ANSWER, e->id, &e->answer, &e->answer_size);
+    } else if (rc == 0 && e->state == EFFECT_CONFIRMED) {
+        rc = load_blob(work, KEY_EFFECT_RESULT, e->id, &e->result, &e->result_size);
+    }
+    if (rc != 0) {
+        effect_free(e);
     }
     return rc;
 }
@@ -263,6 +315,11 @@ static int unit_end(struct work *work, int rc)
     return rc != 0 ? rc : work_checkpoint(work);
 }
 
+char *effect_subject(const struct effect *effect)
+{
+    return xasprintf(EFFECT_SUBJECT_FORMAT, effect->name, effect->key, effect->connection);
+}
+
 /* ---- Intent ------------------------------------------------------------------------------------
  */
 
@@ -278,14 +335,55 @@ static int store_id(struct work *work, const struct effect *effect)
     return work_put(work, &key, &value);
 }
 
-static bool is_cancelled(struct job *job, const char *unless_event)
+/* 0, or ERROR_CANCELLED: the event lies in the mailbox. Another code: nobody knows, so nothing may
+ * be sent. */
+static int check_not_cancelled(struct job *job, const char *unless_event)
 {
     uint64_t seq;
-    if (unless_event == NULL ||
-        inbox_mail_newest(job->work, job->info.key, unless_event, &seq) != 0) {
-        return false;
+    if (unless_event == NULL) {
+        return 0;
     }
-    return inbox_mail_seen(job->work, job->info.key, seq) == 0;
+    int rc = inbox_mail_newest(job->work, job->info.key, unless_event, &seq);
+    if (rc != 0) {
+        return rc == ERROR_NOT_FOUND ? 0 : rc;
+    }
+    rc = inbox_mail_seen(job->work, job->info.key, seq);
+    return rc != 0 ? rc : ERROR_CANCELLED;
+}
+
+struct passing {
+    const struct job *job;
+    uint64_t id;
+};
+
+static int find_passed(void *arg, const struct effect *effect)
+{
+    struct passing *passing = arg;
+    const struct id_list *reached = passing->job->reached;
+    if (effect->job_id != passing->job->info.id || !is_in_doubt(effect)) {
+        return 0;
+    }
+    for (size_t i = 0; reached != NULL && i < reached->count; i++) {
+        if (reached->ids[i] == effect->id) {
+            return 0;
+        }
+    }
+    passing->id = effect->id;
+    return 1;
+}
+
+/*
+ * An earlier run of this job left an effect in doubt, and this run is about to begin another
+ * without having asked for it. The scripts take one way through one state of things, so they name
+ * it otherwise now (a connection, an effect or a key was renamed), and what they begin may be the
+ * same thing once more.
+ */
+static int check_passes_none(struct job *job, uint64_t *id_out)
+{
+    struct passing passing = {job, 0};
+    int rc = effect_each_open(job->work, job->info.key, find_passed, &passing);
+    *id_out = passing.id;
+    return rc > 0 ? ERROR_EXISTS : rc;
 }
 
 static void take_spec(struct effect *effect, const struct effect_spec *spec, struct job *job)
@@ -321,9 +419,12 @@ static int intend(struct job *job, const struct effect_spec *spec, struct effect
         rc = delete_blob(work, KEY_EFFECT_ANSWER, effect->id);
     }
     take_spec(effect, spec, job);
+    kill_point_before(KILL_INTENT, effect->name);
     rc = rc != 0 ? rc : store_id(work, effect);
     rc = rc != 0 ? rc : store_blob(work, KEY_EFFECT_REQUEST, effect->id, request);
-    return rc != 0 ? rc : store_effect(work, effect);
+    rc = rc != 0 ? rc : store_effect(work, effect);
+    kill_point_after(KILL_INTENT, effect->name);
+    return rc;
 }
 
 int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes request,
@@ -333,16 +434,16 @@ int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes 
     if (!job->is_in_slice) {
         return ERROR_INVALID;
     }
-    if (is_cancelled(job, spec->unless_event)) {
-        return ERROR_CANCELLED;
-    }
-    int rc = unit_begin(job->work);
-    rc = rc != 0 ? rc : effect_find(job->work, spec, &effect);
+    int rc = check_passes_none(job, id_out);
+    rc = rc != 0 ? rc : check_not_cancelled(job, spec->unless_event);
+    rc = rc != 0 ? rc : unit_begin(job->work);
+    rc = rc != 0 ? rc : find_head(job->work, spec, &effect);
     if (rc != 0) {
         return rc;
     }
     rc = unit_end(job->work, intend(job, spec, &effect, request));
     *id_out = effect.id;
+    note_reached(job->work, &effect);
     effect_free(&effect);
     return rc;
 }
@@ -350,7 +451,8 @@ int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes 
 static int set_error_text(struct effect *effect, const char *kind, const char *message)
 {
     job_set_text(&effect->error_kind, kind);
-    job_set_text(&effect->error_message, message);
+    free(effect->error_message);
+    effect->error_message = log_redacted(message);
     return 0;
 }
 
@@ -384,8 +486,11 @@ static int intend_again(struct job *job, struct effect *effect, bool is_cancelle
     effect->state = EFFECT_INTENT;
     effect->sent_ms = work_now_ms(job->work);
     effect->attempts++;
+    kill_point_before(KILL_AGAIN, effect->name);
     int rc = take_over(job, effect);
-    return rc != 0 ? rc : store_effect(job->work, effect);
+    rc = rc != 0 ? rc : store_effect(job->work, effect);
+    kill_point_after(KILL_AGAIN, effect->name);
+    return rc;
 }
 
 int effect_intend_again(struct job *job, uint64_t id, const char *unless_event)
@@ -394,12 +499,16 @@ int effect_intend_again(struct job *job, uint64_t id, const char *unless_event)
     if (!job->is_in_slice) {
         return ERROR_INVALID;
     }
+    int cancelled = check_not_cancelled(job, unless_event);
+    if (cancelled != 0 && cancelled != ERROR_CANCELLED) {
+        return cancelled;
+    }
     int rc = unit_begin(job->work);
     rc = rc != 0 ? rc : load_head(job->work, id, &effect);
     if (rc != 0) {
         return rc;
     }
-    rc = intend_again(job, &effect, is_cancelled(job, unless_event));
+    rc = intend_again(job, &effect, cancelled == ERROR_CANCELLED);
     rc = unit_end(job->work, rc);
     if (rc == 0 && effect.state == EFFECT_REFUSED) {
         rc = ERROR_CANCELLED;
@@ -413,6 +522,7 @@ int effect_intend_again(struct job *job, uint64_t id, const char *unless_event)
 
 struct outcome {
     enum effect_state to;
+    enum kill_point point;
     bool from[EFFECT_REFUSED + 1];
     const char *kind;
     const char *message;
@@ -437,9 +547,13 @@ static int settle(struct work *work, struct effect *effect, const struct outcome
         /* It may have left the queue of its connection long after the intent: only now it is sure
          * that it is not sent any more. */
         effect->sent_ms = work_now_ms(work);
+        doubt_begin(work, effect->id);
     }
+    kill_point_before(outcome->point, effect->name);
     int rc = outcome->table == 0 ? 0 : store_blob(work, outcome->table, effect->id, outcome->bytes);
-    return rc != 0 ? rc : store_effect(work, effect);
+    rc = rc != 0 ? rc : store_effect(work, effect);
+    kill_point_after(outcome->point, effect->name);
+    return rc;
 }
 
 static int apply(struct work *work, uint64_t id, const struct outcome *outcome)
@@ -460,6 +574,7 @@ static int apply(struct work *work, uint64_t id, const struct outcome *outcome)
 int effect_answered(struct work *work, uint64_t id, struct bytes raw_answer)
 {
     struct outcome outcome = {.to = EFFECT_ANSWERED,
+                              .point = KILL_ANSWERED,
                               .from = {[EFFECT_INTENT] = true},
                               .table = KEY_EFFECT_ANSWER,
                               .bytes = raw_answer};
@@ -469,6 +584,7 @@ int effect_answered(struct work *work, uint64_t id, struct bytes raw_answer)
 int effect_not_sent(struct work *work, uint64_t id, const struct error *err)
 {
     struct outcome outcome = {.to = EFFECT_UNSENT,
+                              .point = KILL_UNSENT,
                               .from = {[EFFECT_INTENT] = true},
                               .kind = error_code_name(err->code),
                               .message = err->message};
@@ -478,6 +594,7 @@ int effect_not_sent(struct work *work, uint64_t id, const struct error *err)
 int effect_unknown(struct work *work, uint64_t id, const struct error *err)
 {
     struct outcome outcome = {.to = EFFECT_UNKNOWN,
+                              .point = KILL_UNKNOWN,
                               .from = {[EFFECT_INTENT] = true, [EFFECT_ANSWERED] = true},
                               .kind = error_code_name(err->code),
                               .message = err->message};
@@ -487,6 +604,7 @@ int effect_unknown(struct work *work, uint64_t id, const struct error *err)
 int effect_confirm(struct work *work, uint64_t id, struct bytes result_json)
 {
     struct outcome outcome = {.to = EFFECT_CONFIRMED,
+                              .point = KILL_CONFIRMED,
                               .from = {[EFFECT_ANSWERED] = true, [EFFECT_UNKNOWN] = true},
                               .kind = "",
                               .message = "",
@@ -505,6 +623,7 @@ int effect_refuse(struct work *work, uint64_t id, const char *kind, const char *
 {
     struct outcome outcome = {
         .to = EFFECT_REFUSED,
+        .point = KILL_REFUSED,
         .from = {[EFFECT_UNSENT] = true, [EFFECT_ANSWERED] = true, [EFFECT_UNKNOWN] = true},
         .kind = kind,
         .message = message};
@@ -513,7 +632,8 @@ int effect_refuse(struct work *work, uint64_t id, const char *kind, const char *
 
 int effect_absent(struct work *work, uint64_t id)
 {
-    struct outcome outcome = {.to = EFFECT_UNSENT, .from = {[EFFECT_UNKNOWN] = true}};
+    struct outcome outcome = {
+        .to = EFFECT_UNSENT, .point = KILL_ABSENT, .from = {[EFFECT_UNKNOWN] = true}};
     return apply(work, id, &outcome);
 }
 
@@ -581,17 +701,19 @@ static int is_of_job(void *arg, const struct effect *effect)
     return search->found == 0 ? 0 : 1;
 }
 
-uint64_t effect_unfinished(struct work *work, const char *job_key, uint64_t job_id)
+int effect_unfinished(struct work *work, const char *job_key, uint64_t job_id, uint64_t *id_out)
 {
     struct search search = {job_id, 0};
     int rc = effect_each_open(work, job_key, is_of_job, &search);
-    return rc < 0 ? 0 : search.found;
+    *id_out = search.found;
+    return rc < 0 ? rc : 0;
 }
 
 /* Without a slice's checkpoint: runs inside a unit of the caller. */
 static int intents_unknown(struct work *work, const char *job_key, const char *message)
 {
     struct outcome outcome = {.to = EFFECT_UNKNOWN,
+                              .point = KILL_UNKNOWN,
                               .from = {[EFFECT_INTENT] = true},
                               .kind = error_code_name(ERROR_CANCELLED),
                               .message = message};

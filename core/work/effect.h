@@ -77,10 +77,18 @@ struct effect {
     size_t result_size;
 };
 void effect_free(struct effect *effect); /* frees the members and clears */
+/* The subject of an exception about an effect, of its name, key and connection: by it an act of a
+ * person finds the effect again. */
+#define EFFECT_SUBJECT_FORMAT "%s %s on %s"
+char *effect_subject(const struct effect *effect);
 
 /* An effect nobody ever intended is a success with state EFFECT_NONE (and nothing else set). */
 int effect_find(struct work *work, const struct effect_spec *spec,
                 struct effect *effect_out) NEAP_MUST_USE;
+/* With only the bytes that a run goes on with: the answer while it is answered, the result once it
+ * is confirmed. */
+int effect_find_for_run(struct work *work, const struct effect_spec *spec,
+                        struct effect *effect_out) NEAP_MUST_USE;
 int effect_load(struct work *work, uint64_t id, struct effect *effect_out) NEAP_MUST_USE;
 /* Without request, answer and result. */
 int effect_peek(struct work *work, uint64_t id, struct effect *effect_out) NEAP_MUST_USE;
@@ -88,7 +96,9 @@ int effect_peek(struct work *work, uint64_t id, struct effect *effect_out) NEAP_
 /*
  * From none or refused: writes the intent with the exact bytes and checkpoints; send them from
  * turn_release. ERROR_CANCELLED: the event unless_event lies in the key's mailbox; nothing is
- * written. ERROR_INVALID: other state. Within a slice only.
+ * written. ERROR_EXISTS: an earlier run of this job left *id_out in doubt and this one did not ask
+ * for it: nothing is written, for it may be the same thing by another name. ERROR_INVALID: other
+ * state. Within a slice only.
  */
 int effect_intend(struct job *job, const struct effect_spec *spec, struct bytes request,
                   uint64_t *id_out) NEAP_MUST_USE;
@@ -120,8 +130,9 @@ bool effect_is_pending(struct work *work, const char *job_key);
 /* Whether an effect of this key happened is not known yet: on its way, answered and not read, or
  * unknown. */
 bool effect_is_doubtful(struct work *work, const char *job_key);
-/* The first effect of this job that is neither confirmed nor refused; 0 = none. */
-uint64_t effect_unfinished(struct work *work, const char *job_key, uint64_t job_id);
+/* The first effect of this job that is neither confirmed nor refused; *id_out 0 = none. */
+int effect_unfinished(struct work *work, const char *job_key, uint64_t job_id,
+                      uint64_t *id_out) NEAP_MUST_USE;
 
 /* Effects not yet confirmed or refused, of one job key or (NULL) of all, until fn returns non-zero;
  * request, answer and result are not loaded. */

@@ -112,7 +112,7 @@ static int find_all(struct erasing *e)
 {
     add_name(e, e->request->key);
     int rc = inbox_each_alias(e->work, e->request->key, add_name, e);
-    rc = rc < 0 ? work_note_rc(e->work, rc) : 0;
+    rc = rc < 0 ? rc : 0;
     for (size_t i = 0; i < e->name_count && rc == 0; i++) {
         rc = collect_name(e, e->names[i]);
     }
@@ -230,7 +230,7 @@ static int count_entry(void *arg, struct bytes key, struct bytes value)
 static int drop_prefix(struct erasing *e, const struct key *prefix, uint64_t *count)
 {
     int rc = work_range(e->work, prefix, false, count_entry, count);
-    return rc < 0 ? work_note_rc(e->work, rc) : work_delete_prefix(e->work, prefix);
+    return rc < 0 ? rc : work_delete_prefix(e->work, prefix);
 }
 
 static int erase_job(struct erasing *e, uint64_t id)
@@ -427,7 +427,7 @@ static int erase_words(struct erasing *e)
     int rc = work_range(e->work, &key, false, match_closed, &closed);
     key_begin(&key, KEY_QUARANTINE);
     rc = rc < 0 ? rc : work_range(e->work, &key, false, match_broken, &broken);
-    rc = rc < 0 ? work_note_rc(e->work, rc) : 0;
+    rc = rc < 0 ? rc : 0;
     for (size_t i = 0; i < closed.found.count && rc == 0; i++) {
         rc = erase_closed(e, closed.found.ids[i]);
     }

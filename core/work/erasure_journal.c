@@ -10,12 +10,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/folder.h"
 #include "core/base/json_reader.h"
 #include "core/base/json_writer.h"
 #include "core/base/log.h"
@@ -242,19 +242,21 @@ static void format_line(struct buf *out, const struct line *line)
     buf_add_char(out, '\n');
 }
 
-static int sync_folder_of(const char *path)
+static int write_all(int fd, struct bytes text)
 {
-    char *copy = xstrdup(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 || fsync(fd) != 0 ? errno : 0;
-    if (fd >= 0) {
-        close(fd);
+    size_t at = 0;
+    while (at < text.size) {
+        ssize_t put = write(fd, text.data + at, text.size - at);
+        if (put < 0) {
+            return errno;
+        }
+        at += (size_t)put;
     }
-    free(copy);
-    return rc == EINVAL ? 0 : rc;
+    return fsync(fd) == 0 ? 0 : errno;
 }
 
-/* A line torn by a crash gets its end first. */
+/* A line torn by a crash gets its end first. A line that may not last does not stay either: the
+ * next start would read it, take it for kept, and never write it again. */
 static int write_lines(int fd, const struct buf *text)
 {
     char last = '\n';
@@ -265,15 +267,11 @@ static int write_lines(int fd, const struct buf *text)
     if (last != '\n' && write(fd, "\n", 1) != 1) {
         return errno;
     }
-    size_t at = 0;
-    while (at < text->size) {
-        ssize_t put = write(fd, text->data + at, text->size - at);
-        if (put < 0) {
-            return errno;
-        }
-        at += (size_t)put;
+    int rc = write_all(fd, buf_bytes(text));
+    if (rc != 0 && ftruncate(fd, info.st_size) != 0) {
+        return errno;
     }
-    return fsync(fd) == 0 ? 0 : errno;
+    return rc;
 }
 
 static int append(const char *path, const struct buf *text, struct error *err)
@@ -283,7 +281,7 @@ static int append(const char *path, const struct buf *text, struct error *err)
     if (fd >= 0) {
         close(fd);
     }
-    rc = rc != 0 ? rc : sync_folder_of(path);
+    rc = rc != 0 ? rc : folder_sync_above(path);
     return rc == 0 ? 0
                    : error_set_errno(err, ERROR_IO, rc, "writing the journal of erasures %s", path);
 }

@@ -137,6 +137,47 @@ int event_find(struct work *work, const char *source, const char *id, uint64_t *
     return r.is_bad || r.version != EVENT_ID_VERSION ? ERROR_CORRUPT : 0;
 }
 
+/* Whether the payload as received is kept and is not this one. */
+static int has_other_payload(struct work *work, uint64_t seq, struct bytes payload, bool *out)
+{
+    struct key key;
+    char *kept = NULL;
+    size_t size = 0;
+    seq_key(&key, KEY_PAYLOAD, seq);
+    int rc = work_get_blob(work, &key, &kept, &size);
+    *out = rc == 0 && !bytes_equal(bytes_of(kept, size), payload);
+    free(kept);
+    return rc == ERROR_NOT_FOUND ? 0 : rc;
+}
+
+int event_compare_repeat(struct work *work, const struct event_new *repeat, uint64_t seq,
+                         bool *is_news_out)
+{
+    struct key key;
+    struct bytes value;
+    *is_news_out = false;
+    id_key(&key, repeat->source, repeat->id);
+    int rc = work_get(work, &key, &value);
+    if (rc != 0) {
+        return rc;
+    }
+    struct record_reader r;
+    record_open(&r, value);
+    record_get_u64(&r);
+    bool was_told = r.rest.size > 0 && record_get_u8(&r) != 0;
+    bool is_other = false;
+    rc = was_told ? 0 : has_other_payload(work, seq, repeat->payload, &is_other);
+    if (rc != 0 || !is_other) {
+        return rc;
+    }
+    struct buf marked;
+    work_value(&marked, EVENT_ID_VERSION);
+    record_u64(&marked, seq);
+    record_u8(&marked, 1);
+    *is_news_out = true;
+    return work_put(work, &key, &marked);
+}
+
 int event_set_answer(struct work *work, uint64_t seq, const struct event_answer *answer)
 {
     struct key key;

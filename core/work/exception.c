@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/audit_chain.h"
+#include "core/work/effect.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
@@ -115,7 +117,15 @@ static int load(struct work *work, const char *cause, const char *subject, struc
     memset(x, 0, sizeof *x);
     pair_key(&key, KEY_EXCEPTION, cause, subject);
     int rc = work_get(work, &key, &value);
-    return rc != 0 ? rc : decode(value, x);
+    if (rc != 0) {
+        return rc; /* a damaged page is another matter than a record without sense */
+    }
+    rc = decode(value, x);
+    if (rc == ERROR_CORRUPT) { /* its jobs must be able to end, and persons to act */
+        work_quarantine(work, &key);
+        rc = ERROR_NOT_FOUND;
+    }
+    return rc;
 }
 
 static int store(struct work *work, const struct open_exception *x)
@@ -216,7 +226,8 @@ static int open_or_renew(struct work *work, const struct exception_cause *cause,
     }
     job_set_text(&x.e.cause, cause->cause);
     job_set_text(&x.e.subject, subject);
-    job_set_text(&x.e.message, cause->message);
+    free(x.e.message);
+    x.e.message = log_redacted(cause->message == NULL ? "" : cause->message);
     job_set_text(&x.e.remedy, cause->remedy);
     job_set_text(&x.e.owner, owner_of(work, cause->cause));
     x.e.recheck = cause->recheck;
@@ -395,17 +406,24 @@ struct pair {
 struct pair_list {
     struct pair *list;
     size_t count;
+    struct key broken; /* one that cannot be read; size 0 = none */
 };
 
 static int add_pair(void *arg, struct bytes key, struct bytes value)
 {
-    (void)key;
     struct pair_list *pairs = arg;
     struct record_reader r;
     struct pair pair;
     record_open(&r, value);
     pair.cause = record_get_str(&r);
     pair.subject = record_get_str(&r);
+    if (r.is_bad || r.version != WAITER_VERSION) {
+        free(pair.cause);
+        free(pair.subject);
+        pairs->broken.size = 0;
+        key_raw(&pairs->broken, key);
+        return 0;
+    }
     pairs->list = xrealloc(pairs->list, (pairs->count + 1) * sizeof pair);
     pairs->list[pairs->count++] = pair;
     return 0;
@@ -425,8 +443,12 @@ static int load_pairs(struct work *work, uint64_t job_id, struct pair_list *pair
     struct key prefix;
     key_begin(&prefix, KEY_WAITER_OF);
     key_u64(&prefix, job_id);
+    pairs->broken.size = 0;
     int rc = work_range(work, &prefix, false, add_pair, pairs);
-    return rc < 0 ? work_note_rc(work, rc) : 0;
+    if (rc >= 0 && pairs->broken.size > 0) {
+        work_quarantine(work, &pairs->broken);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 /* The job got past this one. Nobody left: it closes, unless a flow has to prove it or it stands for
@@ -583,7 +605,36 @@ static int retry(struct work *work, const struct exception_act *act)
     return rc != 0 ? rc : audit(work, "exception.retry", act);
 }
 
-static int finish_dismissed(struct work *work, uint64_t id, const char *note)
+/* These say themselves that nobody knows the outcome: who dismisses them has decided about it. */
+static bool tells_of_doubt(const char *cause)
+{
+    return strcmp(cause, EXCEPTION_UNFINISHED_EFFECT) == 0 ||
+           strcmp(cause, EXCEPTION_OUTCOME_UNKNOWN) == 0;
+}
+
+/* What was begun may have happened: whoever goes on by himself finds out, who stands still waits
+ * for a person who knows that. */
+static int keep_unfinished(struct work *work, struct job_info *info)
+{
+    struct exception_cause cause = {
+        .cause = EXCEPTION_UNFINISHED_EFFECT,
+        .subject = info->key,
+        .message = "Dismissed, but a change it began in another system has no outcome",
+        .remedy = "Find out whether it happened there; retry the job, or dismiss this as well.",
+    };
+    struct timeline_entry line = {.job_id = info->id, .kind = "person", .text = cause.message};
+    int rc = timeline_add(work, info->key, &line);
+    if (rc == 0 && (info->state == JOB_HELD || info->state == JOB_DEAD)) {
+        job_set_text(&info->reason, cause.message);
+        rc = exception_wait(work, info->id, &cause);
+        rc = rc != 0 ? rc : job_store(work, info);
+    } else if (rc == 0 && info->state == JOB_WAITING && info->parked_on[0] != '\0') {
+        rc = job_make_ready(work, info, false); /* nobody else would wake it any more */
+    }
+    return rc;
+}
+
+static int finish_dismissed(struct work *work, const char *cause, uint64_t id, const char *note)
 {
     struct job_info info;
     if (job_find_live(work, id) != NULL) {
@@ -593,7 +644,12 @@ static int finish_dismissed(struct work *work, uint64_t id, const char *note)
     if (rc != 0) {
         return rc == ERROR_NOT_FOUND ? 0 : rc;
     }
-    rc = job_is_open(&info) ? job_finish(work, &info, note) : 0;
+    uint64_t unfinished;
+    rc = effect_unfinished(work, info.key, id, &unfinished);
+    bool is_kept = unfinished != 0 && !tells_of_doubt(cause);
+    if (rc == 0 && job_is_open(&info)) {
+        rc = is_kept ? keep_unfinished(work, &info) : job_finish(work, &info, note);
+    }
     job_info_free(&info);
     return rc;
 }
@@ -610,7 +666,7 @@ static int dismiss(struct work *work, const struct exception_act *act)
     rc = take_out(work, &x.e, &closing, &ids);
     char *note = xasprintf("dismissed by %s: %s", act->who, act->reason);
     for (size_t i = 0; i < ids.count && rc == 0; i++) {
-        rc = finish_dismissed(work, ids.ids[i], note);
+        rc = finish_dismissed(work, act->cause, ids.ids[i], note);
     }
     free(note);
     id_list_free(&ids);

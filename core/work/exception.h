@@ -13,11 +13,16 @@
 #define EXCEPTION_GAVE_UP           "gave_up"           /* subject: key; its job is dead */
 #define EXCEPTION_CRASHED           "crashed"           /* subject: key; its job is dead */
 #define EXCEPTION_UNFINISHED_EFFECT "unfinished_effect" /* subject: key */
+#define EXCEPTION_OUTCOME_UNKNOWN   "outcome_unknown"   /* subject: effect_subject */
+#define EXCEPTION_BROKEN_RECORD     "broken_record"     /* subject: table and number in table Q */
+
+#define EXCEPTION_ALIAS_CONFLICT "alias_conflict" /* subject: alias; no job waits for it */
 
 #define EXCEPTION_RECHECK_LIST(X)                                                                  \
     X(RECHECK_MANUAL, "manual") /* a person closes it */                                           \
     X(RECHECK_PROOF, "proof")   /* some flow closes it when its check passes */                    \
-    X(RECHECK_RELOAD, "reload") /* a new generation runs the waiting jobs again */
+    X(RECHECK_RELOAD, "reload") /* a new generation runs the waiting jobs again; none: closes it   \
+                                 */
 enum exception_recheck {
 #define EXCEPTION_RECHECK_ENUM(symbol, name) symbol,
     EXCEPTION_RECHECK_LIST(EXCEPTION_RECHECK_ENUM)
@@ -92,7 +97,9 @@ struct exception_act {
 int exception_release(struct work *work, const struct exception_act *act) NEAP_MUST_USE;
 /* A person: run the waiting jobs again now; it stays open until they get past it. */
 int exception_retry(struct work *work, const struct exception_act *act) NEAP_MUST_USE;
-/* A person: the waiting jobs end as done, "dismissed by X: reason". */
+/* A person: the waiting jobs end as done, "dismissed by X: reason". One that began a change whose
+ * outcome nobody knows does not: standing still it waits on "unfinished_effect" now, else it goes
+ * on; unless what is dismissed is that very doubt. */
 int exception_dismiss(struct work *work, const struct exception_act *act) NEAP_MUST_USE;
 
 /* Open ones by cause and subject; cause NULL = all. Until fn returns non-zero; fn must not write.

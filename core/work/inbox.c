@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
 #include "core/work/event_store.h"
+#include "core/work/exception.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
@@ -171,6 +173,7 @@ struct mail_search {
     enum mail_wanted wanted;
     const char *events; /* joined by '\n' */
     uint64_t seq;
+    uint64_t broken; /* one that cannot be read; 0 = none */
 };
 
 static int match_mail(void *arg, struct bytes key, struct bytes value)
@@ -178,6 +181,7 @@ static int match_mail(void *arg, struct bytes key, struct bytes value)
     struct mail_search *search = arg;
     struct mail mail;
     if (mail_decode(value, key_last_u64(key), &mail) != 0) {
+        search->broken = key_last_u64(key);
         return 0;
     }
     bool is_match = job_wait_has_event(search->events, mail.name) &&
@@ -198,20 +202,36 @@ static int search_mail(struct work *work, const char *key_name, struct mail_sear
     int rc = work_range(work, &prefix, search->wanted == MAIL_NEWEST, match_mail, search);
     *seq_out = search->seq;
     if (rc < 0) {
-        return work_note_rc(work, rc);
+        return rc;
     }
     return rc == 0 ? ERROR_NOT_FOUND : 0;
 }
 
+/* A broken one may be the cancellation that was asked for: the run that asks fails and its job is
+ * held. The record is put aside for good, so that a person who has looked lets the job go on. */
+static int fail_broken_mail(struct work *work, const char *key_name, uint64_t seq)
+{
+    struct key key;
+    mail_key(&key, key_name, seq);
+    work_quarantine(work, &key);
+    if (work->running != NULL && work->depth == 1) {
+        int rc = work_checkpoint(work);
+        return rc != 0 ? rc : ERROR_CORRUPT;
+    }
+    return ERROR_CORRUPT;
+}
+
 int inbox_mail_newest(struct work *work, const char *key, const char *name, uint64_t *seq_out)
 {
-    struct mail_search search = {MAIL_NEWEST, name, 0};
-    return search_mail(work, key, &search, seq_out);
+    struct mail_search search = {MAIL_NEWEST, name, 0, 0};
+    int rc = search_mail(work, key, &search, seq_out);
+    bool is_in_doubt = rc == ERROR_NOT_FOUND && search.broken != 0 && work->running != NULL;
+    return is_in_doubt ? fail_broken_mail(work, key, search.broken) : rc;
 }
 
 int inbox_mail_unread(struct work *work, const char *key, const char *events, uint64_t *seq_out)
 {
-    struct mail_search search = {MAIL_UNREAD, events, 0};
+    struct mail_search search = {MAIL_UNREAD, events, 0, 0};
     return search_mail(work, key, &search, seq_out);
 }
 
@@ -432,7 +452,37 @@ static int check_event(const struct event_new *event, struct error *err)
     return rc;
 }
 
-static int duplicate(struct work *work, uint64_t seq, struct accept_result *result)
+/* What a repeat says is not looked at, so whoever looks at the key must learn that it said more. */
+static int note_other_content(struct work *work, const struct event_new *repeat,
+                              const struct event_record *first)
+{
+    bool is_news = false;
+    int rc = event_compare_repeat(work, repeat, first->seq, &is_news);
+    if (rc != 0 || !is_news) {
+        return rc;
+    }
+    char *text = xasprintf("%s from %s (%s) came again with other content: what it says was not "
+                           "looked at",
+                           first->name, first->source, first->id);
+    struct timeline_entry entry = {.job_id = first->job_id, .kind = "repeated", .text = text};
+    rc = timeline_add(work, first->key, &entry);
+    free(text);
+    return rc != 0 ? rc : counter_add_flow(work, "events.differing", first->flow, 1);
+}
+
+static void compare_repeat(struct work *work, const struct event_new *repeat,
+                           const struct event_record *first)
+{
+    int rc = work_nested_begin(work);
+    rc = rc != 0 ? rc : work_unit_end(work, note_other_content(work, repeat, first));
+    if (rc != 0) { /* a full store: the repeat gets its answer all the same */
+        log_msg(LOG_WARN, work->area, "a repeat of %s:%s could not be compared: %s", repeat->source,
+                repeat->id, error_code_name(rc));
+    }
+}
+
+static int duplicate(struct work *work, const struct event_new *repeat, uint64_t seq,
+                     struct accept_result *result)
 {
     struct event_record first;
     int rc = event_load_head(work, seq, &first);
@@ -443,20 +493,51 @@ static int duplicate(struct work *work, uint64_t seq, struct accept_result *resu
     result->event_seq = seq;
     result->job_id = first.job_id;
     result->is_duplicate = true;
+    compare_repeat(work, repeat, &first);
     event_record_free(&first);
     rc = event_answer(work, seq, &result->answer, &result->owned);
     result->has_answer = rc == 0;
     return rc == ERROR_NOT_FOUND ? 0 : rc;
 }
 
+static int note_conflict(struct work *work, const char *key, const char *text)
+{
+    struct timeline_entry entry = {.kind = "alias conflict", .text = text};
+    return timeline_add(work, key, &entry);
+}
+
+/* What comes under this name goes to its first owner: a cancellation meant for key stops another
+ * order. Nobody but a person knows which of the two the name is. */
+static int open_conflict(struct work *work, const char *key, const char *name)
+{
+    char *owner = NULL;
+    int rc = alias_find(work, name, &owner);
+    if (rc != 0) {
+        return rc;
+    }
+    char *text = xasprintf("%s was given as a name of %s, but belongs to %s", name, key, owner);
+    struct exception_cause cause = {
+        .cause = EXCEPTION_ALIAS_CONFLICT,
+        .subject = name,
+        .message = text,
+        .remedy = "See which of the two it belongs to: what comes under this name, as a "
+                  "cancellation, reaches the first only. Then release",
+        .recheck = RECHECK_MANUAL,
+    };
+    rc = exception_open(work, &cause);
+    rc = rc != 0 ? rc : note_conflict(work, key, text);
+    rc = rc != 0 ? rc : note_conflict(work, owner, text);
+    free(text);
+    free(owner);
+    return rc;
+}
+
 static int add_aliases(struct work *work, const char *key, const char *const *aliases)
 {
     for (size_t i = 0; aliases != NULL && aliases[i] != NULL; i++) {
         int rc = inbox_alias(work, key, aliases[i]);
-        if (rc == ERROR_EXISTS) {
-            log_msg(LOG_WARN, work->area, "alias %s of %s belongs to another key already",
-                    aliases[i], key);
-        } else if (rc != 0) {
+        rc = rc == ERROR_EXISTS ? open_conflict(work, key, aliases[i]) : rc;
+        if (rc != 0) {
             return rc;
         }
     }
@@ -530,8 +611,9 @@ int work_accept(struct work *work, const struct event_new *event, struct accept_
     uint64_t seq;
     rc = event_find(work, event->source, event->id, &seq);
     if (rc == 0) {
-        rc = duplicate(work, seq, result_out);
+        rc = duplicate(work, event, seq, result_out);
     } else if (rc == ERROR_NOT_FOUND) {
+        kill_point_before(KILL_ACCEPT, event->source);
         rc = work_nested_begin(work);
         if (rc == 0) {
             struct event_record record;
@@ -543,6 +625,7 @@ int work_accept(struct work *work, const struct event_new *event, struct accept_
             result_out->is_too_old = record.at_ms != 0 && record.at_ms < work->options.live_from_ms;
             event_record_free(&record);
         }
+        kill_point_after(KILL_ACCEPT, event->source);
         work->stats.accepted += rc == 0 ? 1 : 0;
     }
     if (rc != 0) {

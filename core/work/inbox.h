@@ -9,10 +9,10 @@
 
 struct accept_result {
     uint64_t event_seq;
-    uint64_t job_id;            /* made by it; 0 = none (overtaking kept, or a duplicate of such) */
-    bool is_duplicate;          /* (source, id) was accepted before: nothing was written */
-    bool is_too_old;            /* before live_from: recorded, its job is done already */
-    bool has_answer;            /* duplicate: the first was answered, the answer follows */
+    uint64_t job_id;   /* made by it; 0 = none (overtaking kept, or a duplicate of such) */
+    bool is_duplicate; /* (source, id) was accepted before: only a payload that differs is noted */
+    bool is_too_old;   /* before live_from: recorded, its job is done already */
+    bool has_answer;   /* duplicate: the first was answered, the answer follows */
     struct event_answer answer; /* in memory that owned holds */
     struct buf owned;
 };

@@ -164,10 +164,16 @@ int job_load(struct work *work, uint64_t id, struct job_info *info_out)
 
 int job_take(struct work *work, uint64_t id, struct job_info *info_out)
 {
-    int rc = job_load(work, id, info_out);
+    memset(info_out, 0, sizeof *info_out);
+    struct key key;
+    struct bytes value;
+    job_key(&key, id);
+    int rc = work_get(work, &key, &value);
+    if (rc != 0) {
+        return rc; /* a damaged page is another matter than a record without sense */
+    }
+    rc = job_decode(value, id, info_out);
     if (rc == ERROR_CORRUPT) {
-        struct key key;
-        job_key(&key, id);
         work_quarantine(work, &key);
         return ERROR_NOT_FOUND;
     }
@@ -212,7 +218,7 @@ void job_shelf_prefix(struct key *key, enum job_state state, bool is_head)
     key_u8(key, shelf_of(state, is_head));
 }
 
-static void order_key(struct key *key, const struct job_info *info)
+void job_order_key(struct key *key, const struct job_info *info)
 {
     uint64_t order = (uint64_t)info->state_since_ms;
     if (info->state == JOB_READY) {
@@ -228,14 +234,14 @@ static void order_key(struct key *key, const struct job_info *info)
 static int shelf_take(struct work *work, const struct job_info *info)
 {
     struct key key;
-    order_key(&key, info);
+    job_order_key(&key, info);
     return work_delete(work, &key);
 }
 
 static int shelf_put(struct work *work, const struct job_info *info)
 {
     struct key key;
-    order_key(&key, info);
+    job_order_key(&key, info);
     return work_put_mark(work, &key);
 }
 

@@ -80,6 +80,7 @@ struct job {
     bool wants_restart; /* unwind it at the end of the slice and run it again from the top */
     struct job_request *request; /* private: the durable wait asked for in this slice */
     struct job_notes *notes;     /* private: timeline lines of this slice */
+    struct id_list *reached;     /* private: open effects that this run asked for; NULL = none */
     struct job *next;            /* private: hash chain */
 };
 

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/effect.h"
+#include "core/work/gate.h"
 #include "core/work/inbox.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
@@ -33,6 +34,7 @@ void job_live_add(struct work *work, struct job *job)
     job->next = *head;
     *head = job;
     work->live_count++;
+    gate_of(work, job->info.flow)->live++;
 }
 
 void job_live_remove(struct work *work, struct job *job)
@@ -44,9 +46,14 @@ void job_live_remove(struct work *work, struct job *job)
     }
     *at = job->next;
     work->live_count--;
+    gate_of(work, job->info.flow)->live--;
     job_notes_clear(job);
     free(job->notes);
     job_request_free(job->request);
+    if (job->reached != NULL) {
+        id_list_free(job->reached);
+        free(job->reached);
+    }
     job_info_free(&job->info);
     free(job);
 }

@@ -9,6 +9,8 @@
 #include "core/work/work_state.h"
 
 #define WAIT_VERSION 1
+#define SLEEP_MAX_MS                                                                               \
+    (3660LL * 86400 * 1000) /* ten years: a longer one is a slip, or no end at all */
 
 void job_request_free(struct job_request *request)
 {
@@ -62,7 +64,11 @@ static int wait_load(struct work *work, uint64_t job_id, const char *name, struc
     wait->state = (enum job_wait_state)record_get_u8(&r);
     wait->until_ms = record_get_i64(&r);
     wait->event_seq = record_get_u64(&r);
-    return r.is_bad || r.version != WAIT_VERSION || wait->state > JOB_WAIT_DONE ? ERROR_CORRUPT : 0;
+    if (r.is_bad || r.version != WAIT_VERSION || wait->state > JOB_WAIT_DONE) {
+        work_quarantine(work, &key); /* it waits once more, rather than never again */
+        memset(wait, 0, sizeof *wait);
+    }
+    return 0;
 }
 
 int job_wait_find(struct job *job, const char *name, struct job_wait *wait_out)
@@ -111,7 +117,7 @@ int job_request_sleep(struct job *job, const char *name, int64_t delay_ms)
 {
     struct job_wait wait;
     int rc = job_wait_find(job, name, &wait);
-    if (rc != 0 || delay_ms < 0) {
+    if (rc != 0 || delay_ms < 0 || delay_ms > SLEEP_MAX_MS) {
         return rc != 0 ? rc : ERROR_INVALID;
     }
     struct job_request *request = new_request(job, REQUEST_SLEEP);
@@ -148,8 +154,8 @@ int job_request_await(struct job *job, const char *name, const char *const *even
 {
     struct job_wait wait;
     int rc = job_wait_find(job, name, &wait);
-    if (rc != 0) {
-        return rc;
+    if (rc != 0 || until_ms < 0) {
+        return rc != 0 ? rc : ERROR_INVALID; /* before 1970 is no instant, and would never be due */
     }
     char *joined = join_events(events);
     if (joined == NULL) {

@@ -140,7 +140,7 @@ int parking_run_due(struct work *work)
     work->is_parked_due = false;
     struct connections down = {0};
     int rc = exception_each(work, EXCEPTION_CONNECTION_DOWN, add_connection, &down);
-    rc = rc < 0 ? work_note_rc(work, rc) : 0;
+    rc = rc < 0 ? rc : 0;
     for (size_t i = 0; i < down.count; i++) {
         if (rc == 0 && !pause_is_set(work, PAUSE_CONNECTION, down.names[i])) {
             parking_watch(work);

@@ -31,6 +31,15 @@ struct schedule {
     uint64_t skipped;
 };
 
+#define SPEC_TEXTS 4
+
+/* What was declared last: outlives a dropped turn. Owned by the work. */
+struct schedules {
+    struct schedule_spec *specs;
+    char **texts; /* SPEC_TEXTS of each: flow, name, cron, zone */
+    size_t count;
+};
+
 static void schedule_clear(struct schedule *s)
 {
     free(s->flow);
@@ -110,7 +119,7 @@ static int load_all(struct work *work, struct schedule_list *all)
     memset(all, 0, sizeof *all);
     key_begin(&prefix, KEY_SCHEDULE);
     int rc = work_range(work, &prefix, false, add_one, all);
-    return rc < 0 ? work_note_rc(work, rc) : 0;
+    return rc < 0 ? rc : 0;
 }
 
 static void free_all(struct schedule_list *all)
@@ -298,6 +307,8 @@ static int check_times(const struct schedule_spec *spec, struct error *err)
         }
     } else if (spec->every_ms < SCHEDULE_EVERY_MIN_MS) {
         return error_set(err, ERROR_INVALID, "every_ms is at least %d", SCHEDULE_EVERY_MIN_MS);
+    } else if (spec->every_ms > SCHEDULE_EVERY_MAX_MS) {
+        return error_set(err, ERROR_INVALID, "every_ms is at most a year");
     }
     struct zone *zone = zone_open(spec->zone == NULL ? "UTC" : spec->zone, err);
     if (zone == NULL) {
@@ -388,6 +399,55 @@ static int replace(struct work *work, const struct schedule_spec *specs, size_t 
     return rc;
 }
 
+static void specs_free(struct schedules *all)
+{
+    for (size_t i = 0; all != NULL && i < all->count; i++) {
+        for (size_t t = 0; t < SPEC_TEXTS; t++) {
+            free(all->texts[i * SPEC_TEXTS + t]);
+        }
+    }
+    if (all != NULL) {
+        free(all->specs);
+        free(all->texts);
+        free(all);
+    }
+}
+
+static struct schedules *specs_copy(const struct schedule_spec *specs, size_t count)
+{
+    struct schedules *all = xcalloc(1, sizeof *all);
+    all->specs = xcalloc(count + 1, sizeof *all->specs);
+    all->texts = xcalloc(count * SPEC_TEXTS + 1, sizeof *all->texts);
+    all->count = count;
+    for (size_t i = 0; i < count; i++) {
+        char **texts = all->texts + i * SPEC_TEXTS;
+        texts[0] = xstrdup(specs[i].flow);
+        texts[1] = xstrdup(specs[i].name);
+        texts[2] = specs[i].cron == NULL ? NULL : xstrdup(specs[i].cron);
+        texts[3] = specs[i].zone == NULL ? NULL : xstrdup(specs[i].zone);
+        all->specs[i] =
+            (struct schedule_spec){texts[0], texts[1], specs[i].every_ms, texts[2], texts[3]};
+    }
+    return all;
+}
+
+void schedule_close(struct work *work)
+{
+    specs_free(work->schedules);
+    work->schedules = NULL;
+}
+
+int schedule_replace_again(struct work *work)
+{
+    if (work->schedules == NULL) {
+        return 0;
+    }
+    int rc = work_nested_begin(work);
+    return rc != 0
+               ? rc
+               : work_unit_end(work, replace(work, work->schedules->specs, work->schedules->count));
+}
+
 int schedule_replace(struct work *work, const struct schedule_spec *specs, size_t count,
                      struct error *err)
 {
@@ -397,8 +457,10 @@ int schedule_replace(struct work *work, const struct schedule_spec *specs, size_
             return rc;
         }
     }
-    int rc = work_nested_begin(work);
-    rc = rc != 0 ? rc : work_unit_end(work, replace(work, specs, count));
+    struct schedules *all = specs_copy(specs, count);
+    schedule_close(work);
+    work->schedules = all;
+    int rc = work_unsettle(work, schedule_replace_again(work));
     return rc == 0 ? 0
                    : error_set(err, rc, "the schedules cannot be stored: %s", error_code_name(rc));
 }

@@ -9,6 +9,7 @@
 #include "core/work/work.h"
 
 #define SCHEDULE_EVERY_MIN_MS 100
+#define SCHEDULE_EVERY_MAX_MS (366LL * 86400 * 1000)
 
 struct schedule_spec { /* borrowed */
     const char *flow;
@@ -23,7 +24,8 @@ int schedule_check(const struct schedule_spec *spec, struct error *err) NEAP_MUS
 
 /*
  * These are all the schedules from now on. Unchanged ones keep their due time; others start anew:
- * an interval at once, a cron at its next match. All or nothing.
+ * an interval at once, a cron at its next match. All or nothing. Without space it is done as soon
+ * as there is some, and a dropped turn does not undo it.
  */
 int schedule_replace(struct work *work, const struct schedule_spec *specs, size_t count,
                      struct error *err) NEAP_MUST_USE;

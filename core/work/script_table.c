@@ -191,7 +191,7 @@ int script_table_range(struct work *work, struct bytes table, const struct scrip
                         range->limit == 0 ? SCRIPT_RANGE_LIMIT : range->limit};
     rc = store_range(work->options.store, key_bytes(&lower), key_bytes(&upper), range->is_reverse,
                      visit, &walk);
-    return rc == INT32_MAX ? 0 : rc;
+    return rc == INT32_MAX ? 0 : work_note_rc(work, rc);
 }
 
 /* ---- Numbers -----------------------------------------------------------------------------------

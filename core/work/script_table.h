@@ -3,6 +3,7 @@
 #ifndef NEAP_CORE_WORK_SCRIPT_TABLE_H
 #define NEAP_CORE_WORK_SCRIPT_TABLE_H
 
+#include "core/base/sorter.h"
 #include "core/work/work.h"
 
 #define SCRIPT_TABLE_NAME_MAX 64 /* lower case letters, digits, "_" */
@@ -38,6 +39,24 @@ struct script_range {
 typedef int (*script_table_fn)(void *arg, struct bytes key, struct bytes json);
 int script_table_range(struct work *work, struct bytes table, const struct script_range *range,
                        script_table_fn fn, void *arg);
+
+/*
+ * Makes a table what sorted rows say, step by step: rows that are missing or differ are written,
+ * keys that no row names are removed, in key order, so a million rows cost as many pages as they
+ * fill. One step looks at `limit` rows at most; `after` (empty at first) keeps the place. Steps may
+ * lie in different turns, with nothing else writing to the table meanwhile. fn is told each key
+ * that changed, after all are written.
+ */
+typedef void (*script_replace_fn)(void *arg, struct bytes key, bool is_gone);
+struct script_replace {
+    struct sorter *rows;
+    struct buf *after;
+    size_t limit;
+    script_replace_fn fn;
+    void *arg;
+};
+int script_table_replace(struct work *work, struct bytes table,
+                         const struct script_replace *replace, bool *is_over_out) NEAP_MUST_USE;
 
 /* The stored value must be a JSON integer or absent: else ERROR_INVALID. ERROR_LIMIT: overflow. */
 int script_table_increment(struct work *work, struct bytes table, struct bytes key, int64_t delta,

@@ -11,10 +11,12 @@
 #include <string.h>
 
 #include "core/base/json_writer.h"
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
 #include "core/work/effect.h"
+#include "core/work/gate.h"
 #include "core/work/pause.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
@@ -42,12 +44,36 @@ static int settle(struct job *job, bool is_fresh)
     return job->is_nudged ? job_make_ready(job->work, &job->info, is_fresh) : 0;
 }
 
+/* The reload that one of these causes waits for came while this run was still on the old scripts.
+ */
+static bool is_overtaken_by_reload(const struct job *job, const struct held_cause *causes,
+                                   size_t count)
+{
+    bool waits_for_reload = false;
+    for (size_t i = 0; i < count; i++) {
+        waits_for_reload |= causes[i].recheck == RECHECK_RELOAD;
+    }
+    return waits_for_reload && job->info.generation != job->work->options.generation;
+}
+
+static int run_on_new_scripts(struct job *job, const char *message)
+{
+    int rc = add_line(job, "reload", message, NULL);
+    rc = rc != 0 ? rc : job_move(job->work, &job->info, JOB_WAITING, 0);
+    return rc != 0 ? rc : job_make_ready(job->work, &job->info, true);
+}
+
 static int hold_on(struct job *job, const struct held_cause *causes, size_t count)
 {
+    if (is_overtaken_by_reload(job, causes, count)) {
+        return run_on_new_scripts(job, causes[0].message);
+    }
+    kill_point_before(KILL_HOLD, causes[0].cause);
     int rc = exception_hold(job->work, &job->info, causes, count);
     if (rc != 0) {
         return rc;
     }
+    kill_point_after(KILL_HOLD, causes[0].cause);
     job_set_text(&job->info.reason, causes[0].message);
     rc = add_line(job, "held", causes[0].message, NULL);
     rc = rc != 0 ? rc : counter_add_flow(job->work, "jobs.held", job->info.flow, 1);
@@ -57,7 +83,11 @@ static int hold_on(struct job *job, const struct held_cause *causes, size_t coun
 
 static int end_done(struct job *job)
 {
-    uint64_t open = effect_unfinished(job->work, job->info.key, job->info.id);
+    uint64_t open;
+    int rc = effect_unfinished(job->work, job->info.key, job->info.id, &open);
+    if (rc != 0) {
+        return rc; /* nobody knows: it does not end */
+    }
     if (open == 0) {
         return job_finish(job->work, &job->info, NULL);
     }
@@ -158,7 +188,8 @@ static int record_failure(struct job *job, const struct failure *failure)
             failure->place == NULL ? "" : " at ", or_text(failure->place, ""), message);
     int rc = add_line(job, "failed", message, data.has_failed ? NULL : buf_text(&data));
     buf_free(&data);
-    job_set_text(&job->info.last_error, message);
+    free(job->info.last_error);
+    job->info.last_error = log_redacted(message);
     return rc;
 }
 
@@ -273,6 +304,12 @@ static int end_failed(struct job *job, const struct failure *failure)
 /* ---- One slice ---------------------------------------------------------------------------------
  */
 
+static const char *const end_names[] = {
+#define END_NAME(symbol, name) [symbol] = (name),
+    SLICE_END_LIST(END_NAME)
+#undef END_NAME
+};
+
 static bool is_over(enum slice_end end)
 {
     return end == SLICE_DONE || end == SLICE_UNWOUND || end == SLICE_FAILED;
@@ -311,31 +348,62 @@ static void check_end(struct job *job, enum slice_end *end, struct failure *fail
     }
 }
 
+/*
+ * New scripts began to serve while this run was under way, and it ended in what only a person or
+ * new scripts could mend. Those are here: holding it now would miss the very reload it waits for.
+ */
+static bool is_outdated(const struct job *job, enum slice_end end, const struct failure *failure)
+{
+    if (job->info.generation == job->work->options.generation) {
+        return false;
+    }
+    if (end == SLICE_FAILED) {
+        return !failure->is_retryable;
+    }
+    return end == SLICE_UNWOUND && job->request != NULL && job->request->kind == REQUEST_HOLD;
+}
+
+static void note_outdated(struct job *job, const struct failure *failure)
+{
+    const char *reason = failure->message;
+    if (job->request != NULL && job->request->cause_count > 0) {
+        reason = job->request->causes[0].message;
+    }
+    char *text = xasprintf("Runs again on the new scripts; the ones before ended in: %s",
+                           or_text(reason, "a hold"));
+    job_note(job, "reload", text, NULL);
+    free(text);
+}
+
 static int end_slice(struct job *job, enum slice_end end, const struct failure *failure)
 {
     struct work *work = job->work;
     bool is_restart = job->wants_restart && end != SLICE_DONE && end != SLICE_FAILED;
+    if (is_outdated(job, end, failure)) {
+        note_outdated(job, failure);
+        is_restart = true;
+    }
     uint64_t id = job->info.id;
     int rc = 0;
     if ((is_over(end) || is_restart) && job->script != NULL) {
         work->options.runner.drop(work->options.runner.arg, job);
         job->script = NULL;
     }
+    kill_point_before(KILL_END, end_names[end]);
     if (is_over(end) || (job->notes != NULL && job->notes->count > 0)) {
         rc = work_nested_begin(work);
         if (rc == 0) {
             rc = work_unit_end(work, is_restart ? job_notes_write(job) : apply(job, end, failure));
         }
     }
+    kill_point_after(KILL_END, end_names[end]);
     job_request_free(job->request);
     job->request = NULL;
     if (rc != 0 && !work->must_drop && work->fatal == 0) {
-        /* The state on disk is as before the slice: ready. It stays out of the queue until a
-         * restart. */
         log_msg(LOG_ERROR, work->area, "the end of job %llu cannot be stored: %s",
                 (unsigned long long)id, error_code_name(rc));
-        work->stats.quarantined++;
         slice_drop_job(work, job);
+        work_stall(work, id);
         return 0;
     }
     if (rc != 0) {
@@ -354,8 +422,9 @@ static int end_slice(struct job *job, enum slice_end end, const struct failure *
     return 0;
 }
 
-static int close_units(struct work *work, enum slice_end end)
+static int close_units(struct job *job, enum slice_end end)
 {
+    struct work *work = job->work;
     while (work->depth > 1) {
         work_nested_abort(work); /* an atomic function that never came back */
     }
@@ -366,17 +435,21 @@ static int close_units(struct work *work, enum slice_end end)
         work_nested_abort(work);
         return 0;
     }
-    return work_nested_commit(work);
+    kill_point_before(KILL_SLICE, job->info.flow);
+    int rc = work_nested_commit(work);
+    kill_point_after(KILL_SLICE, job->info.flow);
+    return rc;
 }
 
 /* Keeps what the slice wrote. What cannot be kept, on a store that is well otherwise, is a failure
  * of the job like any other. */
-static int keep_slice(struct work *work, enum slice_end *end, struct failure *failure)
+static int keep_slice(struct job *job, enum slice_end *end, struct failure *failure)
 {
+    struct work *work = job->work;
     if (work->fatal != 0 || work->must_drop) {
         return work->fatal != 0 ? work->fatal : ERROR_FULL;
     }
-    int rc = close_units(work, *end);
+    int rc = close_units(job, *end);
     if (rc == 0 || work->must_drop || work->fatal != 0) {
         return rc;
     }
@@ -385,6 +458,8 @@ static int keep_slice(struct work *work, enum slice_end *end, struct failure *fa
         failure->kind = xstrdup(error_code_name(rc));
         failure->message =
             xasprintf("what this slice wrote cannot be kept: %s", error_code_name(rc));
+        /* The transaction is the turn's: others may have filled it. */
+        failure->is_retryable = rc == ERROR_LIMIT;
         *end = SLICE_FAILED;
     }
     return 0;
@@ -397,6 +472,9 @@ static int run(struct job *job)
     memset(&failure, 0, sizeof failure);
     int rc = work_nested_begin(work);
     if (rc != 0) {
+        uint64_t id = job->info.id;
+        slice_drop_job(work, job);
+        work_stall(work, id);
         return rc;
     }
     job->is_in_slice = true;
@@ -408,7 +486,7 @@ static int run(struct job *job)
     job->is_in_slice = false;
     work->stats.slices++;
     check_end(job, &end, &failure);
-    rc = keep_slice(work, &end, &failure);
+    rc = keep_slice(job, &end, &failure);
     if (rc == 0) {
         rc = end_slice(job, end, &failure);
     }
@@ -441,8 +519,14 @@ static int take_generation(struct work *work, struct job_info *info)
     return job_store(work, info);
 }
 
-/* *job_out is NULL when there is nothing to run behind this id (any more). */
-static int start(struct work *work, uint64_t id, struct job **job_out)
+static int begin(struct work *work, struct job_info *info)
+{
+    int rc = take_generation(work, info);
+    return rc != 0 ? rc : effect_abandon(work, info->key);
+}
+
+/* *job_out is NULL when there is nothing to run behind this id (any more), or not yet. */
+static int start(struct work *work, uint64_t id, bool is_next, struct job **job_out)
 {
     *job_out = NULL;
     struct job_info info;
@@ -452,9 +536,14 @@ static int start(struct work *work, uint64_t id, struct job **job_out)
     }
     bool can_run =
         info.state == JOB_READY && info.is_head && !pause_is_set(work, PAUSE_FLOW, info.flow);
+    struct gate *gate = can_run ? gate_of(work, info.flow) : NULL;
+    if (can_run && !gate_is_open(gate, is_next)) {
+        ready_queue_push(&gate->waiting, id);
+        can_run = false;
+    }
     if (can_run) {
-        rc = take_generation(work, &info);
-        rc = rc != 0 ? rc : effect_abandon(work, info.key);
+        rc = work_nested_begin(work);
+        rc = rc != 0 ? rc : work_unit_end(work, begin(work, &info));
     }
     if (!can_run || rc != 0) {
         job_info_free(&info);
@@ -469,6 +558,18 @@ static int start(struct work *work, uint64_t id, struct job **job_out)
     return 0;
 }
 
+/* From both lists in turn, so that neither holds up the other. */
+static bool next_ready(struct work *work, uint64_t *id_out, bool *is_next_out)
+{
+    work->prefers_gates = !work->prefers_gates && !work->is_draining;
+    *is_next_out = work->prefers_gates && gate_next(work, id_out);
+    if (*is_next_out || ready_queue_pop(&work->ready, id_out)) {
+        return true;
+    }
+    *is_next_out = !work->is_draining && gate_next(work, id_out);
+    return *is_next_out;
+}
+
 int slice_run(struct work *work)
 {
     uint64_t id;
@@ -476,14 +577,16 @@ int slice_run(struct work *work)
     if (rc != 0) {
         return work->is_full || work->is_committing ? 0 : rc;
     }
-    while (ready_queue_pop(&work->ready, &id)) {
+    bool is_next;
+    while (next_ready(work, &id, &is_next)) {
         struct job *job = job_find_live(work, id);
         if (job != NULL && !job->is_queued) {
             continue; /* a stale entry: it waits for something */
         }
         if (job == NULL && !work->is_draining) {
-            rc = start(work, id, &job);
+            rc = start(work, id, is_next, &job);
             if (rc != 0) {
+                work_stall(work, id);
                 return rc;
             }
         }

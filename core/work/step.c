@@ -1,6 +1,7 @@
 /* Steps are kept under (job, chain, name): a new chain finds none of the old ones. */
 #include "core/work/step.h"
 
+#include "core/base/kill_point.h"
 #include "core/work/work_state.h"
 
 #define STEP_VERSION 1
@@ -45,8 +46,10 @@ int step_put(struct job *job, const char *name, struct bytes json)
     }
     work_value(&value, STEP_VERSION);
     record_bytes(&value, json);
+    kill_point_before(KILL_STEP, name);
     int rc = work_put(job->work, &key, &value);
     if (rc == 0) {
+        kill_point_after(KILL_STEP, name);
         /* Progress: the failures before it are no longer in a row. */
         job->info.failures = 0;
         job->info.failed_since_ms = 0;

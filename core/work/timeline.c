@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
+#include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/work_state.h"
 
@@ -19,8 +21,9 @@ int timeline_add(struct work *work, const char *key, const struct timeline_entry
     if (rc != 0) {
         return rc;
     }
-    const char *text = entry->text == NULL ? "" : entry->text;
-    const char *data = entry->data_json == NULL ? "" : entry->data_json;
+    /* The far side may echo a token in what it says is wrong. */
+    char *text = log_redacted(entry->text == NULL ? "" : entry->text);
+    char *data = log_redacted(entry->data_json == NULL ? "" : entry->data_json);
     key_begin(&place, KEY_TIMELINE);
     key_text(&place, key);
     key_u64(&place, seq);
@@ -30,7 +33,11 @@ int timeline_add(struct work *work, const char *key, const struct timeline_entry
     record_str(&value, entry->kind);
     record_bytes(&value, bytes_of(text, strnlen(text, TIMELINE_TEXT_MAX)));
     record_str(&value, strlen(data) > TIMELINE_TEXT_MAX ? "" : data);
+    free(text);
+    free(data);
+    kill_point_before(KILL_TIMELINE, entry->kind);
     rc = work_put(work, &place, &value);
+    kill_point_after(KILL_TIMELINE, entry->kind);
     if (rc == 0 && work->options.listener.on_timeline != NULL) {
         work->options.listener.on_timeline(work->options.listener.arg, key, entry);
     }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/work_state.h"
@@ -92,6 +93,8 @@ static void on_committed(void *arg, int rc, const struct error *err)
     work->is_committing = false;
     if (rc == 0) {
         work->stats.commits++;
+        ready_queue_move(&work->fresh, &work->ready);
+        kill_point_after(KILL_COMMIT, work->client);
         outbox_run(&work->sealed, true);
         return;
     }
@@ -116,9 +119,11 @@ static void commit(struct work *work)
         assert(work->depth == 0);
         outbox_move(&work->outbox, &work->sealed);
         work->is_committing = true;
+        kill_point_before(KILL_COMMIT, work->client);
         store_commit(store, on_committed, work);
     } else if (!work->must_drop) {
         store_abort(store); /* gives back a transaction in which nothing was written */
+        ready_queue_move(&work->fresh, &work->ready);
     }
     if (work->must_drop) {
         work_drop_turn(work);
@@ -226,7 +231,8 @@ static int report_fatal(const struct turn *turn, struct error *err)
 
 static void run_due(struct work *work)
 {
-    int rc = work_run_due(work);
+    int rc = work_settle(work);
+    rc = rc != 0 ? rc : work_run_due(work);
     rc = rc != 0 ? rc : parking_run_due(work);
     if (rc != 0 && !work->must_drop && work->fatal == 0) {
         log_msg(LOG_ERROR, work->area, "what is due cannot run: %s", error_code_name(rc));

@@ -1,6 +1,10 @@
 /*
  * The engine of one client: opening and closing, nested units, and the queues in memory.
  *
+ * A job starts only in a turn after the commit of the one that made it ready. So whoever kills the
+ * process in its slice is in the store, ready, with its earlier unclean ends counted: the next
+ * start finds it by the mark in the crash file, and three ends end it, however soon they come.
+ *
  * Memory never runs ahead of the store: what a unit wants to change in memory (a job for the ready
  * list, a nudge, a word to the listener) waits in `pending` until the outermost unit commits.
  * Dropping a turn forgets all memory and reads the store again, as a restart would.
@@ -11,13 +15,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/kill_point.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/counter.h"
+#include "core/work/doubt.h"
+#include "core/work/gate.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
-#define CRASH_LIMIT 3 /* unclean ends in a row before a job is dead(crash) */
+#define WORK_FORMAT 1 /* one more with each change that an older host would take for damage */
+
+/*
+ * Unclean ends in a row, with the same job running, before that job is dead(crash). A fault or an
+ * abort arose in the process, so three are no chance. What ends it from outside is mostly chance (a
+ * supervisor, a power cut, an operator) and rarely the job's doing (the kernel short of memory);
+ * ten are believed, and a wait before each further try keeps the host up for the others.
+ */
+#define CRASH_OWN_LIMIT     3
+#define CRASH_OUTSIDE_LIMIT 10
+#define CRASH_WAIT_MS       INT64_C(1000) /* after the second, then doubled */
+#define CRASH_WAIT_MAX_MS   INT64_C(60000)
 
 void failure_free(struct failure *failure)
 {
@@ -59,6 +77,14 @@ bool ready_queue_pop(struct ready_queue *queue, uint64_t *id_out)
     queue->head = (queue->head + 1) % queue->capacity;
     queue->count--;
     return true;
+}
+
+void ready_queue_move(struct ready_queue *from, struct ready_queue *to)
+{
+    uint64_t id;
+    while (ready_queue_pop(from, &id)) {
+        ready_queue_push(to, id);
+    }
 }
 
 /* ---- Pending changes ---------------------------------------------------------------------------
@@ -113,7 +139,7 @@ static void pending_apply(struct work *work, struct pending *p)
     struct job *job;
     switch (p->kind) {
     case PENDING_READY:
-        ready_queue_push(&work->ready, p->id);
+        ready_queue_push(&work->fresh, p->id);
         break;
     case PENDING_NUDGE:
         job = job_find_live(work, p->id);
@@ -275,8 +301,10 @@ int work_checkpoint(struct work *work)
     if (work->running == NULL || work->depth != 1) {
         return ERROR_INVALID;
     }
+    kill_point_before(KILL_CHECKPOINT, work->running->info.flow);
     int rc = work_nested_commit(work);
     int again = work_nested_begin(work);
+    kill_point_after(KILL_CHECKPOINT, work->running->info.flow);
     /* The slice ends with depth 1 whatever happened: slice.c closes what is open. */
     return rc != 0 ? rc : again;
 }
@@ -293,6 +321,24 @@ static void drop_all_live(struct work *work)
     }
 }
 
+void work_stall(struct work *work, uint64_t id)
+{
+    if (!work->must_drop && work->fatal == 0) { /* else the queue is read again anyhow */
+        id_list_add(&work->stalled, id);
+        loop_timer_start(work->stalled_timer, WORK_STALLED_MS);
+    }
+}
+
+void work_on_stalled(void *arg)
+{
+    struct work *work = arg;
+    for (size_t i = 0; i < work->stalled.count; i++) {
+        ready_queue_push(&work->ready, work->stalled.ids[i]);
+    }
+    work->stalled.count = 0;
+    work->is_due = true;
+}
+
 static void load_ready(struct work *work)
 {
     struct key prefix;
@@ -304,8 +350,12 @@ static void load_ready(struct work *work)
     }
     work->ready.head = 0;
     work->ready.count = 0;
+    work->fresh.head = 0;
+    work->fresh.count = 0;
+    work->stalled.count = 0;
+    gates_forget(work);
     for (size_t i = 0; i < ids.count; i++) {
-        ready_queue_push(&work->ready, ids.ids[i]);
+        ready_queue_push(&work->fresh, ids.ids[i]); /* what the opening wrote is not durable yet */
     }
     id_list_free(&ids);
 }
@@ -319,6 +369,7 @@ void work_reload(struct work *work)
     work->is_parked_due = true;
     work->is_due = true;
     work->is_due_stale = true;
+    work->is_unsettled = true;
 }
 
 void work_drop_turn(struct work *work)
@@ -354,35 +405,101 @@ void work_drop_turn(struct work *work)
     }
 }
 
+/* ---- The format of the store -------------------------------------------------------------------
+ */
+
+static int format_read(struct work *work, const struct key *key, uint64_t *format_out)
+{
+    struct bytes value;
+    int rc = work_get(work, key, &value);
+    *format_out = 0;
+    if (rc == 0) {
+        struct record_reader r;
+        record_open(&r, value);
+        *format_out = record_get_u64(&r);
+        rc = r.is_bad ? ERROR_CORRUPT : 0;
+    }
+    return rc == ERROR_NOT_FOUND ? 0 : rc;
+}
+
+/* Records of a newer format look broken to an older host. It must not touch them: each would be put
+ * aside, and with the jobs every open order. */
+static int check_format(struct work *work, struct error *err)
+{
+    struct key key;
+    uint64_t format;
+    key_begin(&key, KEY_META);
+    key_raw(&key, bytes_str("format"));
+    int rc = format_read(work, &key, &format);
+    if (rc == 0 && format > WORK_FORMAT) {
+        return error_set(err, ERROR_INVALID,
+                         "the data of %s was written by a newer neap (format %llu; this one knows "
+                         "%d): start that one",
+                         work->client, (unsigned long long)format, WORK_FORMAT);
+    }
+    if (rc == 0 && format < WORK_FORMAT && !work->options.is_read_only) {
+        struct buf value;
+        work_value(&value, 1);
+        record_u64(&value, WORK_FORMAT);
+        rc = work_nested_begin(work);
+        if (rc == 0) {
+            rc = work_unit_end(work, work_put(work, &key, &value));
+        } else {
+            buf_free(&value);
+        }
+        rc = rc == ERROR_FULL ? 0 : rc; /* the first turn with space writes other things too */
+    }
+    return rc == 0 ? 0 : error_set(err, rc, "reading the format: %s", error_code_name(rc));
+}
+
+static int crashed_dead(struct work *work, struct job_info *info)
+{
+    char *message = xasprintf("the process ended %u times while this job ran", info->unclean);
+    struct exception_cause cause = {
+        .cause = EXCEPTION_CRASHED,
+        .subject = info->key,
+        .message = message,
+        .remedy = "Correct the flow, then retry the job.",
+    };
+    job_set_text(&info->reason, "crash");
+    int rc = job_move(work, info, JOB_DEAD, 0);
+    rc = rc != 0 ? rc : exception_wait(work, info->id, &cause);
+    rc = rc != 0 ? rc : counter_add_flow(work, "jobs.dead", info->flow, 1);
+    free(message);
+    return rc;
+}
+
+/* A second end in a row may be chance; meanwhile the others shall get on, whoever is guilty. */
+static int crashed_wait(struct work *work, struct job_info *info)
+{
+    if (info->unclean < 2) {
+        return job_store(work, info);
+    }
+    unsigned doublings = info->unclean - 2;
+    int64_t wait_ms = doublings < 6 ? CRASH_WAIT_MS << doublings : CRASH_WAIT_MAX_MS;
+    job_set_text(&info->reason, "the process ended while it ran");
+    return job_move(work, info, JOB_WAITING, work_now_ms(work) + wait_ms);
+}
+
 static int count_crash(struct work *work)
 {
     uint64_t id;
+    bool is_own;
     struct job_info info;
-    if (!crash_file_take(work->options.crash_file, work->client, &id)) {
+    if (!crash_file_take(work->options.crash_file, work->client, &id, &is_own)) {
         return 0;
     }
     int rc = job_take(work, id, &info);
     if (rc != 0) {
         return rc == ERROR_NOT_FOUND ? 0 : rc;
     }
-    if (info.state == JOB_READY) {
+    if (info.state == JOB_READY) { /* it is, on disk, before it starts */
         info.unclean++;
-        log_msg(LOG_WARN, work->area, "job %llu was running when the process ended (%u in a row)",
-                (unsigned long long)id, (unsigned)info.unclean);
-        if (info.unclean >= CRASH_LIMIT) {
-            struct exception_cause cause = {
-                .cause = EXCEPTION_CRASHED,
-                .subject = info.key,
-                .message = "the process ended three times while this job ran",
-                .remedy = "Correct the flow, then retry the job.",
-            };
-            job_set_text(&info.reason, "crash");
-            rc = job_move(work, &info, JOB_DEAD, 0);
-            rc = rc != 0 ? rc : exception_wait(work, id, &cause);
-            rc = rc != 0 ? rc : counter_add_flow(work, "jobs.dead", info.flow, 1);
-        } else {
-            rc = job_store(work, &info);
-        }
+        log_msg(LOG_WARN, work->area, "job %llu was running when the process %s (%u in a row)",
+                (unsigned long long)id, is_own ? "crashed" : "was ended from outside",
+                (unsigned)info.unclean);
+        bool is_over = info.unclean >= (is_own ? CRASH_OWN_LIMIT : CRASH_OUTSIDE_LIMIT);
+        rc = is_over ? crashed_dead(work, &info) : crashed_wait(work, &info);
     }
     job_info_free(&info);
     return rc;
@@ -411,11 +528,18 @@ int work_open(struct work **work_out, const struct work_options *options, struct
     work->options.client = work->client;
     work->area = xasprintf("client %s", options->client);
     work->client_hash = crash_file_hash(options->client);
+    work->opened_ms = clock_mono_ms(options->clock);
     backoff_complete(&work->options.retry, NULL);
+    int code = check_format(work, err);
+    if (code != 0) {
+        work_close(work);
+        return code;
+    }
     if (!options->is_read_only) {
         work->due_timer = loop_timer_new(options->loop, work_on_due, work);
         work->space_timer = loop_timer_new(options->loop, work_on_space, work);
         work->parked_timer = loop_timer_new(options->loop, parking_on_timer, work);
+        work->stalled_timer = loop_timer_new(options->loop, work_on_stalled, work);
         int rc = erasure_open(work, err);
         retention_open(work);
         rc = rc != 0 ? rc : recover(work);
@@ -423,8 +547,8 @@ int work_open(struct work **work_out, const struct work_options *options, struct
             rc = work_generation_changed(work, options->generation);
         }
         if (rc != 0 && rc != ERROR_FULL) {
-            int code = error_set(err, rc, "opening the work of %s: %s", options->client,
-                                 error_code_name(rc));
+            code = error_set(err, rc, "opening the work of %s: %s", options->client,
+                             error_code_name(rc));
             work_close(work);
             return code;
         }
@@ -453,11 +577,17 @@ void work_close(struct work *work)
     pending_cut(work, 0);
     free(work->pending);
     free(work->ready.ids);
+    free(work->fresh.ids);
+    id_list_free(&work->stalled);
+    gates_close(work);
+    doubts_close(work);
     loop_timer_free(work->due_timer);
     loop_timer_free(work->space_timer);
     loop_timer_free(work->parked_timer);
+    loop_timer_free(work->stalled_timer);
     retention_close(work);
     erasure_close(work);
+    schedule_close(work);
     free(work->client);
     free(work->area);
     free(work);
@@ -493,7 +623,9 @@ bool work_is_full(const struct work *work)
 
 bool work_has_ready(const struct work *work)
 {
-    return work->ready.count > 0 && !work->is_full && !work->is_committing;
+    bool has_ready = work->ready.count > 0 || work->fresh.count > 0 ||
+                     (!work->is_draining && gate_has_next(work));
+    return has_ready && !work->is_full && !work->is_committing;
 }
 
 size_t work_live_count(const struct work *work)
@@ -532,9 +664,36 @@ static int generation_stored(struct work *work, const struct key *key, uint64_t 
     return 0;
 }
 
-int work_generation_changed(struct work *work, uint64_t generation)
+/* Keeps the names of the first that only new scripts close and no job waits for. */
+static int find_unwaited(void *arg, const struct exception *e)
 {
-    work->options.generation = generation;
+    struct exception *found = arg;
+    if (e->recheck != RECHECK_RELOAD || e->waiting > 0) {
+        return 0;
+    }
+    job_set_text(&found->cause, e->cause);
+    job_set_text(&found->subject, e->subject);
+    return 1;
+}
+
+/* Of a route, or told by a flow: no job that runs again could close it. Who meets it on the new
+ * scripts opens it again. */
+static int close_unwaited(struct work *work)
+{
+    struct exception_closing closing = {CLOSED_BY_PROOF, NULL, "new scripts serve"};
+    struct exception found = {0};
+    int rc = exception_each(work, NULL, find_unwaited, &found);
+    while (rc > 0) {
+        rc = exception_close(work, found.cause, found.subject, &closing);
+        rc = rc != 0 ? rc : exception_each(work, NULL, find_unwaited, &found);
+    }
+    exception_free(&found);
+    return rc;
+}
+
+static int store_generation(struct work *work)
+{
+    uint64_t generation = work->options.generation;
     struct key key;
     key_begin(&key, KEY_META);
     key_raw(&key, bytes_str("generation"));
@@ -550,8 +709,37 @@ int work_generation_changed(struct work *work, uint64_t generation)
         record_u64(&value, generation);
         rc = work_put(work, &key, &value);
         if (rc == 0 && stored != 0) {
-            rc = exception_reload(work);
+            rc = close_unwaited(work);
+            rc = rc != 0 ? rc : exception_reload(work);
         }
     }
     return work_unit_end(work, rc);
+}
+
+int work_generation_changed(struct work *work, uint64_t generation)
+{
+    work->options.generation = generation;
+    return work_unsettle(work, store_generation(work));
+}
+
+int work_unsettle(struct work *work, int rc)
+{
+    if (rc == 0 || work->fatal != 0 || work->options.is_read_only) {
+        return rc;
+    }
+    log_msg(LOG_WARN, work->area, "what the scripts declare is stored later: %s",
+            error_code_name(rc));
+    work->is_unsettled = true;
+    loop_timer_start(work->stalled_timer, WORK_STALLED_MS);
+    return 0;
+}
+
+int work_settle(struct work *work)
+{
+    if (!work->is_unsettled || work_check_writable(work) != 0) {
+        return 0;
+    }
+    work->is_unsettled = false;
+    int rc = store_generation(work);
+    return work_unsettle(work, rc != 0 ? rc : schedule_replace_again(work));
 }

@@ -113,6 +113,7 @@ struct work_options {
 };
 
 /*
+ * ERROR_INVALID, nothing changed: the store was written by a newer version.
  * Opens: brings back the queues, turns effects left in intent into unknown, counts the unclean end
  * found in the crash file (three: dead). These writes are committed by the first turn. Options are
  * copied.
@@ -134,7 +135,8 @@ void work_set_policy(struct work *work, const struct work_lookup *lookup,
  * A new version of the scripts serves from now on: every job starts its next run on it with fresh
  * step memos (effects, sleeps and awaits are kept), jobs held on a cause with recheck "reload" run
  * again. Coroutines alive go on with what they have; end them with job_restart when their
- * generation closes.
+ * generation closes. Without space the store is told as soon as there is some, and a dropped turn
+ * does not undo it.
  */
 int work_generation_changed(struct work *work, uint64_t generation) NEAP_MUST_USE;
 

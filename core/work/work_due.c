@@ -86,8 +86,9 @@ void work_arm_timer(struct work *work)
         int64_t order = INT64_MAX;
         struct key prefix;
         job_shelf_prefix(&prefix, shelves[i], true);
-        int rc = work_range(work, &prefix, false, first_order, &order);
-        work_note_rc(work, rc < 0 ? rc : 0);
+        if (work_range(work, &prefix, false, first_order, &order) < 0) {
+            return; /* the store failed: the turn says so */
+        }
         next = order < next ? order : next;
     }
     if (next == INT64_MAX) {
@@ -96,6 +97,10 @@ void work_arm_timer(struct work *work)
     }
     int64_t delay = next - work_now_ms(work);
     delay = delay < 0 ? 0 : delay;
+    if (work->is_due_failed && delay < WORK_STALLED_MS) {
+        delay = WORK_STALLED_MS; /* it would be due again at once, at full speed */
+    }
+    work->is_due_failed = false;
     loop_timer_start(work->due_timer, delay > WORK_TIMER_MAX_MS ? WORK_TIMER_MAX_MS : delay);
 }
 
@@ -152,17 +157,30 @@ static int wake_due(struct work *work, enum job_state state, uint64_t order, uin
     return rc;
 }
 
+/* What ails one job keeps no other waiting; it is due again before long. */
+static int skip_due(struct work *work, uint64_t id, int rc)
+{
+    if (work->fatal != 0 || work->must_drop) {
+        return rc;
+    }
+    log_msg(LOG_ERROR, work->area, "job %llu is due and cannot be woken: %s",
+            (unsigned long long)id, error_code_name(rc));
+    work->is_due_failed = true;
+    return 0;
+}
+
 static int run_due_shelf(struct work *work, enum job_state state)
 {
     struct due due = {.now_ms = work_now_ms(work)};
     struct key prefix;
     job_shelf_prefix(&prefix, state, true);
     int rc = work_range(work, &prefix, false, collect_due, &due);
-    rc = rc < 0 ? work_note_rc(work, rc) : 0;
+    rc = rc < 0 ? rc : 0;
     for (size_t i = 0; i < due.ids.count && rc == 0; i++) {
         rc = work_nested_begin(work);
         if (rc == 0) {
             rc = work_unit_end(work, wake_due(work, state, due.orders.ids[i], due.ids.ids[i]));
+            rc = rc == 0 ? 0 : skip_due(work, due.ids.ids[i], rc);
         }
     }
     id_list_free(&due.ids);

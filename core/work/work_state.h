@@ -12,7 +12,8 @@
 #define WORK_DUE_PER_TURN   1024  /* wakes per turn: a flood of timers must not starve the poll */
 #define WORK_TIMER_MAX_MS   60000 /* the wall clock may jump: look again at least this often */
 #define WORK_SPACE_CHECK_MS 5000
-#define WORK_SEQUENCE_BLOCK 64 /* numbers reserved by one write */
+#define WORK_STALLED_MS     5000 /* a job whose change the store refused is tried again */
+#define WORK_SEQUENCE_BLOCK 64   /* numbers reserved by one write */
 
 struct id_list {
     uint64_t *ids;
@@ -30,6 +31,7 @@ struct ready_queue {
     size_t capacity;
 };
 void ready_queue_push(struct ready_queue *queue, uint64_t id);
+void ready_queue_move(struct ready_queue *from, struct ready_queue *to); /* all of them */
 bool ready_queue_pop(struct ready_queue *queue, uint64_t *id_out);
 
 /* What happens in memory once the outermost nested unit is committed. */
@@ -81,6 +83,9 @@ struct work {
     struct work_stats stats;
 
     struct ready_queue ready;
+    struct ready_queue fresh; /* ready once the turn under way is durable */
+    struct id_list stalled;   /* ready on disk, but the store took no change of theirs */
+    struct gate *gates;       /* of the flows that ran */
     struct job *live[WORK_LIVE_BUCKETS];
     size_t live_count;
     struct job *running; /* in its slice now */
@@ -96,23 +101,30 @@ struct work {
     bool is_committing;
     bool must_drop; /* this turn cannot be kept */
     bool is_full;
-    bool is_draining;    /* nothing new starts */
-    bool has_spent_turn; /* a job used up its slice: the next one comes after the next poll */
-    int fatal;           /* ERROR_IO once seen */
+    bool is_draining;     /* nothing new starts */
+    bool is_unsettled;    /* the store may not know yet what the scripts declare: schedule.c */
+    bool prefers_gates;   /* the next slice is for who waits at a gate */
+    bool is_parked_due;   /* look after the parked jobs in this turn */
+    bool is_due;          /* the timer fired */
+    bool is_due_failed;   /* something due could not be woken */
+    bool is_due_stale;    /* something was put on or off the due shelves */
+    bool is_quarantining; /* one broken record at a time: its exception may be broken too */
+    bool has_spent_turn;  /* a job used up its slice: the next one comes after the next poll */
+    int fatal;            /* ERROR_IO once seen */
     struct error fatal_error;
 
+    struct doubts *doubts;       /* NULL = none yet */
+    int64_t opened_ms;           /* monotonic */
+    struct schedules *schedules; /* what the scripts declared last; NULL = nothing yet */
     struct sequence sequences[WORK_SEQUENCE_COUNT];
     struct loop_timer *due_timer;
     struct loop_timer *space_timer;
     struct loop_timer *parked_timer;
-    bool is_parked_due;   /* look after the parked jobs in this turn */
+    struct loop_timer *stalled_timer;
     int64_t space_due_ms; /* monotonic: next look at the disk */
     int64_t wall_seen_ms; /* the wall clock when we last looked; 0 = never */
-    bool is_due;          /* the timer fired */
-    bool is_due_stale;    /* something was put on or off the due shelves */
     struct retention *retention;
     struct erasures *erasures;
-    uint64_t quarantine_logged; /* one bit per table byte & 63 */
     uint64_t client_hash;
 };
 
@@ -144,7 +156,7 @@ int work_get_blob(struct work *work, const struct key *key, char **data_out,
 
 int work_next(struct work *work, enum work_sequence which, uint64_t *number_out) NEAP_MUST_USE;
 
-/* Moves a broken record out of the way. */
+/* Moves a broken record out of the way, and opens an exception that names it. */
 void work_quarantine(struct work *work, const struct key *key);
 
 /* As work_nested_begin, also when only the reserve of the disk is left: for what came back from
@@ -162,6 +174,15 @@ int work_check_writable(struct work *work) NEAP_MUST_USE;
 
 void work_reload(struct work *work); /* coroutines dropped, queues rebuilt from the store */
 void work_drop_turn(struct work *work);
+/* What this job wanted to write cannot be stored, though the store is well: it is tried again
+ * later, so that neither this job is forgotten nor the others wait for it. */
+void work_stall(struct work *work, uint64_t id);
+void work_on_stalled(void *arg);
+/* What the scripts declare could not be stored for this reason: it is tried again. 0, unless the
+ * host must stop. */
+int work_unsettle(struct work *work, int rc) NEAP_MUST_USE;
+/* The generation and the schedules once more, when a dropped turn or a full disk kept them out. */
+int work_settle(struct work *work) NEAP_MUST_USE;
 int work_run_due(struct work *work) NEAP_MUST_USE;
 void work_on_due(void *arg);
 void work_on_space(void *arg);
@@ -202,6 +223,8 @@ int job_release_all(struct work *work, const struct id_list *ids, bool is_fresh)
 /* Makes the first `count` of these ready; fewer are fine. */
 int job_release_first(struct work *work, const struct id_list *ids, size_t count) NEAP_MUST_USE;
 void job_shelf_prefix(struct key *key, enum job_state state, bool is_head);
+/* The place of the job in the order index: its only shelf. */
+void job_order_key(struct key *key, const struct job_info *info);
 /* The record behind these bytes; a negative code leaves info zeroed. */
 int job_decode(struct bytes value, uint64_t id, struct job_info *info_out) NEAP_MUST_USE;
 bool job_is_open(const struct job_info *info);
@@ -298,6 +321,9 @@ int parking_run_due(struct work *work) NEAP_MUST_USE;
 int parking_next(struct work *work, const char *connection) NEAP_MUST_USE;
 
 int schedule_run_due(struct work *work) NEAP_MUST_USE;
+/* Writes what was declared last once more: a dropped turn took it back. */
+int schedule_replace_again(struct work *work) NEAP_MUST_USE;
+void schedule_close(struct work *work);
 /* After the wall clock was set back: what is due by cron is due no later than it says now. */
 int schedule_mind_clock(struct work *work) NEAP_MUST_USE;
 /* The next tick; INT64_MAX when there is none. */

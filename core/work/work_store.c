@@ -1,6 +1,7 @@
 /*
- * Store access of this room: every write notices a full map (the turn must be dropped) and a broken
- * disk (the host must stop), so that no caller can forget it.
+ * Store access of this room: every call notices a full map (the turn must be dropped) and a store
+ * that cannot be relied on any more (the host must stop), so that no caller can forget it. A broken
+ * record is another matter: it is read well and put aside.
  */
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
@@ -10,11 +11,11 @@
 #include <string.h>
 #include <zlib.h>
 
-#define BLOB_VERSION     1
-#define SEQUENCE_VERSION 1
-#define MARK_VERSION     1
-#define COMPRESS_LEVEL                                                                             \
-    1 /* measured by others many times: speed matters here, not the last percent */
+#define BLOB_VERSION          1
+#define SEQUENCE_VERSION      1
+#define MARK_VERSION          1
+#define COMPRESS_LEVEL        1 /* speed matters here, not the last percent */
+#define COMPRESS_MEMORY_LEVEL 6
 
 enum blob_encoding { BLOB_PLAIN, BLOB_ZLIB };
 
@@ -25,8 +26,9 @@ int work_note_rc(struct work *work, int rc)
     }
     if (rc == ERROR_FULL) {
         work->must_drop = true;
-    } else if (rc == ERROR_IO && work->fatal == 0) {
-        work->fatal = error_set(&work->fatal_error, ERROR_IO, "%s: the store failed", work->client);
+    } else if ((rc == ERROR_IO || rc == ERROR_CORRUPT) && work->fatal == 0) {
+        work->fatal = error_set(&work->fatal_error, ERROR_IO, "%s: the store %s", work->client,
+                                rc == ERROR_IO ? "failed" : "is damaged");
     }
     return rc;
 }
@@ -71,10 +73,27 @@ int work_delete(struct work *work, const struct key *key)
     return rc == ERROR_NOT_FOUND ? 0 : work_note_rc(work, rc);
 }
 
+/* Tells what a visitor answered from what the store itself says. */
+struct visitor {
+    store_range_fn fn;
+    void *arg;
+    int answer;
+};
+
+static int visit(void *arg, struct bytes key, struct bytes value)
+{
+    struct visitor *visitor = arg;
+    visitor->answer = visitor->fn(visitor->arg, key, value);
+    return visitor->answer;
+}
+
 int work_range(struct work *work, const struct key *prefix, bool is_reverse, store_range_fn fn,
                void *arg)
 {
-    return store_range_prefix(work->options.store, key_bytes(prefix), is_reverse, fn, arg);
+    struct visitor visitor = {fn, arg, 0};
+    int rc =
+        store_range_prefix(work->options.store, key_bytes(prefix), is_reverse, visit, &visitor);
+    return visitor.answer != 0 ? rc : work_note_rc(work, rc);
 }
 
 /* ---- Lists of ids and keys --------------------------------------------------------------------
@@ -112,7 +131,7 @@ int work_collect(struct work *work, const struct key *prefix, size_t max, struct
 {
     struct collecting c = {ids, max};
     int rc = work_range(work, prefix, false, collect_id, &c);
-    return rc < 0 ? work_note_rc(work, rc) : 0;
+    return rc < 0 ? rc : 0;
 }
 
 static int copy_key(void *arg, struct bytes key, struct bytes value)
@@ -130,7 +149,7 @@ int work_delete_prefix(struct work *work, const struct key *prefix)
         struct key key;
         int found = work_range(work, prefix, false, copy_key, &key);
         if (found <= 0) {
-            return work_note_rc(work, found);
+            return found;
         }
         int rc = work_delete(work, &key);
         if (rc != 0) {
@@ -142,15 +161,42 @@ int work_delete_prefix(struct work *work, const struct key *prefix)
 /* ---- Blobs ------------------------------------------------------------------------------------
  */
 
+/*
+ * The window no wider than the bytes, and small tables: setting up the usual 256 KB costs more than
+ * compressing an order. Any inflater reads the result.
+ */
+static int pack(struct bytes blob, unsigned char *packed, uLongf *size)
+{
+    int window_bits = 9;
+    while (window_bits < MAX_WBITS && ((size_t)1 << window_bits) < blob.size) {
+        window_bits++;
+    }
+    z_stream z;
+    memset(&z, 0, sizeof z);
+    int rc = deflateInit2(&z, COMPRESS_LEVEL, Z_DEFLATED, window_bits, COMPRESS_MEMORY_LEVEL,
+                          Z_DEFAULT_STRATEGY);
+    if (rc != Z_OK) {
+        return rc;
+    }
+    z.next_in = (z_const Bytef *)blob.data;
+    z.avail_in = (uInt)blob.size;
+    z.next_out = packed;
+    z.avail_out = (uInt)*size;
+    rc = deflate(&z, Z_FINISH);
+    *size = z.total_out;
+    deflateEnd(&z);
+    return rc == Z_STREAM_END ? Z_OK : Z_BUF_ERROR;
+}
+
 int work_put_blob(struct work *work, const struct key *key, struct bytes blob)
 {
     struct buf value;
     work_value(&value, BLOB_VERSION);
     if (blob.size > EVENT_COMPRESS_ABOVE && blob.size < RECORD_MAX_BYTES) {
-        uLongf packed_size = compressBound(blob.size);
+        /* No larger than the blob: a result that does not fit is not worth keeping. */
+        uLongf packed_size = blob.size;
         unsigned char *packed = xmalloc(packed_size);
-        int z = compress2(packed, &packed_size, (const unsigned char *)blob.data, blob.size,
-                          COMPRESS_LEVEL);
+        int z = pack(blob, packed, &packed_size);
         if (z == Z_OK && packed_size < blob.size) {
             record_u8(&value, BLOB_ZLIB);
             record_u64(&value, blob.size);
@@ -273,33 +319,69 @@ int work_next(struct work *work, enum work_sequence which, uint64_t *number_out)
 /* ---- Broken records ----------------------------------------------------------------------------
  */
 
-void work_quarantine(struct work *work, const struct key *key)
+/* Nobody may find out by accident that something is missing. */
+static void tell_broken(struct work *work, const struct key *key, uint64_t seq)
 {
-    work->stats.quarantined++;
-    uint64_t bit = 1ull << (key->data[0] & 63);
-    if ((work->quarantine_logged & bit) == 0) {
-        work->quarantine_logged |= bit;
-        log_msg(LOG_ERROR, work->area, "a broken record of table %s was put aside",
-                key_table_name(key->data[0]));
+    const char *table = key_table_name(key->data[0]);
+    char *subject = xasprintf("%s %llu", table, (unsigned long long)seq);
+    char *message =
+        key->data[0] == 'J'
+            ? xasprintf("Job %llu cannot be read: it does not run, and its key goes on without it",
+                        (unsigned long long)key_last_u64(key_bytes(key)))
+            : xasprintf("A record of %s cannot be read and counts as absent", table);
+    struct exception_cause cause = {
+        .cause = EXCEPTION_BROKEN_RECORD,
+        .subject = subject,
+        .message = message,
+        .remedy = "Check the disk. The bytes are kept; see what the order or key lacks, do it by "
+                  "hand, then release this.",
+    };
+    log_msg(LOG_ERROR, work->area, "%s (kept as %llu)", message, (unsigned long long)seq);
+    if (exception_open(work, &cause) != 0) {
+        log_msg(LOG_ERROR, work->area, "no exception could be opened about it");
     }
+    free(subject);
+    free(message);
+}
+
+static int put_aside(struct work *work, const struct key *key, uint64_t *seq_out)
+{
     struct bytes value;
-    uint64_t seq;
-    if (work->options.is_read_only || work_get(work, key, &value) != 0) {
-        return;
+    struct key aside;
+    int rc = work_get(work, key, &value);
+    if (rc != 0) {
+        return rc;
     }
     /* Copied first: the value is borrowed until the next write, and work_next writes. */
     struct buf copy;
     work_value(&copy, 1);
     record_bytes(&copy, key_bytes(key));
     record_bytes(&copy, value);
-    if (work_next(work, SEQUENCE_QUARANTINE, &seq) != 0) {
+    rc = work_next(work, SEQUENCE_QUARANTINE, seq_out);
+    if (rc != 0) {
         buf_free(&copy);
+        return rc;
+    }
+    key_begin(&aside, KEY_QUARANTINE);
+    key_u64(&aside, *seq_out);
+    rc = work_put(work, &aside, &copy);
+    return rc != 0 ? rc : work_delete(work, key);
+}
+
+void work_quarantine(struct work *work, const struct key *key)
+{
+    uint64_t seq = 0;
+    work->stats.quarantined++;
+    if (work->options.is_read_only || work->is_quarantining) {
         return;
     }
-    struct key aside;
-    key_begin(&aside, KEY_QUARANTINE);
-    key_u64(&aside, seq);
-    if (work_put(work, &aside, &copy) == 0 && work_delete(work, key) != 0) {
-        log_msg(LOG_ERROR, work->area, "a broken record could not be removed");
+    work->is_quarantining = true;
+    int rc = put_aside(work, key, &seq);
+    if (rc == 0) {
+        tell_broken(work, key, seq);
+    } else {
+        log_msg(LOG_ERROR, work->area, "a broken record of %s could not be put aside: %s",
+                key_table_name(key->data[0]), error_code_name(rc));
     }
+    work->is_quarantining = false;
 }

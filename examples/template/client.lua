@@ -22,7 +22,6 @@ return {
             base_url = var("KHAOS_URL", "http://127.0.0.1:8080/khaos"),
             basic = {user = var("KHAOS_USER", "neap"), password = secret("KHAOS_PASSWORD")},
             max_concurrent = 4,
-            settle_ms = 5000, -- how long an import may go on in Khaos after its reply was lost
         },
     },
 
@@ -43,6 +42,9 @@ return {
         unmapped_shipping = INTEGRATION,
         unmapped_promotion = INTEGRATION,
         unmapped_fee = INTEGRATION,
+        credit_exceeds_invoice = FINANCE,
+        return_not_in_khaos = FINANCE,
+        unmapped_carrier = INTEGRATION,
         connection_refused = INTEGRATION,
         script_error = INTEGRATION,
     },
@@ -54,6 +56,7 @@ return {
                 {shop_key = "main", country = "GB", shop_country_id = "1001"},
             },
             despatch_promise_hours = 48,
+            returns_flow = "returns",
             mappings = {
                 companies = require("mappings.companies"),
                 tax = require("mappings.tax"),
@@ -63,5 +66,17 @@ return {
             },
         }},
         khaos_mirror = {use = "flows.khaos_mirror"},
+        cancellations = {use = "flows.cancellations"},
+        despatch = {use = "flows.despatch", settings = {
+            merchant_key = "{{name}}",
+            returns_flow = "returns",
+            carriers = {COURIER = "carrier"}, -- Khaos's courier code to SCAYLE's carrier key
+        }},
+        returns = {use = "flows.returns", settings = {merchant_key = "{{name}}"}},
+        stock = {use = "flows.stock", settings = {
+            merchant_key = "{{name}}",
+            warehouse = "WAREHOUSE", -- SCAYLE's reference key of the warehouse
+            policy = {default = {buffer = 0}}, -- units kept back; see docs/flows-stock.md
+        }},
     },
 }

@@ -121,11 +121,10 @@ return function(methods, host)
         return decode(text)
     end
 
-    local function send(job, spec, run)
-        local entry = host.effect_find(job, spec)
+    local function send(job, spec, id, run)
         run.sends = run.sends + 1
-        local answer, err = host.effect_send(job, spec, entry.id)
-        if answer then
+        local is_answered, err = host.effect_send(job, spec, id)
+        if is_answered then
             return AGAIN
         end
         run.last_error = err
@@ -140,11 +139,11 @@ return function(methods, host)
         if type(request) == "function" then
             request = request()
         end
-        local ok, err = host.effect_intend(job, spec, request)
-        if not ok then
+        local id, err = host.effect_intend(job, spec, request)
+        if not id then
             return nil, err
         end
-        return send(job, spec, run)
+        return send(job, spec, id, run)
     end
 
     by_state.refused = function(job, spec, entry, run)
@@ -158,11 +157,11 @@ return function(methods, host)
         if run.sends >= MAX_SENDS then
             return nil, run.last_error
         end
-        local ok, err = host.effect_intend_again(job, entry.id, spec.unless_event)
-        if not ok then
+        local id, err = host.effect_intend_again(job, entry.id, spec.unless_event)
+        if not id then
             return nil, err
         end
-        return send(job, spec, run)
+        return send(job, spec, id, run)
     end
 
     --- On its way from another run in this very process.
@@ -207,7 +206,7 @@ return function(methods, host)
 
     local function hold_for_person(job, spec, entry)
         job:hold{{
-            cause = "outcome_unknown", subject = describe(spec), recheck = "manual",
+            cause = "outcome_unknown", subject = entry.subject, recheck = "manual",
             message = format("It is not known whether %s happened: %s", describe(spec),
                 entry.error_message),
             remedy = format("Look in %s whether it is there, then say so", spec.connection),
@@ -215,7 +214,10 @@ return function(methods, host)
     end
 
     local function take_found(job, spec, entry, result, fingerprint)
-        if fingerprint ~= nil and entry.fingerprint ~= "" and fingerprint ~= entry.fingerprint then
+        if fingerprint == nil and entry.fingerprint ~= "" then
+            error(format("lookup of %s: found, without a fingerprint; the intent's is %s",
+                describe(spec), entry.fingerprint))
+        elseif entry.fingerprint ~= "" and fingerprint ~= entry.fingerprint then
             job:hold{{
                 cause = "fingerprint_mismatch", subject = describe(spec), recheck = "manual",
                 message = format("%s exists, but is not what was sent: expected %s, found %s",
@@ -246,6 +248,13 @@ return function(methods, host)
         elseif entry.settle_left_ms > 0 then
             job:sleep(format("settle %s %s #%d", spec.name, spec.key, entry.attempts),
                 entry.settle_left_ms)
+            -- The sleep is over by the wall clock. When that stepped forward, it was too short.
+            entry = host.effect_find(job, spec)
+            if entry.state ~= "unknown" then
+                return AGAIN
+            elseif entry.settle_left_ms > 0 then
+                return nil, in_doubt(spec, entry)
+            end
         end
         local outcome, result, fingerprint = spec.lookup(spec.key)
         local now = host.effect_find(job, spec)
@@ -276,23 +285,37 @@ return function(methods, host)
         if run.sends > 0 then
             return nil, run.last_error or in_doubt(spec, entry)
         end
-        local ok, err = host.effect_intend_again(job, entry.id, nil)
-        if not ok then
+        local id, err = host.effect_intend_again(job, entry.id, nil)
+        if not id then
             return nil, err
         end
-        return send(job, spec, run)
+        return send(job, spec, id, run)
+    end
+
+    --- What an earlier job did under this key may be another thing than what is wanted now. The
+    --- job that did it goes on with its result: a corrected mapping does not undo what was sent.
+    function by_state.confirmed(job, spec, entry)
+        local is_other = spec.fingerprint ~= nil and entry.fingerprint ~= ""
+            and spec.fingerprint ~= entry.fingerprint
+        if is_other and not entry.is_own then
+            job:hold{{
+                cause = "fingerprint_mismatch", subject = describe(spec), recheck = "manual",
+                message = format("%s was done before, as %s; now it would be %s", describe(spec),
+                    entry.fingerprint, spec.fingerprint),
+                remedy = format("Compare the two in %s and in the source; dismiss the job when "
+                    .. "what is there is right", spec.connection),
+            }}
+        end
+        if entry.result == json.null then
+            return nil
+        end
+        return entry.result
     end
 
     local function drive(job, spec)
         local run = {sends = 0, lookups = 0}
         for _ = 1, MAX_ROUNDS do
             local entry = host.effect_find(job, spec)
-            if entry.state == "confirmed" then
-                if entry.result == json.null then
-                    return nil
-                end
-                return entry.result
-            end
             local value, err = by_state[entry.state](job, spec, entry, run)
             if value ~= AGAIN then
                 return value, err

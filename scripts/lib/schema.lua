@@ -40,14 +40,12 @@ local function shown(value)
     return tostring(value)
 end
 
-local function sorted_keys(t)
+-- Sorted, as the host's pairs is.
+local function keys_of(t)
     local keys = {}
     for key in pairs(t) do
         keys[#keys + 1] = key
     end
-    table.sort(keys, function(a, b)
-        return tostring(a) < tostring(b)
-    end)
     return keys
 end
 
@@ -139,26 +137,28 @@ local function verify_children(node, path, messages)
             messages[#messages + 1] = path .. ": a record needs fields"
             return
         end
-        for _, name in ipairs(sorted_keys(node.fields)) do
+        for _, name in ipairs(keys_of(node.fields)) do
             verify_node(node.fields[name], path .. ".fields." .. tostring(name), messages)
         end
     end
 end
 
+local function known_keywords(own)
+    local known = keys_of(COMMON)
+    table.move(keys_of(own), 1, #keys_of(own), #known + 1, known)
+    return known
+end
+
 local function verify_keywords(node, path, messages)
     local own = KEYWORDS[node.type]
-    local known = sorted_keys(COMMON)
-    for _, name in ipairs(sorted_keys(own)) do
-        known[#known + 1] = name
-    end
-    for _, name in ipairs(sorted_keys(node)) do
+    for name, value in pairs(node) do
         local kind = own[name] or COMMON[name]
         if not kind then
             messages[#messages + 1] = string.format("%s: unknown keyword %s for type %q%s", path,
-                shown(name), node.type, suggestion(name, known))
-        elseif not keyword_fits(kind, node[name]) then
+                shown(name), node.type, suggestion(name, known_keywords(own)))
+        elseif not keyword_fits(kind, value) then
             messages[#messages + 1] = string.format("%s.%s: expected %s, got %s", path, name,
-                kind, shown(node[name]))
+                kind, shown(value))
         end
     end
 end
@@ -171,7 +171,7 @@ function verify_node(node, path, messages)
     end
     if not KEYWORDS[node.type] then
         messages[#messages + 1] = string.format("%s: unknown type %s%s", path, shown(node.type),
-            suggestion(node.type, sorted_keys(KEYWORDS)))
+            suggestion(node.type, keys_of(KEYWORDS)))
         return
     end
     verify_keywords(node, path, messages)
@@ -185,16 +185,23 @@ function verify_node(node, path, messages)
     verify_children(node, path, messages)
 end
 
---- Checks the schema itself.
+-- Schemas found sound; the same one is asked about several times in one load.
+local sound_schemas = setmetatable({}, {__mode = "k"})
+
+--- Checks the schema itself, once.
 ---@param node table
 ---@return boolean|nil
 ---@return string[]|nil messages
 function schema.verify(node)
+    if sound_schemas[node] then
+        return true
+    end
     local messages = {}
     verify_node(node, "schema", messages)
     if #messages > 0 then
         return nil, messages
     end
+    sound_schemas[node] = true
     return true
 end
 
@@ -275,7 +282,7 @@ function CHECKS.list(node, value, path, messages)
         return complain(messages, path, "expected a list, got %s", shown(value))
     end
     local count = #value
-    for _, key in ipairs(sorted_keys(value)) do
+    for _, key in ipairs(keys_of(value)) do
         if math.type(key) ~= "integer" or key < 1 or key > count then
             return complain(messages, path, "expected a list, found the key %s", shown(key))
         end
@@ -295,7 +302,7 @@ function CHECKS.map(node, value, path, messages)
         return complain(messages, path, "expected a map, got %s", shown(value))
     end
     local count = 0
-    for _, key in ipairs(sorted_keys(value)) do
+    for _, key in ipairs(keys_of(value)) do
         count = count + 1
         local where = child_path(path, key)
         if type(key) ~= "string" and not (node.keys and node.keys.type == "integer") then
@@ -315,8 +322,8 @@ function CHECKS.record(node, value, path, messages)
     if type(value) ~= "table" then
         return complain(messages, path, "expected a table, got %s", shown(value))
     end
-    local names = sorted_keys(node.fields)
-    for _, key in ipairs(sorted_keys(value)) do
+    local names = keys_of(node.fields)
+    for _, key in ipairs(keys_of(value)) do
         if node.fields[key] == nil then
             local hint = suggestion(key, names)
             if hint == "" then
@@ -327,7 +334,10 @@ function CHECKS.record(node, value, path, messages)
         end
     end
     for _, name in ipairs(names) do
-        check_value(node.fields[name], value[name], child_path(path, name), messages)
+        local field = node.fields[name]
+        if value[name] ~= nil or field.required then
+            check_value(field, value[name], child_path(path, name), messages)
+        end
     end
 end
 

@@ -71,7 +71,12 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field owners table<string, string>|nil cause -> owner; "default" for the rest
 ---@field retry neap.RetryPolicy|nil default for all flows
 ---@field retention neap.Retention|nil how long the store keeps what
+---@field limits neap.Limits|nil of its scripts, when they are to be lower than the host's
 ---@field flows table<string, neap.FlowUse>
+
+---@class neap.Limits
+---@field memory_mb integer|nil default 256, at least 16
+---@field run_ms integer|nil CPU time of one run of a job, default 60,000, at least 100
 
 ---@class neap.FlowUse
 ---@field use string module name: "flows.orders"
@@ -114,7 +119,8 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field rate_burst integer|nil
 ---@field breaker_failures integer|nil default 5
 ---@field breaker_cool_ms integer|nil default 10,000
----@field settle_ms integer|nil default 0
+---@field settle_ms integer|nil default timeout_ms, at most a day: how long the far side may go on with a request after we stopped
+---   listening; nobody asks whether an effect happened sooner (docs/job-life.md)
 ---@field max_answer_bytes integer|nil default 16 MiB
 
 local flow = {}

@@ -33,7 +33,7 @@ local job = {}
 ---@field flow string|nil default: the flow that says it
 ---@field class "queued"|"overtaking"|nil overtaking reaches the key's job at once, or stays as a tombstone
 ---@field idle "job"|"keep"|nil overtaking with no open job on the key: start one, or (default) keep only
----@field aliases string[]|nil other names of the key, from now on
+---@field aliases string[]|nil other names of the key, from now on; one that another key has already stays with that key, and opens the exception "alias_conflict"
 ---@field at_ms integer|nil older than live_from: recorded, nothing is done
 
 ---@class neap.Cause
@@ -60,7 +60,8 @@ function job:step(name, fn) end
 ---@field key string business key; (connection, name, key) is done once, for ever
 ---@field class "dedupes"|"lookup"|"once"
 ---@field request neap.http.Request|fun(): neap.http.Request without `connection`; called only when a new intent is written
----@field fingerprint string|nil compared with what lookup finds; a difference holds the job
+---@field fingerprint string|nil compared with what lookup finds, which must then give one, and with what
+---   another job did under this key; a difference holds the job
 ---@field read fun(answer: neap.http.Answer): any, neap.Error|nil result, or an error: with maybe_sent the
 ---   outcome is unknown (look up before anything else), without it was refused and nothing happened
 ---@field lookup (fun(key: string): "found"|"absent"|nil, any, string|nil)|nil "found", result, fingerprint;

@@ -13,12 +13,21 @@ local http = {}
 ---@field headers table<string, string>|nil
 ---@field body string|nil
 ---@field timeout_ms integer|nil at most the connection's own
+---@field file_max_bytes integer|nil the answer's body goes to a file of at most that size instead of memory: for
+---   long lists. Not in effects
 
 ---@class neap.http.Answer
 ---@field status integer
 ---@field headers table<string, string> names in lower case; repeated ones joined by ", "
----@field body string
+---@field body string|nil nil when there is a file
+---@field file neap.http.File|nil
 ---@field elapsed_ms integer
+
+--- Gone with the last reference to it.
+---@class neap.http.File
+---@field size fun(self: neap.http.File): integer
+---@field read fun(self: neap.http.File, offset: integer, size: integer): string|nil, neap.Error|nil at most 1 MiB
+---@field close fun(self: neap.http.File)
 
 --- Sends one request and waits. Any HTTP answer is an answer, whatever its status.
 --- Errors: network, timeout, limit, cancelled (err.maybe_sent tells whether it may have arrived).
@@ -29,7 +38,9 @@ local http = {}
 --- Example: `local answer, err = http.request{connection = "khaos", path = "/"}`
 function http.request(request) end
 
---- Sends many and waits for all; result i belongs to request i.
+--- Sends many and waits for all; result i belongs to request i. Bodies of requests and answers count
+--- as memory of the client's scripts until it returns: an answer that finds no room is an error
+--- "limit" with maybe_sent.
 ---@async
 ---@param requests neap.http.Request[]
 ---@param options {limit: integer|nil}|nil how many run at once, default 4

@@ -11,7 +11,7 @@ local json = {}
 --- so that an empty one stays a list. Of repeated names in an object the last one counts.
 --- Errors: invalid (the message names the byte), limit (depth or size).
 ---@param text string UTF-8; a byte order mark at the start is skipped
----@param options {max_depth: integer|nil, max_bytes: integer|nil}|nil default (and most) 64 levels, 64 MiB
+---@param options {max_depth: integer|nil, max_bytes: integer|nil, without_nulls: boolean|nil}|nil default (and most) 64 levels, 64 MiB; without_nulls leaves out members and elements that are null
 ---@return any|nil value
 ---@return neap.Error|nil
 --- Example: `local order, err = json.decode(answer.body)`

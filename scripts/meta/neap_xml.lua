@@ -23,6 +23,19 @@ local xml = {}
 --- Example: `local envelope, err = xml.parse(answer.body)`
 function xml.parse(text, options) end
 
+--- A long document read piece by piece. A record is an element with a field of one of the names; its
+--- fields are its children that have text and no children of their own. Names are local.
+---@class neap.xml.Records
+---@field read fun(self: neap.xml.Records, limit: integer): table<string, string>[]|nil, neap.Error|nil the next
+---   records, at most limit (most 10,000); an empty list at the end. Errors: invalid, limit, io
+---@field close fun(self: neap.xml.Records)
+
+---@param source string|neap.http.File
+---@param names string[] 1 to 8
+---@return neap.xml.Records
+--- Example: `local records = xml.records(answer.file, {"StockCode"})`
+function xml.records(source, names) end
+
 --- Writes a node: attributes sorted, text before children, empty elements closed at once. Raises on
 --- names that are none and on characters XML cannot hold (see xml.clean). Errors: limit (64 MiB).
 ---@param node neap.xml.Node

@@ -12,6 +12,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char chunk[] = "local xml, text = ...\n"
+                            "local records = xml.records(text, {'a', 'Id'})\n"
+                            "repeat local list = records:read(9) until not list or #list == 0\n"
                             "local root = xml.parse(text)\n"
                             "if root == nil then return end\n"
                             "local is_written, once = pcall(xml.encode, root)\n"

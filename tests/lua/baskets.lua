@@ -1,14 +1,19 @@
 -- Random SCAYLE orders and posting profiles for the property test of the mapper, from a seed. Some
 -- orders carry faults on purpose; `expects` then names the causes they must be held for.
+local faults = require("basket_faults")
+local mechanics = require("basket_mechanics")
+
 local baskets = {}
 
-local RATES = {
+local RATES = { -- the standard rate first
     uk = {"0.2", "0.05", "0"},
     de = {"0.19", "0.07", "0"},
     ie = {"0.23", "0.135", "0.09", "0"},
+    fr = {"0.2", "0.1", "0.055", "0.021", "0"},
 }
 local CODES = {["0.2"] = 1, ["0"] = 2, ["0.05"] = 4, ["0.19"] = 5, ["0.07"] = 6, ["0.23"] = 7,
-    ["0.135"] = 8, ["0.09"] = 9}
+    ["0.135"] = 8, ["0.09"] = 9, ["0.1"] = 10, ["0.055"] = 11, ["0.021"] = 12}
+local CURRENCIES = {"EUR", "GBP", "USD", "SEK", "CHF", "PLN"} -- all of hundredths, like Khaos
 
 baskets.codes = CODES
 
@@ -36,15 +41,21 @@ end
 
 -- ---- profiles --------------------------------------------------------------------------------
 
+-- What each reduction becomes; the test reads the same words by itself.
 local PROMOTIONS = {
     {match = {category = "sale"}, becomes = "price"},
     {match = {category = "campaign"}, becomes = "percent"},
     {match = {category = "promotionCode"}, becomes = "keycode+percent"},
     {match = {category = "promotion", id = "free"}, becomes = "free_line", free_reason = "Promo"},
+    {match = {category = "promotion", id = "percent"}, becomes = "percent"},
+    {match = {category = "promotion", id = "amount"}, becomes = "price"},
     {match = {category = "promotion", id = "deal"}, becomes = "price"},
+    {match = {category = "promotion", id = "combo"}, becomes = "price"},
     {match = {category = "voucher", type = "relative"}, becomes = "percent"},
     {match = {category = "voucher", type = "absolute"}, becomes = "price", split = "applicable"},
     {match = {category = "membership"}, becomes = "percent", split = "all"},
+    {match = {category = "free_shipping"}, becomes = "delivery"},
+    {match = {category = "bundle"}, becomes = "price"},
 }
 
 local function tax_tables()
@@ -58,124 +69,190 @@ local function tax_tables()
     return tables
 end
 
+local TAX = tax_tables()
+local SHIPPING = {carriers = {POST = {courier_code = "P"}, VAN = {courier_code = "V"}}, fees = {
+    {match = {category = "delivery"}, becomes = "delivery"},
+    {match = {category = "payment"}, becomes = "line", stock_code = "FEE"},
+}}
+local PAYMENTS = {
+    methods = {card = {type = 2, status = "paid"}, invoice = {type = 3, status = "account"}},
+    gift_card = {type = 4, status = "paid"},
+}
+
 --- Mappings with one random profile for shop country 7.
-function baskets.mappings(random)
-    local tax = random:pick({"uk", "de", "ie"})
+---@param gross_rounding string what it declares of khaos 11.19
+function baskets.mappings(random, gross_rounding)
+    local tax = random:pick({"uk", "de", "ie", "fr"})
     local rounding = random:pick({0, 1, 5, 20})
     return {
         companies = {["7"] = {
-            market = "Testland", currency = "EUR", company_class = "Web", tax = tax,
+            market = "Testland", currency = random:pick(CURRENCIES), company_class = "Web",
+            tax = tax,
             calc = random:pick({"gross", "gross", "net"}),
             standard_rate = random:chance(70) and RATES[tax][1] or "0.2",
             non_standard_lines = random:pick({"net", "net", "gross"}),
-            net_price_decimals = random:pick({2, 4}),
-            gross_rounding = random:pick({"stepwise", "end"}),
+            gross_rounding = gross_rounding,
             reduced_amounts = random:chance(90) and "percent" or "price",
             rounding_item = rounding > 0 and "ROUNDING" or nil,
             max_rounding_minor = rounding,
             sales_source = "Web", zone = "Europe/London", default_carrier = "POST",
         }},
-        tax = tax_tables(),
-        shipping = {carriers = {POST = {courier_code = "P"}}, fees = {
-            {match = {category = "delivery"}, becomes = "delivery"},
-            {match = {category = "payment"}, becomes = "line", stock_code = "FEE"},
-        }},
-        payments = {methods = {card = {type = 2, status = "paid"}},
-            gift_card = {type = 4, status = "paid"}},
-        promotions = PROMOTIONS,
+        tax = TAX, shipping = SHIPPING, payments = PAYMENTS, promotions = PROMOTIONS,
     }
 end
 
--- ---- orders ----------------------------------------------------------------------------------
+-- ---- items -----------------------------------------------------------------------------------
 
 local function vat_of(gross, rate)
-    return gross - (gross * 2 * 1000 // (1000 + rate * 1000 // 1) + 1) // 2
+    local thousandths = math.floor(rate * 1000 + 0.5)
+    return gross - (gross * 2000 // (1000 + thousandths) + 1) // 2
 end
 
 local function price_of(paid, listed, rate, reductions)
-    local vat = math.tointeger(vat_of(paid, rate))
+    local vat = vat_of(paid, rate)
     return {
         withTax = paid, withoutTax = paid - vat, undiscountedWithTax = listed,
         tax = {vat = {amount = vat, rate = rate}}, appliedReductions = reductions,
     }
 end
 
-local function reduction(category, kind, amount, more)
-    local entry = {category = category, type = kind, amount = {absoluteWithTax = amount}}
-    for key, value in pairs(more or {}) do
-        entry[key] = value
+-- A relative voucher comes last, on every unit that costs something.
+local function take_voucher(order, paid, reductions)
+    local off = order.voucher_percent and mechanics.percent_of(paid, order.voucher_percent) or 0
+    if off == 0 then
+        return paid, reductions
     end
-    return entry
+    local list = {table.unpack(reductions or {})}
+    list[#list + 1] = mechanics.reduction("voucher", "relative", off, {code = "W5"})
+    return paid - off, list
 end
 
--- What the units of one basket line cost: a list of {paid, reductions}.
-local MECHANICS = {
-    function(_, listed)
-        return {{listed}}
-    end,
-    function(random, listed)
-        local off = listed * random:up_to(60) // 100
-        return {{listed - off, {reduction("sale", "relative", off)}}}
-    end,
-    function(random, listed)
-        local percent = random:pick({5, 10, 15, 20, 33})
-        local off = (listed * percent + 50) // 100
-        return {{listed - off, {reduction("campaign", "relative", off)}}}
-    end,
-    function(random, listed)
-        local sale = listed * random:up_to(30) // 100
-        local percent = random:pick({5, 10, 12})
-        local off = ((listed - sale) * percent + 50) // 100
-        local code = reduction("promotionCode", "relative", off, {code = "SPRING"})
-        code.amount.relative = percent / 100
-        return {{listed - sale - off, {reduction("sale", "relative", sale), code}}}
-    end,
-    function(_, listed)
-        return {{listed}, {0, {reduction("promotion", "relative", listed, {id = "free"})}}}
-    end,
-    function(random, listed)
-        local off = random:up_to(listed) - 1
-        local half = off // 2
-        return {
-            {listed - half, {reduction("promotion", "absolute", half, {id = "deal"})}},
-            {listed - off + half, {reduction("promotion", "absolute", off - half, {id = "deal"})}},
-        }
-    end,
-    function(random, listed)
-        local off = (listed * random:up_to(50) + 50) // 100
-        return {{listed - off, {reduction("voucher", "relative", off, {code = "W5"})}}}
-    end,
-}
+local function add_unit(order, about, unit)
+    local paid, reductions = take_voucher(order, unit[1], unit[2])
+    local item = {
+        id = 900000 + #order.items, key = about.key, currency = order.currencyCode,
+        status = "delegated", merchant = {referenceKey = "us"},
+        variant = {referenceKey = about.sku}, product = {name = "Thing"},
+        price = price_of(paid, unit[3] or about.listed, about.rate, reductions),
+        itemGroup = about.group and {id = about.group, isMainItem = about.is_main} or nil,
+    }
+    order.items[#order.items + 1] = item
+    return item
+end
+
+local function listed_price(random)
+    local kind = random:up_to(100)
+    if kind <= 48 then
+        return random:up_to(200) * 100 - random:pick({1, 5, 0})
+    elseif kind <= 96 then
+        return random:up_to(20000)
+    end
+    return kind <= 98 and random:up_to(4) or random:up_to(900000)
+end
+
+local function quantity(random)
+    local kind = random:up_to(2000)
+    if kind <= 1840 then
+        return random:up_to(3)
+    end
+    return kind < 2000 and random:up_to(40) or random:pick({100, 250, 1000})
+end
 
 local function add_line(random, order, rates)
-    local rate = tonumber(random:pick(rates))
-    local listed = random:chance(50) and random:up_to(200) * 100 - random:pick({1, 5, 0})
-        or random:up_to(20000)
-    local quantity = random:chance(92) and random:up_to(3) or random:up_to(40)
-    local units = random:pick(MECHANICS)(random, listed)
     local line = #order.items
-    for i = 1, quantity do
-        local unit = units[(i - 1) % #units + 1]
-        order.items[#order.items + 1] = {
-            id = 900000 + #order.items, key = "bk" .. line, currency = "EUR", status = "delegated",
-            merchant = {referenceKey = "us"}, variant = {referenceKey = "SKU-" .. line},
-            product = {name = "Thing " .. line},
-            price = price_of(unit[1], listed, rate, unit[2]),
-        }
+    local about = {sku = "SKU-" .. line, key = "bk" .. line, rate = tonumber(random:pick(rates)),
+        listed = listed_price(random)}
+    local units = random:pick(mechanics.list)(random, about.listed)
+    for i = 1, math.max(quantity(random), random:chance(50) and #units or 1) do
+        add_unit(order, about, units[(i - 1) % #units + 1])
     end
+    if random:chance(3) then
+        order.items[#order.items].merchantAdditionalData = {bundle = "B1"}
+    end
+end
+
+-- Some sets of a product and its additions (configurable product): one item group each.
+local function add_groups(random, order, rates)
+    local line, rate = #order.items, tonumber(random:pick(rates))
+    local main, more = listed_price(random), random:up_to(900)
+    for set = 1, random:up_to(3) do
+        local group = "grp-" .. line .. "-" .. set
+        add_unit(order, {sku = "MAIN-" .. line, key = "bk" .. line .. set, rate = rate,
+            listed = main, group = group, is_main = true}, {main})
+        add_unit(order, {sku = "ADD-" .. line, key = "bx" .. line .. set, rate = rate,
+            listed = more, group = group, is_main = false}, {more})
+    end
+end
+
+local function add_combo(random, order, rates)
+    local line, listed = #order.items, {}
+    for i = 1, random:up_to(2) + 1 do
+        listed[i] = listed_price(random)
+    end
+    for i, unit in ipairs(mechanics.combo(random, listed)) do
+        add_unit(order, {sku = "SET-" .. line .. i, key = "bk" .. line .. i, listed = listed[i],
+            rate = tonumber(random:pick(rates))}, unit)
+    end
+end
+
+-- Prices from outside: no listed price, no reductions, no amount of tax.
+local function add_external(random, order, rates)
+    local line = #order.items
+    local paid = listed_price(random)
+    local item = add_unit(order, {sku = "EXT-" .. line, key = "bk" .. line, listed = paid,
+        rate = tonumber(random:pick(rates))}, {paid})
+    item.has_external_price = item.price.appliedReductions == nil
+    if item.has_external_price then
+        item.price = {withTax = paid, tax = {vat = {rate = item.price.tax.vat.rate}}}
+    end
+end
+
+local function add_free(_, order, rates)
+    local line = #order.items
+    add_unit(order, {sku = "FREE-" .. line, key = "bk" .. line, rate = tonumber(rates[1]),
+        listed = 990}, {0, {mechanics.reduction("promotion", "relative", 990, {id = "free"})}})
+end
+
+local function add_items(random, order, rates)
+    if random:chance(1) then
+        return add_free(random, order, rates)
+    end
+    for _ = 1, random:up_to(4) do
+        local kind = random:up_to(100)
+        if kind <= 6 then
+            add_groups(random, order, rates)
+        elseif kind <= 12 then
+            add_combo(random, order, rates)
+        elseif kind <= 16 then
+            add_external(random, order, rates)
+        else
+            add_line(random, order, rates)
+        end
+    end
+end
+
+-- ---- fees, reductions of the whole order, payments --------------------------------------------
+
+local function fee(category, key, gross, rate, has_net)
+    local vat = vat_of(gross, rate)
+    return {category = category, key = key,
+        amount = {withTax = gross, withoutTax = has_net and gross - vat or nil},
+        tax = {vat = {amount = has_net and vat or nil, rate = rate}}}
 end
 
 local function add_fees(random, order, rates)
     local fees = order.cost.appliedFees
     local delivery = random:pick({0, 395, 495, 590, random:up_to(2000)})
-    local rate = random:chance(60) and tonumber(rates[1]) or 0.173
-    local vat = math.tointeger(vat_of(delivery, rate))
-    fees[1] = {category = "delivery", key = "base", amount = {withTax = delivery,
-        withoutTax = delivery - vat}, tax = {vat = {amount = vat, rate = rate}}}
-    if random:chance(20) then
-        local amount = random:up_to(300)
-        fees[2] = {category = "payment", key = "cod", amount = {withTax = amount},
-            tax = {vat = {rate = tonumber(random:pick(rates))}}}
+    local rate = random:chance(60) and tonumber(rates[1]) or 0.173 -- blended of mixed baskets
+    fees[1] = fee("delivery", "base", delivery, rate, true)
+    if random:chance(10) then
+        fees[#fees + 1] = fee("delivery", "express", random:up_to(900), rate, random:chance(50))
+    end
+    for _ = 1, random:chance(20) and random:up_to(2) or 0 do
+        fees[#fees + 1] = fee("payment", "cod", random:up_to(300), tonumber(random:pick(rates)))
+    end
+    if random:chance(10) then
+        order.shipping = {deliveryCosts = delivery, deliveryCostsWithoutDiscount = delivery + 495}
     end
 end
 
@@ -187,17 +264,35 @@ local function sum_of(order)
     return sum
 end
 
+-- Some basket lines of an absolute voucher that no unit shows, when they are worth it.
+local function limit_voucher(random, order, off)
+    local applied, items, sum = {}, {}, 0
+    for _, item in ipairs(order.items) do
+        if applied[item.key] == nil then
+            applied[item.key] = random:chance(60)
+            items[#items + 1] = {key = item.key, isApplied = applied[item.key]}
+        end
+        sum = sum + (applied[item.key] and item.price.withTax or 0)
+    end
+    if sum >= off then
+        order.vouchers = {{code = "TEN", applicableItems = items}}
+    end
+end
+
 -- An absolute voucher, on one unit or on the whole order; a membership discount on top sometimes.
 -- Each is worth more than the pennies a fault shifts a total by, or another total check would hold.
 local function add_order_level(random, order)
     local units, off = sum_of(order), 0
-    if random:chance(20) and units > 20 then
+    if not order.voucher_percent and random:chance(20) and units > 20 then
         local item = random:pick(order.items)
         local is_shown = random:chance(60) and item.price.withTax > 20
         off = 9 + random:up_to((is_shown and item.price.withTax or units) - 9)
-        order.cost.appliedReductions = {reduction("voucher", "absolute", off, {code = "TEN"})}
+        order.cost.appliedReductions = {mechanics.reduction("voucher", "absolute", off,
+            {code = "TEN"})}
         if is_shown then
             item.price.absoluteVoucherReducedPrice = {withTax = item.price.withTax - off}
+        elseif random:chance(40) then
+            limit_voucher(random, order, off)
         end
     end
     if random:chance(8) and units - off > 100 then
@@ -208,16 +303,54 @@ local function add_order_level(random, order)
     return off
 end
 
+-- Up to three payments: gift card, on account, card.
 local function add_payments(random, order, total)
-    if total == 0 then
-        return
+    local left = total
+    local function pay(key, amount, is_gift_card)
+        if amount > 0 then
+            order.payment[#order.payment + 1] = {key = key, amount = amount,
+                isGiftCard = is_gift_card, transactionKey = "t" .. #order.payment}
+            left = left - amount
+        end
     end
-    local gift = random:chance(25) and random:up_to(total) - 1 or 0
-    if gift > 0 then
-        order.payment[1] = {key = "gc", amount = gift, isGiftCard = true, transactionKey = "g"}
+    if random:chance(25) and left > 1 then
+        pay("gc", random:up_to(left), true)
     end
-    order.payment[#order.payment + 1] = {key = "card", amount = total - gift, isGiftCard = false,
-        transactionKey = "t"}
+    if random:chance(10) and left > 1 then
+        pay("invoice", random:up_to(left), false)
+    end
+    pay("card", left, false)
+end
+
+local function add_delegation(random, order)
+    local items = {}
+    for i, item in ipairs(order.items) do
+        items[i] = {orderItemId = item.id, tax = item.price.tax.vat.rate}
+    end
+    order.delegation = {orderId = order.id, items = items, cost = {withTax = order.cost.withTax},
+        carrier = {key = random:pick({"POST", "VAN"})}}
+end
+
+-- VAT of the whole order by one of SCAYLE's two calculators (scayle 6.3).
+local function order_vat(random, order)
+    local by_line, exact = {}, 0
+    for _, item in ipairs(order.items) do
+        local rate = item.price.tax.vat.rate
+        local key = item.key .. "/" .. rate
+        by_line[key] = by_line[key] or {gross = 0, rate = rate}
+        by_line[key].gross = by_line[key].gross + item.price.withTax
+    end
+    local rounded = 0
+    for _, line in pairs(by_line) do
+        exact = exact + line.gross * line.rate / (1 + line.rate)
+        rounded = rounded + vat_of(line.gross, line.rate)
+    end
+    for _, entry in ipairs(order.cost.appliedFees) do
+        local gross, rate = entry.amount.withTax, entry.tax.vat.rate
+        exact = exact + gross * rate / (1 + rate)
+        rounded = rounded + vat_of(gross, rate)
+    end
+    return random:chance(50) and rounded or math.floor(exact + 0.5)
 end
 
 local function place()
@@ -225,81 +358,34 @@ local function place()
         recipient = {firstName = "A", lastName = "B"}}
 end
 
--- Each fault, and the cause it must bring.
-local FAULTS = {
-    {"unknown_stock_code", function(order)
-        order.items[1].variant.referenceKey = "GONE"
-    end},
-    {"unmapped_tax", function(order)
-        order.items[1].price.tax.vat = {rate = 0.31}
-    end},
-    {"unmapped_promotion", function(order)
-        order.items[1].price.undiscountedWithTax = order.items[1].price.undiscountedWithTax + 5
-    end},
-    {"totals_do_not_tie", function(order)
-        order.cost.withTax = order.cost.withTax + 1
-        order.payment[#order.payment + 1] = {key = "card", amount = 1}
-    end},
-    {"totals_do_not_tie", function(order)
-        order.payment[#order.payment + 1] = {key = "card", amount = 1}
-    end},
-    {"unmapped_payment", function(order)
-        order.payment[#order.payment].key = "shells"
-        order.payment[#order.payment].isGiftCard = false
-    end, function(order)
-        return #order.payment > 0
-    end},
-    {"unmapped_fee", function(order)
-        table.insert(order.cost.appliedFees, {category = "odd", key = "x",
-            amount = {withTax = 100}})
-        order.cost.withTax = order.cost.withTax + 100
-        order.payment[#order.payment + 1] = {key = "card", amount = 100}
-    end},
-    {"field_too_long", function(order)
-        order.address.shipping.city = string.rep("x", 36)
-    end},
-    {"order_already_processed", function(order)
-        order.items[#order.items].status = "shipped"
-    end},
-    {"unmapped_market", function(order)
-        order.currencyCode = "USD"
-    end},
-}
-
-local function add_faults(random, order)
-    local expects = {}
-    for _ = 1, random:chance(85) and 0 or random:up_to(3) do
-        local fault = random:pick(FAULTS)
-        if not fault[3] or fault[3](order) then
-            fault[2](order)
-            expects[fault[1]] = true
-        end
-    end
-    return expects
-end
-
---- A random order for these mappings, and the set of causes it must be held for (empty: none).
+--- A random order for these mappings, and the causes it must be held for (empty: none), each with
+--- its subjects. order.delegation is SCAYLE's delegation where there is one.
 function baskets.order(random, mappings, id)
-    local rates = RATES[mappings.companies["7"].tax]
+    local profile = mappings.companies["7"]
+    local rates = RATES[profile.tax]
     local order = {
-        id = id, publicKey = "P" .. id, currencyCode = "EUR", status = "payment_reserved",
+        id = id, publicKey = "P" .. id, currencyCode = profile.currency,
+        status = "payment_reserved",
         confirmedAt = "2026-05-04T10:02:58+00:00", shopCountry = {id = 7, countryCode = "IE"},
         customer = {id = 5, email = "a@example.com"},
         address = {billing = place(), shipping = place()},
         cost = {appliedFees = {}}, items = {}, payment = {},
+        voucher_percent = random:chance(12) and random:pick({5, 10, 15}) or nil,
     }
-    for _ = 1, random:up_to(4) do
-        add_line(random, order, rates)
-    end
+    add_items(random, order, rates)
     add_fees(random, order, rates)
     local off = add_order_level(random, order)
     local total = sum_of(order) - off
-    for _, fee in ipairs(order.cost.appliedFees) do
-        total = total + fee.amount.withTax
+    for _, entry in ipairs(order.cost.appliedFees) do
+        total = total + entry.amount.withTax
     end
     order.cost.withTax = total
+    order.cost.tax = {vat = {amount = order_vat(random, order)}}
     add_payments(random, order, total)
-    return order, add_faults(random, order)
+    if random:chance(30) then
+        add_delegation(random, order)
+    end
+    return order, faults.add(random, order, mappings)
 end
 
 return baskets

@@ -20,7 +20,8 @@ local log = require("neap.log")
 local store = require("neap.store")
 local time = require("neap.time")
 
-local STORE_NAMES = {"get", "put", "put_many", "delete", "range", "increment", "atomic"}
+local STORE_NAMES = {"get", "put", "put_many", "delete", "range", "increment", "atomic",
+    "sorter"}
 
 local function copy(value)
     if value == nil then

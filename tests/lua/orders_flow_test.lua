@@ -1,6 +1,7 @@
 -- neap-test-root: examples/sandbox/khaos examples/demo
 --- The orders flow from event to posting, against the simulated Khaos and a scripted SCAYLE.
 local khaos_sandbox = require("khaos_sandbox") -- first: it makes the modules a runner lacks
+local codes = require("flows.khaos_codes")
 local errors = require("neap.errors")
 local flow = require("flows.orders")
 local json = require("neap.json")
@@ -48,13 +49,19 @@ local function shop(order)
     return far
 end
 
+local function in_mirror(world, code, entry)
+    world:with(function()
+        codes.put({[code] = entry})
+    end)
+end
+
 -- A world with the plain order of the samples, and all its stock codes in the mirror.
 local function scene(t, khaos_settings)
     local order = json.decode(t.read_file("examples/demo/cases/orders/order-01-plain-gb.json"))
     local scayle = shop(order)
     local world, khaos = khaos_sandbox.world(khaos_settings, scayle.answer)
     for _, code in ipairs({"FO-SCK-0007-L", "FO-JKT-1042-M", "ROUNDING"}) do
-        world.store.put("khaos_codes", code, {seen_ms = 1})
+        in_mirror(world, code, {last_updated = "2026-05-01T09:00:00"})
     end
     return {world = world, khaos = khaos, scayle = scayle, settings = settings()}
 end
@@ -111,6 +118,17 @@ local function accepting(t)
         t.equal(delegate(s, "{").status, 400)
         t.equal(delegate(s, "{}").events or "none", "none")
         t.equal(delegate(s, [[{"orderId":"204417"}]]).events[1].key, KEY)
+    end)
+    -- Seen before: a name too long for an event was answered 500 for ever, and the order cancelled.
+    t.case("a delegation is accepted whatever its other names are", function()
+        local s = scene(t)
+        local long = ("r"):rep(5000)
+        for _, name in ipairs({"orderReferenceKey", "shopKey", "countryCode", "id"}) do
+            local reply = delegate(s, json.encode({orderId = 204417, [name] = long}))
+            t.equal({reply.status, #reply.events[1].key < 200, reply.events[1].aliases or "none"},
+                {201, true, "none"})
+        end
+        t.equal(delegate(s, [[{"orderId":204417,"shopKey":"f\u0000o"}]]).events[1].key, KEY)
     end)
 end
 
@@ -239,15 +257,15 @@ end
 local function causes(t)
     t.case("a code that the mirror lacks is asked of Khaos before anybody is told", function()
         local s = scene(t)
-        s.world.store.delete("khaos_codes", "FO-JKT-1042-M")
+        s.world.store.delete("khaos_stock", "FOJKT1042M\1FO-JKT-1042-M")
         is_done(t, play(s))
         t.equal({#s.world:sent("NS1:ExportStock "), imports(s)}, {1, 1})
-        t.equal(s.world.store.get("khaos_codes", "FO-JKT-1042-M").discontinued, false)
+        t.equal(s.world.store.get("khaos_stock_details", "FO-JKT-1042-M").discontinued,
+            false)
     end)
     t.case("an unknown code holds with what was perhaps meant", function()
         local s = scene(t)
         s.scayle.order.items[3].variant.referenceKey = "fo-jkt 1042-m"
-        s.world.store.put("khaos_codes_folded", "FOJKT1042M", {"FO-JKT-1042-M"})
         local ended = play(s)
         t.equal(held_by(ended), {"unknown_stock_code"})
         t.equal(ended.held[1].message, "Stock code fo-jkt 1042-m does not exist in Khaos "
@@ -257,7 +275,7 @@ local function causes(t)
     t.case("a discontinued code is not called unknown", function()
         local s = scene(t)
         s.khaos.change_stock({code = "FO-JKT-1042-M", discontinued = true})
-        s.world.store.put("khaos_codes", "FO-JKT-1042-M", {discontinued = true})
+        in_mirror(s.world, "FO-JKT-1042-M", {discontinued = true})
         t.equal(play(s).held[1].message, "Stock code FO-JKT-1042-M is discontinued in Khaos")
     end)
 end

@@ -35,6 +35,7 @@ as_program "$stages/lint" "tests/support/lint.sh"
 as_program "$stages/lua" "build/neap test --lua tests/lua/*_test.lua"
 as_program "$stages/lua_asan" "build/asan/neap test --lua tests/lua/*_test.lua"
 as_program "$stages/property" "build/neap test --lua --set count=100000 tests/lua/property_mapper_test.lua"
+as_program "$stages/stock" "build/neap test --lua --set count=1500 tests/lua/stock_race_test.lua"
 as_program "$stages/fuzz" "make -s fuzz-regression"
 as_program "$stages/examples" "tests/support/examples.sh"
 as_program "$stages/integration" "tests/integration/run.sh"
@@ -44,6 +45,7 @@ stage "build with gcc" build debug
 stage "unit tests" make -s -j2 MODE=debug ERR=1 unit
 stage "Lua tests" "$tap" "$stages/lua"
 stage "100,000 random baskets" env NEAP_TAP_VERBOSE=1 "$tap" "$stages/property"
+stage "stock: random interleavings" env NEAP_TAP_VERBOSE=1 "$tap" "$stages/stock"
 stage "examples" "$tap" "$stages/examples"
 stage "integration tests" "$tap" "$stages/integration"
 stage "build with sanitizers" build asan

@@ -5,9 +5,9 @@
 set -eu
 
 build=(gcc make pkg-config git ca-certificates tzdata
-    liblua5.4-dev lua-cjson-dev liblmdb-dev libcurl4-openssl-dev libevent-dev libexpat1-dev
+    liblua5.4-dev liblmdb-dev libcurl4-openssl-dev libevent-dev libexpat1-dev
     libssl-dev zlib1g-dev libmimalloc-dev)
-check=(curl python3 lua-check clang clang-format clang-tidy libclang-rt-14-dev openssl)
+check=(curl python3 lua-check lua-cjson-dev clang clang-format clang-tidy libclang-rt-14-dev openssl)
 
 case "${1:-list}" in
 list)

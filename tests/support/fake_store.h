@@ -7,6 +7,28 @@
 #include "core/base/xalloc.h"
 #include "core/store/store_driver.h"
 
+/* For campaigns: the n-th call of one kind fails. */
+enum fake_op {
+    FAKE_GET,
+    FAKE_RANGE,
+    FAKE_PUT,
+    FAKE_DELETE,
+    FAKE_NESTED_BEGIN,
+    FAKE_NESTED_COMMIT,
+    FAKE_COMMIT,
+    FAKE_COMPACT,
+    FAKE_OP_COUNT
+};
+struct fake_fault {
+    enum fake_op op;
+    int rc;           /* 0 = nothing fails */
+    long calls_left;  /* calls of this kind that still work */
+    bool has_tripped; /* it fails once */
+    /* As LMDB: a transaction in which a write failed refuses everything until it is given up. */
+    unsigned broken_depth; /* 0 = none, else the depth + 1 of the failed one */
+    long calls[FAKE_OP_COUNT];
+};
+
 /* What fails, by code; 0 = works. Counts down `puts_before` first. */
 struct fake_store {
     struct store base;
@@ -19,6 +41,7 @@ struct fake_store {
     bool defers; /* commits end with fake_store_finish */
     store_commit_cb done;
     void *done_arg;
+    struct fake_fault *fault; /* borrowed, outlives the store; NULL = none */
 };
 
 static inline struct fake_store *fake_of(const struct store *store)
@@ -31,6 +54,36 @@ static inline const struct store_driver *real_ops(const struct store *store)
     return fake_of(store)->real->ops;
 }
 
+/* 0, or how this call fails. */
+static inline int fake_trip(struct fake_store *fake, enum fake_op op)
+{
+    struct fake_fault *fault = fake->fault;
+    if (fault == NULL) {
+        return 0;
+    }
+    fault->calls[op]++;
+    unsigned level = real_ops(&fake->base)->nested_depth(fake->real) + 1;
+    if (fault->broken_depth != 0 && level >= fault->broken_depth && op != FAKE_NESTED_COMMIT) {
+        return fault->rc;
+    }
+    if (fault->rc == 0 || fault->has_tripped || op != fault->op || fault->calls_left-- > 0) {
+        return 0;
+    }
+    fault->has_tripped = true;
+    if (op == FAKE_PUT || op == FAKE_DELETE) {
+        fault->broken_depth = level;
+    }
+    return fault->rc;
+}
+
+/* The transaction at this depth, and what is inside of it, is given up. */
+static inline void fake_heal(struct fake_store *fake, unsigned depth)
+{
+    if (fake->fault != NULL && fake->fault->broken_depth > depth) {
+        fake->fault->broken_depth = 0;
+    }
+}
+
 static void fake_close(struct store *store)
 {
     store_close(fake_of(store)->real);
@@ -39,7 +92,8 @@ static void fake_close(struct store *store)
 
 static int fake_get(struct store *store, struct bytes key, struct bytes *value_out)
 {
-    return real_ops(store)->get(fake_of(store)->real, key, value_out);
+    int rc = fake_trip(fake_of(store), FAKE_GET);
+    return rc != 0 ? rc : real_ops(store)->get(fake_of(store)->real, key, value_out);
 }
 
 static int fake_put(struct store *store, struct bytes key, struct bytes value)
@@ -48,30 +102,40 @@ static int fake_put(struct store *store, struct bytes key, struct bytes value)
     if (fake->put_rc != 0 && fake->puts_before-- <= 0) {
         return fake->put_rc;
     }
-    return real_ops(store)->put(fake->real, key, value);
+    int rc = fake_trip(fake, FAKE_PUT);
+    return rc != 0 ? rc : real_ops(store)->put(fake->real, key, value);
 }
 
 static int fake_del(struct store *store, struct bytes key)
 {
-    return real_ops(store)->del(fake_of(store)->real, key);
+    int rc = fake_trip(fake_of(store), FAKE_DELETE);
+    return rc != 0 ? rc : real_ops(store)->del(fake_of(store)->real, key);
 }
 
 static int fake_range(struct store *store, const struct store_range *range)
 {
-    return real_ops(store)->range(fake_of(store)->real, range);
+    int rc = fake_trip(fake_of(store), FAKE_RANGE);
+    return rc != 0 ? rc : real_ops(store)->range(fake_of(store)->real, range);
 }
 
 static int fake_nested_begin(struct store *store)
 {
-    return real_ops(store)->nested_begin(fake_of(store)->real);
+    int rc = fake_trip(fake_of(store), FAKE_NESTED_BEGIN);
+    return rc != 0 ? rc : real_ops(store)->nested_begin(fake_of(store)->real);
 }
 
 static int fake_nested_commit(struct store *store)
 {
     struct fake_store *fake = fake_of(store);
     int rc = fake->nested_commit_rc;
+    unsigned depth = real_ops(store)->nested_depth(fake->real);
     fake->nested_commit_rc = 0;
+    rc = rc != 0 ? rc : fake_trip(fake, FAKE_NESTED_COMMIT);
+    if (rc == 0 && fake->fault != NULL && fake->fault->broken_depth > depth) {
+        rc = fake->fault->rc;
+    }
     if (rc != 0) {
+        fake_heal(fake, depth);
         real_ops(store)->nested_abort(fake->real);
         return rc;
     }
@@ -80,6 +144,7 @@ static int fake_nested_commit(struct store *store)
 
 static void fake_nested_abort(struct store *store)
 {
+    fake_heal(fake_of(store), real_ops(store)->nested_depth(fake_of(store)->real));
     real_ops(store)->nested_abort(fake_of(store)->real);
 }
 
@@ -107,13 +172,19 @@ static void fake_commit(struct store *store, store_commit_cb done, void *arg)
         fake->done_arg = arg;
         return;
     }
-    if (fake->commit_rc == 0) {
+    int tripped = fake->commit_rc != 0 ? fake->commit_rc : fake_trip(fake, FAKE_COMMIT);
+    if (tripped == 0 && fake->fault != NULL && fake->fault->broken_depth != 0) {
+        tripped = fake->fault->rc;
+    }
+    if (tripped == 0) {
         real_ops(store)->commit(fake->real, done, arg);
         return;
     }
     struct error err;
     error_clear(&err);
-    int rc = error_set(&err, fake->commit_rc, "the disk does not sync");
+    fake_heal(fake, 0);
+    int rc =
+        error_set(&err, tripped == ERROR_FULL ? ERROR_FULL : ERROR_IO, "the disk does not sync");
     real_ops(store)->abort(fake->real);
     done(arg, rc, &err);
 }
@@ -137,6 +208,7 @@ static inline void fake_store_finish(struct fake_store *fake)
 
 static void fake_abort(struct store *store)
 {
+    fake_heal(fake_of(store), 0);
     real_ops(store)->abort(fake_of(store)->real);
 }
 
@@ -158,6 +230,13 @@ static int fake_check_space(struct store *store, struct error *err)
 static void fake_stats(struct store *store, struct store_stats *out)
 {
     real_ops(store)->stats(fake_of(store)->real, out);
+}
+
+static int fake_compact(struct store *store, struct error *err)
+{
+    int rc = fake_trip(fake_of(store), FAKE_COMPACT);
+    return rc != 0 ? error_set(err, rc, "it does not compact")
+                   : real_ops(store)->compact(fake_of(store)->real, err);
 }
 
 static int fake_copy(struct store *store, const char *folder, struct error *err)
@@ -188,6 +267,7 @@ static inline struct fake_store *fake_store_new(struct store *real)
         .wants_growth = fake_wants_growth,
         .check_space = fake_check_space,
         .stats = fake_stats,
+        .compact = fake_compact,
         .copy = fake_copy,
     };
     struct fake_store *fake = xcalloc(1, sizeof *fake);

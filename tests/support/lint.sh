@@ -64,7 +64,7 @@ if need luacheck; then
     verdict "luacheck finds nothing" "$(luacheck --quiet --codes $lua_files 2>&1 | grep -E '^ +[^ ].*:[0-9]+:[0-9]+:')"
 fi
 if [ "${TIDY:-1}" != 0 ] && need clang-tidy; then
-    flags="-std=c11 -I. -Iinclude -D_DEFAULT_SOURCE $(pkg-config --cflags lua5.4 lua5.4-cjson libcurl libevent expat libcrypto lmdb)"
+    flags="-std=c11 -I. -Iinclude -D_DEFAULT_SOURCE $(pkg-config --cflags lua5.4 libcurl libevent expat libcrypto lmdb)"
     verdict "clang-tidy finds nothing" \
         "$(files 'core/*.c' | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$@" -- '"$flags"' 2>/dev/null' tidy | grep -E ' (warning|error): ')"
 fi

@@ -75,6 +75,7 @@ class Host:
         self.variables = dict(variables or {})
         self.options = list(options)
         self.process = None
+        self.environment = {}  # on top of the test's own
         self.log_path = os.path.join(self.folder, "host.log")
         os.makedirs(self.folder, exist_ok=True)
 
@@ -89,7 +90,8 @@ class Host:
 
     def start(self, wait=True):
         log = open(self.log_path, "ab")
-        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                        env={**os.environ, **self.environment})
         log.close()
         if wait:
             until(self.is_ready, "the host answers /healthz; log: " + self.tail())

@@ -42,6 +42,7 @@ struct net_result {
     struct http_headers headers;
     char *body;
     size_t body_size;
+    size_t file_size;
     int64_t elapsed_ms;
 };
 
@@ -95,6 +96,7 @@ static inline void net_on_done(void *arg, struct http_answer *answer, const stru
     r->elapsed_ms = answer->elapsed_ms;
     http_headers_copy(&r->headers, &answer->headers);
     r->body_size = answer->body.size;
+    r->file_size = answer->file == NULL ? 0 : (size_t)spool_size(answer->file);
     r->body = xmalloc(answer->body.size + 1);
     memcpy(r->body, buf_text(&answer->body), answer->body.size);
     r->body[answer->body.size] = '\0';

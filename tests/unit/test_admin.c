@@ -3,6 +3,7 @@
 
 #include "core/base/json_reader.h"
 #include "core/ops/metrics_page.h"
+#include "core/work/work_state.h"
 #include "tests/support/work_world.h"
 
 #define KEY     "order:fo:204417"
@@ -337,6 +338,109 @@ static void a_person_says_what_became_of_an_effect(void)
     }
 }
 
+static const struct effect_spec payout = {"bank", "payout", "P1", EFFECT_ONCE, NULL, NULL};
+
+static enum effect_state state_of(struct work *work, const struct effect_spec *spec)
+{
+    struct effect effect;
+    CHECK_INT(effect_find(work, spec, &effect), 0);
+    enum effect_state state = effect.state;
+    effect_free(&effect);
+    return state;
+}
+
+static enum slice_end send_two(struct job *job, struct failure *failure)
+{
+    uint64_t id = 0;
+    struct error err = {.code = ERROR_TIMEOUT, .message = "no answer"};
+    if (state_of(job->work, &payout) == EFFECT_NONE) {
+        CHECK_INT(effect_intend(job, &payout, bytes_str("POST /payout"), &id), 0);
+        CHECK_INT(effect_unknown(job->work, id, &err), 0);
+    }
+    return send_once(job, failure);
+}
+
+/* Seen before: it settled every doubtful effect of the waiting jobs' keys, so that money that was
+ * never sent was marked as sent. */
+static void the_outcome_of_one_effect_says_nothing_about_another(void)
+{
+    struct world *w = world_open(send_two);
+    world_order(w, "refund:1", "a");
+    world_settle(w);
+    ASK(w, .words = {"exceptions", "release", "outcome_unknown", "refund R1 on bank"},
+        .reason = "looked", .outcome = ADMIN_OUTCOME_HAPPENED);
+    CHECK_INT(the_answer.code, 0);
+    CHECK_STR(effect_state_name(state_of(w->work, &payout)), "unknown");
+    char audit[256] = "";
+    audit_each(w->work, 0, keep_audit, audit);
+    CHECK(strstr(audit, "happened: looked") != NULL);
+    world_close(w);
+}
+
+/* Seen before: an effect that a job of another key had sent was not found, and no person could ever
+ * settle it. */
+static void an_outcome_reaches_an_effect_of_another_key(void)
+{
+    struct world *w = world_open(send_once);
+    uint64_t first = world_order(w, "refund:1", "a");
+    world_settle(w);
+    CHECK_INT(job_dismiss(w->work, first, "anna", "by another job"), 0);
+    uint64_t second = world_order(w, "return:9", "b");
+    world_settle(w);
+    CHECK_STATE(w, second, "held");
+    ASK(w, .words = {"exceptions", "release", "outcome_unknown", "refund R1 on bank"},
+        .reason = "looked", .outcome = ADMIN_OUTCOME_HAPPENED);
+    CHECK_INT(the_answer.code, 0);
+    world_settle(w);
+    CHECK_STATE(w, second, "done");
+    CHECK_STR(w->trace, "confirmed;");
+    world_close(w);
+}
+
+static int doubts;
+
+/* Held first, on something else; released, it sends, and no answer comes. */
+static enum slice_end send_after_a_hold(struct job *job, struct failure *failure)
+{
+    uint64_t id = 0;
+    struct error err = {.code = ERROR_TIMEOUT, .message = "no answer"};
+    struct exception_cause cause = {"unknown_code", "X", "m", "r", RECHECK_MANUAL};
+    enum effect_state state = state_of(job->work, &payout);
+    if (state == EFFECT_NONE && doubts++ > 0) {
+        CHECK_INT(effect_intend(job, &payout, bytes_str("POST"), &id), 0);
+        CHECK_INT(effect_unknown(job->work, id, &err), 0);
+        return world_fail(failure, "timeout", true);
+    }
+    CHECK_INT(job_request_hold(job, &cause, 1), 0);
+    return SLICE_UNWOUND;
+}
+
+/* Seen before: dismissing a cause ended jobs in the middle of a retry of their posting. The order
+ * may be there, the job said done, and nobody was told. */
+static void a_dismissal_does_not_end_a_job_in_doubt(void)
+{
+    doubts = 0;
+    struct world *w = world_open(send_after_a_hold);
+    uint64_t id = world_order(w, "payout:9", "a");
+    world_settle(w);
+    ASK(w, .words = {"exceptions", "retry", "unknown_code", "X"}, .reason = "again");
+    world_settle(w);
+    CHECK_STATE(w, id, "waiting");
+    ASK(w, .words = {"exceptions", "dismiss", "unknown_code", "X"}, .reason = "by hand");
+    CHECK_INT(the_answer.code, 0);
+    CHECK_STATE(w, id, "waiting"); /* the retry finds out */
+    world_pass(w, 60000);
+    CHECK_STATE(w, id, "held");
+    ASK(w, .words = {"exceptions", "dismiss", "unknown_code", "X"}, .reason = "by hand");
+    CHECK_STATE(w, id, "held");
+    struct exception e;
+    CHECK_INT(exception_load(w->work, EXCEPTION_UNFINISHED_EFFECT, "payout:9", &e), 0);
+    exception_free(&e);
+    ASK(w, .words = {"exceptions", "dismiss", "unfinished_effect", "payout:9"}, .reason = "looked");
+    CHECK_STATE(w, id, "done");
+    world_close(w);
+}
+
 /* ---- Status, pause
  * --------------------------------------------------------------------------------- */
 
@@ -496,6 +600,30 @@ static void metrics_are_announced(void)
     world_close(w);
 }
 
+/* Seen before: one full client made it 503, and a probe restarted all of them. */
+static void one_full_client_is_no_reason_to_restart_all(void)
+{
+    struct world *w = open_world();
+    struct error err;
+    struct work *other = NULL;
+    struct work_options options = {
+        .client = "other", .store = w->store, .clock = w->clock, .is_read_only = true};
+    CHECK_INT(work_open(&other, &options, &err), 0);
+    struct ops_client clients[] = {{.name = "acme", .work = w->work},
+                                   {.name = "other", .work = other}};
+    struct ops_view view = {.clients = clients, .count = 2, .is_live = true};
+    work_set_full(w->work, true);
+    buf_reset(&the_answer.text);
+    CHECK_INT(health_page(&view, &the_answer.text), 200);
+    check_said("\"acme\":\"full\"");
+    view.count = 1;
+    buf_reset(&the_answer.text);
+    CHECK_INT(health_page(&view, &the_answer.text), 503);
+    work_set_full(w->work, false);
+    work_close(other);
+    world_close(w);
+}
+
 static void health_says_what_is_wrong(void)
 {
     struct world *w = open_world();
@@ -504,6 +632,7 @@ static void health_says_what_is_wrong(void)
     buf_free(&the_answer.text);
     buf_init(&the_answer.text, 1 << 20);
     CHECK_INT(health_page(&view, &the_answer.text), 200);
+
     check_member("clients.acme", "ok");
     client.load_error = "client.lua:3: oops";
     view.is_draining = true;
@@ -518,6 +647,11 @@ int main(void)
 {
     buf_init(&the_answer.text, 1 << 20);
     tap_case("a person says what became of an effect", a_person_says_what_became_of_an_effect);
+    tap_case("a dismissal does not end a job in doubt", a_dismissal_does_not_end_a_job_in_doubt);
+    tap_case("the outcome of one effect says nothing about another",
+             the_outcome_of_one_effect_says_nothing_about_another);
+    tap_case("an outcome reaches an effect of another key",
+             an_outcome_reaches_an_effect_of_another_key);
     tap_case("an order answers to key, number, link and alias", orders_answer_to_their_names);
     tap_case("an order tells facts, links, jobs, causes, timeline and trail",
              an_order_tells_everything);
@@ -529,6 +663,8 @@ int main(void)
     tap_case("a pause lasts until it is resumed", a_pause_is_durable_until_resumed);
     tap_case("ages and money read well", ages_and_money_read_well);
     tap_case("every metric line follows its HELP and TYPE", metrics_are_announced);
+    tap_case("one full client is no reason to restart all",
+             one_full_client_is_no_reason_to_restart_all);
     tap_case("health says draining and old scripts", health_says_what_is_wrong);
     buf_free(&the_answer.text);
     return tap_done();

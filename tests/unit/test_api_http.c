@@ -1,4 +1,6 @@
 /* neap.http from a job: answers, errors, lists, limits, parking, cancelling. */
+#include "core/work/effect.h"
+#include "core/work/job.h"
 #include "core/work/pause.h"
 #include "tests/support/script_world.h"
 
@@ -80,6 +82,96 @@ static void requests_many(void)
                                    "\"first\",\"first\",\"second\"]");
     CHECK_STR(world_value(c, "empty"), "0");
     CHECK_INT(under_way_max, 3);
+    world_close(c->world);
+}
+
+static void serve_large(const struct http_request *request, struct world_reply *reply)
+{
+    static char body[1000001];
+    (void)request;
+    memset(body, 'x', sizeof(body) - 1);
+    reply->body = body;
+}
+
+/* Seen before: a hundred requests with one body of 10 MB were a gigabyte of the host's. */
+static void counts_what_it_holds(void)
+{
+    struct world *w = world_open();
+    w->serve = serve_large;
+    w->limits.memory_bytes = 24 << 20;
+    struct world_client *c = world_add(
+        w, "acme",
+        "local http, store = require('neap.http'), require('neap.store')\n"
+        "local function ask(n, body)\n"
+        "    local list = {}\n"
+        "    for i = 1, n do list[i] = {connection = 'far', path = '/x', body = body} end\n"
+        "    return http.all(list)\n"
+        "end\n"
+        "return {name = 'main', run = function(job)\n"
+        "    local ok, err = pcall(ask, 20, ('y'):rep(2 << 20))\n"
+        "    local refused, got = 0, 0\n"
+        "    for _, r in ipairs(ask(40)) do\n"
+        "        if r.answer then got = got + 1\n"
+        "        elseif r.error.kind == 'limit' and r.error.maybe_sent then\n"
+        "            refused = refused + 1\n"
+        "        end\n"
+        "    end\n"
+        "    store.put('out', 'r', {ok, err, got > 3, refused > 3, got + refused})\n"
+        "end}\n");
+    uint64_t id = world_event(c, "one", "");
+    world_run(w, 5000);
+    CHECK_STATE(c, id, "done");
+    CHECK_STR(world_value(c, "r"), "[false,\"not enough memory\",true,true,40]");
+    CHECK_INT(w->seen_count, 40); /* nothing of the first left */
+    world_close(w);
+}
+
+static void serve_echo(const struct http_request *request, struct world_reply *reply)
+{
+    (void)request;
+    reply->body = "no such token: hush-hush-token";
+}
+
+/* Seen before: only the log was clean; a far side that echoes a token in its error had it on the
+ * timeline, in the exception and in what `neap order` shows. */
+static void keeps_secrets_to_itself(void)
+{
+    struct world_client *c = open_far(
+        "local http, store, errors = require('neap.http'), require('neap.store'), "
+        "require('neap.errors')\n"
+        "return {name = 'main', run = function(job)\n"
+        "    local said = http.request{connection = 'far', path = '/one'}.body\n"
+        "    if job.key == 'held' then\n"
+        "        job:note('said', said, {said = said})\n"
+        "        job:hold{{cause = 'refused', subject = 's', message = said}}\n"
+        "    elseif job.key == 'effect' then\n"
+        "        job:effect{connection = 'far', name = 'e', key = 'k', class = 'dedupes',\n"
+        "            request = {method = 'POST', path = '/e'}, read = function()\n"
+        "                return nil, errors.new{kind = 'remote', message = said} end}\n"
+        "        return\n"
+        "    end\n"
+        "    error(said)\n"
+        "end}\n");
+    static const char *const keys[] = {"held", "raises", "effect"};
+    c->world->serve = serve_echo;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        uint64_t id = world_event(c, keys[i], "");
+        world_run(c->world, 1000);
+        CHECK_STATE(c, id, i < 2 ? "held" : "done");
+        CHECK(world_has_line(c, keys[i], "no such token: ***"));
+        CHECK(!world_has_line(c, keys[i], "hush-hush"));
+        struct job_info info;
+        CHECK_INT(job_load(c->work, id, &info), 0);
+        CHECK(strstr(info.last_error, "hush-hush") == NULL);
+        job_info_free(&info);
+    }
+    CHECK(strstr(world_exceptions(c), "no such token: ***") != NULL);
+    CHECK(strstr(world_exceptions(c), "hush-hush") == NULL);
+    struct effect_spec spec = {"far", "e", "k", EFFECT_DEDUPES, NULL, NULL};
+    struct effect effect;
+    CHECK_INT(effect_find(c->work, &spec, &effect), 0);
+    CHECK_STR(effect.error_message, "no such token: ***");
+    effect_free(&effect);
     world_close(c->world);
 }
 
@@ -211,6 +303,8 @@ int main(void)
 {
     tap_case("a request is sent, answered and on the timeline", requests);
     tap_case("many requests run at once up to the limit", requests_many);
+    tap_case("what requests and answers hold is the client's memory", counts_what_it_holds);
+    tap_case("what the far side echoes of a secret is not kept", keeps_secrets_to_itself);
     tap_case("URLs are encoded and decoded", encodes);
     tap_case("jobs park while a connection is down", parks_while_down);
     tap_case("a paused connection parks jobs too", respects_pauses);

@@ -72,6 +72,21 @@ static struct world_client *open_far(const char *lookup)
     return world_add(w, "acme", flow);
 }
 
+/* The file with every `from` replaced. */
+static void write_with(struct world_client *c, const char *file, const char *text, const char *from,
+                       const char *to)
+{
+    struct buf out;
+    buf_init(&out, 1 << 16);
+    for (const char *at = text; *at != '\0';) {
+        bool is_it = strncmp(at, from, strlen(from)) == 0;
+        CHECK_INT(is_it ? buf_add_str(&out, to) : buf_add(&out, at, 1), 0);
+        at += is_it ? strlen(from) : 1;
+    }
+    world_write(c, file, buf_text(&out));
+    buf_free(&out);
+}
+
 static void confirms_once(void)
 {
     static const char *const classes[] = {"dedupes", "lookup", "once"};
@@ -95,6 +110,24 @@ static void confirms_once(void)
         CHECK(!world_has_line(c, "one", "hush-hush"));
         world_close(c->world);
     }
+}
+
+/* Seen before: the effect stayed on its way for ever, and the job was held as a script error. */
+static void an_answer_too_large_to_keep_is_a_doubt(void)
+{
+    struct world_client *c = open_far("F1");
+    size_t size = 65u << 20;
+    char *large = xmalloc(size + 1);
+    memset(large, 'x', size);
+    large[size] = '\0';
+    posts[0].body = large;
+    uint64_t id = world_event(c, "one", "lookup");
+    world_run(c->world, 5000);
+    CHECK_STATE(c, id, "done");
+    CHECK_STR(world_value(c, "one"), "{\"code\":\"found\"}");
+    CHECK_INT(post_count, 1);
+    world_close(c->world);
+    free(large);
 }
 
 static void looks_up_after_a_reset(void)
@@ -125,6 +158,42 @@ static void sends_the_same_bytes_when_absent(void)
     world_close(c->world);
 }
 
+static void waits_by_both_clocks(void)
+{
+    struct world_client *c = open_far("absent");
+    posts[0] = (struct world_reply){.status = 0, .maybe_sent = true};
+    world_event(c, "one", "lookup");
+    world_run(c->world, 300);
+    CHECK_INT(post_count, 1);
+    clock_jump_wall(c->world->clock, 10000); /* the sleep of the first job is over by it */
+    world_event(c, "two", "lookup");
+    world_run(c->world, 100);
+    CHECK_STR(world_value(c, "lookups"), "absent");
+    CHECK_INT(post_count, 1);
+    world_run(c->world, 5000);
+    CHECK_INT(post_count, 2);
+    CHECK_STR(world_value(c, "two"), "{\"code\":\"SO1\",\"type\":\"text/plain\"}");
+    world_close(c->world);
+}
+
+/* What an earlier process left in doubt: its instants say nothing when the clock was set since. */
+static void waits_anew_after_a_restart(void)
+{
+    struct world_client *c = open_far("absent");
+    posts[0] = (struct world_reply){.status = 0, .maybe_sent = true};
+    uint64_t id = world_event(c, "one", "lookup");
+    world_run(c->world, 300);
+    world_crash(c);
+    clock_jump_wall(c->world->clock, 10000);
+    world_open_work(c);
+    world_run(c->world, 900);
+    CHECK_INT(post_count, 1);
+    world_run(c->world, 5000);
+    CHECK_STATE(c, id, "done");
+    CHECK_INT(post_count, 2);
+    world_close(c->world);
+}
+
 static void holds_on_another_fingerprint(void)
 {
     struct world_client *c = open_far("F2");
@@ -133,6 +202,53 @@ static void holds_on_another_fingerprint(void)
     world_run(c->world, 5000);
     CHECK_STATE(c, id, "held");
     CHECK(strstr(world_exceptions(c), "fingerprint_mismatch/import K1 on far: ") != NULL);
+    world_close(c->world);
+}
+
+/* Seen before: an order delegated again with another total was reported as posted. */
+static void holds_another_thing_of_the_same_key(void)
+{
+    struct world_client *c = open_far("F1");
+    uint64_t first = world_event(c, "one", "lookup");
+    world_run(c->world, 500);
+    CHECK_STATE(c, first, "done");
+    write_with(c, "main.lua", flow, "F1'", "F2'");
+    world_restart(c);
+    uint64_t second = world_event(c, "two", "lookup");
+    world_run(c->world, 500);
+    CHECK_STATE(c, second, "held");
+    CHECK(strstr(world_exceptions(c), "was done before, as F1; now it would be F2") != NULL);
+    CHECK_INT(post_count, 1);
+    world_close(c->world);
+}
+
+/* The job that did it goes on, whatever its scripts would send by now. */
+static void goes_on_with_its_own(void)
+{
+    struct world_client *c = open_far("F1");
+    write_with(c, "main.lua", flow, "job.key, err and",
+               "job.key, job:sleep('nap', 9000) or err and");
+    world_restart(c);
+    uint64_t id = world_event(c, "one", "lookup");
+    world_run(c->world, 500);
+    CHECK_STATE(c, id, "waiting");
+    write_with(c, "main.lua", flow, "F1'", "F2'");
+    world_restart(c);
+    world_run(c->world, 20000);
+    CHECK_STATE(c, id, "done");
+    world_close(c->world);
+}
+
+static void needs_the_fingerprint_of_what_is_found(void)
+{
+    struct world_client *c = open_far("F1");
+    posts[0] = (struct world_reply){.status = 0, .maybe_sent = true};
+    write_with(c, "main.lua", flow, "{code = 'found'}, answer.body", "{code = 'found'}");
+    world_restart(c);
+    uint64_t id = world_event(c, "one", "lookup");
+    world_run(c->world, 5000);
+    CHECK_STATE(c, id, "held");
+    CHECK(strstr(world_exceptions(c), "found, without a fingerprint; the intent's is F1") != NULL);
     world_close(c->world);
 }
 
@@ -297,6 +413,65 @@ static void is_unwound_in_flight(void)
     world_close(c->world);
 }
 
+/* Seen before: a connection was renamed while an import was in doubt. The ledger is by name, so the
+ * new one had nothing, and the order was posted once more without a look-up. */
+static void does_not_send_by_another_name(void)
+{
+    struct world_client *c = open_far("F1");
+    posts[0] = (struct world_reply){.status = 0, .maybe_sent = true};
+    uint64_t id = world_event(c, "one", "lookup");
+    world_run(c->world, 300);
+    CHECK_INT(post_count, 1);
+    write_with(c, "client.lua", WORLD_MANIFEST, "far = {", "far_uk = {");
+    write_with(c, "main.lua", flow, "'far'", "'far_uk'");
+    world_restart(c);
+    world_run(c->world, 20000);
+    CHECK_INT(post_count, 1);
+    CHECK_STATE(c, id, "held");
+    CHECK(strstr(world_exceptions(c), "import K1 on far has no known outcome") != NULL);
+    world_write(c, "client.lua", WORLD_MANIFEST);
+    world_write(c, "main.lua", flow);
+    world_restart(c);
+    world_run(c->world, 20000);
+    CHECK_STATE(c, id, "done");
+    CHECK_INT(post_count, 1);
+    CHECK_STR(world_value(c, "one"), "{\"code\":\"found\"}");
+    world_close(c->world);
+}
+
+/* Seen before: an id from outside with a zero byte was cut there, so that the second of two events
+ * was the repeat of the first, and lost; keys of effects likewise. */
+static void refuses_zero_bytes(void)
+{
+    struct world *w = world_open();
+    struct world_client *c = world_add(
+        w, "acme",
+        "return {name = 'main', run = function(job)\n"
+        "    local ids = {}\n"
+        "    local function refused(fn, ...) ids[#ids + 1] = not pcall(fn, job, ...) end\n"
+        "    local function event(field, value)\n"
+        "        local e = {source = 's', id = 'x', name = 'n', key = 'k', class = 'overtaking'}\n"
+        "        e[field] = value\n"
+        "        return e\n"
+        "    end\n"
+        "    for _, field in ipairs{'source', 'id', 'name', 'key'} do\n"
+        "        refused(job.emit, event(field, 'x\\0a'))\n"
+        "    end\n"
+        "    refused(job.emit, event('aliases', {'a\\0b'}))\n"
+        "    refused(job.alias, 'a\\0b')\n"
+        "    refused(job.link, 'khaos', 'a\\0b')\n"
+        "    refused(job.effect, {connection = 'far', name = 'n', key = 'k\\0', class = 'once',\n"
+        "        read = function() end, request = {}})\n"
+        "    refused(job.emit, event('id', 'whole'))\n"
+        "    require('neap.store').put('out', 'r', ids)\n"
+        "end}\n");
+    uint64_t id = world_event(c, "one", "");
+    world_run(w, 100);
+    CHECK_STATE(c, id, "done");
+    CHECK_STR(world_value(c, "r"), "[true,true,true,true,true,true,true,true,false]");
+    world_close(w);
+}
+
 static void refuses_bad_specs(void)
 {
     struct world *w = world_open();
@@ -338,9 +513,19 @@ static void refuses_bad_specs(void)
 int main(void)
 {
     tap_case("an effect is confirmed once, for all jobs and restarts", confirms_once);
+    tap_case("an answer too large to keep is a doubt", an_answer_too_large_to_keep_is_a_doubt);
     tap_case("an unknown outcome is looked up after the settling time", looks_up_after_a_reset);
     tap_case("absent permits to send the same bytes again", sends_the_same_bytes_when_absent);
+    tap_case("a step forward of the wall clock does not shorten the settling time",
+             waits_by_both_clocks);
+    tap_case("a doubt of an earlier process settles anew", waits_anew_after_a_restart);
+    tap_case("an effect in doubt is not sent by another name", does_not_send_by_another_name);
+    tap_case("a zero byte in a name, id or key is refused", refuses_zero_bytes);
     tap_case("found with another fingerprint holds the job", holds_on_another_fingerprint);
+    tap_case("another thing under the same key holds the job", holds_another_thing_of_the_same_key);
+    tap_case("a job goes on with what it did itself", goes_on_with_its_own);
+    tap_case("what is found must have a fingerprint when the intent has one",
+             needs_the_fingerprint_of_what_is_found);
     tap_case("a look-up that fails is retried, nothing is sent", goes_on_looking_up);
     tap_case("a crash with the request under way is looked up", survives_a_crash_in_flight);
     tap_case("nothing leaves before the commit", does_not_send_before_the_commit);

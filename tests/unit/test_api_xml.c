@@ -111,11 +111,53 @@ static void misuse_raises(void)
     values_check("e = xml.element loop = {name = 'a'} loop[1] = loop", cases);
 }
 
+static void records_come_piece_by_piece(void)
+{
+    static const struct lua_case cases[] = {
+        {"all('<r><i><A>1</A><B>x&amp;y</B></i><i><A>2</A></i></r>')", "A=1,B=x&y;A=2;"},
+        {"all('<r><Count>2</Count><L><i><A>1</A></i><i><A/></i></L></r>')", "A=1;Count=2;"},
+        {"all('<r><L><i href=\"#1\"/></L><x:T id=\"1\"><x:A>1</x:A><N><D>d</D></N><Z>z</Z>"
+         "</x:T></r>')",
+         "A=1,Z=z;"},
+        {"all('<r>\\n <i>\\n <A>1</A>\\n between <B>2</B>\\n</i>\\n</r>')", "A=1,B=2;"},
+        {"all('<A>1</A>')", ""},
+        {"#all('<r>' .. ('<i><A>1</A><B>' .. ('b'):rep(90) .. '</B></i>'):rep(5000) .. '</r>')",
+         "485000"},
+        {"all('<r><i><A>1</A></i>')", "invalid: XML: no element found at line 1"},
+        {"all('<!DOCTYPE r><r/>')", "invalid: XML: a document type is not accepted at line 1"},
+        {"all(('<a>'):rep(33))", "limit: XML: too many levels at line 1"},
+        {"all('<r><A>' .. ('x'):rep(1100000) .. '</A></r>')",
+         "limit: XML: text too large at line 1"},
+        {"xml.records('<r/>', {})", "raised: bad argument #2 to 'records' (1 to 8 names expected)"},
+        {"xml.records(1, {'A'})",
+         "raised: bad argument #1 to 'records' (string expected, got number)"},
+        {NULL, NULL},
+    };
+    values_check("all = function(text)\n"
+                 "    local records, out = xml.records(text, {'A', 'Count'}), {}\n"
+                 "    while true do\n"
+                 "        local list, err = records:read(3)\n"
+                 "        if not list then return table.concat(out) .. tostring(err) end\n"
+                 "        if #list == 0 then return table.concat(out) end\n"
+                 "        for _, record in ipairs(list) do\n"
+                 "            local parts = {}\n"
+                 "            for name, value in pairs(record) do\n"
+                 "                parts[#parts + 1] = name .. '=' .. value\n"
+                 "            end\n"
+                 "            table.sort(parts)\n"
+                 "            out[#out + 1] = table.concat(parts, ',') .. ';'\n"
+                 "        end\n"
+                 "    end\n"
+                 "end",
+                 cases);
+}
+
 static void memory_failures_stay_errors(void)
 {
     values_torture("local n = xml.parse('<a x=\"1\">t<b>2</b>u<c/></a>')\n"
                    "local text = xml.encode(n, {declaration = true})\n"
-                   "assert(xml.value(xml.parse(text), 'b') == '2' and xml.escape('<') == '&lt;')");
+                   "assert(xml.value(xml.parse(text), 'b') == '2' and xml.escape('<') == '&lt;')\n"
+                   "assert(xml.records(text, {'b'}):read(9)[1].b == '2')");
 }
 
 int main(void)
@@ -124,6 +166,7 @@ int main(void)
     tap_case("bad documents give an error with the line", bad_documents_are_error_values);
     tap_case("writing escapes and comes back the same", writing_escapes);
     tap_case("misuse raises and says where", misuse_raises);
+    tap_case("records come piece by piece", records_come_piece_by_piece);
     tap_case("memory running out anywhere stays a memory error", memory_failures_stay_errors);
     return tap_done();
 }

@@ -12,6 +12,7 @@ static void a_virtual_clock_moves_only_when_told(void)
     clock_advance(c, 250);
     CHECK_INT(clock_wall_ms(c), 1250);
     CHECK_INT(clock_mono_ms(c), 250);
+    CHECK_INT(clock_mono_us(c), 250000);
     clock_advance(c, 0);
     CHECK_INT(clock_mono_ms(c), 250);
     clock_free(c);

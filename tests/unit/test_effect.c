@@ -208,7 +208,9 @@ static void an_effect_belongs_to_the_job_that_sent_it_last(void)
     expect_state(w, "intent");
     CHECK(effect_is_pending(w->work, "sweep:5001"));
     CHECK(!effect_is_pending(w->work, "order:5001"));
-    CHECK_INT(effect_unfinished(w->work, "sweep:5001", sweep), effect_id);
+    uint64_t unfinished = 0;
+    CHECK_INT(effect_unfinished(w->work, "sweep:5001", sweep, &unfinished), 0);
+    CHECK_INT(unfinished, effect_id);
     job_restart(job_find_live(w->work, sweep));
     world_settle(w);
     CHECK_STR(w->trace, "intent;again;lookup;");

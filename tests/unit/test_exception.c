@@ -217,9 +217,29 @@ static void a_standing_exception_is_opened_renewed_and_closed(void)
     world_close(w);
 }
 
+/* Seen before: the error of a route stayed open for ever, though its remedy says that saving the
+ * mended script is enough. */
+static void new_scripts_close_what_no_job_waits_for(void)
+{
+    struct world *w = world_open(world_done);
+    struct exception_cause cause = {"script_error", "orders route hook", "broken", "Correct it",
+                                    RECHECK_RELOAD};
+    struct exception_cause other = {"unmatched", "s", "m", "r", RECHECK_MANUAL};
+    struct exception e;
+    CHECK_INT(exception_open(w->work, &cause), 0);
+    CHECK_INT(exception_open(w->work, &other), 0);
+    CHECK_INT(work_generation_changed(w->work, 77), 0);
+    world_settle(w);
+    CHECK_INT(exception_load(w->work, cause.cause, cause.subject, &e), ERROR_NOT_FOUND);
+    CHECK_INT(exception_load(w->work, other.cause, other.subject, &e), 0);
+    exception_free(&e);
+    world_close(w);
+}
+
 int main(void)
 {
     tap_case("the last cause releases", the_last_cause_releases);
+    tap_case("new scripts close what no job waits for", new_scripts_close_what_no_job_waits_for);
     tap_case("release goes by deadline, then arrival", release_goes_by_deadline_then_arrival);
     tap_case("a person releases or dismisses and is written down",
              a_person_releases_or_dismisses_and_is_written_down);

@@ -59,6 +59,9 @@ static void keeps_the_manifest(void)
     CHECK_INT(m->connection_count, 2);
     CHECK_STR(m->connections[0].name, "a");
     CHECK_INT(m->connections[0].timeout_ms, 30000);
+    /* It was 0: an import whose connection ended at once was looked up while it went on. */
+    CHECK_INT(m->connections[0].settle_ms, 30000);
+    CHECK_INT(m->connections[1].settle_ms, 5);
     CHECK_STR(m->connections[1].basic_password, "hush-hush-token");
     CHECK(strstr(m->connections[1].policy.ca_file, "/acme/ca.pem") != NULL);
     CHECK_STR(manifest_find_auth(m, "hook")->user, "x");
@@ -108,6 +111,12 @@ static const struct bad_case bad_cases[] = {
     {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z',\n"
      "connections = {k = {base_url = 'http://x', timeout_ms = -1}}}",
      NULL, "connections.k.timeout_ms: an integer of at least 1 expected"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z', "
+     "connections = {k = {base_url = 'http://x', max_concurrent = 4294967296}}}",
+     NULL, "connections.k.max_concurrent: an integer of at most 2147483647 expected"},
+    {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z', "
+     "connections = {k = {base_url = 'http://x', settle_ms = 86400001}}}",
+     NULL, "connections.k.settle_ms: an integer of at most 86400000 expected"},
     {"return {name = 'acme', live_from = '2026-01-01T00:00:00Z', auth = {h = {user = "
      "secret('NONE')}}}",
      NULL, "client.lua:1: secret NONE is not set (environment or secrets folder)"},

@@ -134,6 +134,8 @@ static void test_basic_credentials(void)
     CHECK(http_basic_matches("bAsIc   QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Aladdin", "open sesame"));
     CHECK(!http_basic_matches(field, "Aladdin", "open sesam"));
     CHECK(!http_basic_matches(field, "aladdin", "open sesame"));
+    CHECK(!http_basic_matches("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ", "Aladdin", "open sesame"));
+    CHECK(!http_basic_matches("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==Q", "Aladdin", "open sesame"));
     CHECK(!http_basic_matches(field, NULL, "x"));
     CHECK(!http_basic_matches(field, "Aladdin:open", "sesame"));
     static const char *const bad[] = {"",

@@ -1,4 +1,7 @@
 /* Accepting, duplicates, aliases, and overtaking events in every state of the open job. */
+#include "core/work/counter.h"
+#include "core/work/exception.h"
+#include "core/work/timeline.h"
 #include "tests/support/work_world.h"
 
 static int runs;
@@ -44,6 +47,38 @@ static void a_duplicate_gets_the_first_answer_to_the_byte(void)
     accept_result_free(&result);
     CHECK_INT(work_stats(w->work)->duplicates, 1);
     world_settle(w);
+    CHECK_STR(w->trace, "order:5001;");
+    world_close(w);
+}
+
+static int count_repeated(void *arg, const struct timeline_entry *entry)
+{
+    int *count = arg;
+    *count += strcmp(entry->kind, "repeated") == 0 ? 1 : 0;
+    return 0;
+}
+
+/* Seen before: a delegation that came again with another total was answered as the first, and the
+ * only trace of it was a number of repeats. */
+static void a_repeat_with_another_payload_is_told_once(void)
+{
+    static const struct {
+        const char *payload;
+        int told;
+    } steps[] = {{"{\"id\":5001}", 0}, {"{\"id\":5001,\"total\":2}", 1}, {"", 1}, {"{}", 1}};
+    struct world *w = world_open(world_done);
+    struct event_new event = delegation("5001");
+    world_accept(w, &event);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        int count = 0;
+        event.payload = bytes_str(steps[i].payload);
+        world_accept(w, &event);
+        world_settle(w);
+        world_restart(w);
+        CHECK_INT(timeline_each(w->work, "order:5001", false, count_repeated, &count), 0);
+        CHECK_INT(count, steps[i].told);
+        CHECK_INT(counter_get(w->work, "events.differing"), steps[i].told);
+    }
     CHECK_STR(w->trace, "order:5001;");
     world_close(w);
 }
@@ -158,6 +193,7 @@ static void an_overtaking_event_reaches_the_job_in_each_state(void)
         runs = 0;
         struct world *w = world_open(until_cancelled);
         uint64_t id = world_order(w, cases[i].key, "a");
+        CHECK_INT(world_turn(w), 0);
         CHECK_INT(world_turn(w), 0);
         CHECK_STATE(w, id, cases[i].state);
         CHECK_INT(world_overtake(w, cases[i].key, "cancellation", EVENT_IDLE_JOB), 0);
@@ -355,6 +391,41 @@ static void a_tombstone_under_an_alias_is_found_by_the_key(void)
     world_close(w);
 }
 
+static int count_conflicts(void *arg, const struct timeline_entry *entry)
+{
+    int *count = arg;
+    *count += strcmp(entry->kind, "alias conflict") == 0 ? 1 : 0;
+    return 0;
+}
+
+/* Seen before: a line of the log was all; later a cancellation by reference stopped the first. */
+static void an_alias_of_another_key_is_an_exception(void)
+{
+    static const char *const aliases[] = {"reference:ABC", NULL};
+    struct world *w = world_open(world_done);
+    struct event_new event = delegation("1");
+    event.aliases = aliases;
+    world_accept(w, &event);
+    event.id = "2";
+    event.key = "order:5002";
+    uint64_t second = world_accept(w, &event);
+    world_settle(w);
+    CHECK_STATE(w, second, "done");
+    struct exception e;
+    CHECK_INT(exception_load(w->work, "alias_conflict", "reference:ABC", &e), 0);
+    CHECK_STR(e.message,
+              "reference:ABC was given as a name of order:5002, but belongs to order:5001");
+    exception_free(&e);
+    int count = 0;
+    CHECK_INT(timeline_each(w->work, "order:5001", false, count_conflicts, &count), 0);
+    CHECK_INT(timeline_each(w->work, "order:5002", false, count_conflicts, &count), 0);
+    CHECK_INT(count, 2);
+    char *key = inbox_resolve(w->work, "reference:ABC");
+    CHECK_STR(key, "order:5001");
+    free(key);
+    world_close(w);
+}
+
 static enum slice_end emit_and_fail(struct job *job, struct failure *failure)
 {
     struct event_new event = {.source = "sweep", .id = "1", .key = "order:9", .name = "found"};
@@ -404,6 +475,9 @@ int main(void)
 {
     tap_case("a duplicate gets the first answer to the byte",
              a_duplicate_gets_the_first_answer_to_the_byte);
+    tap_case("a repeat with another payload is told once",
+             a_repeat_with_another_payload_is_told_once);
+    tap_case("an alias of another key is an exception", an_alias_of_another_key_is_an_exception);
     tap_case("a large payload comes back as received", a_large_payload_comes_back_as_received);
     tap_case("an event without its parts is refused with words",
              an_event_without_its_parts_is_refused_with_words);

@@ -299,12 +299,31 @@ static void preempts(void)
     world_close(w);
 }
 
+/* Seen before: the default burst was 50 ms, which a sort of many codes takes. */
+static void sorts_many_codes(void)
+{
+    struct world *w = world_open();
+    struct world_client *c =
+        world_add(w, "acme",
+                  "return {name = 'main', run = function(job)\n"
+                  "    local list = {} for i = 1, 20000 do list[i] = (i * 7919) % 20011 end\n"
+                  "    table.sort(list, function(a, b) return a < b end)\n"
+                  "    require('neap.store').put('out', 'first', list[1])\n"
+                  "end}\n");
+    uint64_t id = world_event(c, "one", "");
+    world_run(w, 100);
+    CHECK_STATE(c, id, "done");
+    world_close(w);
+}
+
 /* Only a stretch that cannot be preempted counts as a burst; a module that loads late has its own
  * time. */
 static void allows_long_work(void)
 {
     struct world *w = world_open();
     w->limits.burst_us = 30000;
+    world_prepare(w, "acme", "heavy.lua",
+                  "local n = 0 for i = 1, 5e6 do n = n + 1 end return {n = n}\n");
     struct world_client *c =
         world_add(w, "acme",
                   "return {name = 'main', run = function(job)\n"
@@ -317,12 +336,40 @@ static void allows_long_work(void)
                   "    end\n"
                   "    require('neap.store').put('out', 'heavy', require('heavy').n)\n"
                   "end}\n");
-    world_write(c, "heavy.lua", "local n = 0 for i = 1, 5e6 do n = n + 1 end return {n = n}\n");
     uint64_t id = world_event(c, "one", "");
     world_run(w, 100);
     CHECK_STATE(c, id, "done");
     CHECK_STR(world_exceptions(c), "");
     CHECK_STR(world_value(c, "heavy"), "5000000");
+    world_close(w);
+}
+
+/* Seen before: it was held until the next reload for what another job of the client had eaten. */
+static void retries_the_victim_of_an_eater(void)
+{
+    struct world *w = world_open();
+    w->limits.memory_bytes = 24 << 20;
+    struct world_client *c = world_add(w, "acme",
+                                       "local kept = {}\n"
+                                       "return {name = 'main', run = function(job)\n"
+                                       "    if job.key == 'eater' then\n"
+                                       "        kept[1] = ('x'):rep(9 << 20)\n"
+                                       "        require('neap.http').request{connection = 'far', "
+                                       "path = '/x'}\n"
+                                       "        kept[1] = nil\n"
+                                       "    else\n"
+                                       "        local _ = ('y'):rep(8 << 20)\n"
+                                       "    end\n"
+                                       "end}\n");
+    uint64_t eater = world_event(c, "eater", "");
+    world_run(w, 1);
+    CHECK_STATE(c, eater, "running");
+    uint64_t victim = world_event(c, "victim", "");
+    world_run(w, 1);
+    CHECK_STATE(c, victim, "waiting");
+    world_run(w, 10000);
+    CHECK_STATE(c, eater, "done");
+    CHECK_STATE(c, victim, "done");
     world_close(w);
 }
 
@@ -336,7 +383,7 @@ static void survives_memory_eaters(void)
                                        "    while job.key == 'eater' do t[#t + 1] = {} end\n"
                                        "end}\n");
     uint64_t eater = world_event(c, "eater", "");
-    world_run(w, 100);
+    world_run(w, 100000);
     CHECK_STATE(c, eater, "held");
     CHECK(strstr(world_exceptions(c), "more memory than they may have") != NULL);
     uint64_t other = world_event(c, "other", "");
@@ -376,6 +423,8 @@ int main(void)
     tap_case("store.atomic keeps all or nothing", keeps_atomic_units);
     tap_case("endless jobs end, and others go on meanwhile", ends_endless_jobs);
     tap_case("a long slice is preempted", preempts);
+    tap_case("who meets a full memory is tried again", retries_the_victim_of_an_eater);
+    tap_case("a sort of many codes is not stuck", sorts_many_codes);
     tap_case("long work that is not stuck is allowed", allows_long_work);
     tap_case("a job out of memory fails alone", survives_memory_eaters);
     tap_case("a job's randomness is its own", goes_the_same_way_again);

@@ -174,6 +174,7 @@ static void bad_schedules_are_refused_with_their_name(void)
     static const struct schedule_spec bad[] = {
         {.flow = "stock", .name = "x"},
         {.flow = "stock", .name = "x", .every_ms = 5},
+        {.flow = "stock", .name = "x", .every_ms = INT64_MAX},
         {.flow = "stock", .name = "x", .every_ms = 1000, .cron = "* * * * *"},
         {.flow = "stock", .name = "x", .cron = "61 * * * *"},
         {.flow = "stock", .name = "x", .cron = "* * * * *", .zone = "Mars/Olympus"},

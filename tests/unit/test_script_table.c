@@ -89,6 +89,64 @@ static void integers_count_and_refuse_other_values(void)
     world_close(w);
 }
 
+static void see_change(void *arg, struct bytes key, bool is_gone)
+{
+    size_t used = strlen(arg);
+    snprintf((char *)arg + used, 256 - used, "%s%.*s ", is_gone ? "-" : "+", (int)key.size,
+             key.data);
+}
+
+static int see_pair(void *arg, struct bytes key, struct bytes json)
+{
+    size_t used = strlen(arg);
+    snprintf((char *)arg + used, 256 - used, "%.*s=%.*s ", (int)key.size, key.data, (int)json.size,
+             json.data);
+    return 0;
+}
+
+/* Whatever the size of a step, the table becomes what the rows say and only differences are told.
+ */
+static void sorted_rows_replace_a_table(void)
+{
+    static const char *const rows[][2] = {{"d", "4"}, {"a", "1"}, {"c", "30"}, {"e", "50"},
+                                          {"x", "9"}, {"z", "8"}, {"aa", "2"}};
+    for (size_t limit = 1; limit < 12; limit++) {
+        struct world *w = world_open(world_done);
+        static const char *const before[] = {"a", "b", "c", "d", "f", "g"};
+        for (int i = 0; i < 6; i++) {
+            char json[2] = {(char)('1' + i), 0};
+            CHECK_INT(script_table_put(w->work, table, bytes_str(before[i]), bytes_str(json)), 0);
+        }
+        CHECK_INT(script_table_put(w->work, bytes_str("codesx"), bytes_str("b"), bytes_str("7")),
+                  0);
+        struct sorter *sorter = sorter_new(w->folder);
+        for (int i = 0; i < 7; i++) {
+            CHECK_INT(sorter_add(sorter, bytes_str(rows[i][0]), bytes_str(rows[i][1])), 0);
+        }
+        char told[256] = "";
+        struct buf after;
+        buf_init(&after, SCRIPT_TABLE_KEY_MAX);
+        struct script_replace replace = {sorter, &after, limit, see_change, told};
+        bool is_over = false;
+        size_t steps = 0;
+        while (!is_over && steps < 20) {
+            CHECK_INT(script_table_replace(w->work, table, &replace, &is_over), 0);
+            steps++;
+        }
+        CHECK_INT(is_over, true);
+        CHECK_STR(told, "+aa -b +c +e -f -g +x +z ");
+        char now[256] = "";
+        struct script_range all = {.limit = 100};
+        CHECK_INT(script_table_range(w->work, table, &all, see_pair, now), 0);
+        CHECK_STR(now, "a=1 aa=2 c=30 d=4 e=50 x=9 z=8 ");
+        struct bytes json;
+        CHECK_INT(script_table_get(w->work, bytes_str("codesx"), bytes_str("b"), &json), 0);
+        buf_free(&after);
+        sorter_free(sorter);
+        world_close(w);
+    }
+}
+
 static int see_link(void *arg, const char *system, const char *id)
 {
     snprintf(arg, 64, "%s=%s", system, id);
@@ -126,11 +184,26 @@ static void facts_links_and_trails_belong_to_the_key(void)
     world_close(w);
 }
 
+/* Seen before: a key that gave an id up took the way back of the key that had it by then. */
+static void the_newest_key_keeps_an_id(void)
+{
+    struct world *w = world_open(world_done);
+    CHECK_INT(dossier_put_link(w->work, "order:1", "khaos", "SO1"), 0);
+    CHECK_INT(dossier_put_link(w->work, "order:2", "khaos", "SO1"), 0);
+    CHECK_INT(dossier_put_link(w->work, "order:1", "khaos", "SO9"), 0);
+    char *found = dossier_find_by_link(w->work, "khaos", "SO1");
+    CHECK_STR(found, "order:2");
+    free(found);
+    world_close(w);
+}
+
 int main(void)
 {
     tap_case("ranges keep their bounds", ranges_keep_their_bounds);
     tap_case("values are put, replaced and deleted", values_are_put_replaced_and_deleted);
     tap_case("integers count and refuse other values", integers_count_and_refuse_other_values);
+    tap_case("sorted rows replace a table, step by step", sorted_rows_replace_a_table);
     tap_case("facts, links and trails belong to the key", facts_links_and_trails_belong_to_the_key);
+    tap_case("the newest key keeps an id", the_newest_key_keeps_an_id);
     return tap_done();
 }

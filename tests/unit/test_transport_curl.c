@@ -217,6 +217,30 @@ static void test_oversize_answer(void)
 }
 
 /* Waits for a whole request on fd; true when one came. */
+static void test_answer_in_a_file(void)
+{
+    struct transport_policy policy = {.max_answer_bytes = 4};
+    struct net_world w;
+    struct net_result r;
+    net_open(&w, true, NULL);
+    struct http_request request = net_request(&w, "POST", "/echo", "0123456789");
+    request.file_max_bytes = 10;
+    net_fetch(&w, &request, &policy, &r);
+    CHECK_INT(r.err.code, 0);
+    CHECK_STR(r.body, "");
+    CHECK_INT(r.file_size, 10);
+    net_result_clear(&r);
+    request.file_max_bytes = 9;
+    net_fetch(&w, &request, &policy, &r);
+    CHECK_INT(r.err.code, ERROR_LIMIT);
+    policy.file_folder = "/nowhere";
+    net_fetch(&w, &request, &policy, &r);
+    CHECK_INT(r.err.code, ERROR_IO);
+    CHECK(!r.err.maybe_sent);
+    http_request_free(&request);
+    net_close(&w);
+}
+
 static bool raw_take_request(struct net_world *w, int fd)
 {
     char *got = raw_receive(w, fd, "\r\n\r\n");
@@ -635,6 +659,7 @@ int main(void)
     tap_case("a refused connection sent nothing", test_refused_was_not_sent);
     tap_case("timeouts know whether the request was sent", test_timeouts_know_what_was_sent);
     tap_case("an answer above the limit is an error", test_oversize_answer);
+    tap_case("an answer may go to a file", test_answer_in_a_file);
     tap_case("fresh connections are new and not kept", test_fresh_connections_are_new_and_not_kept);
     tap_case("a POST on a fresh connection is sent once", test_fresh_post_is_sent_once);
     tap_case("interim answers, bad headers and trailers are left out",

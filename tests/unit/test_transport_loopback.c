@@ -29,6 +29,24 @@ static void test_round_trip_takes_simulated_time(void)
     net_close(&w);
 }
 
+static void test_answer_in_a_file(void)
+{
+    struct net_world w;
+    struct net_result r;
+    net_open(&w, false, NULL);
+    struct http_request request = net_request(&w, "POST", "/echo", "0123456789");
+    request.file_max_bytes = 10;
+    net_fetch(&w, &request, NULL, &r);
+    CHECK_STR(r.body, "");
+    CHECK_INT(r.file_size, 10);
+    net_result_clear(&r);
+    request.file_max_bytes = 9;
+    net_fetch(&w, &request, NULL, &r);
+    CHECK_INT(r.err.code, ERROR_LIMIT);
+    http_request_free(&request);
+    net_close(&w);
+}
+
 static void test_head_has_no_body(void)
 {
     struct net_world w;
@@ -180,6 +198,7 @@ static void test_everything_open_can_be_dropped(void)
 
 int main(void)
 {
+    tap_case("an answer may go to a file", test_answer_in_a_file);
     tap_case("a round trip takes simulated time and keeps bytes",
              test_round_trip_takes_simulated_time);
     tap_case("HEAD has a length and no body", test_head_has_no_body);

@@ -1,10 +1,13 @@
 /* The Lua state: globals, fences, budgets, memory. */
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/log.h"
 #include "core/script/vm.h"
+#include "core/script/vm_files.h"
 #include "core/script/watchdog.h"
 #include "tests/support/tap.h"
 #include "tests/support/temp_folder.h"
@@ -183,6 +186,10 @@ static void has_strings(void)
          "a1 b2"},
         {"local n = 0 for _ in ('abc'):gmatch('') do n = n + 1 end return n", "4"},
         {"return ('a.b'):find('.', 1, true)", "2"},
+        {"return ('ab'):rep(3, ',') .. ('x'):rep(0) .. ('x'):rep(-1) .. ('y'):rep(1, '-')",
+         "ab,ab,aby"},
+        {"return #('x'):rep(1000)", "1000"},
+        {"return ('x'):rep(math.maxinteger, 'y')", "test.lua:1: resulting string too large"},
         {"return ('abc'):find('b', -1)", "nil"},
         {"return ('abc'):find('', 10)", "nil"},
         {"return ('x'):gsub('x', '%2')", "test.lua:1: invalid capture index %2"},
@@ -207,6 +214,19 @@ static void guards_tables(void)
         {"return pcall(table.insert, setmetatable({}, {__len = function() return 1 << 40 end}), 1, "
          "1)",
          "false"},
+        {"return pcall(table.sort, setmetatable({}, {__len = function() return 1 << 20 end}))",
+         "false"},
+        {"return pcall(table.concat, setmetatable({'a'}, {__index = table.concat}), '', 1, 9)",
+         "false"},
+        {"local t = setmetatable({}, {__index = setmetatable({}, {__index = rawlen})})\n"
+         "return pcall(table.unpack, t, 1, 9)",
+         "false"},
+        {"local t = setmetatable({'b', 'a'}, {__index = {x = 1}}) table.sort(t)\n"
+         "return table.concat(t) .. t.x",
+         "ab1"},
+        {"local t = {('b'):rep(999), ('a'):rep(999), 'c'} table.sort(t) return t[1]:sub(1, 1)",
+         "a"},
+        {"local t = {1, 3, 2} table.sort(t, math.ult) return table.concat(t)", "123"},
         {"local t = {1, 2, 3} table.insert(t, 1, 0) return table.concat(t, ',')", "0,1,2,3"},
         {"return table.remove({1, 2, 3}, 1)", "1"},
         {"return table.concat(table.move({1, 2, 3}, 2, 3, 1), ',')", "2,3,3"},
@@ -245,6 +265,7 @@ static void ends_endless_scripts(void)
         "xpcall(function() while true do end end, function() while true do end end)",
         "local t = setmetatable({}, {__index = function() while true do end end}) return t.x",
         "for _ in pairs(setmetatable({}, {__pairs = function() while true do end end})) do end",
+        "local s = ('a'):rep(40000) while true do pcall(string.find, s, '.-.-.-.-b') end",
     };
     world_open(&w, 0);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -335,6 +356,11 @@ static void requires_from_roots(void)
     snprintf(from, sizeof(from), "%s/outside.lua", w.folder);
     snprintf(to, sizeof(to), "%s/client/link.lua", w.folder);
     CHECK(symlink(from, to) == 0);
+    char pipe_path[512];
+    snprintf(pipe_path, sizeof(pipe_path), "%s/client/pipe.lua", w.folder);
+    CHECK(mkfifo(pipe_path, 0600) == 0); /* opening one waits for a writer: the host stood still */
+    uint64_t scanned = vm_files_scan(w.folder);
+    CHECK(scanned != 0);
     static const struct text_case cases[] = {
         {"return require('own').name", "own"},
         {"return require('both').name", "client"},
@@ -352,6 +378,7 @@ static void requires_from_roots(void)
         {"return require('link')",
          "test.lua:1: module 'link' not found: no link.lua in the client's "
          "folder or in scripts/"},
+        {"return require('pipe')", "test.lua:1: cannot read pipe.lua: it is no file"},
         {"return require('neap.none')", "test.lua:1: the host has no module 'neap.none'"},
     };
     CHECK_CASES(&w, cases);
@@ -399,15 +426,141 @@ static void watches(void)
 {
     volatile int stuck = 0;
     struct watchdog *w = watchdog_new(1, note_stuck, (void *)&stuck);
-    watchdog_enter(w);
+    struct watchdog_entry nobody = {0};
+    struct watchdog_entry outer = watchdog_enter(w, nobody);
     for (int i = 0; i < 2000 && !stuck; i++) {
         usleep(1000);
     }
-    watchdog_leave(w);
+    watchdog_leave(w, outer);
     watchdog_free(w);
     CHECK(stuck == 1);
-    watchdog_enter(NULL);
-    watchdog_leave(NULL);
+    watchdog_leave(NULL, watchdog_enter(NULL, nobody));
+}
+
+/* The child: inside Lua, in a call that blocks, until a byte comes. */
+static int wait_inside(int from)
+{
+    volatile int stuck = 0;
+    char byte;
+    struct watchdog *w = watchdog_new(200, note_stuck, (void *)&stuck);
+    struct watchdog_entry nobody = {0};
+    struct watchdog_entry outer = watchdog_enter(w, nobody);
+    usleep(200 * 1000); /* a first look or more */
+    raise(SIGSTOP);
+    ssize_t got = read(from, &byte, 1);
+    watchdog_leave(w, outer);
+    watchdog_free(w);
+    return got == 1 ? stuck : 2;
+}
+
+/* Seen before: a host that was stopped for a minute (a frozen container) aborted as it went on, and
+ * the job at hand was counted as one that kills it. */
+static void forgives_a_stopped_process(void)
+{
+    int fds[2];
+    int status = 0;
+    CHECK(pipe(fds) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(wait_inside(fds[0]));
+    }
+    CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+    usleep(1500 * 1000); /* more than the 1,200 ms that a blocking call may take */
+    CHECK(kill(child, SIGCONT) == 0);
+    usleep(100 * 1000); /* a look or two */
+    CHECK(write(fds[1], "x", 1) == 1);
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+/*
+ * Seen before: ten thousand instructions of long calls were minutes, and the watchdog took the
+ * process. In real time: virtual time has no slow C.
+ */
+static void ends_loops_of_long_calls(void)
+{
+    static const char *const texts[] = {
+        "local s = ('a'):rep(40000) while true do pcall(string.find, s, '.-.-.-.-b') end",
+        "local a = ('x'):rep(20 << 20) .. 'a' local b = ('x'):rep(20 << 20) .. 'b'\n"
+        "while a ~= b do end",
+        "while true do pcall(string.rep, 'x', 60 << 20) end",
+        "local t = {} pcall(function() while true do t[#t + 1] = {} end end)\n"
+        "while #t > 0 do pcall(string.rep, 'y', 40 << 20) end",
+    };
+    struct clock *clock = clock_new_system();
+    struct watchdog *watchdog = watchdog_new(9000, NULL, NULL); /* aborts: what was seen before */
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct vm_options options = {
+            .clock = clock,
+            .watchdog = watchdog,
+            .limits = {.memory_bytes = (size_t)64 << 20, .load_us = 200000}};
+        struct error err;
+        struct world w = {.vm = vm_new(&options, &err)};
+        const char *result = run_text(&w, texts[i]);
+        if (strstr(result, "used more than 200 ms") == NULL &&
+            strstr(result, "more memory than they may have") == NULL) {
+            CHECK_STR(result, "a spent budget");
+        }
+        CHECK_STR(run_text(&w, "return 1"), "1");
+        vm_failure_clear(&w.failure);
+        vm_free(w.vm);
+    }
+    watchdog_free(watchdog);
+    clock_free(clock);
+}
+
+/*
+ * Seen before: one line stopped the host for all its clients, since nothing in it is an instruction
+ * and hooks come at instructions. Nobody nudges here, and the watchdog takes whoever does not end.
+ */
+static void ends_single_calls(void)
+{
+    static const struct text_case cases[] = {
+        {"return #(''):rep(math.maxinteger)", "0"},
+        {"return #(''):rep(math.maxinteger, '')", "0"},
+        {"table.sort(setmetatable({}, {__len = function() return (1 << 31) - 2 end,\n"
+         "__index = type, __newindex = type}))",
+         "test.lua:1: functions of table cannot use a __len"},
+        {"local a, b, t = ('x'):rep(9 << 20) .. 'a', ('x'):rep(9 << 20) .. 'b', {}\n"
+         "for i = 1, 100000 do t[i] = i % 7 == 0 and a or b end\ntable.sort(t)",
+         NULL},
+        {"local s, t = ('a'):rep(20000), {}\nfor i = 1, 1000 do t[i] = s end\n"
+         "table.sort(t, function(a, b) return a:find('.-.-.-.-b') end)",
+         NULL},
+        {"local t = {}\nfor i = 1, 999 do t[i] = ('.-'):rep(4) .. '%d' .. ('a'):rep(25) end\n"
+         "table.sort(t, string.find)",
+         NULL},
+        {"local s = (('a'):rep(40) .. ';.-.-.-.-b;'):rep(1000)\n"
+         "local _ = s:gsub('(a*);([^;]*);', string.find)",
+         NULL},
+        {"return (('b'):rep(1 << 20)):find('[' .. ('a'):rep(1 << 20) .. ']')", NULL},
+        {"return (('a'):rep(100000)):gsub('(b?)', ('%1'):rep(1 << 20))", NULL},
+    };
+    struct clock *clock = clock_new_system();
+    struct watchdog *watchdog = watchdog_new(0, NULL, NULL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vm_options options = {
+            .clock = clock, .limits = {.memory_bytes = (size_t)64 << 20, .load_us = 200000}};
+        struct error err;
+        struct world w = {.vm = vm_new(&options, &err)};
+        struct watchdog_entry nobody = {0};
+        struct watchdog_entry outer = watchdog_enter(watchdog, nobody);
+        const char *result = run_text(&w, cases[i].text);
+        watchdog_leave(watchdog, outer);
+        bool is_spent =
+            strstr(result, "test.lua:") == result &&
+            (strstr(result, "a script that cannot wait used more than 200 ms") != NULL ||
+             strstr(result, "pattern too complex") != NULL);
+        if (cases[i].expected != NULL || !is_spent) {
+            CHECK_STR(result, cases[i].expected == NULL ? cases[i].text : cases[i].expected);
+        }
+        vm_failure_clear(&w.failure);
+        vm_free(w.vm);
+    }
+    watchdog_free(watchdog);
+    clock_free(clock);
 }
 
 int main(void)
@@ -424,5 +577,8 @@ int main(void)
     tap_case("require finds modules in two roots and nowhere else", requires_from_roots);
     tap_case("failures carry message, kind and traceback", tells_failures);
     tap_case("the watchdog notices a script that does not come back", watches);
+    tap_case("the watchdog does not count time in which nothing ran", forgives_a_stopped_process);
+    tap_case("loops of long calls of C end too", ends_loops_of_long_calls);
+    tap_case("no single call of C goes on for ever", ends_single_calls);
     return tap_done();
 }

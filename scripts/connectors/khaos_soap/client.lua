@@ -22,6 +22,8 @@ local ENVELOPE = [[<?xml version="1.0" encoding="UTF-8"?>
     .. [[ SOAP-ENV:encodingStyle="http://schemas.xmlsoap.org/soap/encoding/">]]
     .. [[<NS1:%s xmlns:NS1="%s">%s</NS1:%s></SOAP-ENV:Body></SOAP-ENV:Envelope>]]
 local MAX_DEPTH = 16 -- of structs and arrays in a reply
+local WHOLE_BYTES = 65536 -- a list up to here is checked as a whole before it is read
+local LIST_MAX_BYTES = 4 << 30 -- of a list; a million codes are 400 MB
 local MAX_WORDS = 300 -- of an answer that is no SOAP
 
 client.NO_DATE = "1899-12-30T00:00:00"
@@ -331,6 +333,41 @@ function Client:call(operation, parameters)
         return nil, err
     end
     return client.read(answer, operation)
+end
+
+-- The text of a short answer; nil of a long one.
+local function short_text(answer)
+    if answer.body then
+        return #answer.body <= WHOLE_BYTES and answer.body or nil
+    end
+    return answer.file:size() <= WHOLE_BYTES and answer.file:read(0, WHOLE_BYTES) or nil
+end
+
+--- Asks for a long list and reads it record by record, however long it is. Short answers are
+--- looked at as a whole first, so faults and everything that is no list end as in call.
+---@async
+---@param operation string
+---@param parameters table[]
+---@param names string[] see xml.records
+---@return neap.xml.Records|nil
+---@return neap.Error|nil
+---@return boolean|nil is_long it was not looked at
+function Client:records(operation, parameters, names)
+    local request = self:request(operation, parameters)
+    request.connection = self.connection
+    request.file_max_bytes = LIST_MAX_BYTES
+    local answer, err = http.request(request)
+    if not answer then
+        return nil, err
+    end
+    local text = short_text(answer)
+    if text or answer.status > 299 then
+        local value, problem = client.read({status = answer.status, body = text or ""}, operation)
+        if value == nil then
+            return nil, problem
+        end
+    end
+    return xml.records(answer.file or answer.body, names), nil, text == nil
 end
 
 return client

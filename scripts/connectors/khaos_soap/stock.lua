@@ -11,6 +11,7 @@ stock.MOVED = 2
 
 local CHUNK = 15 -- codes per ExportStock that integrators found to be safe
 local BY_CODE = 1
+local PAGE = 1000
 
 ---@class khaos.StockEntry
 ---@field code string
@@ -35,32 +36,83 @@ local function entry_of(item)
     }
 end
 
---- Codes whose revision or movement date is at or after `since`.
+---@class khaos.StockList
+local StockList = {}
+StockList.__index = StockList
+
+-- With an item's other names, so that one without a code still counts.
+local NAMES = {"StockCode", "Count", "LastUpdated", "StockDesc"}
+
+local function broken(message)
+    return errors.new({kind = "remote", retryable = true, message = message})
+end
+
+--- The next entries, at most limit; an empty list at the end, when all that Khaos counted came.
+---@param limit integer
+---@return khaos.StockEntry[]|nil
+---@return neap.Error|nil
+function StockList:page(limit)
+    local entries = {}
+    while #entries == 0 do
+        local records, err = self.records:read(limit)
+        if not records then
+            return nil, broken("Khaos's stock list cannot be read: " .. err.message)
+        elseif #records == 0 then
+            break
+        end
+        for _, record in ipairs(records) do
+            if record.Count then
+                self.count = math.tointeger(tonumber(record.Count))
+            else
+                self.found = self.found + 1
+                entries[#entries + 1] = (record.StockCode or "") ~= "" and entry_of(record) or nil
+            end
+        end
+    end
+    local is_unknown = self.count == nil and not (self.is_long and self.found == 0)
+    if #entries == 0 and self.count ~= self.found and not is_unknown then
+        return nil, broken(string.format("Khaos's stock list was cut off: %d of %s codes",
+            self.found, self.count or "many"))
+    end
+    return entries
+end
+
+--- Codes whose revision or movement date is at or after `since`, to be read page by page.
 ---@async
 ---@param khaos khaos.Client
 ---@param date_type integer stock.REVISED or stock.MOVED
 ---@param since string server local time, client.NO_DATE for all
+---@return khaos.StockList|nil
+---@return neap.Error|nil
+function stock.list_since(khaos, date_type, since)
+    local records, err, is_long = khaos:records("GetStockList", {{"DateType", "int", date_type},
+        {"DateValue", "dateTime", since}, {"StockItemType", "int", 0}}, NAMES)
+    if not records then
+        return nil, err
+    end
+    return setmetatable({records = records, found = 0, is_long = is_long}, StockList)
+end
+
+--- As list_since, all at once: for short times.
+---@async
+---@param khaos khaos.Client
+---@param date_type integer
+---@param since string
 ---@return khaos.StockEntry[]|nil
 ---@return neap.Error|nil
 function stock.changed_since(khaos, date_type, since)
-    local result, err = khaos:call("GetStockList", {{"DateType", "int", date_type},
-        {"DateValue", "dateTime", since}, {"StockItemType", "int", 0}})
-    if not result then
-        return nil, err
-    end
-    local list = client.list(type(result) == "table" and result.List)
-    local count = type(result) == "table" and math.tointeger(tonumber(result.Count))
-    if count and count ~= #list then
-        return nil, errors.new({kind = "remote", retryable = true, message = string.format(
-            "Khaos's stock list was cut off: %d of %d codes", #list, count)})
-    end
+    local list, err = stock.list_since(khaos, date_type, since)
     local entries = {}
-    for _, item in ipairs(list) do
-        if type(item) == "table" and (item.StockCode or "") ~= "" then
-            entries[#entries + 1] = entry_of(item)
+    while list do
+        local page, problem = list:page(PAGE)
+        if not page then
+            return nil, problem
+        elseif #page == 0 then
+            return entries
         end
+        table.move(page, 1, #page, #entries + 1, entries)
     end
-    return entries
+    return nil, err
 end
 
 local function truth(node, name)

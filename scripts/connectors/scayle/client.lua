@@ -66,32 +66,18 @@ function client.request(request)
 end
 
 -- JSON null does not leave the connector.
-local function without_nulls(value)
-    if type(value) ~= "table" then
-        return value
-    end
-    for key, entry in pairs(value) do
-        if entry == json.null then
-            value[key] = nil
-        else
-            without_nulls(entry)
-        end
-    end
-    return value
-end
+local WITHOUT_NULLS = {without_nulls = true}
 
 --- Decodes a document of SCAYLE; nulls are left out.
 ---@param text string
 ---@return any
 ---@return neap.Error|nil
 function client.decode(text)
-    local value, err = json.decode(text)
-    if value == nil then
-        return nil, err
-    elseif value == json.null then
+    local value, err = json.decode(text, WITHOUT_NULLS)
+    if value == json.null then
         return {}
     end
-    return without_nulls(value)
+    return value, err
 end
 
 -- ---- errors ----------------------------------------------------------------------------------

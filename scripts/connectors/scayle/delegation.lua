@@ -5,7 +5,12 @@ local json = require("neap.json")
 
 local delegation = {}
 
---- An id or name as text: integers and texts count, trimmed; anything else is absent.
+-- Longer is no id or name of theirs, and would not fit the key of an event.
+local TEXT_MAX = 200
+local BLANK = 32 -- and below it are all that %s matches
+
+--- An id or name as text: integers and texts count, trimmed; anything else is absent, and so is
+--- what is too long or holds control characters.
 ---@param value any
 ---@return string|nil
 local function text_of(value)
@@ -14,11 +19,15 @@ local function text_of(value)
     elseif math.type(value) == "float" then
         local whole = math.tointeger(value)
         return whole and tostring(whole) or nil
-    elseif type(value) ~= "string" then
+    elseif type(value) ~= "string" or #value > TEXT_MAX then
         return nil
     end
+    local first, last = value:byte(1), value:byte(-1)
+    if first and first > BLANK and last > BLANK then
+        return not value:find("%c") and value or nil
+    end
     local trimmed = value:match("^%s*(.-)%s*$")
-    return trimmed ~= "" and trimmed or nil
+    return trimmed ~= "" and not trimmed:find("%c") and trimmed or nil
 end
 
 local function table_of(value)

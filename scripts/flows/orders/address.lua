@@ -24,8 +24,8 @@ end
 
 -- One line of text: control characters and runs of blanks become one blank.
 local function tidy(value)
-    if not value then
-        return nil
+    if not value or (value ~= "" and not value:find("[%c%s]")) then
+        return value
     end
     value = value:gsub("[%c%s]+", " "):match("^ ?(.-) ?$")
     return value ~= "" and value or nil

@@ -6,6 +6,10 @@ local amounts = {}
 
 amounts.MILLION = 1000000
 
+-- Above, twice a millionfold of it no longer fits an integer and a rate would be taken of garbage:
+-- forty billion, which nobody sells for.
+amounts.MAX_MINOR = 4000000000000
+
 --- a / b rounded to a whole number, halves away from zero; b > 0.
 ---@param a integer
 ---@param b integer

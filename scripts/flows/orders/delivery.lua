@@ -75,7 +75,7 @@ local function add_fee_line(work, fee, rule)
         work.causes:add("unknown_stock_code", rule.stock_code, string.format(
             "Stock code %s (for fee %s) does not exist in Khaos", rule.stock_code, fee_name(fee)))
     end
-    local tax = work.profile and market.tax_entry(work, fee.rate, "fee " .. fee_name(fee))
+    local tax = work.profile and market.tax_entry(work, fee.rate, "fee", fee_name(fee))
     work.fees[#work.fees + 1] = {fee = fee, rule = rule, tax = tax, name = fee_name(fee)}
 end
 

@@ -14,10 +14,12 @@ local function signature(unit)
     local parts = {unit.sku, unit.rate or "", unit.final, unit.base, unit.listed,
         unit.free_reason or "", unit.wants_percent and "%" or "", unit.group or "",
         unit.texts and table.concat(unit.texts, "\1") or ""}
+    local n = #parts
     for _, reduction in ipairs(unit.reductions) do
-        parts[#parts + 1] = reduction.category
-        parts[#parts + 1] = reduction.id or reduction.code or ""
-        parts[#parts + 1] = reduction.amount
+        parts[n + 1] = reduction.category
+        parts[n + 2] = reduction.id or reduction.code or ""
+        parts[n + 3] = reduction.amount
+        n = n + 3
     end
     return table.concat(parts, "\0")
 end
@@ -134,6 +136,13 @@ local function khaos_text(line)
         text(p.net_minor), text(p.tax_minor), text(p.gross_minor))
 end
 
+local function say_open(work, gross, rate, open)
+    if open > 0 then
+        work.trail:say("  %s cannot be reached as a net price at %s; %s open for rounding",
+            text(gross), amounts.percent_text(rate), text(open))
+    end
+end
+
 local function say_group(work, group, pieces, open)
     local unit = group.first
     local count = #group.ids
@@ -150,10 +159,7 @@ local function say_group(work, group, pieces, open)
         work.trail:say("  in %d lines, because one net price does not come to %s", #pieces,
             text(count * unit.final))
     end
-    if open > 0 then
-        work.trail:say("  %s cannot be reached as a net price at %s; %s open for rounding",
-            text(count * unit.final), amounts.percent_text(unit.rate), text(open))
-    end
+    say_open(work, count * unit.final, unit.rate, open)
 end
 
 local function want_of(work, unit, quantity)
@@ -165,7 +171,6 @@ local function want_of(work, unit, quantity)
         percent = unit.wants_percent,
         relative = unit.relative,
         rate = unit.rate,
-        decimals = work.profile.net_price_decimals or 2,
         gross_rounding = work.profile.gross_rounding,
     }
 end
@@ -184,15 +189,95 @@ local function unreachable(work, unit, count)
         text(count * unit.final), amounts.percent_text(unit.rate)))
 end
 
-local function add_group(work, group)
+-- Sets the lines a group is written as, and what they leave open.
+local function shape(work, group)
     local unit, count = group.first, #group.ids
-    local pieces, open = represent.lines(want_of(work, unit, count))
+    if count * math.max(unit.base, unit.final) <= amounts.MAX_MINOR then
+        group.pieces, group.open = represent.lines(want_of(work, unit, count))
+    end
+    return group
+end
+
+-- Whether units want the same percentage off the same price, which is when a line can say so.
+local function agree(units)
+    for _, unit in ipairs(units) do
+        if not unit.wants_percent or unit.base ~= units[1].base then
+            return false
+        end
+    end
+    return true
+end
+
+-- One group of all the units; what they do not agree in is left out of its line.
+local function joined(work, pool)
+    local unit, ids, units = {}, {}, {}
+    for key, value in pairs(pool[1].first) do
+        unit[key] = value
+    end
+    for _, group in ipairs(pool) do
+        table.move(group.ids, 1, #group.ids, #ids + 1, ids)
+        for _ = 1, #group.ids do
+            units[#units + 1] = group.first
+        end
+        if reductions_text(group.first) ~= reductions_text(pool[1].first) then
+            unit.reductions = {}
+        end
+    end
+    if not agree(units) then
+        unit.wants_percent, unit.base = false, unit.final
+    end
+    return shape(work, {first = unit, ids = ids, units = units})
+end
+
+local function open_of(pool)
+    local open = 0
+    for _, group in ipairs(pool) do
+        open = open + (group.open or 0)
+    end
+    return open
+end
+
+-- Units of one SKU, rate and price may share lines although they differ in where they come from
+-- (item group, kind of reduction): done only where less stays open that way.
+local function join_open(work, groups)
+    if open_of(groups) == 0 then
+        return groups
+    end
+    local pools, by_key, result = {}, {}, {}
+    for _, group in ipairs(groups) do
+        local unit = group.first
+        local key = table.concat({unit.sku, unit.rate, unit.final,
+            unit.texts and table.concat(unit.texts, "\1") or ""}, "\0")
+        if not by_key[key] then
+            by_key[key] = {}
+            pools[#pools + 1] = by_key[key]
+        end
+        table.insert(by_key[key], group)
+    end
+    for _, pool in ipairs(pools) do
+        local open = open_of(pool)
+        local whole = #pool > 1 and open > 0 and joined(work, pool)
+        if whole and whole.pieces and whole.open < open then
+            pool = {whole}
+        end
+        table.move(pool, 1, #pool, #result + 1, result)
+    end
+    return result
+end
+
+local function add_group(work, group)
+    local unit, pieces = group.first, group.pieces
     if not pieces then
-        return unreachable(work, unit, count)
+        return unreachable(work, unit, #group.ids)
     end
     local at = 1
-    for _, line in ipairs(pieces) do
+    for i, line in ipairs(pieces) do
         local ids = slice(group.ids, at, line.quantity)
+        local own = group.units and slice(group.units, at, line.quantity)
+        if own and agree(own) then
+            line = represent.prefer_percent(want_of(work, own[1], line.quantity), line)
+            pieces[i] = line
+        end
         at = at + line.quantity
         add_line(work, line, {
             sku = unit.sku, name = unit.name, texts = unit.texts, tax = unit.tax, ids = ids,
@@ -201,8 +286,8 @@ local function add_group(work, group)
                 or nil,
         })
     end
-    say_group(work, group, pieces, open)
-    work.open = work.open + open
+    say_group(work, group, pieces, group.open)
+    work.open = work.open + group.open
 end
 
 local function add_fee(work, entry, index)
@@ -219,6 +304,7 @@ local function add_fee(work, entry, index)
     work.trail:say("line %d %s: fee %s, %s gross", #work.lines, unit.sku, entry.name,
         text(fee.gross))
     work.trail:say("  %s", khaos_text(pieces[1]))
+    say_open(work, fee.gross, fee.rate, open)
     work.open = work.open + open
 end
 
@@ -261,7 +347,11 @@ end
 function lines.build(work)
     work.lines = {}
     work.open = 0
-    for _, group in ipairs(group_units(work.units)) do
+    local groups = group_units(work.units)
+    for _, group in ipairs(groups) do
+        shape(work, group)
+    end
+    for _, group in ipairs(join_open(work, groups)) do
         add_group(work, group)
     end
     for i, entry in ipairs(work.fees) do

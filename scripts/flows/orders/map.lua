@@ -126,15 +126,12 @@ local function add_to(sum, predicted)
     sum.gross_minor = sum.gross_minor + predicted.gross_minor
 end
 
--- Recalculates from the texts that would be sent; records whether the total hangs on how many
--- decimals Khaos keeps.
+-- Recalculates from the texts that would be sent.
 local function predict_total(work)
     local sum = {net_minor = 0, tax_minor = 0, gross_minor = 0}
-    local fine = false
     for _, line in ipairs(work.lines) do
         local predicted = predict.written(line.entry, line.rate, work.profile.gross_rounding)
         add_to(sum, predicted)
-        fine = fine or line.line.decimals > 2
         work.trail.data.lines[#work.trail.data.lines + 1] = {
             stock_code = line.entry.stock_code, kind = line.entry.kind,
             quantity = line.entry.quantity, unit_ids = line.entry.unit_ids,
@@ -143,7 +140,6 @@ local function predict_total(work)
     end
     add_to(sum, work.delivery.predicted)
     work.trail.data.predicted = sum
-    work.trail.data.needs_price_decimals = fine
     return sum
 end
 

@@ -90,16 +90,19 @@ end
 --- The Khaos tax entry of a rate; adds the cause when there is none.
 ---@param work table with profile
 ---@param rate integer|nil millionths
----@param what string "item 7300101"
+---@param what string "item" or "fee"
+---@param name string of that item or fee
 ---@return table|nil entry
-function market.tax_entry(work, rate, what)
-    if not rate then
-        work.causes:add("unmapped_tax", what, string.format("%s has no readable tax rate", what))
-        return nil
-    end
-    local entry = work.tax_by_rate[rate]
+function market.tax_entry(work, rate, what, name)
+    local entry = rate and work.tax_by_rate[rate]
     if entry then
         return entry
+    end
+    local subject = what .. " " .. name
+    if not rate then
+        work.causes:add("unmapped_tax", subject, string.format("%s has no readable tax rate",
+            subject))
+        return nil
     end
     local key = amounts.rate_text(rate)
     entry = work.tax[key]
@@ -107,7 +110,7 @@ function market.tax_entry(work, rate, what)
     if not entry then
         work.causes:add("unmapped_tax", work.profile.tax .. " " .. key, string.format(
             "Tax rate %s (%s) has no Khaos tax code in table %q", amounts.percent_text(rate),
-            what, work.profile.tax))
+            subject, work.profile.tax))
     end
     return entry
 end

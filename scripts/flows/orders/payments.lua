@@ -99,7 +99,8 @@ local function read_all(work)
     local list, sum = {}, 0
     for _, entry in ipairs(read.table(work.order, "payment")) do
         local payment = read_payment(entry)
-        if not payment.amount or payment.amount < 0 then
+        if not payment.amount or payment.amount < 0
+            or payment.amount > amounts.MAX_MINOR then
             work.causes:add("totals_do_not_tie", work.order_id .. " payments", string.format(
                 "Payment %s of order %s has no readable amount", payment.key, work.order_id))
         elseif payment.amount > 0 then

@@ -91,7 +91,7 @@ local function explain(unit)
     local open = unit.listed - unit.paid - total
     if open ~= 0 and open == -sale then
         unit.listed = unit.listed + sale
-    elseif open ~= 0 then
+    elseif open ~= 0 and not unit.is_unreadable then
         unit.reductions[#unit.reductions + 1] = {category = "unexplained", amount = open}
     end
 end

@@ -11,8 +11,10 @@ local byte, type, math_type = string.byte, type, math.type
 ---@param key string
 ---@return string|nil
 function read.text(document, key)
-    local value = type(document) == "table" and document[key] or nil
-    if type(value) ~= "string" then
+    local value = type(document) == "table" and document[key]
+    if not value then
+        return nil -- most fields that are asked for are not there
+    elseif type(value) ~= "string" then
         return math_type(value) == "integer" and tostring(value) or nil
     end
     local first, last = byte(value, 1), byte(value, -1)

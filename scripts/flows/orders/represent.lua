@@ -2,10 +2,13 @@
 ---
 --- A gross price always ties. A net price ties only when some net of whole pennies, with its
 --- rounded tax, comes to the gross that was paid; some gross amounts have none (1 in 15 at 7%).
---- Tried in turn: full price and percentage; one net price of two decimals; two lines whose prices
---- differ by pennies or whose taxes round apart; several lines that each tie; a net price of more
---- decimals (ties only where Khaos keeps them); then the nearest amount below, the rest going to
---- the rounding item.
+--- Tried in turn: full price and percentage; one net price; two lines whose prices differ by
+--- pennies or whose taxes round apart; a small third line; then the nearest amount below, the rest
+--- going to the rounding item. Lines of a split go back to full price and percentage where that is
+--- exact. Three lines do for two units and more, so only a single unit is ever out of reach.
+---
+--- No price has more than two decimals, because how many of them Khaos keeps is not known (contract
+--- 11.18): what is sent comes to the same under every reading.
 local amounts = require("flows.orders.amounts")
 local predict = require("flows.orders.predict")
 
@@ -14,12 +17,13 @@ local represent = {}
 local divide = amounts.divide
 
 local MAX_SPREAD_MINOR = 3 -- how far the two prices of a split line may be apart
-local MAX_SPLIT_UNITS = 200 -- the search over all splits is quadratic
+local MAX_SMALL_UNITS = 20 -- of the third line, which makes up for the others
+local MAX_OFF_MINOR = 5 -- how far that line may be from what its units cost
 
 ---@class orders.Piece
 ---@field quantity integer
 ---@field price integer scaled
----@field decimals integer
+---@field decimals integer always 2
 ---@field discount integer|nil hundredths of a percent
 ---@field predicted orders.Predicted
 
@@ -31,16 +35,15 @@ local MAX_SPLIT_UNITS = 200 -- the search over all splits is quadratic
 ---@field percent boolean whether a percentage is wanted
 ---@field relative number|nil fraction that SCAYLE names
 ---@field rate integer millionths
----@field decimals integer of net prices
 ---@field gross_rounding string|nil
 
-local function piece(want, quantity, price, extra)
+local function piece(want, quantity, price, discount)
     local line = {
         method = want.method,
         quantity = quantity,
         price = price,
-        decimals = extra and extra.decimals or 2,
-        discount = extra and extra.discount or nil,
+        decimals = 2,
+        discount = discount,
         rate = want.rate,
         gross_rounding = want.gross_rounding,
     }
@@ -61,18 +64,19 @@ local function percent_candidates(want, full, off)
     return candidates
 end
 
-local function as_percent(want, target)
-    local price, off = want.base, want.quantity * (want.base - want.paid)
+-- `quantity` units at the full price, less the percentage that comes to `target` exactly.
+local function as_percent(want, quantity, target)
+    local price, left = want.base, target
     if want.method == "net" then
-        price = amounts.net_of(want.base, want.rate)
-        off = want.quantity * price - amounts.net_of(target, want.rate)
+        price, left = amounts.net_of(want.base, want.rate), amounts.net_of(target, want.rate)
     end
+    local off = quantity * price - left
     if price <= 0 or off <= 0 then
         return nil
     end
-    for _, percent in ipairs(percent_candidates(want, want.quantity * price, off)) do
+    for _, percent in ipairs(percent_candidates(want, quantity * price, off)) do
         if percent > 0 and percent <= 10000 then
-            local line = piece(want, want.quantity, price, {discount = percent})
+            local line = piece(want, quantity, price, percent)
             local p = line.predicted
             if p.gross_minor == target and p.net_minor >= 0 and p.tax_minor >= 0 then
                 return line
@@ -84,56 +88,31 @@ end
 
 -- ---- net prices of two decimals, searched as integers ----------------------------------------
 
-local function keep_better(best, plan, target)
-    local open = target - plan.gross
-    if open < 0 or open > (plan.second and 2 or 1) or (best and best.open <= open) then
-        return best
-    end
-    plan.open = open
-    return plan
+-- How far below the target a plan may end: a penny per line, and less than the best so far.
+local function is_better(best, open, lines)
+    return open >= 0 and open <= lines and (not best or open < best.open)
 end
 
--- The price at which `count` units in one line come to exactly what they cost; nil when none does.
-local function exact_price(want, count)
-    local net = amounts.net_of(count * want.paid, want.rate)
-    if net % count == 0 and predict.gross_of_net(net, want.rate) == count * want.paid then
-        return net // count
-    end
-    return nil
-end
-
--- The fewest lines that each tie by themselves: least[n] is how many n units need, cut[n] how many
--- of them the last line takes.
-local function fewest_lines(want)
-    local prices, least, cut = {}, {[0] = 0}, {}
-    for count = 1, want.quantity do
-        prices[count] = exact_price(want, count)
-        for size = count, 1, -1 do
-            local before = prices[size] and least[count - size]
-            if before and (not least[count] or before + 1 < least[count]) then
-                least[count], cut[count] = before + 1, size
-            end
+-- What a line of `size` units can be: prices near the even one, and by how many pennies the line
+-- then misses what its units cost.
+local function line_options(want, size)
+    local cost, list = size * want.paid, {}
+    local even = amounts.net_of(cost, want.rate) // size
+    for price = math.max(even - 1, 0), even + 2 do
+        local off = predict.gross_of_net(size * price, want.rate) - cost
+        if off >= -MAX_OFF_MINOR and off <= MAX_OFF_MINOR then
+            list[#list + 1] = {price = price, off = off}
         end
     end
-    if not least[want.quantity] then
-        return nil
-    end
-    local pieces, left = {}, want.quantity
-    while left > 0 do
-        pieces[#pieces + 1] = piece(want, cut[left], prices[cut[left]])
-        left = left - cut[left]
-    end
-    return pieces
+    return list
 end
 
 local function one_price(want, target, near)
     local best
     for net = near, math.max(near - 1, 0), -1 do
-        if net % want.quantity == 0 then
-            best = keep_better(best, {
-                gross = predict.gross_of_net(net, want.rate),
-                first = want.quantity, price = net // want.quantity,
-            }, target)
+        local open = target - predict.gross_of_net(net, want.rate)
+        if net % want.quantity == 0 and is_better(best, open, 1) then
+            best = {open = open, first = want.quantity, price = net // want.quantity}
         end
     end
     return best
@@ -146,15 +125,16 @@ local function two_prices(want, target, near, best)
     for spread = 0, MAX_SPREAD_MINOR do
         for first = 1, quantity - 1 do
             local rest = quantity - first
-            for net = near - 1, near + 1 do
-                local even = net - rest * spread
-                local price = even // quantity
-                if even % quantity == 0 and price >= 0 then
-                    local gross = predict.gross_of_net(first * price, rate)
-                        + predict.gross_of_net(rest * (price + spread), rate)
-                    best = keep_better(best, {gross = gross, first = first, price = price,
-                        second = rest, spread = spread}, target)
-                    if best and best.open == 0 then
+            for even = near - 1 - rest * spread, near + 1 - rest * spread do
+                if even % quantity == 0 and even >= 0 then
+                    local price = even // quantity
+                    local open = target - predict.gross_of_net(first * price, rate)
+                        - predict.gross_of_net(rest * (price + spread), rate)
+                    if is_better(best, open, 2) then
+                        best = {open = open, first = first, price = price, second = rest,
+                            spread = spread}
+                    end
+                    if open == 0 then
                         return best
                     end
                 end
@@ -164,38 +144,61 @@ local function two_prices(want, target, near, best)
     return best
 end
 
-local function net_prices(want, target)
+local function one_or_two_prices(want, target)
     local near = amounts.net_of(target, want.rate)
     local best = one_price(want, target, near)
     if want.quantity > 1 and not (best and best.open == 0) then
         best = two_prices(want, target, near, best)
     end
-    if want.quantity > 1 and want.quantity <= MAX_SPLIT_UNITS and not (best and best.open == 0) then
-        local pieces = fewest_lines(want)
+    return best
+end
+
+local function pieces_of(want, plan)
+    local pieces = {piece(want, plan.first, plan.price)}
+    if plan.second then
+        pieces[2] = piece(want, plan.second, plan.price + plan.spread)
+    end
+    return pieces
+end
+
+-- A small line off its units' cost, and two for the others that make up for it.
+local function three_lines(want, target)
+    for size = 1, math.min(MAX_SMALL_UNITS, want.quantity - 1) do
+        for _, option in ipairs(line_options(want, size)) do
+            local rest = setmetatable({quantity = want.quantity - size}, {__index = want})
+            local left = target - size * want.paid - option.off
+            local plan = one_or_two_prices(rest, left)
+            if plan and plan.open == 0 then
+                local pieces = pieces_of(want, plan)
+                table.insert(pieces, 1, piece(want, size, option.price))
+                return pieces
+            end
+        end
+    end
+    return nil
+end
+
+local function net_prices(want, target)
+    local best = one_or_two_prices(want, target)
+    if want.quantity > 2 and not (best and best.open == 0) then
+        local pieces = three_lines(want, target)
         if pieces then
             return {pieces = pieces, open = 0}
         end
     end
-    if not best then
-        return nil
-    end
-    local pieces = {piece(want, best.first, best.price)}
-    if best.second then
-        pieces[2] = piece(want, best.second, best.price + best.spread)
-    end
-    return {pieces = pieces, open = best.open}
+    return best and {pieces = pieces_of(want, best), open = best.open}
 end
 
--- One line at a price of more decimals, when the profile says that Khaos keeps them.
-local function fine_price(want, target)
-    if want.decimals <= 2 then
-        return nil
+--- The same line as full price and percentage, where the units want one and it comes to exactly as
+--- much; else the line itself.
+---@param want orders.Want of the units on the line
+---@param line orders.Piece
+---@return orders.Piece
+function represent.prefer_percent(want, line)
+    if not want.percent or want.paid == 0 or line.discount then
+        return line
     end
-    local net = amounts.net_of(target, want.rate)
-    local unit = math.tointeger(10 ^ (want.decimals - 2))
-    local line = piece(want, want.quantity, divide(net * unit, want.quantity),
-        {decimals = want.decimals})
-    return line.predicted.gross_minor == target and line or nil
+    return as_percent(want, line.quantity, line.predicted.gross_minor) or line
 end
 
 --- The lines for these units, and what is left open to the rounding item (0 when they tie).
@@ -204,7 +207,7 @@ end
 ---@return integer|nil open
 function represent.lines(want)
     local target = want.quantity * want.paid
-    local percent = want.percent and want.paid > 0 and as_percent(want, target)
+    local percent = want.percent and want.paid > 0 and as_percent(want, want.quantity, target)
     if percent then
         return {percent}, 0
     end
@@ -212,14 +215,11 @@ function represent.lines(want)
         return {piece(want, want.quantity, want.paid)}, 0
     end
     local best = net_prices(want, target)
-    if not best or best.open > 0 then
-        local fine = fine_price(want, target)
-        if fine then
-            return {fine}, 0
-        end
-    end
     if not best then
         return nil
+    end
+    for i, line in ipairs(best.pieces) do
+        best.pieces[i] = represent.prefer_percent(want, line)
     end
     return best.pieces, best.open
 end

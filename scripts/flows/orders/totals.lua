@@ -11,33 +11,38 @@ local totals = {}
 
 local text = amounts.text
 
--- The cost this posting ties to: the order's, or with several merchants the delegation's own.
+local function untied(work, message, ...)
+    work.causes:add("totals_do_not_tie", work.order_id, string.format(message, ...))
+end
+
+local function is_total(minor)
+    return minor ~= nil and minor >= 0 and minor <= amounts.MAX_MINOR
+end
+
+-- The cost this posting ties to: the order's, or with several merchants the delegation's own. It is
+-- given even when its total is no good, because its fees and reductions may have causes too.
 local function choose_cost(work)
     local delegated = read.table(work.input.delegation, "cost")
     local own = read.integer(delegated, "withTax")
     if work.is_shared then
-        if not own then
-            work.causes:add("totals_do_not_tie", work.order_id, string.format(
-                "Other merchants sell on order %s, and no delegation with our own cost is at hand",
-                work.order_id))
-            return nil
+        if not is_total(own) then
+            untied(work, "Other merchants sell on order %s, and no delegation with our own cost "
+                .. "is at hand", work.order_id)
+            return delegated, nil
         end
         work.trail:say("Other merchants sell on this order: the total is our delegation's cost")
-        return delegated
+        return delegated, own
     end
     local cost = read.table(work.order, "cost")
     local whole = read.integer(cost, "withTax")
-    if not whole then
-        work.causes:add("totals_do_not_tie", work.order_id, string.format(
-            "Order %s has no readable total (cost.withTax)", work.order_id))
-        return nil
+    if not is_total(whole) then
+        untied(work, "Order %s has no readable total (cost.withTax)", work.order_id)
+        return cost, nil
     elseif own and own ~= whole then
-        work.causes:add("totals_do_not_tie", work.order_id, string.format(
-            "Order %s is %s, but it was delegated to us with %s", work.order_id, text(whole),
-            text(own)))
-        return nil
+        untied(work, "Order %s is %s, but it was delegated to us with %s", work.order_id,
+            text(whole), text(own))
     end
-    return cost
+    return cost, whole
 end
 
 local function order_reduction(reduction)
@@ -57,7 +62,9 @@ local function order_level(work, cost)
     for _, entry in ipairs(read.table(cost, "appliedReductions")) do
         local reduction = order_reduction(entry)
         reduction.rule = promotions.rule(work, reduction)
-        if reduction.type == "absolute" then
+        if reduction.amount < 0 then
+            untied(work, "%s is negative", promotions.describe(reduction))
+        elseif reduction.type == "absolute" then
             list[#list + 1] = reduction
             sum = sum + reduction.amount
         end
@@ -71,6 +78,10 @@ local function membership(work)
         return nil, 0
     end
     local reduction = {category = "membership", type = "absolute", amount = amount}
+    if amount < 0 then
+        untied(work, "%s is negative", promotions.describe(reduction))
+        return nil, 0
+    end
     reduction.rule = promotions.rule(work, reduction)
     return reduction, amount
 end
@@ -148,9 +159,8 @@ local function spread(work, reduction)
         sum = sum + weights[i]
     end
     if sum < reduction.amount then
-        work.causes:add("totals_do_not_tie", work.order_id, string.format(
-            "%s is more than the %s of the units it applies to", promotions.describe(reduction),
-            text(sum)))
+        untied(work, "%s is more than the %s of the units it applies to",
+            promotions.describe(reduction), text(sum))
         return
     end
     for i, share in ipairs(money.split(reduction.amount, weights)) do
@@ -186,9 +196,8 @@ local function place(work, list, sum)
         end
     end
     if shown ~= 0 and shown ~= sum and shown ~= vouchers then
-        work.causes:add("totals_do_not_tie", work.order_id, string.format(
-            "The order has reductions of %s on the whole order, but its items show %s taken off",
-            text(sum), text(shown)))
+        untied(work, "The order has reductions of %s on the whole order, but its items show %s "
+            .. "taken off", text(sum), text(shown))
         return
     end
     first = first or list[1]
@@ -214,11 +223,10 @@ local function find_form(work, sums)
             return form.name
         end
     end
-    work.causes:add("totals_do_not_tie", work.order_id, string.format(
-        "Order %s: units %s + fees %s = %s%s%s, but the order's total is %s", work.order_id,
-        text(sums.units), text(sums.fees), text(forms[1].total),
+    untied(work, "Order %s: units %s + fees %s = %s%s%s, but the order's total is %s",
+        work.order_id, text(sums.units), text(sums.fees), text(forms[1].total),
         sums.level ~= 0 and ", less " .. text(sums.level) .. " off the order" or "",
-        sums.member ~= 0 and ", less membership " .. text(sums.member) or "", text(work.total)))
+        sums.member ~= 0 and ", less membership " .. text(sums.member) or "", text(work.total))
     return nil
 end
 
@@ -238,14 +246,13 @@ end
 --- adds the causes.
 ---@param work table
 function totals.check(work)
-    local cost = choose_cost(work)
-    work.cost = cost
-    if not cost then
-        return
-    end
-    work.total = read.integer(cost, "withTax")
+    local cost, total = choose_cost(work)
+    work.cost, work.total = cost, total
     local list, level = order_level(work, cost)
     local member, member_sum = membership(work)
+    if not total then
+        return
+    end
     local sums = {units = sum_units(work), fees = sum_fees(cost), level = level,
         member = member_sum}
     work.total_form = find_form(work, sums)

@@ -31,11 +31,20 @@ local FINISHED_ORDERS = {
 ---@field vat integer|nil
 ---@field rate integer|nil millionths
 ---@field reductions table[]
+---@field is_unreadable boolean|nil its price makes no sense, so nothing can be said about it
 
-local function rate_of(price, delegated)
-    local rate = read.number(read.table(price, "tax", "vat"), "rate")
-        or read.number(delegated, "tax")
-    return rate and amounts.rate(rate)
+-- An order has few rates and many units: each is read once.
+local function rate_of(work, vat, delegated)
+    local written = read.number(vat, "rate") or read.number(delegated, "tax")
+    if not written then
+        return nil
+    end
+    local rate = work.rates[written]
+    if rate == nil then
+        rate = amounts.rate(written) or false
+        work.rates[written] = rate
+    end
+    return rate or nil
 end
 
 local function read_reduction(reduction, item)
@@ -68,6 +77,7 @@ local function read_unit(work, item)
     local id = read.text(item, "id") or "?"
     local delegated = work.delegated_items and work.delegated_items[id]
     local price = read.table(item, "price")
+    local vat = read.table(price, "tax", "vat")
     local unit = {
         id = id,
         sku = read.text(read.table(item, "variant"), "referenceKey"),
@@ -77,8 +87,8 @@ local function read_unit(work, item)
         paid = read.integer(price, "withTax"),
         listed = read.integer(price, "undiscountedWithTax"),
         voucher_price = read.integer(read.table(price, "absoluteVoucherReducedPrice"), "withTax"),
-        vat = read.number(read.table(price, "tax", "vat"), "amount"),
-        rate = rate_of(price, delegated),
+        vat = read.number(vat, "amount"),
+        rate = rate_of(work, vat, delegated),
         texts = read_texts(item, work.profile),
         is_bundle = next(read.table(item, "merchantAdditionalData")) ~= nil,
         reductions = {},
@@ -114,26 +124,33 @@ local function check_sku(work, unit)
     end
 end
 
+local function is_price(minor)
+    return minor ~= nil and minor >= 0 and minor <= amounts.MAX_MINOR
+end
+
+-- SCAYLE's own tax must be the rate's, or the rate is not the one that was charged.
+local function check_vat(work, unit)
+    local expected = unit.paid - amounts.net_of(unit.paid, unit.rate)
+    if math.abs(unit.vat - expected) > VAT_SLACK_MINOR then
+        work.causes:add("unmapped_tax", "item " .. unit.id, string.format(
+            "Item %s says %s tax, which is %s of %s, but carries %.2f", unit.id,
+            amounts.percent_text(unit.rate), amounts.text(expected), amounts.text(unit.paid),
+            unit.vat / 100))
+    end
+end
+
 local function check_price(work, unit)
-    if not unit.paid or unit.paid < 0 then
+    if not is_price(unit.paid) or (unit.listed and not is_price(unit.listed)) then
         work.causes:add("totals_do_not_tie", work.order_id, string.format(
             "Item %s has no readable price", unit.id))
-        unit.paid = 0
-        return
+        unit.paid, unit.listed, unit.is_unreadable = 0, 0, true
     end
     if not work.profile then
         return
     end
-    local what = "item " .. unit.id
-    unit.tax = market.tax_entry(work, unit.rate, what)
-    if unit.tax and unit.vat then
-        local expected = unit.paid - amounts.net_of(unit.paid, unit.rate)
-        if math.abs(unit.vat - expected) > VAT_SLACK_MINOR then
-            work.causes:add("unmapped_tax", what, string.format(
-                "Item %s says %s tax, which is %s of %s, but carries %.2f", unit.id,
-                amounts.percent_text(unit.rate), amounts.text(expected), amounts.text(unit.paid),
-                unit.vat / 100))
-        end
+    unit.tax = market.tax_entry(work, unit.rate, "item", unit.id)
+    if unit.tax and unit.vat and not unit.is_unreadable then
+        check_vat(work, unit)
     end
 end
 
@@ -179,6 +196,7 @@ end
 ---@param work table
 function units.collect(work)
     work.units = {}
+    work.rates = {}
     work.worked_on = {}
     work.is_shared = false
     work.delegated_items = index_delegation(work.input.delegation)

@@ -22,6 +22,7 @@ local KINDS = {
     ["503"] = {refuse = 503},
     ["reset_before"] = {rude = "reset", commit = false},
     ["reset_after"] = {rude = "reset"},
+    ["late"] = {rude = "reset", commit = false, flag = "late"},
     ["close_before"] = {rude = "close", commit = false},
     ["close_after_body"] = {rude = "close"},
     ["truncate"] = {rude = "truncate"},
@@ -60,8 +61,8 @@ local function rule_problem(rule)
     if not KINDS[rule.fault or ""] then
         return "unknown fault " .. tostring(rule.fault)
     end
-    if rule.fault == "delay" and not rule.ms then
-        return "delay needs ms"
+    if (rule.fault == "delay" or rule.fault == "late") and not rule.ms then
+        return rule.fault .. " needs ms"
     end
     return nil
 end

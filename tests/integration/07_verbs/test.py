@@ -7,7 +7,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
 import neap  # noqa: E402
 
-VERBS = ("demo", "new", "run", "check", "test", "order", "exceptions", "status", "pause", "resume", "version", "help")
+VERBS = ("demo", "new", "run", "check", "test", "order", "exceptions", "status", "pause", "resume", "erase", "verify",
+         "version", "help")
 OK, WRONG, USAGE, NOT_FOUND, UNREACHABLE = 0, 1, 2, 3, 4
 
 shop = neap.Shop(variables={"SWEEP_MS": "600000", "MIRROR_MS": "600000"})
@@ -88,6 +89,11 @@ def reading():
     assert status["client"] == "demo" and status["jobs"]["held"] == 1 and status["exceptions"] == 1, status
     assert "demo: 1 open exception" in expect(WRONG, "status")
     assert as_json(OK, "status", "--client", "nobody") == []
+    whole = as_json(OK, "verify")
+    assert [c["client"] for c in whole] == ["demo"] and whole[0]["records"] > 50, whole
+    assert whole[0]["problems"] == whole[0]["broken"] == 0 and whole[0]["found"] == [], whole
+    assert " 0 problems" in expect(OK, "verify", "--client", "demo")
+    expect(NOT_FOUND, "verify", "--client", "nobody")
     return subject
 
 
@@ -146,7 +152,7 @@ def stopped():
 
 
 def nowhere():
-    for verb in (("status",), ("order", "1"), ("exceptions",), ("pause", "flow", "orders")):
+    for verb in (("status",), ("order", "1"), ("exceptions",), ("verify",), ("pause", "flow", "orders")):
         code, text = neap.run(*verb, "--data", "/nowhere/at/all")
         assert code == UNREACHABLE, (verb, code, text)
         assert not os.path.exists("/nowhere")

@@ -77,7 +77,7 @@ def on_a_stopped_host():
     assert report["erased"]["payloads"] > 0, report
     assert kinds(placed[1]) == ["erased"]
     assert shop.job(placed[2]) == job
-    assert not os.path.exists(data("demo", "compact"))
+    assert not os.path.exists(data("demo", "aside"))
 
 
 def a_locked_folder_is_left_alone():

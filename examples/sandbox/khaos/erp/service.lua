@@ -2,8 +2,10 @@
 
 local control = require("lib.sandbox.control")
 local faults = require("lib.sandbox.faults")
+local json = require("neap.json")
 local operations = require("erp.operations")
 local soap = require("erp.soap")
+local subjects = require("erp.subjects")
 
 local service = {}
 
@@ -24,6 +26,7 @@ local function refusal(plan)
 end
 
 local function perform(w, request, call, plan)
+    call.found = subjects.found(w, request, call.subjects)
     local value, fault = operations.run(w, request, call)
     if not value then
         call.fault = fault
@@ -31,6 +34,24 @@ local function perform(w, request, call, plan)
     end
     local multiref = (plan.multiref or w.settings.multiref) and not plan.inline
     return soap.reply(request.operation, value, multiref)
+end
+
+-- The caller is gone already; what it asked for happens after a while all the same.
+local function do_later(w, request, ms)
+    local id = ("%d"):format(control.next_number(w.store, "late", 1))
+    return {{source = "late", id = id, key = "late:" .. id, name = "call.late",
+        payload = json.encode({request = request, ms = ms})}}
+end
+
+--- Performs a call that a fault rule put off.
+---@param w table world
+---@param request {operation: string, parameters: {name: string, value: string}[]}
+function service.perform_late(w, request)
+    w.skew_ms = 0
+    local call = {at_ms = w.now_ms, operation = request.operation, is_late = true,
+        subjects = json.array(subjects.of(request))}
+    perform(w, request, call, {})
+    control.note_call(w.store, call)
 end
 
 --- Answers one POST. Rules see the operation named by the body, so a call that cannot be read
@@ -47,7 +68,9 @@ function service.handle(w, request)
         method = request.method,
     })
     w.skew_ms = plan.skew and (plan.skew == true and 3600000 or plan.skew) or 0
-    local call = {at_ms = w.now_ms, operation = operation, faults = plan.fired}
+    local call = {at_ms = w.now_ms, operation = operation, faults = plan.fired, rude = plan.rude,
+        delay_ms = plan.delay_ms, run = request.headers["x-run"],
+        subjects = json.array(read and subjects.of(read) or {})}
     local reply
     if faults.stops(plan) then
         reply = refusal(plan)
@@ -56,6 +79,9 @@ function service.handle(w, request)
         reply = soap.fault(problem, nil, w.settings.fault_status)
     else
         reply = perform(w, read, call, plan)
+    end
+    if read and plan.late then
+        reply.events = do_later(w, read, plan.late)
     end
     call.status = reply.status
     control.note_call(w.store, call)

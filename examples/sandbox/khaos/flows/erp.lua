@@ -62,6 +62,13 @@ local function handle_soap(ctx, request)
     return service.handle(open(ctx), request)
 end
 
+-- The one job there is: a call that a fault rule put off.
+local function run(job)
+    local late = json.decode(job.event.payload)
+    job:sleep("late", late.ms)
+    service.perform_late(open(job), late.request)
+end
+
 local function handle_wsdl(_, request)
     local host = request.headers["host"] or "localhost"
     local address = ("http://%s/khaos/soap/IKosWeb"):format(host)
@@ -71,6 +78,7 @@ end
 return {
     name = "erp",
     version = 1,
+    run = run,
     triggers = {
         {
             kind = "route",

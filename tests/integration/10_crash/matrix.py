@@ -1,0 +1,124 @@
+"""Every named moment (core/base/kill_point.h) times every kind of effect.
+
+A cell is one end of the host: the entries of NEAP_KILL_AT that bring it about, the faults that make the moment
+come, and, for what never leaves, the moment at which the sandboxes are taken away. A moment that does not come is
+a failure.
+"""
+
+import os
+import signal
+import time
+
+import neap
+
+NEVER_S = neap.WAIT_S  # a moment that did not come until then does not come
+
+# The kinds of effect that the connectors declare: their names in the ledger, system and operation.
+EFFECTS = {
+    "import_company": ("khaos", "ImportCompany"),
+    "import_order": ("khaos", "ImportOrders"),
+    "set_reference_key": ("scayle", "set_reference"),
+}
+LOOKED_UP = ("import_company", "import_order")  # class lookup; the other one dedupes
+
+# Moments of an effect itself -> the fault that makes them come (None: they always do).
+OF_EFFECTS = {
+    "intent": None, "send": None, "arrival": None, "answered": None, "confirmed": None,
+    "unknown": {"khaos": "reset_after", "scayle": "500"},
+    "again": {"khaos": "reset_before", "scayle": "500"},
+    "absent": "reset_before",
+    "refused": {"khaos": "fault_any_status", "scayle": "429"},
+    "unsent": "gone",  # the other system is away when the request is to leave
+}
+# Entries of the ledger: the commit that makes each durable is met as well (that of an intent below).
+JOURNALED = ("answered", "confirmed", "unknown", "again", "absent", "refused")
+# Moments of everything else: met while an effect of the kind is under way.
+OF_OTHERS = ("accept", "reply", "step", "timeline", "hold", "end", "checkpoint", "slice", "commit")
+
+SIDES = ("before", "after")
+
+
+class Cell:
+    """after: the entry that must be passed first, and whose subject the moment then is ("": any)."""
+
+    def __init__(self, effect, point, side, fault=None, after=None):
+        self.effect = effect
+        self.point = f"{point}.{side}"
+        self.fault = fault
+        self.after, self.subject = after or ("", f"/{effect}")
+        self.name = f"{self.point} x {effect}" + (f", {self.after}{self.subject}" if after else "")
+
+    def entries(self):
+        own = f"{self.point}{self.subject}"
+        if self.fault == "gone":
+            return f"send.before/{self.effect}=stop {own}"
+        return f"{self.after}/{self.effect} {own}" if self.after else own
+
+    def rules(self):
+        # Three times: the first may meet a request that the host sent before its last end.
+        if self.fault in (None, "gone"):
+            return {}
+        system, operation = EFFECTS[self.effect]
+        kind = self.fault if isinstance(self.fault, str) else self.fault[system]
+        return {system: [{"operation": operation, "times": 3, "fault": kind}]}
+
+
+def cells():
+    """All of them."""
+    made = []
+    for effect in EFFECTS:
+        for point, fault in OF_EFFECTS.items():
+            if point == "absent" and effect not in LOOKED_UP:
+                continue
+            made += [Cell(effect, point, side, fault) for side in SIDES]
+            if point in JOURNALED:
+                made += [Cell(effect, "commit", side, fault, (f"{point}.after", "")) for side in SIDES]
+        for point in OF_OTHERS:
+            made += [Cell(effect, point, side, after=("intent.after", "")) for side in SIDES]
+    for effect in LOOKED_UP:  # the look-up that decides on a second send, as any plain request
+        for point in ("send", "arrival"):
+            made += [Cell(effect, point, side, "reset_before", ("unknown.after", "/call")) for side in SIDES]
+    return made
+
+
+def check_names(binary):
+    """Every point that the host knows is in the matrix, and the other way round."""
+    code, text = neap.run("run", env={**os.environ, "NEAP_KILL_AT": "list"})
+    assert code == 0 and text, f"{binary} has no kill points: build it with MODE=debug or MODE=asan"
+    known = set(text.split())
+    used = {cell.point for cell in cells()}
+    assert known == used, f"not in the matrix: {known - used}; not in the host: {used - known}"
+
+
+def is_stopped(process):
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as f:
+        return f.read().rsplit(")", 1)[1].split()[0] == "T"
+
+
+def run_cell(campaign, cell):
+    """Orders flow until the host ends at the cell's moment; False when it never does."""
+    campaign.set_faults(cell.rules())
+    campaign.start_host(wait=False, kill_at=cell.entries())
+    process = campaign.host.process
+    end = time.monotonic() + NEVER_S
+    next_order = time.monotonic()
+    pause_s = 0.2
+    placed = 0
+    while process.poll() is None and time.monotonic() < end:
+        if cell.fault == "gone" and is_stopped(process):
+            campaign.sandbox.kill()
+            process.send_signal(signal.SIGCONT)
+            process.wait(NEVER_S)
+            campaign.start_sandbox()
+            break
+        if time.monotonic() >= next_order:
+            # A guest's order takes all effects; the other kind is held.
+            campaign.place("guest" if placed % 3 != 1 else "unmapped_tax")
+            placed += 1
+            next_order = time.monotonic() + pause_s
+            pause_s *= 1.5
+        time.sleep(0.005)
+    has_fired = process.poll() == -signal.SIGKILL
+    campaign.kill_host()
+    campaign.note_death()
+    return has_fired and f"kill point {cell.point}" in campaign.host.tail(400)

@@ -1,0 +1,302 @@
+"""A campaign: orders flow with faults on while something ends the host again and again; what must hold then.
+
+The sandboxes run in a process of their own, which does not die with the host. Khaos's own duplicate protection
+can be switched off, so that a second import without a look-up in between would be seen; the rule itself
+(`unproven_sends`) is checked in either case, from the sandbox's log of calls.
+
+A test makes a Campaign, starts it, lets orders flow (play, place), hurts the host in its way, and ends with
+`settle` and `check`.
+"""
+
+import os
+import random
+import shutil
+import time
+
+import neap
+
+SETTLE_MS = 500  # of the Khaos connection: longer than what the fault "late" puts off, and then some
+TIMEOUT_MS = 4000
+ALWAYS = 1000000
+
+FAULTS = {
+    "khaos": [
+        {"operation": "ImportOrders", "probability": 0.08, "fault": "reset_after", "times": ALWAYS},
+        {"operation": "ImportOrders", "probability": 0.08, "fault": "reset_before", "times": ALWAYS},
+        {"operation": "ImportOrders", "probability": 0.05, "fault": "late", "ms": 100, "times": ALWAYS},
+        {"operation": "ImportOrders", "probability": 0.02, "fault": "delay", "ms": 5000, "times": ALWAYS},
+        {"operation": "ImportCompany", "probability": 0.08, "fault": "reset_after", "times": ALWAYS},
+        {"operation": "ImportCompany", "probability": 0.08, "fault": "reset_before", "times": ALWAYS},
+        {"operation": "ImportCompany", "probability": 0.05, "fault": "late", "ms": 100, "times": ALWAYS},
+        {"operation": "ExportOrderStatusEx", "probability": 0.10, "fault": "truncate", "times": ALWAYS},
+        {"operation": "ExportCompany", "probability": 0.10, "fault": "truncate", "times": ALWAYS},
+        {"probability": 0.03, "fault": "truncate", "times": ALWAYS},
+        {"probability": 0.05, "fault": "500", "times": ALWAYS},
+        {"probability": 0.02, "fault": "fault_any_status", "times": ALWAYS},
+        {"probability": 0.15, "fault": "delay", "ms": 40, "times": ALWAYS},
+        {"probability": 0.10, "fault": "multiref", "times": ALWAYS},
+    ],
+    "scayle": [
+        {"operation": "set_reference", "probability": 0.15, "fault": "reset_after", "times": ALWAYS},
+        {"operation": "set_reference", "probability": 0.05, "fault": "500", "times": ALWAYS},
+        {"operation": "get_order", "probability": 0.05, "fault": "500", "times": ALWAYS},
+        {"operation": "delegation", "probability": 0.15, "fault": "duplicate", "ms": 30, "times": ALWAYS},
+    ],
+}
+
+# Import and the look-up that tells whether it happened, as Khaos calls them.
+LOOK_UPS = {"ImportOrders": "ExportOrderStatusEx", "ImportCompany": "ExportCompany"}
+
+# Every second order is a guest's: a customer of its own, so that both imports go on to the end.
+GUEST_SHARE = 0.5
+HELD_SHARE = 0.15
+
+
+def now_ms():
+    return time.time() * 1000
+
+
+def client_folder():
+    """The demo's client, and in each request to Khaos the number of the host's run."""
+    folder = os.path.join(neap.new_folder(), "demo")
+    shutil.copytree(os.path.join(neap.ROOT, "examples/demo"), folder)
+    path = os.path.join(folder, "client.lua")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    old = 'base_url = var("KHAOS_URL"'
+    assert text.count(old) == 1, path
+    new = f'headers = {{["X-Run"] = var("RUN", "0")}},\n            timeout_ms = {TIMEOUT_MS},\n            {old}'
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text.replace(old, new))
+    return folder
+
+
+def unproven_sends(calls, deaths):
+    """Imports of a reference after its first for which nobody knew that the one before had not happened.
+
+    calls: the sandbox's log, in order. deaths: run of the host -> when it was dead, ms. An import before is
+    known not to have happened when a look-up in between said "absent", or Khaos's web server refused the
+    import itself (4xx), and that answer was delivered: completely, and to a process that was alive."""
+
+    def is_delivered(call):
+        left_ms = call["at_ms"] + call.get("delay_ms", 0)
+        return not call.get("rude") and left_ms <= deaths.get(int(call.get("run", 0)), float("inf"))
+
+    unproven = []
+    for send, look_up in LOOK_UPS.items():
+        doubtful = {}  # reference -> number of the call that may have happened
+        for call in calls:
+            operation = call.get("operation")
+            subjects = call.get("subjects", [])
+            if operation == look_up and "found" in call and is_delivered(call):
+                for subject in subjects:
+                    if call["found"][subject] is False:
+                        doubtful.pop(subject, None)
+            elif operation == send and not call.get("is_late"):
+                for subject in subjects:
+                    if subject in doubtful:
+                        unproven.append((send, subject, doubtful[subject], call["number"]))
+                    doubtful[subject] = call["number"]
+                    status = call["status"]
+                    if 400 <= status < 500 and status != 408 and is_delivered(call):
+                        del doubtful[subject]
+    return unproven
+
+
+class Campaign:
+    def __init__(self, seed, duplicate_protection=False, variables=None):
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.has_protection = duplicate_protection
+        self.placed = 0
+        self.expected_orders = 0
+        self.run = 0
+        self.deaths = {}
+        self.sandbox = neap.Host(["examples/sandbox/scayle", "examples/sandbox/khaos"])
+        self.host = neap.Host([client_folder()], variables={
+            "SCAYLE_URL": self.sandbox.url("/scayle/api/admin/v1"),
+            "KHAOS_URL": self.sandbox.url("/khaos"), "KHAOS_SETTLE_MS": str(SETTLE_MS),
+            "SWEEP_EVERY_MS": "3000", "MIRROR_EVERY_MS": "1000", "RETRY_MS": "100", "FAULT_WAIT_MS": "50",
+            **(variables or {}),
+        })
+        self.sandbox.variables = {
+            "SANDBOX_MERCHANT_URL": self.host.url("/demo"),
+            "SANDBOX_LAG_MS": "50", "SANDBOX_RETRY_FACTOR": "0.001",
+        }
+
+    def control(self, system, method, path, body=None):
+        return self.sandbox.json(method, f"/{system}/_control/{path}", body)
+
+    # ---- going on ----
+
+    def start_sandbox(self):
+        self.sandbox.start()
+        self.control("khaos", "POST", "settings", {"duplicate_protection": self.has_protection})
+
+    def start(self):
+        """Sandboxes and host, faults on."""
+        self.start_sandbox()
+        self.set_faults(FAULTS)
+        self.start_host()
+
+    def set_faults(self, rules):
+        for system in ("khaos", "scayle"):
+            self.control(system, "POST", "faults", {"seed": self.seed, "rules": rules.get(system, [])})
+
+    def start_host(self, wait=True, kill_at=None):
+        self.run += 1
+        self.host.variables["RUN"] = str(self.run)
+        self.host.environment = {"NEAP_KILL_AT": kill_at} if kill_at else {}
+        self.host.start(wait)
+
+    def kill_host(self):
+        self.host.kill()
+        self.note_death()
+
+    def note_death(self):
+        """The host is known to be dead by now."""
+        self.deaths[self.run] = now_ms()
+
+    def plan(self, count):
+        """Kinds of orders, many of whose customers are new to Khaos."""
+        kinds = self.control("scayle", "GET", "kinds")
+        chosen = []
+        for _ in range(count):
+            draw = self.random.random()
+            if draw < HELD_SHARE:
+                chosen.append(self.random.choice(kinds["held"]))
+            elif draw < HELD_SHARE + GUEST_SHARE:
+                chosen.append("guest")
+            else:
+                chosen.append(self.random.choice(kinds["good"]))
+        return chosen
+
+    def play(self, count, interval_ms):
+        """The shop places orders, one per interval, while the test goes on."""
+        kinds = self.plan(count)
+        self.expected_orders += count
+        self.control("scayle", "POST", "play", {"seed": self.seed, "count": count, "interval_ms": interval_ms,
+                                                "kinds": kinds})
+
+    def place(self, kind):
+        """Places one order, now."""
+        self.placed += 1
+        self.expected_orders += 1
+        return self.control("scayle", "POST", "orders", {"kind": kind, "seed": self.seed * 10000 + self.placed})
+
+    def settle(self, timeout_s=180):
+        """Waits, faults still on, until every order is posted or held; then, faults off, until nothing is under way."""
+        neap.until(self.host.is_ready, "the host is ready after its last end")
+        neap.until(self.has_flowed, "every order is posted or held", timeout_s)
+        self.set_faults({})
+        neap.until(self.is_settled, "nothing is under way", timeout_s)
+
+    def stop(self):
+        self.host.kill()
+        self.sandbox.kill()
+
+    # ---- seen from outside ----
+
+    def expectations(self):
+        return self.control("scayle", "GET", "expectations")["orders"]
+
+    def has_flowed(self):
+        time.sleep(0.3)  # the questions below are no small work for hosts and sandboxes
+        expected = self.expectations()
+        if len(expected) < self.expected_orders:
+            return False
+        for order in expected:
+            is_posted = order["expect"] == "posted"
+            if not order["delegated"] or (is_posted and not order.get("reference_key")):
+                return False
+        jobs = self.host.status()["jobs"]
+        assert jobs["dead"] == 0, [e for e in self.host.exceptions() if e["cause"] in ("crashed", "gave_up")]
+        return jobs["held"] >= sum(1 for o in expected if o["expect"] != "posted")
+
+    def is_settled(self):
+        time.sleep(0.2)
+        jobs = self.host.status()["jobs"]
+        return not any(jobs[state] for state in ("ready", "running", "waiting", "awaiting"))
+
+    def calls(self, system):
+        """The sandbox's whole log."""
+        calls = []
+        while True:
+            after = calls[-1]["number"] if calls else 0
+            page = self.control(system, "GET", f"calls?limit=5000&after={after}")["calls"]
+            calls += page
+            if len(page) < 5000:
+                return calls
+
+    # ---- what must hold ----
+
+    def check(self):
+        """One case per thing that must hold at the end."""
+        neap.case("every order that posts is in Khaos exactly once, to the penny", self.check_once_in_khaos)
+        neap.case("no import went out again before it was known that it had not happened", self.check_proofs)
+        neap.case("the shop shows Khaos's code of every posted order", self.check_references)
+        neap.case("every delegation was answered, repeats like the first time", self.check_answered)
+        neap.case("every event that was answered for is kept, once", self.check_events)
+        neap.case("every order that waits, waits on its causes and no others", self.check_held)
+        neap.case("no job died, no effect is left open, nothing else needs a person", self.check_quiet)
+
+    def check_once_in_khaos(self):
+        ledger = self.control("khaos", "GET", "ledger")
+        expected = {f"SC{o['order_id']}": o for o in self.expectations() if o["expect"] == "posted"}
+        assert expected, "no order flowed"
+        doubled = {r: n for r, n in ledger["references"].items() if n != 1}
+        assert not doubled, f"imported more than once: {doubled}"
+        surprising = set(ledger["references"]) - set(expected)
+        assert not surprising, f"posted, but should be held: {surprising}"
+        totals = {o["reference"]: o["totals"]["gross"] for o in ledger["orders"]}
+        for reference, order in expected.items():
+            assert totals.get(reference) == order["total_minor"], (reference, totals.get(reference), order)
+        assert ledger["summary"]["amount_differs"] == 0, ledger["summary"]
+        assert ledger["summary"]["matched_by_name"] == 0, ledger["summary"]
+
+    def check_proofs(self):
+        calls = self.calls("khaos")
+        unproven = unproven_sends(calls, self.deaths)
+        sends = sum(1 for c in calls if c.get("operation") in LOOK_UPS and not c.get("is_late"))
+        subjects = {(c["operation"], s) for c in calls if c.get("operation") in LOOK_UPS for s in c["subjects"]}
+        print(f"# {sends} imports of {len(subjects)} references")
+        assert not unproven, f"(import, reference, call, call again): {unproven}"
+
+    def check_references(self):
+        codes = {o["reference"]: o["code"] for o in self.control("khaos", "GET", "ledger")["orders"]}
+        for order in self.expectations():
+            if order["expect"] == "posted":
+                assert order.get("reference_key") == codes[f"SC{order['order_id']}"], order
+
+    def check_answered(self):
+        ledger = self.control("scayle", "GET", "ledger")
+        for entry in ledger["orders"]:
+            assert any(a.get("is_accepted") for a in entry["attempts"]), f"never answered: {entry['order_id']}"
+            assert not entry.get("repeat_differs"), f"a repeat was answered differently: {entry['order_id']}"
+            assert entry["order_state"] != "order_cancelled", entry["order_id"]
+
+    def check_events(self):
+        entries = self.control("scayle", "GET", "ledger")["orders"]
+        assert len(entries) == self.expected_orders, (len(entries), self.expected_orders)
+        for entry in entries:
+            known = self.host.order(entry["order_id"])
+            assert known, f"order {entry['order_id']} was answered for and is not known"
+            ids = [j["event"] for j in known["jobs"] if j["source"] == "scayle.delegation"]
+            assert len(ids) == 1 and f":{entry['order_id']}:" in ids[0], (entry["order_id"], known["jobs"])
+            assert all(j["state"] in ("done", "held") for j in known["jobs"]), known["jobs"]
+
+    def check_held(self):
+        for order in self.expectations():
+            jobs = self.host.order(order["order_id"])["jobs"]
+            causes = [sorted(c["cause"] for c in job["causes"]) for job in jobs if job["state"] == "held"]
+            expected = [] if order["expect"] == "posted" else [[order["expect"].split(":")[1]]]
+            assert causes == expected, (order, causes)
+
+    def check_quiet(self):
+        status = self.host.status()
+        print(f"# jobs at the end: {status['jobs']}")
+        assert status["jobs"]["dead"] == 0, status
+        assert status["open_effects"] == 0, status
+        expected = {o["expect"].split(":")[1] for o in self.expectations() if o["expect"] != "posted"}
+        others = [e for e in self.host.exceptions() if e["cause"] not in expected]
+        assert not others, others

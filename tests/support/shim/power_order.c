@@ -1,0 +1,420 @@
+/* One buffer per socket holds the HTTP message that is under way on it. */
+#define _GNU_SOURCE
+#include "tests/support/shim/power_order.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <lmdb.h>
+#include <zlib.h>
+
+#include "tests/support/shim/power_disk.h"
+
+#define FDS_MAX      4096
+#define STATE_INTENT 1
+#define BLOB_ZLIB    1
+#define KEY_TEXT_MAX 120
+
+struct view {
+    const char *data;
+    size_t size;
+    bool is_bad;
+};
+
+struct message {
+    const char *method; /* NULL: an answer */
+    size_t method_size;
+    const char *target;
+    size_t target_size;
+    unsigned status;
+    struct view body; /* as much of it as is there */
+    size_t size;      /* of the whole message */
+};
+
+struct stream {
+    char *data;
+    size_t size;
+};
+
+static struct stream streams[FDS_MAX];
+static struct order_counts counts;
+
+/* ---- Records, as docs/store-layout.md has them
+ * ----------------------------------------------------- */
+
+static uint64_t take_int(struct view *v, unsigned bytes)
+{
+    uint64_t value = 0;
+    v->is_bad = v->is_bad || v->size < bytes;
+    for (unsigned i = 0; i < bytes && !v->is_bad; i++) {
+        value = value << 8 | (unsigned char)v->data[i];
+    }
+    v->data += v->is_bad ? 0 : bytes;
+    v->size -= v->is_bad ? 0 : bytes;
+    return value;
+}
+
+static struct view take_bytes(struct view *v)
+{
+    size_t size = take_int(v, 4);
+    v->is_bad = v->is_bad || v->size < size;
+    struct view got = {v->data, v->is_bad ? 0 : size, v->is_bad};
+    v->data += got.size;
+    v->size -= got.size;
+    return got;
+}
+
+static bool find(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t size, struct view *value)
+{
+    MDB_val k = {size, (void *)(uintptr_t)key};
+    MDB_val got = {0, NULL};
+    if (mdb_get(txn, dbi, &k, &got) != 0) {
+        return false;
+    }
+    *value = (struct view){got.mv_data, got.mv_size, false};
+    return take_int(value, 1) == 1; /* the version of every format */
+}
+
+static bool find_id(MDB_txn *txn, MDB_dbi dbi, char table, uint64_t id, struct view *value)
+{
+    unsigned char key[9] = {(unsigned char)table};
+    for (unsigned i = 0; i < 8; i++) {
+        key[1 + i] = (unsigned char)(id >> (56 - 8 * i));
+    }
+    return find(txn, dbi, key, sizeof(key), value);
+}
+
+static bool has_start(struct view whole, struct view start)
+{
+    return whole.size >= start.size && memcmp(whole.data, start.data, start.size) == 0;
+}
+
+/* ---- What must be there
+ * ------------------------------------------------------------------------------ */
+
+static bool is_event_known(MDB_txn *txn, MDB_dbi dbi, uint64_t seq)
+{
+    struct view event;
+    struct view other;
+    if (!find_id(txn, dbi, 'E', seq, &event)) {
+        return false;
+    }
+    take_int(&event, 1);
+    take_int(&event, 8);
+    take_int(&event, 8);
+    uint64_t job = take_int(&event, 8);
+    struct view texts[2];
+    char key[3 + 2 * KEY_TEXT_MAX] = "U";
+    size_t size = 1;
+    for (size_t i = 0; i < 2; i++) {
+        texts[i] = take_bytes(&event);
+        if (event.is_bad || texts[i].size > KEY_TEXT_MAX) {
+            return false;
+        }
+        key[size++] = (char)texts[i].size;
+        memcpy(key + size, texts[i].data, texts[i].size);
+        size += texts[i].size;
+    }
+    return find(txn, dbi, key, size, &other) && take_int(&other, 8) == seq &&
+           (job == 0 || find_id(txn, dbi, 'J', job, &other));
+}
+
+static bool is_answer_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, MDB_val key,
+                           struct view value)
+{
+    struct view id = {(const char *)key.mv_data + 1, key.mv_size - 1, false};
+    uint64_t seq = take_int(&id, 8);
+    uint64_t status = take_int(&value, 4);
+    take_bytes(&value);
+    struct view body = take_bytes(&value);
+    return !value.is_bad && !id.is_bad && status == m->status && has_start(body, m->body) &&
+           is_event_known(txn, dbi, seq);
+}
+
+/* The bytes of a blob, malloced. */
+static char *unpack(struct view blob, size_t *size_out)
+{
+    bool is_packed = take_int(&blob, 1) == BLOB_ZLIB;
+    uLongf size = take_int(&blob, 8);
+    struct view stored = take_bytes(&blob);
+    char *data = blob.is_bad ? NULL : malloc(size + 1);
+    if (data != NULL && !is_packed && stored.size == size) {
+        memcpy(data, stored.data, size);
+    } else if (data != NULL && (!is_packed || uncompress((unsigned char *)data, &size,
+                                                         (const unsigned char *)stored.data,
+                                                         stored.size) != Z_OK)) {
+        free(data);
+        return NULL;
+    }
+    *size_out = size;
+    return data;
+}
+
+static bool is_same_request(struct view request, const struct message *m)
+{
+    take_int(&request, 1);
+    struct view method = take_bytes(&request);
+    struct view url = take_bytes(&request);
+    take_int(&request, 8);
+    for (uint64_t left = take_int(&request, 4); left > 0 && !request.is_bad; left--) {
+        take_bytes(&request);
+        take_bytes(&request);
+    }
+    take_int(&request, 1);
+    struct view body = take_bytes(&request);
+    /* The stored URL lies below the connection's base URL. */
+    return !request.is_bad && method.size == m->method_size &&
+           memcmp(method.data, m->method, method.size) == 0 && url.size <= m->target_size &&
+           memcmp(m->target + m->target_size - url.size, url.data, url.size) == 0 &&
+           has_start(body, m->body);
+}
+
+static bool is_intent_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, struct view value)
+{
+    uint64_t id = take_int(&value, 8);
+    struct view blob;
+    size_t size = 0;
+    if (take_int(&value, 1) != STATE_INTENT || value.is_bad || !find_id(txn, dbi, 'q', id, &blob)) {
+        return false;
+    }
+    char *data = unpack(blob, &size);
+    bool is_same = data != NULL && is_same_request((struct view){data, size, false}, m);
+    free(data);
+    return is_same;
+}
+
+/* ---- Stock figures: no effects, but written down before they leave
+ * ---------------------------------- */
+
+static const char FIGURE_START[] = "/variants/key%3D";
+static const char FIGURE_END[] = "/stocks";
+
+/* The SKU of "POST .../variants/key%3D<sku>/stocks", percent-decoded into out; 0: another request.
+ */
+static size_t figure_sku(const struct message *m, char *out, size_t max)
+{
+    size_t end_size = sizeof(FIGURE_END) - 1;
+    const char *at = m->method == NULL ? NULL
+                                       : memmem(m->target, m->target_size, FIGURE_START,
+                                                sizeof(FIGURE_START) - 1);
+    const char *end = m->target + m->target_size - end_size;
+    if (at == NULL || m->target_size < end_size || memcmp(end, FIGURE_END, end_size) != 0) {
+        return 0;
+    }
+    size_t size = 0;
+    for (at += sizeof(FIGURE_START) - 1; at < end && size < max; at++) {
+        if (*at == '%' && end - at > 2) {
+            char hex[3] = {at[1], at[2], '\0'};
+            out[size++] = (char)strtoul(hex, NULL, 16);
+            at += 2;
+        } else {
+            out[size++] = *at;
+        }
+    }
+    return size;
+}
+
+/* The script's table says this quantity is being sent: {"quantity":7,...,"state":"sending"}. */
+static bool is_figure_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, const char *sku,
+                           size_t sku_size)
+{
+    static const char NAME[] = "stock_sent";
+    char key[512] = "K";
+    size_t size = 1;
+    key[size++] = (char)(sizeof(NAME) - 1);
+    memcpy(key + size, NAME, sizeof(NAME) - 1);
+    size += sizeof(NAME) - 1;
+    memcpy(key + size, sku, sku_size);
+    struct view value;
+    if (!find(txn, dbi, key, size + sku_size, &value)) {
+        return false;
+    }
+    struct view json = take_bytes(&value);
+    const char *figure = memmem(m->body.data, m->body.size, "\"quantity\":", 11);
+    size_t left = figure == NULL ? 0 : (size_t)(m->body.data + m->body.size - figure);
+    size_t figure_size = left == 0 ? 0 : 11 + strspn(figure + 11, "0123456789");
+    return figure_size > 11 && figure_size < left &&
+           memmem(json.data, json.size, figure, figure_size) != NULL &&
+           memmem(json.data, json.size, "\"state\":\"sending\"", 17) != NULL;
+}
+
+/* Looks through one table (answers or effects) of a durable image. */
+static bool search(MDB_txn *txn, MDB_dbi dbi, const struct message *m)
+{
+    char sku[256];
+    size_t sku_size = figure_sku(m, sku, sizeof(sku));
+    if (sku_size > 0) {
+        return is_figure_kept(txn, dbi, m, sku, sku_size);
+    }
+    char table = m->method == NULL ? 'A' : 'F';
+    MDB_cursor *cursor = NULL;
+    MDB_val key = {1, &table};
+    MDB_val got = {0, NULL};
+    bool is_found = false;
+    if (mdb_cursor_open(txn, dbi, &cursor) != 0) {
+        return false;
+    }
+    int rc = mdb_cursor_get(cursor, &key, &got, MDB_SET_RANGE);
+    while (rc == 0 && !is_found && *(const char *)key.mv_data == table) {
+        struct view value = {got.mv_data, got.mv_size, false};
+        is_found =
+            take_int(&value, 1) == 1 && (table == 'A' ? is_answer_kept(txn, dbi, m, key, value)
+                                                      : is_intent_kept(txn, dbi, m, value));
+        rc = is_found ? 0 : mdb_cursor_get(cursor, &key, &got, MDB_NEXT);
+    }
+    mdb_cursor_close(cursor);
+    return is_found;
+}
+
+static bool look_into(void *arg, int image_fd)
+{
+    char path[64];
+    MDB_env *env = NULL;
+    MDB_txn *txn = NULL;
+    MDB_dbi dbi = 0;
+    bool is_found = false;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", image_fd);
+    if (mdb_env_create(&env) != 0) {
+        return false;
+    }
+    if (mdb_env_open(env, path, MDB_RDONLY | MDB_NOLOCK | MDB_NOSUBDIR | MDB_NOTLS, 0) == 0 &&
+        mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0) {
+        is_found = mdb_dbi_open(txn, NULL, 0, &dbi) == 0 && search(txn, dbi, arg);
+        mdb_txn_abort(txn);
+    }
+    mdb_env_close(env);
+    return is_found;
+}
+
+/* ---- Messages
+ * ---------------------------------------------------------------------------------------- */
+
+static const char *header(const char *head, const char *end, const char *name)
+{
+    size_t size = strlen(name);
+    for (const char *at = head; at != NULL && at + size < end;
+         at = memmem(at, (size_t)(end - at), "\r\n", 2)) {
+        at += *at == '\r' ? 2 : 0;
+        if (at + size < end && strncasecmp(at, name, size) == 0) {
+            return at + size + strspn(at + size, " ");
+        }
+    }
+    return NULL;
+}
+
+/* False: no message of HTTP begins here, or its head is not all there. */
+static bool parse(const char *data, size_t size, struct message *m)
+{
+    const char *end = memmem(data, size, "\r\n\r\n", 4);
+    const char *space = memchr(data, ' ', size);
+    if (end == NULL || space == NULL || space > end) {
+        return false;
+    }
+    memset(m, 0, sizeof(*m));
+    if (strncmp(data, "HTTP/", 5) == 0) {
+        m->status = (unsigned)strtoul(space, NULL, 10);
+    } else {
+        m->method = data;
+        m->method_size = (size_t)(space - data);
+        m->target = space + 1;
+        m->target_size = strcspn(space + 1, " \r");
+    }
+    const char *length = header(data, end, "Content-Length:");
+    size_t head_size = (size_t)(end - data) + 4;
+    size_t body_size = length == NULL ? 0 : strtoul(length, NULL, 10);
+    m->size = head_size + body_size;
+    size_t there = size - head_size;
+    m->body = (struct view){end + 4, there < body_size ? there : body_size, false};
+    return true;
+}
+
+/* Does it change anything outside, or promise that something is kept? */
+static bool needs_ground(const char *data, const struct message *m)
+{
+    if (m->method == NULL) {
+        return m->status == 201;
+    }
+    if (strncmp(m->method, "GET ", 4) == 0 || strncmp(m->method, "HEAD ", 5) == 0) {
+        return false;
+    }
+    const char *action = header(data, m->body.data, "SOAPAction:");
+    if (action == NULL) {
+        return true;
+    }
+    size_t size = strcspn(action, "\r");
+    return memmem(action, size, "#Import", 7) != NULL || memmem(action, size, "/Import", 7) != NULL;
+}
+
+static const char *check_message(const char *data, const struct message *m)
+{
+    static char why[300];
+    if (!needs_ground(data, m)) {
+        return NULL;
+    }
+    *(m->method == NULL ? &counts.answers : &counts.effects) += 1;
+    if (disk_each_image("/data.mdb", look_into, (void *)(uintptr_t)m)) {
+        return NULL;
+    }
+    size_t line = strcspn(data, "\r");
+    snprintf(why, sizeof(why), "%.*s | %.*s", (int)(line < 100 ? line : 100), data,
+             (int)(m->body.size < 150 ? m->body.size : 150), m->body.data);
+    for (char *c = why; *c != '\0'; c++) {
+        *c = *c == '\n' || *c == '\r' ? ' ' : *c;
+    }
+    return why;
+}
+
+static void append(struct stream *s, const char *data, size_t size)
+{
+    s->data = realloc(s->data, s->size + size + 1);
+    memcpy(s->data + s->size, data, size);
+    s->size += size;
+    s->data[s->size] = '\0';
+}
+
+const char *order_check(int fd, const char *data, size_t size)
+{
+    struct stream s = {NULL, 0};
+    struct message m;
+    const char *why = NULL;
+    size_t at = 0;
+    append(&s, fd < FDS_MAX ? streams[fd].data : "", fd < FDS_MAX ? streams[fd].size : 0);
+    append(&s, data, size);
+    while (why == NULL && at < s.size && parse(s.data + at, s.size - at, &m)) {
+        why = check_message(s.data + at, &m);
+        at += m.size;
+    }
+    free(s.data);
+    return why;
+}
+
+void order_sent(int fd, const char *data, size_t size)
+{
+    struct message m;
+    bool is_http = size > 0 && data[0] >= 'A' && data[0] <= 'Z';
+    if (fd >= FDS_MAX || (streams[fd].size == 0 && !is_http)) {
+        return;
+    }
+    struct stream *s = &streams[fd];
+    append(s, data, size);
+    while (s->size > 0 && parse(s->data, s->size, &m) && m.size <= s->size) {
+        s->size -= m.size;
+        memmove(s->data, s->data + m.size, s->size + 1);
+    }
+}
+
+void order_closed(int fd)
+{
+    if (fd >= 0 && fd < FDS_MAX) {
+        free(streams[fd].data);
+        streams[fd] = (struct stream){NULL, 0};
+    }
+}
+
+struct order_counts order_counts(void)
+{
+    return counts;
+}
