@@ -73,7 +73,8 @@ local function offer(work)
     posting.customer.company_code = company_code(work)
     queue.put("orders", posting.reference, work.key, order_document.build(work.khaos, posting))
     store.put(POSTINGS, posting.reference, posting)
-    support.remember(work, {offered = posting.reference})
+    -- The run that notes the order is another one, without the order at hand.
+    support.remember(work, {offered = posting.reference, is_shared = work.is_shared})
     work.job:facts({state = "waiting for Khaos to fetch it"})
     work.job:note("post", "offered to Khaos as " .. posting.reference)
     return true
@@ -87,7 +88,7 @@ local function silence(entry, is_cancelled)
             "; it last asked for orders at %s", time.format_iso(called_ms))
             or ", and never asked for orders at all")
     else
-        words = string.format("Khaos fetched it %d times, last at %s, and has not shown it since",
+        words = string.format("Khaos fetched it (%d times, last at %s) and has not shown it since",
             entry.times, time.format_iso(entry.served_ms))
     end
     return words .. (is_cancelled and ". The shopper wants it cancelled" or "")

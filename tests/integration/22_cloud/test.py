@@ -150,6 +150,18 @@ def released_in_doubt():
     shop.control("khaos", "POST", "stock", {"code": code, "run_to_zero": False, "level": 400})
 
 
+def dismissed():
+    """Somebody dealt with it by hand, and Khaos shows it after all: it is noted."""
+    settings(cloud_silent=True)
+    order = shop.place("plain", 56)
+    neap.until(lambda: silence(order), "somebody is told of the silence")
+    neap.until(lambda: reference(order) in imports(), "Khaos has it")
+    code, text = shop.host.verb("exceptions", "dismiss", "not_shown_by_khaos", reference(order), "--reason", "by hand")
+    assert code == 0, text
+    settings(cloud_silent=False)
+    shop.until_right(order)
+
+
 def specific():
     order = shop.place("plain", 53)
     shop.until_right(order)
@@ -295,6 +307,7 @@ try:
     neap.case("a channel that tells nothing is told of, a retry doubles nothing", silent_channel)
     neap.case("a person who looked lets it be offered once more", released)
     neap.case("a cancelled order that failed in Khaos is taken back by a person's word", released_in_doubt)
+    neap.case("a dismissed order that Khaos shows after all is noted", dismissed)
     neap.case("a retry gets exactly the orders it names", specific)
     neap.case("parcels hold the units of the lines that Khaos names", shipped)
     neap.case("a return that SCAYLE tells of is offered to Khaos once", returned)
