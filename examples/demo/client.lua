@@ -1,10 +1,14 @@
 --- Fellside Outdoor, the demo merchant: sells in three countries on SCAYLE, runs on Khaos Control.
 --- Both far sides are the sandboxes of this repository; `neap demo` starts all of it.
 
+--- NEAP_LINE=cloud neap demo: the same client on Khaos Control Cloud.
+
 local OPERATIONS = "operations@fellside.example"
 local CATALOGUE = "catalogue@fellside.example"
 local FINANCE = "finance@fellside.example"
 local CONSULTANT = "integration@fellside.example"
+
+local KHAOS = {kind = var("LINE", "soap"), push_age_ms = tonumber(var("PUSH_AGE_MS", "5000"))}
 
 -- `neap demo` listens to the alerts itself. A real client has a mail channel (docs/flows-alerts.md)
 -- and no such condition.
@@ -41,6 +45,7 @@ return {
     auth = {
         delegation = {user = "scayle", password = secret("DELEGATION_PASSWORD")},
         webhook = {user = "scayle", password = secret("DELEGATION_PASSWORD")},
+        khaos = {user = "khaos", password = secret("KHAOS_PASSWORD")},
     },
 
     owners = {
@@ -76,6 +81,7 @@ return {
             sweep = {every_ms = tonumber(var("SWEEP_EVERY_MS", "20000"))},
         }, settings = {
             merchant_key = "fellside",
+            khaos = KHAOS,
             shops = {
                 {shop_key = "fo", country = "GB", shop_country_id = "1412"},
                 {shop_key = "fo", country = "DE", shop_country_id = "1415"},
@@ -98,7 +104,6 @@ return {
                 promotions = require("mappings.promotions"),
             },
         }},
-        returns = {use = "flows.returns", settings = {merchant_key = "fellside"}},
         alerts = when_told(function()
             return {use = "flows.alerts", settings = {
                 channels = {desk = {kind = "webhook", connection = "alerts", path = "/alerts"}},
@@ -108,7 +113,9 @@ return {
                 heartbeats = {{of = "orders"}},
             }}
         end),
-        cancellations = {use = "flows.cancellations"},
+        returns = {use = "flows.returns", settings = {merchant_key = "fellside", khaos = KHAOS,
+            khaos_return_reason = "6"}},
+        cancellations = {use = "flows.cancellations", settings = {khaos = KHAOS}},
         despatch = {use = "flows.despatch", schedules = {
             poll = {every_ms = tonumber(var("DESPATCH_EVERY_MS", "2000"))},
         }, settings = {
@@ -121,6 +128,7 @@ return {
             send = {every_ms = tonumber(var("STOCK_SEND_MS", "1000"))},
         }, settings = {
             merchant_key = "fellside",
+            khaos = KHAOS,
             warehouse = "KC-MAIN",
             buffer_field = "Web Buffer",
             -- The demo's delegations come after 200 ms; a real client leaves the lag be.
@@ -129,6 +137,12 @@ return {
         }},
         khaos_mirror = {use = "flows.khaos_mirror", schedules = {
             refresh = {every_ms = tonumber(var("MIRROR_EVERY_MS", "3000"))},
+        }, settings = {khaos = KHAOS}},
+        -- What Khaos Control Cloud calls; on-premise nobody does.
+        khaos_cloud = {use = "flows.khaos_cloud", settings = {
+            khaos = KHAOS,
+            public_url = var("PUBLIC_URL", "http://127.0.0.1:8080/demo"),
+            buffer_field = "Web Buffer",
         }},
     },
 }

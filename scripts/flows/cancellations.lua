@@ -18,7 +18,7 @@
 local cancellation = require("connectors.scayle.cancellation")
 local cancel = require("connectors.khaos_soap.cancel")
 local decide = require("flows.cancellation_stages.decide")
-local khaos_client = require("connectors.khaos_soap.client")
+local khaos_line = require("flows.khaos_line")
 local store = require("neap.store")
 local time = require("neap.time")
 
@@ -26,7 +26,7 @@ local ANSWER_MS = 13000 -- SCAYLE documents 15 s for the delegation; nothing for
 local SECOND_MS = 1000
 
 local fields = {
-    khaos = khaos_client.schema(),
+    khaos = khaos_line.schema(),
     cancel_order = cancel.schema(),
     orders_flow = {type = "string", default = "orders", help = "name of the orders flow"},
     wait_ms = {type = "integer", min = 0, max = ANSWER_MS - SECOND_MS,

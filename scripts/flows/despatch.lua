@@ -7,13 +7,13 @@
 --- holds are chosen by stock code in line order, written into the order's book before anything is
 --- sent, and marked as shipped when SCAYLE has it.
 local apply = require("flows.despatch_stages.apply")
-local khaos_client = require("connectors.khaos_soap.client")
+local khaos_line = require("flows.khaos_line")
 local poll = require("flows.despatch_stages.poll")
 
 local MINUTE_MS = 60000
 
 local fields = {
-    khaos = khaos_client.schema(),
+    khaos = khaos_line.schema(),
     scayle = {type = "record", default = {}, fields = {
         connection = {type = "string", default = "scayle"}}},
     merchant_key = {type = "string", required = true},

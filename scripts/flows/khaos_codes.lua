@@ -13,6 +13,7 @@ local time = require("neap.time")
 
 local codes = {}
 
+local UNKNOWN = "unknown_stock_code" -- cause
 local TABLE = "khaos_stock"
 local DETAILS = "khaos_stock_details"
 local KEY_MAX = 200 -- bytes of a code, which is in its key twice; no Khaos code is as long
@@ -119,6 +120,15 @@ function codes.put(entries)
     return store.put_many(TABLE, rows)
 end
 
+--- Forgets a code.
+---@param code string
+function codes.forget(code)
+    if is_key(code) then
+        store.delete(TABLE, prefix_of(code) .. code)
+        store.delete(DETAILS, code)
+    end
+end
+
 ---@class khaos.CodeList
 local CodeList = {}
 CodeList.__index = CodeList
@@ -191,6 +201,19 @@ function codes.ask(khaos, wanted, since_ms)
         known[#known + 1] = codes.has(code) and code or nil
     end
     return known
+end
+
+--- Closes what waited for a code that is there now.
+---@param job neap.Job
+function codes.close_proved(job)
+    for _, exception in ipairs(job:exceptions(UNKNOWN)) do
+        local entry = codes.has(exception.subject) and codes.get(exception.subject)
+        if entry then
+            job:close_exception(UNKNOWN, exception.subject, string.format(
+                "Khaos lists it since %s (seen by the mirror)",
+                entry.last_updated or time.format_iso(entry.seen_ms or time.now_ms())))
+        end
+    end
 end
 
 return codes

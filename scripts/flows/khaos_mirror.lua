@@ -9,6 +9,7 @@
 --- memory, and then walked beside the mirror.
 local client = require("connectors.khaos_soap.client")
 local codes = require("flows.khaos_codes")
+local khaos_line = require("flows.khaos_line")
 local stock = require("connectors.khaos_soap.stock")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -17,11 +18,10 @@ local time = require("neap.time")
 local TABLE = "khaos_mirror"
 local LAYOUT = 2 -- of the mirror; another one: read the whole list again
 local PAGE = 2000
-local CAUSE = "unknown_stock_code"
 local MINUTE_MS = 60000
 
 local schema = {type = "record", fields = {
-    khaos = client.schema(),
+    khaos = khaos_line.schema(),
     overlap_ms = {type = "integer", min = 0, default = 90 * MINUTE_MS,
         help = "asked again on every run; above an hour because of the end of summer time"},
     full_every_ms = {type = "integer", min = MINUTE_MS, default = 24 * 60 * MINUTE_MS,
@@ -104,17 +104,6 @@ local function take_list(job, list, changes, is_revised)
     end)
 end
 
-local function close_proved(job)
-    for _, exception in ipairs(job:exceptions(CAUSE)) do
-        local entry = codes.has(exception.subject) and codes.get(exception.subject)
-        if entry then
-            job:close_exception(CAUSE, exception.subject, string.format(
-                "Khaos lists it since %s (seen by the mirror)",
-                entry.last_updated or time.format_iso(entry.seen_ms or time.now_ms())))
-        end
-    end
-end
-
 local function read_changes(job, khaos, since)
     local changes = {count = 0, held = {}, limit = job.settings.detail_limit}
     take_list(job, check(job, stock.list_since(khaos, stock.REVISED, since)), changes, true)
@@ -148,7 +137,10 @@ end
 
 local function refresh(job)
     local settings = job.settings
-    local khaos = client.new(settings.khaos)
+    local khaos = khaos_line.new(settings.khaos)
+    if not khaos.capabilities.poll_stock then
+        return codes.close_proved(job) -- Khaos pushes its codes
+    end
     local state = store.get(TABLE, "state") or {}
     local started_ms = time.now_ms()
     local is_full = not state.full_ms or state.layout ~= LAYOUT
@@ -164,7 +156,7 @@ local function refresh(job)
     if changed > 0 or gone > 0 then
         job:note("mirror", string.format("%d stock codes changed, %d gone", changed, gone))
     end
-    close_proved(job)
+    codes.close_proved(job)
 end
 
 return {

@@ -15,7 +15,7 @@
 local accept = require("flows.order_stages.accept")
 local dismissal = require("flows.order_stages.dismissal")
 local history = require("flows.order_history")
-local khaos_client = require("connectors.khaos_soap.client")
+local khaos_line = require("flows.khaos_line")
 local mapping_schema = require("flows.orders.mapping_schema")
 local open = require("flows.order_stages.open")
 local recording = require("flows.order_stages.recording")
@@ -36,6 +36,7 @@ local standard = {
 }
 
 local ALL = {"fetch", "validate", "map", "stage", "post", "confirm", "acknowledge"}
+local FROM_POSTING = {"post", "confirm", "acknowledge"}
 local AFTER_POSTING = {"confirm", "acknowledge"}
 
 local function text(default, help)
@@ -62,7 +63,7 @@ local fields = {
         shop_country_id = {type = "string", pattern = "^%d+$"},
     }}},
     scayle = {type = "record", default = {}, fields = {connection = text("scayle")}},
-    khaos = khaos_client.schema(),
+    khaos = khaos_line.schema(),
     stages = {type = "record", default = {}, fields = stage_fields()},
     delegation_answer = {type = "record", default = {}, fields = {
         status = {type = "integer", default = 201},
@@ -111,7 +112,8 @@ end
 local function process(job)
     local work = open.work(job)
     history.going(work.key)
-    local names = work.record.order_code and AFTER_POSTING or ALL
+    local names = work.record.order_code and AFTER_POSTING
+        or work.record.offered and FROM_POSTING or ALL
     for _, name in ipairs(names) do
         if stage_of(job.settings, name)(work) then
             return

@@ -6,7 +6,17 @@
 --- credited in the order's book, never beyond what was invoiced. SCAYLE's "order-item-returned" is
 --- either the echo of that, and changes nothing, or a return that Khaos does not know: then a
 --- person books it there, and the credit note is the proof that closes the worklist.
+---
+--- Khaos Control Cloud shows no credit notes, but takes returns: there what SCAYLE tells of is
+--- offered to Khaos (returns_stages/offer.lua), and a person books it only where that cannot be.
+local khaos_line = require("flows.khaos_line")
+
 local fields = {
+    khaos = khaos_line.schema(),
+    khaos_return_reason = {type = "string",
+        help = "ID of the return reason in Khaos Control Cloud for returns that SCAYLE tells of"},
+    process_return = {type = "boolean", default = false,
+        help = "Khaos Control Cloud processes a return at once"},
     scayle = {type = "record", default = {}, fields = {
         connection = {type = "string", default = "scayle"}}},
     merchant_key = {type = "string", required = true},

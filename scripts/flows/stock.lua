@@ -6,12 +6,14 @@
 --- to zero first, `batch` at a time. `neap stock SKU` shows the figure with its terms. "drift"
 --- compares all of it with what SCAYLE shows, once a week.
 local drift = require("flows.stock_stages.drift")
-local khaos_client = require("connectors.khaos_soap.client")
-local poll = require("flows.stock_stages.poll")
+local khaos_line = require("flows.khaos_line")
+local poll_cloud = require("flows.stock_stages.poll_cloud")
+local poll_soap = require("flows.stock_stages.poll")
 local send = require("flows.stock_stages.send")
 
 local SECOND_MS = 1000
 local MINUTE_MS = 60 * SECOND_MS
+local POLLS = {soap = poll_soap, cloud = poll_cloud.run}
 
 local function quantity(help)
     return {type = "integer", min = 0, help = help}
@@ -29,7 +31,7 @@ local POLICY = {type = "record", fields = {
 }}
 
 local fields = {
-    khaos = khaos_client.schema(),
+    khaos = khaos_line.schema(),
     scayle = {type = "record", default = {}, fields = {
         connection = {type = "string", default = "scayle"}}},
     merchant_key = {type = "string", required = true},
@@ -85,7 +87,7 @@ return {
     },
     run = function(job)
         if job.event.name == "schedule.poll" then
-            poll(job)
+            POLLS[khaos_line.kind(job.settings.khaos)](job)
         elseif job.event.name == "schedule.send" then
             send.run(job)
         elseif job.event.name == "schedule.drift" then

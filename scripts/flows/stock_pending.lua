@@ -176,6 +176,25 @@ function stock_pending.sum(item, read_ms)
     return {quantity = quantity + lost, orders = orders}
 end
 
+--- Codes of orders that were posted before an instant and are subtracted still.
+---@param read_ms integer
+---@return table<string, true>
+function stock_pending.posted_before(read_ms)
+    local codes, after = {}, nil
+    repeat
+        local page = store.range(POSTED, {after = after, limit = PAGE})
+        for _, pair in ipairs(page) do
+            after = pair.key
+            if pair.value.posted_ms and pair.value.posted_ms < read_ms then
+                for sku in pairs(pair.value.units) do
+                    codes[sku] = true
+                end
+            end
+        end
+    until #page < PAGE
+    return codes
+end
+
 --- Forgets posted orders that every reading since holds.
 ---@param read_ms integer a reading of all that moved began at this instant
 function stock_pending.settle(read_ms)

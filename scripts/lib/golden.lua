@@ -9,9 +9,10 @@
 ---     }
 ---
 --- A flow that can be tested this way has rehearse(settings, case): what it would do with the
---- case, as {posted = table} or {held = {"cause:subject", ...}}, reading and sending nothing.
---- `flow` names the flow of the manifest when several can. Of what is expected, lists must be
---- whole; records name only the fields the case is about.
+--- case, as {posted = table} or {held = {"cause:subject", ...}}, reading and sending nothing. A
+--- result may name its `line` (of products); `expect_on = {cloud = {...}}` is what is expected
+--- there. `flow` names the flow of the manifest when several can. Of what is expected, lists must
+--- be whole; records name only the fields the case is about.
 local json = require("neap.json")
 local test = require("lib.test")
 
@@ -110,7 +111,9 @@ function golden.check(host, flows, case, folder)
     for _, name in ipairs(DOCUMENTS) do
         input[name] = read_document(host, folder, case[name])
     end
-    local found = differences(entry.flow.rehearse(entry.settings, input), case.expect)
+    local result = entry.flow.rehearse(entry.settings, input)
+    local expect = case.expect_on and case.expect_on[result.line] or case.expect
+    local found = differences(result, expect)
     if #found > 0 then
         error(table.concat(found, "\n"), 0)
     end

@@ -11,8 +11,8 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field run fun(job: neap.Job)|nil called for every event of this flow, schedule ticks too
 ---@field selftest fun(settings: table)|nil raises when the settings cannot work; run at load
 ---@field report (fun(settings: table): string[])|nil what the settings mean for people; `neap check` prints it
----@field rehearse (fun(settings: table, case: table): {posted: table|nil, held: string[]|nil})|nil what the flow
----   would do with a golden case, reading and sending nothing; see scripts/lib/golden.lua
+---@field rehearse (fun(settings: table, case: table): {posted: table|nil, held: string[]|nil, line: string|nil})|nil
+---   what the flow would do with a golden case, reading and sending nothing; see scripts/lib/golden.lua
 
 ---@alias neap.Trigger neap.Route|neap.ScheduleTrigger|neap.ActTrigger
 

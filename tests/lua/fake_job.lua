@@ -187,6 +187,18 @@ function Job:sleep(name, ms)
     end
 end
 
+--- Raises a wait until an event of these names is in the mail.
+function Job:await(spec)
+    claim(self, "await " .. spec.name)
+    for _, name in ipairs(spec.events) do
+        if self._world.mail[name] then
+            return self._world.mail[name]
+        end
+    end
+    error({waits = {name = spec.name, ms = spec.until_ms and spec.until_ms - self._world.now_ms
+        or math.maxinteger}}, 0)
+end
+
 function Job:hold(causes)
     error({held = copy(causes)}, 0)
 end

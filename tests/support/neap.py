@@ -232,11 +232,11 @@ def client_folder():
 
 class Shop:
     """A host with the tests' client, and the two sandboxes: in one process of their own, or, with
-    apart=True, in two, so that one system can go down alone."""
+    apart=True, in two, so that one system can go down alone. cloud=True: Khaos Control Cloud, which calls us."""
 
     AUTH = ("scayle", "sandbox")
 
-    def __init__(self, apart=False, variables=None, options=()):
+    def __init__(self, apart=False, variables=None, options=(), cloud=False):
         self.folder = client_folder()
         self.scayle = Host(["examples/sandbox/scayle"])
         self.khaos = Host(["examples/sandbox/khaos"]) if apart else self.scayle
@@ -247,6 +247,10 @@ class Shop:
             "KHAOS_URL": self.khaos.url("/khaos"), **(variables or {})})
         self.scayle.variables = {"SANDBOX_MERCHANT_URL": self.host.url("/demo"),
                                  "SANDBOX_LAG_MS": "50", "SANDBOX_RETRY_FACTOR": "0.001"}
+        if cloud:
+            self.host.variables.update({"LINE": "cloud", "PUBLIC_URL": self.host.url("/demo")})
+            self.khaos.variables.update({"SANDBOX_CLOUD": "1", "SANDBOX_CLOUD_MS": "200",
+                                         "SANDBOX_CLOUD_URL": self.host.url("/demo")})
 
     def start(self):
         self.scayle.start()

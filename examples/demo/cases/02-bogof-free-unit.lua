@@ -13,4 +13,15 @@ return {
         },
         delivery = {gross = "4.95"},
     }},
+    -- Khaos Control Cloud calculates by CalcMethod and its own rates: every line goes gross.
+    expect_on = {cloud = {posted = {
+        total = "41.45",
+        lines = {
+            {stock_code = "FO-BTL-0750-GRN", quantity = 1, price_gross = "24.00"},
+            {stock_code = "FO-BTL-0750-GRN", quantity = 1, price_gross = "0.00",
+                free_reason = "Promotion"},
+            {stock_code = "FO-MAP-LAKES", quantity = 1, price_gross = "12.50"},
+        },
+        delivery = {gross = "4.95"},
+    }}},
 }

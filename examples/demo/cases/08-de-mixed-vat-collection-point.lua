@@ -16,4 +16,13 @@ return {
         delivery = {net = "5.03", tax = "0.87"},
         delivery_address = {address1 = "Packstation 118", address2 = "812004417"},
     }},
+    -- Khaos Control Cloud calculates by CalcMethod and its own rates: every line goes gross.
+    expect_on = {cloud = {posted = {
+        total = "120.75",
+        lines = {
+            {stock_code = "FO-GIL-2201-S", quantity = 1, price_gross = "99.95"},
+            {stock_code = "FO-MAP-LAKES", quantity = 1, price_gross = "14.90"},
+        },
+        delivery = {net = "5.03", tax = "0.87"},
+    }}},
 }

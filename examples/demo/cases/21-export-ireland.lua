@@ -12,4 +12,12 @@ return {
         other_ref = "S50417-EUR",
         payments = {{amount = "140.00", type = 2, auth_code = "PAYPAL", account_name = "PayPal"}},
     }},
+    -- Khaos Control Cloud calculates by CalcMethod and its own rates: every line goes gross.
+    expect_on = {cloud = {posted = {
+        total = "140.00",
+        lines = {
+            {stock_code = "FO-JKT-1042-M", quantity = 1, price_gross = "125.00"},
+        },
+        delivery = {net = "15.00", tax = "0.00"},
+    }}},
 }

@@ -11,4 +11,12 @@ return {
         },
         delivery = {gross = "4.95"},
     }},
+    -- Khaos Control Cloud calculates by CalcMethod and its own rates: every line goes gross.
+    expect_on = {cloud = {posted = {
+        total = "10.95",
+        lines = {
+            {stock_code = "FO-HWM-0002", quantity = 3, price_gross = "2.00"},
+        },
+        delivery = {gross = "4.95"},
+    }}},
 }

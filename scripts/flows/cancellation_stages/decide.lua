@@ -3,7 +3,7 @@
 local cancel = require("connectors.khaos_soap.cancel")
 local cancellation = require("connectors.scayle.cancellation")
 local history = require("flows.order_history")
-local khaos_client = require("connectors.khaos_soap.client")
+local khaos_line = require("flows.khaos_line")
 local order_units = require("flows.order_units")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -131,7 +131,7 @@ local function decide_posted(job, reference, key, record)
         too_late(job, record, left)
         return settle(job, reference, "refused", string.format("%d units have left", left))
     end
-    local khaos = khaos_client.new(job.settings.khaos)
+    local khaos = khaos_line.new(job.settings.khaos)
     local words
     if khaos.capabilities.cancel_order and book then
         local done

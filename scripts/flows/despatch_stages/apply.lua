@@ -2,6 +2,7 @@
 local choose = require("flows.despatch_stages.choose")
 local fulfillment = require("connectors.scayle.fulfillment")
 local json = require("neap.json")
+local news = require("flows.despatch_stages.news")
 local order_units = require("flows.order_units")
 local scayle_client = require("connectors.scayle.client")
 local store = require("neap.store")
@@ -9,7 +10,6 @@ local support = require("flows.order_stages.support")
 local time = require("neap.time")
 local unit_book = require("flows.unit_book")
 
-local SEEN = "despatch_seen"
 local NOON_MS = 12 * 3600000
 
 local function hold(job, cause, subject, message, remedy)
@@ -17,9 +17,13 @@ local function hold(job, cause, subject, message, remedy)
         recheck = "manual"}}
 end
 
--- Khaos gives a day; noon of it, but never later than now.
+-- Khaos gives a day (noon of it) or a clock time of its own; never later than now.
 local function left_at(settings, parcel)
     local now_ms = time.now_ms()
+    local sent_ms = parcel.sent_at and time.parse_iso(parcel.sent_at, {zone = settings.zone})
+    if sent_ms then
+        return time.format_iso(math.min(sent_ms, now_ms))
+    end
     local day, month, year = (parcel.ship_date or ""):match("^(%d%d)/(%d%d)/(%d%d%d%d)$")
     local at_ms = day and time.parse_iso(string.format("%s-%s-%s", year, month, day),
         {zone = settings.zone})
@@ -148,7 +152,7 @@ local function send_parcels(job, scayle, lines, snapshot)
         return
     end
     job:sleep("tracking numbers", job.settings.tracking_wait_ms)
-    local newest = store.get(SEEN, snapshot.reference).snapshot
+    local newest = store.get(news.SEEN, snapshot.reference).snapshot
     for _, parcel in ipairs(newest.parcels) do
         send_parcel(job, scayle, lines, newest, parcel)
     end
@@ -218,7 +222,7 @@ end
 ---@param job neap.Job
 return function(job)
     local said = assert(json.decode(job.event.payload))
-    local seen = store.get(SEEN, said.reference)
+    local seen = store.get(news.SEEN, said.reference)
     local lines = store.get(support.LINES, said.reference)
     if seen.number > said.number then
         return -- a newer snapshot has an event of its own, which comes next

@@ -1,5 +1,6 @@
---- Which units a parcel holds. Khaos names stock codes only (contract 4.2): units of a code are
---- taken in line order, leaving those that another parcel has been given.
+--- Which units a parcel holds. Over SOAP Khaos names stock codes only (contract 4.2): units of a
+--- code are taken in line order, leaving those that another parcel has been given. Khaos Cloud
+--- names the line (ImportRef): then they are that line's.
 local unit_book = require("flows.unit_book")
 
 -- Codes of lines that hold no units: fees, the rounding item.
@@ -23,10 +24,24 @@ local function given_away(book)
     return given
 end
 
-local function free_units(book, given, sku)
+-- The units of the line that an item names; nil when it names none, or what its line is made of.
+local function units_of_line(lines, item)
+    for _, line in ipairs(item.import_ref and lines.lines or {}) do
+        if line.import_ref == item.import_ref and line.stock_code == item.stock_code then
+            local of_line = {}
+            for _, id in ipairs(line.unit_ids) do
+                of_line[id] = true
+            end
+            return of_line
+        end
+    end
+    return nil
+end
+
+local function free_units(book, given, sku, of_line)
     local list = {}
     for _, id in ipairs(unit_book.pick(book, sku, "open", #book.units)) do
-        if not given[id] then
+        if not given[id] and (not of_line or of_line[id]) then
             list[#list + 1] = id
         end
     end
@@ -65,7 +80,7 @@ end
 return function(book, lines, snapshot, parcel)
     local given, unitless, units = given_away(book), unitless_codes(lines), {}
     for _, item in ipairs(parcel.items) do
-        local free = free_units(book, given, item.stock_code)
+        local free = free_units(book, given, item.stock_code, units_of_line(lines, item))
         for i = 1, math.min(item.quantity, #free) do
             given[free[i]] = true
             units[#units + 1] = free[i]

@@ -1,8 +1,7 @@
 --- Reads Khaos's status feed, keeps what is new of our orders, and watches the clocks of what has
 --- not left yet.
-local crypto = require("neap.crypto")
-local json = require("neap.json")
-local khaos_client = require("connectors.khaos_soap.client")
+local khaos_line = require("flows.khaos_line")
+local news = require("flows.despatch_stages.news")
 local order_status = require("connectors.khaos_soap.order_status")
 local order_units = require("flows.order_units")
 local store = require("neap.store")
@@ -10,35 +9,20 @@ local support = require("flows.order_stages.support")
 local time = require("neap.time")
 
 local STATE = "despatch" -- "poll" -> {since_ms}
-local SEEN = "despatch_seen" -- reference, or "credit:<code>" -> {signature, number, snapshot}
 local HOUR_MS = 3600000
 
 local function tell(job, snapshot)
     local lines = snapshot.reference and store.get(support.LINES, snapshot.reference)
-    if not lines then
-        return false
+    local event
+    if lines and snapshot.is_credit_note then
+        event = news.of_credit_note(snapshot, lines.key, job.settings.returns_flow)
+    elseif lines then
+        event = news.of(snapshot, lines.key)
     end
-    local seen_as, event = snapshot.reference, {name = "khaos.status",
-        key = "despatch:" .. lines.key}
-    if snapshot.is_credit_note then
-        seen_as = "credit:" .. snapshot.order_code
-        event = {name = "khaos.credit_note", key = "returns:" .. lines.key,
-            flow = job.settings.returns_flow}
+    if event then
+        job:emit(event)
     end
-    if snapshot.is_credit_note and not event.flow then
-        return false
-    end
-    local signature = crypto.hex_encode(crypto.sha256(json.encode(snapshot)))
-    local seen = store.get(SEEN, seen_as) or {number = 0}
-    if seen.signature == signature then
-        return false
-    end
-    local number = seen.number + 1
-    event.source, event.id = "khaos.status", seen_as .. ":" .. number
-    event.payload = {reference = snapshot.reference, seen_as = seen_as, number = number}
-    job:emit(event)
-    store.put(SEEN, seen_as, {signature = signature, number = number, snapshot = snapshot})
-    return true
+    return event ~= nil
 end
 
 -- ---- clocks ----------------------------------------------------------------------------------
@@ -81,12 +65,8 @@ local function watch_clocks(job)
     until #page < 500
 end
 
---- One tick.
----@async
----@param job neap.Job
-return function(job)
+local function read_feed(job, khaos)
     local settings = job.settings
-    local khaos = khaos_client.new(settings.khaos)
     local state = store.get(STATE, "poll") or {since_ms = job.live_from_ms}
     local started_ms = time.now_ms()
     local snapshots, err = order_status.changed_since(khaos, state.since_ms)
@@ -99,6 +79,16 @@ return function(job)
         started_ms - settings.overlap_ms)})
     if told > 0 then
         job:note("despatch", string.format("Khaos tells news of %d orders", told))
+    end
+end
+
+--- One tick. Where Khaos pushes its news, only the clocks are looked at.
+---@async
+---@param job neap.Job
+return function(job)
+    local khaos = khaos_line.new(job.settings.khaos)
+    if khaos.capabilities.poll_order_status then
+        read_feed(job, khaos)
     end
     watch_clocks(job)
 end

@@ -5,7 +5,6 @@ local history = require("flows.order_history")
 local mapper = require("flows.orders.map")
 local recording = require("flows.order_stages.recording")
 local stock_pending = require("flows.stock_pending")
-local store = require("neap.store")
 local support = require("flows.order_stages.support")
 
 local UNKNOWN = "unknown_stock_code"
@@ -15,7 +14,7 @@ local function map_once(work)
     return mapper.map({
         order = work.order,
         delegation = work.delegation,
-        mappings = work.settings.mappings,
+        mappings = work.line.mappings(work.settings.mappings),
         settings = work.settings,
         has_stock_code = codes.has,
         delegated_ms = work.delegated_ms,
@@ -41,15 +40,6 @@ local function unknown_codes(work, result)
         end
     end
     return list
-end
-
-local function ask_khaos(work, wanted)
-    local state = store.get("khaos_mirror", "state") or {}
-    local answer, err = work.job:step("ask Khaos for stock codes", function()
-        local known, problem = codes.ask(work.khaos, wanted, state.since_ms)
-        return known and {known = known}, problem
-    end)
-    return #support.check(work, "Khaos", answer, err).known > 0
 end
 
 -- What a person can do about it depends on what Khaos has instead.
@@ -107,7 +97,7 @@ end
 return function(work)
     local result = map_once(work)
     local wanted = unknown_codes(work, result)
-    if #wanted > 0 and ask_khaos(work, wanted) then
+    if #wanted > 0 and work.line.ask_codes(work, wanted) then
         result = map_once(work)
     end
     remember_units(work)

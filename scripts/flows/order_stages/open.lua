@@ -3,7 +3,7 @@
 local delegation = require("connectors.scayle.delegation")
 local identify = require("flows.order_stages.identify")
 local json = require("neap.json")
-local khaos_client = require("connectors.khaos_soap.client")
+local khaos_line = require("flows.khaos_line")
 local scayle_client = require("connectors.scayle.client")
 local support = require("flows.order_stages.support")
 
@@ -22,6 +22,8 @@ end
 READERS["order.found"] = function(payload)
     return assert(json.decode(payload))
 end
+
+READERS["received"] = READERS["order.found"] -- Khaos shows it, and its job had ended
 
 --- Whether an event of this name starts the way of an order.
 ---@param name string
@@ -46,7 +48,8 @@ function open.of_record(job, record)
         record = support.record(job.key),
         causes = {},
         scayle = scayle_client.new(settings.scayle),
-        khaos = khaos_client.new(settings.khaos),
+        khaos = khaos_line.new(settings.khaos),
+        line = khaos_line.of_orders(settings.khaos),
     }
 end
 

@@ -10,6 +10,7 @@ local support = {}
 support.RECORDS = "orders" -- key -> what is known of an order, kept
 support.OPEN = stock_pending.OPEN -- key -> accepted and not posted: {order_id, accepted_ms, units}
 support.REFERENCES = "order_references" -- SCAYLE's orderReferenceKey -> {key}
+support.CUSTOMERS = "khaos_customers" -- our reference -> {company_code, other_ref, class, currency}
 support.LINES = "order_lines" -- reference -> lines of the posting with their unit ids
 
 --- The order's record; an empty one when there is none.

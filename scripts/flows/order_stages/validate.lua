@@ -1,6 +1,5 @@
 --- Stage "validate": what ends an order's way before any mapping, and who its customer is in Khaos.
 local causes = require("flows.orders.causes")
-local customers = require("connectors.khaos_soap.customers")
 local identity = require("flows.orders.identity")
 local orders = require("connectors.scayle.orders")
 local support = require("flows.order_stages.support")
@@ -75,11 +74,7 @@ local function find_customer(work)
     if not profile or not other_ref or collected:has() then
         return
     end
-    local answer, err = work.job:step("find customer", function()
-        local found, problem = customers.export_by_other_ref(work.khaos, other_ref)
-        return found and {found = found}, problem
-    end)
-    local found = support.check(work, "Khaos", answer, err).found
+    local found = work.line.find_customer(work, other_ref)
     if #found > 1 then
         add(work, "customer_conflict", other_ref, string.format(
             "%d Khaos customers carry the reference %s", #found, other_ref))

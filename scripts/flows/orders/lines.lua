@@ -105,6 +105,7 @@ local function written_line(work, line, about)
         vat_code = about.tax and about.tax.code, -- what the line's tax is, said or not
         discount_percent = line.discount and text(line.discount) or nil,
         value_discount = line.discount_minor and text(line.discount_minor) or nil,
+        full_gross_minor = not line.discount and line.method == "gross" and about.full or nil,
         free_reason = about.free_reason,
         import_ref = about.import_ref,
         pack_link = about.pack,
@@ -295,6 +296,8 @@ local function add_pieces(work, group)
             sku = unit.sku, name = unit.name, texts = unit.texts, tax = unit.tax, ids = ids,
             units = own, free_reason = unit.free_reason, import_ref = "SC-" .. ids[1],
             kind = "item", pack = unit.pack and packs.next_place(work, unit.pack),
+            full = unit.wants_percent and unit.final > 0 and unit.base > unit.final and unit.base
+                or nil,
         })
     end
 end

@@ -5,6 +5,7 @@
 --- What is posted is shown twice: as cases like to name it, and the posting itself.
 --- A client's own map stage is rehearsed too, with a job that only remembers. `staged` of what is
 --- posted is the name of the staging rule that would show it first.
+local khaos_line = require("flows.khaos_line")
 local mapper = require("flows.orders.map")
 local staging = require("flows.orders.staging")
 
@@ -31,8 +32,9 @@ end
 local function map_stage(case, unknown)
     return function(work)
         local result = mapper.map({
-            order = work.order, delegation = work.delegation, mappings = work.settings.mappings,
-            settings = work.settings, own_references = case.own_references,
+            order = work.order, delegation = work.delegation,
+            mappings = work.line.mappings(work.settings.mappings), settings = work.settings,
+            own_references = case.own_references,
             has_stock_code = function(code)
                 return not unknown[code]
             end,
@@ -57,7 +59,7 @@ local function map(settings, case)
     local work = {
         job = new_job(settings), settings = settings, key = "order:rehearsed", causes = {},
         order = case.order, order_id = tostring(case.order.id), delegation = case.delegation,
-        record = {},
+        record = {}, line = khaos_line.of_orders(settings.khaos),
     }
     local standard = map_stage(case, unknown)
     local own = settings.stages and settings.stages.map
@@ -93,14 +95,15 @@ end
 
 ---@param settings table of the flow
 ---@param case table
----@return {posted: table|nil, posting: table|nil, held: string[]|nil}
+---@return {posted: table|nil, posting: table|nil, held: string[]|nil, line: string}
 return function(settings, case)
     if type(case.order) ~= "table" then
         error("order: the order's document expected (a table, or a file in cases/orders/)", 0)
     end
     local ok, result = pcall(map, settings, case)
     if ok then
-        return {posted = view(result), posting = result}
+        return {posted = view(result), posting = result,
+            line = khaos_line.kind(settings.khaos)}
     elseif type(result) ~= "table" or rawget(result, "mark") ~= HELD then
         error(result, 0)
     end
@@ -109,5 +112,5 @@ return function(settings, case)
         held[i] = cause.cause .. ":" .. (cause.subject or "")
     end
     table.sort(held)
-    return {held = held}
+    return {held = held, line = khaos_line.kind(settings.khaos)}
 end

@@ -1,7 +1,9 @@
 --- Takes a credit note of Khaos, or a return that SCAYLE tells of, into the order's book.
 local fulfillment = require("connectors.scayle.fulfillment")
 local json = require("neap.json")
+local khaos_line = require("flows.khaos_line")
 local money = require("neap.money")
+local offer = require("flows.returns_stages.offer")
 local order_units = require("flows.order_units")
 local plan = require("flows.returns_stages.plan")
 local scayle_client = require("connectors.scayle.client")
@@ -192,6 +194,13 @@ local function take_scayle_return(job, said)
     if #outcome.changed == 0 then
         job:note("returns", "the echo of what we told SCAYLE")
         return
+    end
+    if khaos_line.new(job.settings.khaos).capabilities.create_return then
+        local ok, problem = offer.units(job, said.order_key, "scayle:" .. said.id, outcome.changed)
+        if ok then
+            return
+        end
+        job:note("returns", "not offered to Khaos: " .. problem)
     end
     worklist(job, book, record.order_id, record.order_code)
 end

@@ -4,6 +4,7 @@
 --- the next is asked for, so that an interrupted one goes on where it was.
 local khaos_client = require("connectors.khaos_soap.client")
 local khaos_stock = require("connectors.khaos_soap.stock")
+local khaos_line = require("flows.khaos_line")
 local levels = require("connectors.khaos_soap.levels")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
@@ -88,19 +89,6 @@ local function add_details(job, khaos, codes, wanted)
     end
 end
 
--- Sums the sites; a reading is as old as its oldest site.
-local function total(item)
-    local available, potential, read_ms, uncontrolled = nil, nil, nil, nil
-    for _, site in pairs(item.sites) do
-        available = site.available and (available or 0) + site.available or available
-        potential = site.potential and (potential or 0) + site.potential or potential
-        uncontrolled = uncontrolled or site.is_uncontrolled
-        read_ms = math.min(read_ms or site.read_ms, site.read_ms)
-    end
-    item.available, item.potential, item.is_uncontrolled = available, potential, uncontrolled
-    item.read_ms = read_ms
-end
-
 local function keep_levels(found, codes, began_ms, site_id)
     for _, code in ipairs(codes) do
         local item = store.get(tables.ITEMS, code) or {code = code}
@@ -108,10 +96,8 @@ local function keep_levels(found, codes, began_ms, site_id)
         level.read_ms = began_ms
         item.sites = item.sites or {}
         item.sites[tostring(site_id)] = level
-        total(item)
-        store.put(tables.ITEMS, code, item)
+        tables.keep(code, item, began_ms)
         store.delete(stock_pending.REREAD, code)
-        tables.mark(code, began_ms)
     end
 end
 
@@ -142,7 +128,7 @@ end
 ---@param job neap.Job
 return function(job)
     local settings = job.settings
-    local khaos = khaos_client.new(settings.khaos)
+    local khaos = khaos_line.new(settings.khaos)
     local state = store.get(tables.STATE, "poll") or {}
     stock_pending.begin()
     local started_ms = time.now_ms()

@@ -19,4 +19,27 @@ function tables.mark(code, at_ms)
     end
 end
 
+-- Sums the sites; a reading is as old as its oldest site.
+local function total(item)
+    local available, potential, read_ms, uncontrolled = nil, nil, nil, nil
+    for _, site in pairs(item.sites) do
+        available = site.available and (available or 0) + site.available or available
+        potential = site.potential and (potential or 0) + site.potential or potential
+        uncontrolled = uncontrolled or site.is_uncontrolled
+        read_ms = math.min(read_ms or site.read_ms, site.read_ms)
+    end
+    item.available, item.potential, item.is_uncontrolled = available, potential, uncontrolled
+    item.read_ms = read_ms
+end
+
+--- Keeps an item whose sites changed, and marks it.
+---@param code string
+---@param item table
+---@param at_ms integer
+function tables.keep(code, item, at_ms)
+    total(item)
+    store.put(tables.ITEMS, code, item)
+    tables.mark(code, at_ms)
+end
+
 return tables

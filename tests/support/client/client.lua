@@ -5,7 +5,21 @@ local function number(name, default)
     return tonumber(var(name, tostring(default)))
 end
 
-local khaos = {connection = "khaos", zone = "Europe/London"}
+local is_cloud = var("LINE", "soap") == "cloud"
+local khaos = {kind = is_cloud and "cloud" or "soap", connection = "khaos", zone = "Europe/London",
+    silence_ms = number("SILENCE_MS", 3600000), push_age_ms = number("PUSH_AGE_MS", 2000)}
+
+-- What Khaos Control Cloud calls; on-premise, the mirror asks instead.
+local function line_flows(flows)
+    if is_cloud then
+        flows.khaos_cloud = {use = "flows.khaos_cloud", settings = {
+            khaos = khaos, public_url = var("PUBLIC_URL", "http://127.0.0.1:9/demo"),
+            format = var("CLOUD_FORMAT", "JSON"), page_size = number("CLOUD_PAGE", 500),
+            buffer_field = "Web Buffer",
+        }}
+    end
+    return flows
+end
 
 return {
     name = "demo",
@@ -33,10 +47,11 @@ return {
     auth = {
         delegation = {user = "scayle", password = secret("DELEGATION_PASSWORD")},
         webhook = {user = "scayle", password = secret("DELEGATION_PASSWORD")},
+        khaos = {user = "khaos", password = secret("KHAOS_PASSWORD")},
     },
     owners = {default = "operations", unknown_stock_code = "merchandising"},
     retry = {initial_ms = 50, max_ms = number("RETRY_MAX_MS", 300)},
-    flows = {
+    flows = line_flows({
         orders = {
             use = "flows.orders",
             schedules = {sweep = {every_ms = number("SWEEP_MS", 1000)}},
@@ -83,7 +98,8 @@ return {
                 policy = {default = {use_khaos_buffer = true}},
             },
         },
-        returns = {use = "flows.returns", settings = {merchant_key = "fellside"}},
+        returns = {use = "flows.returns", settings = {merchant_key = "fellside", khaos = khaos,
+            khaos_return_reason = "6"}},
         cancellations = {
             use = "flows.cancellations",
             settings = {khaos = var("CANCEL_ADD_ON", "") == "" and khaos
@@ -101,5 +117,5 @@ return {
                 tracking_wait_ms = number("TRACKING_MS", 1500),
             },
         },
-    },
+    }),
 }

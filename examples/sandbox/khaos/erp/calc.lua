@@ -91,7 +91,7 @@ end
 
 local function gross_line(line, intermediate)
     local amount = product(line.quantity, line.price)
-    local disc = discount_of(amount, line.discount)
+    local disc = line.value_discount or discount_of(amount, line.discount)
     local factor, unit = one_plus(line.rate)
     local net
     if intermediate then
@@ -106,7 +106,7 @@ end
 
 local function net_line(line)
     local amount = product(line.quantity, line.price)
-    local disc = discount_of(amount, line.discount)
+    local disc = line.value_discount or discount_of(amount, line.discount)
     local net = calc.divide(amount.n - disc * amount.d, amount.d)
     local tax = calc.divide(net * line.rate.n, power(line.rate.scale))
     return {discount = disc, net = net, tax = tax, gross = net + tax}
@@ -123,12 +123,14 @@ end
 
 --- One order line. `class` is the customer's: "gross" or "net"; `price_is` says what was sent. A
 --- net price in a gross class is calculated by the net rule.
----@param line table {quantity, price, discount, rate (decimals), price_is}
+---@param line table {quantity, price, discount, rate (decimals), price_is}; value_discount
+---   (minor units, of the whole line) instead of the percentage, as Khaos Cloud has it
 ---@param class "gross"|"net"
 ---@param options table {net_decimals, gross_decimals, intermediate}, all optional
 ---@return {discount: integer, net: integer, tax: integer, gross: integer}
 function calc.line(line, class, options)
-    local one = {quantity = line.quantity, discount = line.discount, rate = line.rate}
+    local one = {quantity = line.quantity, discount = line.discount, rate = line.rate,
+        value_discount = line.value_discount}
     if line.price_is == "net" then
         one.price = calc.keep(line.price, options.net_decimals)
         return net_line(one)

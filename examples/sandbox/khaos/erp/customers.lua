@@ -120,10 +120,10 @@ local function new_urn(w, customer)
 end
 
 ---@param w table
----@param customer table without urn
+---@param customer table without urn, but for channels that may choose one
 ---@return table customer with its new code
 function customers.create(w, customer)
-    customer.urn = new_urn(w, customer)
+    customer.urn = customer.urn or new_urn(w, customer)
     customer.created_ms = w.now_ms
     customers.save(w, customer)
     return customer

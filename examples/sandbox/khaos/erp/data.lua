@@ -24,6 +24,12 @@ data.SETTINGS = {
     create_missing_stock = false, -- the paid development of contract 1.4.6
     default_class = "Web Retail",
     max_codes = 500, -- codes in one export; above: a fault
+    cloud = false, -- the web channel of Khaos Control Cloud is switched on
+    cloud_xml = false, -- pushes in XML, whatever the configuration file says
+    cloud_duplicate = false, -- every push twice
+    cloud_reorder = false, -- the pushes of one run in reverse order
+    cloud_forget = false, -- crashes after importing a download: the continuation is not kept
+    cloud_silent = false, -- "don't upload order status"
     clock_skew_ms = 0, -- added to every date that leaves
     zone = "Europe/London",
 }

@@ -75,7 +75,8 @@ local function invoice_items(order, wanted)
     local items, quantity = {}, 0
     for _, entry in ipairs(wanted or rest_of(order)) do
         local count = math.tointeger(tonumber(entry.quantity)) or 0
-        items[#items + 1] = {stock_code = entry.stock_code, quantity = count}
+        items[#items + 1] = {stock_code = entry.stock_code, quantity = count,
+            import_ref = entry.import_ref}
         quantity = quantity + count
     end
     return items, quantity

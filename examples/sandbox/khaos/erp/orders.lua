@@ -97,6 +97,7 @@ local function calculate_lines(w, order, class)
             site = line.values.SITE,
             pack = line.values.PACK_SORT_ORDER,
             is_pack_header = line.item.kit ~= nil or nil,
+            value_discount_minor = line.value_discount,
             discount_minor = result.discount,
             net_minor = result.net,
             tax_minor = result.tax,
@@ -126,6 +127,10 @@ local function delivery_of(w, header)
     end
     local is_own = gross == nil
     gross = gross or calc.minor(calc.decimal(w.settings.own_delivery))
+    local own_tax = minor("DELIVERY_TAX_AMOUNT") -- Khaos Cloud's
+    if own_tax then
+        return {net = gross - own_tax, tax = own_tax, gross = gross, is_own = is_own or nil}
+    end
     local part, tax = calc.split_gross(gross, standard)
     return {net = part, tax = tax, gross = gross, is_own = is_own or nil}
 end
@@ -232,7 +237,7 @@ end
 
 local function record(w, order, customer, how)
     local header = order.header
-    local class = customers.calculation(customer)
+    local class = order.calculation or customers.calculation(customer)
     local lines, items = calculate_lines(w, order, class)
     local delivery = delivery_of(w, header)
     local payments, paid, payments_total = payments_of(order)
@@ -266,6 +271,8 @@ local function record(w, order, customer, how)
         is_fully_paid = payments_total == gross,
         stage = paid >= gross and STAGE_RELEASED or STAGE_PAYMENT,
         invoices = {},
+        channel = order.channel,
+        custom_data = order.custom_data,
     }
 end
 
@@ -295,12 +302,13 @@ local function refused(reference, reason)
     return {kind = "refused", reference = reference, reason = reason}
 end
 
---- Imports one order. The outcome's kind is "imported", "refused" or "fault".
+--- Takes an order that was read. The outcome's kind is "imported", "refused" or "fault".
 ---@param w table
----@param node table SALES_ORDER
+---@param order table as order_check.read gives it
+---@param problems string[]
+---@param find_customer function|nil of the channel it came by
 ---@return table outcome
-function orders.import_one(w, node)
-    local order, problems = order_check.read(w, node)
+function orders.take(w, order, problems, find_customer)
     local reference = order.header.ASSOCIATED_REF or ""
     if w.settings.duplicate_protection and #orders.codes_of(w, reference) > 0 then
         local outcome = refused(reference, "Order already imported")
@@ -320,7 +328,8 @@ function orders.import_one(w, node)
     if short then
         return refused(reference, ("Stock item %s is run to zero and not in stock"):format(short))
     end
-    local customer, how = customer_of(w, order, order.header.ORDER_CURRENCY_CODE or "GBP")
+    local find = find_customer or customer_of
+    local customer, how = find(w, order, order.header.ORDER_CURRENCY_CODE or "GBP")
     if not customer then
         return refused(reference, how)
     end
@@ -332,6 +341,14 @@ function orders.import_one(w, node)
         stock.move(w, need.code, need.site, -need.quantity)
     end
     return {kind = "imported", reference = reference, order = saved}
+end
+
+--- Imports one order of a document.
+---@param w table
+---@param node table SALES_ORDER
+---@return table outcome
+function orders.import_one(w, node)
+    return orders.take(w, order_check.read(w, node))
 end
 
 --- Imports a document. Orders before a fault stay imported: contract 1.5 does not promise

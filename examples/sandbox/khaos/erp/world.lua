@@ -6,7 +6,9 @@ local data = require("erp.data")
 
 local world = {}
 
-world.TABLES = {"erp_stock", "erp_orders", "erp_references", "erp_customers", "erp_other_refs"}
+world.TABLES = {"erp_stock", "erp_orders", "erp_references", "erp_customers", "erp_other_refs",
+    "erp_cloud", "erp_cloud_imports", "erp_cloud_pushed",
+    "erp_cloud_returns"}
 
 local META = "erp_meta"
 local NO_DATE = "1899-12-30T00:00:00"

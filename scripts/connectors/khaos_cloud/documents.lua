@@ -1,0 +1,227 @@
+--- Documents of Khaos Control Cloud on the wire, JSON and XML (contract 8.4): what is read is the
+--- same plain table in both, what is written comes from the same one.
+---
+--- In XML an absent list and an empty one look alike, numbers and truths are text: readers use
+--- documents.list, number and truth, which take both.
+local errors = require("neap.errors")
+local json = require("neap.json")
+local money = require("neap.money")
+local xml = require("neap.xml")
+
+local documents = {}
+
+--- Of every answer with orders or returns.
+documents.API_VERSION = 1000
+
+-- What the entries of a list are called in XML; "=": the list's own name, repeated without a
+-- parent.
+local ENTRIES = {
+    Orders = "SalesOrder", Items = "OrderItem", Payments = "OrderPayment",
+    AlternateMapping = "ItemMapping", DiscountCodes = "DataItem", Returns = "CustomerReturn",
+    ReturnedItems = "ReturnedItem", ExchangeItems = "ExchangeItem", Mapping = "ItemMapping",
+    ExtendedDescription = "string", MatchCompanyOn = "=", MatchAddressOn = "=",
+    MatchContactOn = "=",
+}
+
+local ORDER = {"ID", "Code", "Name"}
+
+local IS_DATA_ITEM = {CompanyClass = true, Currency = true, Country = true, Site = true,
+    SalesSource = true, Brand = true, Website = true, Keycode = true, Courier = true,
+    FreeItemReason = true, ReturnReason = true, DataItem = true}
+
+local function invalid(message)
+    return nil, errors.new({kind = "invalid", message = message})
+end
+
+-- ---- reading ---------------------------------------------------------------------------------
+
+-- Elements that hold a list, by their name.
+local LISTS = {Statuses = true, Shipments = true, Packages = true, Items = true, Deleted = true,
+    UploadPriceLists = true, StockPrices = true, SupplierInfo = true, Images = true,
+    Barcodes = true, UserDefinedFields = true}
+
+local from_xml
+
+local function list_of(node)
+    local list = json.array({})
+    for i, child in ipairs(node) do
+        list[i] = from_xml(child)
+    end
+    return list
+end
+
+local function record_of(node)
+    local record = {}
+    for name, value in pairs(node.attrs) do
+        record[name] = value
+    end
+    for _, child in ipairs(node) do
+        record[child.name] = LISTS[child.name] and list_of(child) or from_xml(child)
+    end
+    if #node == 0 and node.text:find("%S") then
+        record.Name = node.text
+    end
+    return record
+end
+
+function from_xml(node)
+    if #node == 0 and next(node.attrs) == nil then
+        return node.text
+    end
+    return record_of(node)
+end
+
+--- Reads a pushed body, whatever its content type says: Khaos's is not documented.
+---@param body string
+---@return table|nil
+---@return neap.Error|nil kind invalid
+function documents.read(body)
+    local value, err
+    if body:find("^[%s\239\187\191]*<") then
+        local root
+        root, err = xml.parse(body)
+        value = root and record_of(root)
+    else
+        value, err = json.decode(body)
+    end
+    if type(value) == "table" and not json.is_array(value) then
+        return value
+    end
+    return invalid("the body is no document: " .. (err and err.message or "an object expected"))
+end
+
+--- A list, wherever absent, blank or a single record stands for one.
+---@param value any
+---@return table[]
+function documents.list(value)
+    if type(value) ~= "table" or value == json.null then
+        return {}
+    elseif json.is_array(value) or #value > 0 then
+        return value
+    end
+    return next(value) ~= nil and {value} or {}
+end
+
+---@param value any
+---@return string|nil nil: absent or blank
+function documents.text(value)
+    if math.type(value) == "float" and math.tointeger(value) then
+        value = math.tointeger(value)
+    end
+    if type(value) == "number" then
+        return tostring(value)
+    end
+    return type(value) == "string" and value:match("^%s*(.-%S)%s*$") or nil
+end
+
+---@param value any
+---@return number|nil
+function documents.number(value)
+    return type(value) == "number" and value or type(value) == "string" and tonumber(value) or nil
+end
+
+--- Whole units, never more than there are.
+---@param value any
+---@return integer|nil
+function documents.whole(value)
+    local number = documents.number(value)
+    return number and math.tointeger(number // 1) or nil
+end
+
+---@param value any
+---@return boolean
+function documents.truth(value)
+    return value == true or type(value) == "string" and value:lower() == "true"
+end
+
+---@param value any a table, or nothing
+---@return table
+function documents.record(value)
+    return type(value) == "table" and value or {}
+end
+
+-- ---- writing ---------------------------------------------------------------------------------
+
+local to_xml
+
+local function text_of(value)
+    if type(value) == "boolean" then
+        return value and "True" or "False"
+    elseif math.type(value) == "float" then
+        return tostring(assert(money.from_number(value, 6)):trim())
+    end
+    return (xml.clean(tostring(value)))
+end
+
+local function add_list(parent, name, list)
+    local entry = ENTRIES[name] or name
+    local into = entry == "=" and parent or xml.element(name)
+    for _, value in ipairs(list) do
+        into[#into + 1] = to_xml(entry == "=" and name or entry, value)
+    end
+    if into ~= parent then
+        parent[#parent + 1] = into
+    end
+end
+
+local function data_item(name, value)
+    local node = xml.element(name)
+    for _, key in ipairs(ORDER) do
+        if value[key] then
+            node.attrs[key] = text_of(value[key])
+        end
+    end
+    return node
+end
+
+function to_xml(name, value)
+    if type(value) ~= "table" or money.is_decimal(value) then
+        return xml.element(name, nil, text_of(value))
+    elseif name == "StockDescription" then
+        return xml.element(name, {Source = value.Source}, text_of(value.Parameter))
+    elseif name == "BankAccount" then
+        return xml.element(name, nil, text_of(value.Name))
+    elseif IS_DATA_ITEM[name] then
+        return data_item(name, value)
+    end
+    local node = xml.element(name)
+    for key, inner in pairs(value) do
+        if json.is_array(inner) then
+            add_list(node, key, inner)
+        else
+            node[#node + 1] = to_xml(key, inner)
+        end
+    end
+    return node
+end
+
+local TYPES = {JSON = "application/json", XML = "text/xml; charset=utf-8"}
+
+--- An answer with a document.
+---@param format "JSON"|"XML"
+---@param root string name of the XML root
+---@param document table
+---@param headers table<string, string>|nil
+---@return neap.Reply
+function documents.reply(format, root, document, headers)
+    local body
+    if format == "XML" then
+        body = assert(xml.encode(to_xml(root, document), {declaration = true}))
+    else
+        body = assert(json.encode(document))
+    end
+    local all = {["Content-Type"] = TYPES[format]}
+    for name, value in pairs(headers or {}) do
+        all[name] = value
+    end
+    return {status = 200, headers = all, body = body}
+end
+
+--- The answer to a body that cannot be read. Khaos sends it again: it is counted as a repeat.
+---@param err neap.Error
+---@return neap.Reply
+function documents.refusal(err)
+    return {status = 400, headers = {["Content-Type"] = "text/plain"}, body = err.message}
+end
+
+return documents

@@ -1,0 +1,115 @@
+--- Khaos Control Cloud's side of a client: the addresses that Khaos calls (contract part B). Orders
+--- that the orders flow offers are fetched here, and what Khaos pushes is kept here for the flows
+--- that use it. Every route wants the account of the manifest's `auth.khaos`; 200 means durable.
+local codes = require("flows.khaos_codes")
+local downloads = require("flows.cloud_stages.downloads")
+local json = require("neap.json")
+local khaos_line = require("flows.khaos_line")
+local pushes = require("flows.cloud_stages.pushes")
+local presence = require("flows.cloud_stages.presence")
+local queue = require("flows.cloud_stages.queue")
+local time = require("neap.time")
+
+local MAX_PUSH_BYTES = 16 * 1024 * 1024
+local BEAT_MS = 15000 -- a few in the minute after which presence.lua sees an absence
+local HOUR_MS = 3600000
+local DAY_MS = 24 * HOUR_MS
+
+local function list_of(values, default)
+    return {type = "list", items = {type = "string", enum = values}, default = default, min = 1}
+end
+
+local ADDRESS = {"Address1", "Address2", "Address3", "Town", "Postcode"}
+local CONTACT = {"Surname", "Forename", "Telephone", "Email"}
+local COMPANY = {"CompanyCode", "UseDeliveryAddress", "Address1", "Address2", "Address3", "Town",
+    "Postcode", "Surname", "Forename", "Telephone", "Email"}
+local ITEMS = {type = "string", enum = {"Abort", "ImportAndHold"}, default = "ImportAndHold"}
+
+local fields = {
+    khaos = khaos_line.schema(),
+    public_url = {type = "string", required = true, pattern = "^https?://[^%s]*[^/%s]$",
+        hint = "\"https://bridge.example/fellside\"",
+        help = "where Khaos reaches this client's routes"},
+    format = {type = "string", enum = {"JSON", "XML"}, default = "JSON"},
+    frequency_minutes = {type = "integer", min = 1, max = 1440, default = 15},
+    page_size = {type = "integer", min = 1, max = 1000, default = 500},
+    orders_flow = {type = "string", default = "orders"},
+    sites = {type = "list", items = {type = "integer"}, default = {1}, min = 1,
+        help = "Khaos site ids whose levels are summed"},
+    buffer_field = {type = "string",
+        help = "user-defined field in Khaos that holds the web buffer, or SAFE_LEVEL"},
+    kits = {type = "map", default = {},
+        values = {type = "map", values = {type = "integer", min = 1}},
+        help = "what kits are made of: Khaos's pushes do not say it"},
+    match_company_on = list_of(COMPANY, {"CompanyCode"}),
+    match_address_on = list_of(ADDRESS, {"Address1", "Postcode"}),
+    match_contact_on = list_of(CONTACT, {"Surname"}),
+    discontinued_items = ITEMS,
+    run_to_zero_items = ITEMS,
+    import_as_unconfirmed = {type = "boolean", default = false},
+    keep_documents_days = {type = "integer", min = 1, default = 100,
+        help = "documents of orders that Khaos has shown; it imports none older than three months"},
+}
+
+local function route(method, name, path, handle)
+    return {kind = "route", name = name, method = method, path = "/khaos/" .. path, auth = "khaos",
+        max_body_bytes = MAX_PUSH_BYTES, handle = handle}
+end
+
+local function tidy(job)
+    local before_ms = time.now_ms() - job.settings.keep_documents_days * DAY_MS
+    local gone = queue.tidy("orders", before_ms) + queue.tidy("returns", before_ms)
+    if gone > 0 then
+        job:note("khaos_cloud", string.format("%d old documents forgotten", gone))
+    end
+end
+
+-- Cannot be, by the queue's rule; if it is, somebody must know.
+local function tell_withdrawn(job)
+    local said = assert(json.decode(job.event.payload))
+    job:open_exception({cause = "cancel_in_khaos", subject = said.reference, recheck = "manual",
+        message = string.format("Khaos has order %s as %s, which was cancelled and taken back "
+            .. "before Khaos fetched it", said.reference, said.order_code),
+        remedy = "Cancel it in Khaos, then close this."})
+end
+
+local function run(job)
+    local name = job.event.name
+    if name == "stock.pushed" then
+        codes.close_proved(job)
+    elseif name == "withdrawn.shown" then
+        tell_withdrawn(job)
+    elseif name == "schedule.beat" then
+        presence.beat(job.settings.khaos.push_age_ms)
+    elseif name == "schedule.tidy" then
+        tidy(job)
+    end
+end
+
+local function selftest(settings)
+    for _, name in ipairs(settings.match_company_on) do
+        if name == "CompanyCode" and #settings.match_company_on > 1 then
+            error("settings.match_company_on: CompanyCode stands on its own only", 0)
+        end
+    end
+end
+
+return {
+    name = "khaos_cloud",
+    version = 1,
+    schema = {type = "record", fields = fields},
+    triggers = {
+        route("GET", "config_json", "config.json", downloads.config("JSON")),
+        route("GET", "config_xml", "config.xml", downloads.config("XML")),
+        route("GET", "orders", "orders", downloads.orders),
+        route("GET", "returns", "returns", downloads.returns),
+        route("POST", "order_status", "order-status", pushes.order_status),
+        route("POST", "stock_status", "stock-status", pushes.stock_status),
+        route("POST", "stock", "stock", pushes.stock),
+        route("POST", "price_lists", "price-lists", pushes.price_lists),
+        {kind = "schedule", name = "beat", every_ms = BEAT_MS},
+        {kind = "schedule", name = "tidy", every_ms = DAY_MS},
+    },
+    run = run,
+    selftest = selftest,
+}

@@ -1,0 +1,99 @@
+--- A return that SCAYLE tells of, offered to Khaos Control Cloud: one CustomerReturn, tied to its
+--- order, priced by what each unit was invoiced. Khaos says nothing back, not even a credit note,
+--- so what it credits is written into the order's book when the return is offered.
+local json = require("neap.json")
+local queue = require("flows.cloud_stages.queue")
+local order_units = require("flows.order_units")
+local return_document = require("connectors.khaos_cloud.return_document")
+local support = require("flows.order_stages.support")
+local time = require("neap.time")
+local unit_book = require("flows.unit_book")
+
+local offer = {}
+
+-- Units of one code at one price are one line, in the order of the book.
+local function lines_of(book, units, reason)
+    local list, by_price = {}, {}
+    for _, id in ipairs(units) do
+        local unit = unit_book.unit(book, id)
+        local place = unit.sku .. "\n" .. unit.paid_minor
+        if not by_price[place] then
+            by_price[place] = {sku = unit.sku, quantity = 0, unit_minor = unit.paid_minor,
+                reason = reason}
+            list[#list + 1] = by_price[place]
+        end
+        by_price[place].quantity = by_price[place].quantity + 1
+    end
+    return list
+end
+
+local function credits_of(book, units)
+    local credits = {}
+    for i, id in ipairs(units) do
+        credits[i] = {unit = id, minor = unit_book.unit(book, id).paid_minor}
+    end
+    return credits
+end
+
+-- What Khaos must have and we may lack; nil when all is there.
+local function missing(settings, record, document)
+    if not settings.khaos_return_reason then
+        return "the returns flow has no khaos_return_reason"
+    elseif not record.urn then
+        return "the customer's code in Khaos is not known"
+    elseif not document then
+        return "the order's address is not kept any more"
+    end
+    return nil
+end
+
+local function put(job, record, document, reference, lines)
+    local settings = job.settings
+    queue.put("returns", reference, job.key, return_document.build({
+        reference = reference, order_reference = record.reference, urn = record.urn,
+        created = time.format_iso(time.now_ms(), {zone = settings.khaos.zone}):sub(1, 19),
+        address = document.InvoiceAddress, contact = document.InvoiceContact, items = lines,
+        process = settings.process_return,
+    }))
+end
+
+--- Offers these units, once per change of the book. Nil and why not, when a person must book it.
+---@param job neap.Job
+---@param order_key string
+---@param change_id string
+---@param units string[]
+---@return true|nil
+---@return string|nil
+function offer.units(job, order_key, change_id, units)
+    local record = support.record(order_key)
+    local document = record.reference and queue.document("orders", record.reference)
+    local problem = missing(job.settings, record, document)
+    if problem then
+        return nil, problem
+    end
+    local book = order_units.load(order_key)
+    book.offered_returns = book.offered_returns or {}
+    local reference = book.offered_returns[change_id]
+    if reference then
+        return true
+    end
+    local credits = credits_of(book, units)
+    local outcome = unit_book.apply(book, {kind = "credit", id = "cloud:" .. change_id,
+        origin = "neap", at_ms = time.now_ms(), credits = credits})
+    if #outcome.refused > 0 then
+        return nil, "it would credit more than was invoiced"
+    end
+    local count = 1
+    for _ in pairs(book.offered_returns) do
+        count = count + 1
+    end
+    reference = string.format("%s-R%d", record.reference, count)
+    book.offered_returns[change_id] = reference
+    order_units.save(book)
+    put(job, record, document, reference, lines_of(book, units, job.settings.khaos_return_reason))
+    job:note("returns", string.format("offered to Khaos as %s: %s", reference,
+        json.encode(json.array(units))))
+    return true
+end
+
+return offer

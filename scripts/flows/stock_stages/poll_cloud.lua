@@ -1,0 +1,62 @@
+--- The stock flow's poll where Khaos pushes levels: nothing is asked for; what was pushed grows
+--- newer while Khaos is heard and says nothing else.
+---
+--- Up to which instant the levels are complete is presence.lua's knowledge; orders posted after it
+--- are subtracted. (Contract 8.8: an older push that overtakes a newer one cannot be told; the next
+--- one mends it.)
+local presence = require("flows.cloud_stages.presence")
+local stock_pending = require("flows.stock_pending")
+local store = require("neap.store")
+local tables = require("flows.stock_stages.tables")
+local time = require("neap.time")
+
+local poll_cloud = {}
+
+--- Takes all sites of an item as read at this instant, if they are not newer.
+---@param item table
+---@param read_ms integer
+function poll_cloud.confirm(item, read_ms)
+    for _, site in pairs(item.sites or {}) do
+        site.read_ms = math.max(site.read_ms, read_ms)
+    end
+end
+
+local function refresh(code, read_ms, now_ms)
+    local item = store.get(tables.ITEMS, code)
+    if item and item.read_ms and item.read_ms < read_ms then
+        poll_cloud.confirm(item, read_ms)
+        tables.keep(code, item, now_ms)
+    end
+    store.delete(stock_pending.REREAD, code)
+end
+
+-- Codes whose figure waits for a newer reading: set free, ignored as stale, or taken by orders.
+local function waiting_codes(read_ms)
+    local codes = stock_pending.posted_before(read_ms)
+    for _, pair in ipairs(store.range(stock_pending.REREAD, {limit = 10000})) do
+        codes[pair.key] = true
+    end
+    for code in pairs(codes) do
+        for _, kit in ipairs(stock_pending.kits_of(code)) do
+            codes[kit] = codes[kit] or false
+        end
+    end
+    return codes
+end
+
+--- One tick.
+---@param job neap.Job
+function poll_cloud.run(job)
+    local now_ms = time.now_ms()
+    local read_ms = presence.complete_ms(job.settings.khaos.push_age_ms)
+    if not read_ms then
+        return
+    end
+    store.put(tables.STATE, "poll", {since_ms = read_ms, ran_ms = now_ms})
+    for code in pairs(waiting_codes(read_ms)) do
+        refresh(code, read_ms, now_ms)
+    end
+    stock_pending.settle(read_ms)
+end
+
+return poll_cloud

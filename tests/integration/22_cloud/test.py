@@ -1,0 +1,322 @@
+"""Khaos Control Cloud: Khaos fetches orders and pushes statuses and stock; nothing is lost or doubled."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
+import neap  # noqa: E402
+
+KHAOS = ("khaos", "sandbox")
+KINDS = ["plain", "multi_unit", "percentage", "fee", "eur_mixed_vat", "zero_rated_export", "gift_card", "bogof"]
+
+shop = neap.Shop(cloud=True, apart=True, variables={"CLOUD_PAGE": "3", "DESPATCH_MS": "500", "STOCK_POLL_MS": "300",
+                                                   "STOCK_SEND_MS": "300", "TRACKING_MS": "300"})
+
+
+def settings(**values):
+    shop.control("khaos", "POST", "settings", values)
+
+
+def khaos_call(method, path, body=None, **headers):
+    return shop.host.request(method, "/demo/khaos/" + path, body, auth=KHAOS, headers=headers)
+
+
+def imports():
+    return shop.control("khaos", "GET", "cloud")["imports"]
+
+
+def reference(order):
+    return f"SC{order['order_id']}"
+
+
+def codes_are_known():
+    neap.until(lambda: shop.host.get("/healthz")[0] == 200 and pushed("StockUpload"), "Khaos pushed its stock")
+
+
+def pushed(operation, status=200):
+    return [c for c in shop.control("khaos", "GET", "calls?operation=" + operation + "&limit=10000")["calls"]
+            if c.get("status") == status]
+
+
+def accounts():
+    for path in ("config.json", "config.xml", "orders", "returns"):
+        status, _, headers = shop.host.get("/demo/khaos/" + path)
+        assert status == 401 and "Basic" in headers["WWW-Authenticate"], (path, status, headers)
+    for path in ("order-status", "stock-status", "stock", "price-lists"):
+        assert shop.host.post("/demo/khaos/" + path, "{}")[0] == 401, path
+    config = json.loads(khaos_call("GET", "config.json")[1])["EndpointConfig"]
+    assert config["OrderDownload"]["URL"] == shop.host.url("/demo/khaos/orders"), config
+    assert b"<OrderDownload>" in khaos_call("GET", "config.xml")[1]
+
+
+def flowing():
+    orders = [shop.place(kind, seed) for seed, kind in enumerate(KINDS, 1)]
+    shop.until_right(*orders)
+    for order in orders:
+        assert shop.posted(order)["channel"] == "cloud"
+        assert not shop.posted(order)["amount_differs"]
+
+
+def restless():
+    """Every push twice and out of order, the continuation forgotten: what is offered again is one order."""
+    settings(cloud_duplicate=True, cloud_reorder=True, cloud_forget=True)
+    orders = [shop.place("plain", 30 + i) for i in range(7)]
+    shop.until_right(*orders)
+    settings(cloud_duplicate=False, cloud_reorder=False, cloud_forget=False)
+    assert all(shop.posted(order)["copies"] == 1 for order in orders)
+
+
+def silence(order):
+    """The open exception about an order that Khaos does not show."""
+    return next((e for e in shop.host.exceptions("not_shown_by_khaos") if e["subject"] == reference(order)), None)
+
+
+def restart(**variables):
+    shop.host.variables.update(variables)
+    shop.host.stop()
+    shop.host.start()
+
+
+def not_fetched():
+    restart(SILENCE_MS="1500")
+    settings(cloud=False)
+    order = shop.place("plain", 50)
+    told = neap.until(lambda: silence(order), "somebody is told of the silence")
+    assert "has not fetched it" in told["message"], told
+    settings(cloud=True)
+    shop.until_right(order)
+    neap.until(lambda: not silence(order), "the push is the proof")
+
+
+def failed_import():
+    """Khaos refuses the order and tells nobody outside."""
+    settings(cloud=False)
+    order = shop.place("plain", 51)
+    code = shop.document(order)["items"][0]["variant"]["referenceKey"]
+    neap.until(lambda: silence(order), "somebody is told of the silence")
+    shop.control("khaos", "POST", "stock", {"code": code, "run_to_zero": True, "level": 0})
+    settings(cloud=True)
+    neap.until(lambda: imports().get(reference(order), {}).get("status") == "failed", "the import failed")
+    assert silence(order) and shop.posted(order) is None
+    shop.control("khaos", "POST", "stock", {"code": code, "run_to_zero": False, "level": 400})
+    shop.control("khaos", "POST", "cloud", {"action": "retry_import", "reference": reference(order)})
+    shop.until_right(order)
+    neap.until(lambda: not silence(order), "the push is the proof")
+
+
+def silent_channel():
+    """"Don't upload order status" is on; a retry of the download is by SpecificIDs and doubles nothing."""
+    settings(cloud_silent=True)
+    order = shop.place("plain", 52)
+    told = neap.until(lambda: silence(order), "somebody is told of the silence")
+    assert "Khaos fetched it" in told["message"], told
+    shop.control("khaos", "POST", "cloud", {"action": "retry_download", "reference": reference(order)})
+    neap.until(lambda: imports()[reference(order)]["times"] == 2, "Khaos downloaded it again")
+    settings(cloud_silent=False)
+    shop.until_right(order)
+    neap.until(lambda: not silence(order), "the push is the proof")
+
+
+def released():
+    """A person looked: Khaos does not have it. It is offered once more, or taken back when cancelled."""
+    settings(cloud=False)
+    first, second = shop.place("plain", 53), shop.place("plain", 54)
+    for order in (first, second):
+        neap.until(lambda order=order: silence(order), "somebody is told of the silence")
+    code, text = shop.host.verb("exceptions", "release", "not_shown_by_khaos", reference(first), "--reason", "looked")
+    assert code == 0, text
+    key = shop.entry(second)["order_reference_key"]
+    neap.until(lambda: cancellation(key)[0] == 201, "never fetched: taken back although held")
+    settings(cloud=True)
+    shop.until_right(first)
+    assert shop.posted(second) is None
+    neap.until(lambda: not shop.host.exceptions("not_shown_by_khaos"), "nothing of both is open")
+
+
+def released_in_doubt():
+    settings(cloud=False)
+    order = shop.place("plain", 55)
+    neap.until(lambda: silence(order), "somebody is told of the silence")
+    code = shop.document(order)["items"][0]["variant"]["referenceKey"]
+    shop.control("khaos", "POST", "stock", {"code": code, "run_to_zero": True, "level": 0})
+    settings(cloud=True)
+    neap.until(lambda: imports().get(reference(order), {}).get("status") == "failed", "the import failed")
+    key = shop.entry(order)["order_reference_key"]
+    assert cancellation(key)[0] == 503, "Khaos may have it: there is no truth to tell yet"
+    shop.host.verb("exceptions", "release", "not_shown_by_khaos", reference(order), "--reason", "looked: failed, ignored")
+    neap.until(lambda: cancellation(key)[0] == 201, "SCAYLE has an answer")
+    assert cancellation(key)[1]["cancellationResult"] == "successful"
+    shop.control("khaos", "POST", "stock", {"code": code, "run_to_zero": False, "level": 400})
+
+
+def dismissed():
+    """Somebody dealt with it by hand, and Khaos shows it after all: it is noted."""
+    settings(cloud_silent=True)
+    order = shop.place("plain", 56)
+    neap.until(lambda: silence(order), "somebody is told of the silence")
+    neap.until(lambda: reference(order) in imports(), "Khaos has it")
+    code, text = shop.host.verb("exceptions", "dismiss", "not_shown_by_khaos", reference(order), "--reason", "by hand")
+    assert code == 0, text
+    settings(cloud_silent=False)
+    shop.until_right(order)
+
+
+def specific():
+    order = shop.place("plain", 53)
+    shop.until_right(order)
+    status, body, headers = khaos_call("GET", "orders", SpecificIDs=f'"{reference(order)},SC1"')
+    got = json.loads(body)
+    assert status == 200 and got["ApiVersion"] == 1000 and "Sirion-Continuation" in headers, (status, headers)
+    assert [o["Header"]["AssociatedRef"] for o in got["Orders"]] == [reference(order)]
+    assert b"null" not in body
+
+
+def shipped():
+    order = shop.place("multi_unit", 60)
+    shop.until_right(order)
+    lines = [line for line in shop.posted(order)["lines"] if line["import_ref"].startswith("SC-")]
+    last = lines[-1]
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "ship", "items": [
+        {"stock_code": last["stock_code"], "quantity": 1, "import_ref": last["import_ref"]}]})
+    neap.until(lambda: len(shop.entry(order)["shipments"]) == 1, "the parcel is told")
+    unit = shop.entry(order)["shipments"][0]["body"]["items"][0]["orderItemId"]
+    assert last["import_ref"] == f"SC-{unit}", (last, unit)
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "ship"})
+    neap.until(lambda: {i["status"] for i in shop.document(order)["items"]} == {"shipped"}, "all is shipped")
+
+
+def returned():
+    """Goods that SCAYLE took back are offered to Khaos once, tied to their order, on the customer's code."""
+    order = shop.place("multi_unit", 61)
+    shop.until_right(order)
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "ship"})
+    neap.until(lambda: {i["status"] for i in shop.document(order)["items"]} == {"shipped"}, "all is shipped")
+    settings(cloud_forget=True)
+    shop.control("scayle", "POST", "return", {"order_id": order["order_id"], "count": 1})
+    name = reference(order) + "-R1"
+
+    def booked():
+        return shop.control("khaos", "GET", "cloud")["returns"].get(name)
+
+    neap.until(booked, "Khaos fetched the return")
+    shop.host.kill()
+    shop.host.start()
+    neap.until(lambda: booked()["times"] > 1, "Khaos was offered it again")
+    settings(cloud_forget=False)
+    entry = booked()
+    assert entry["status"] == "OK", entry
+    back = [i for i in shop.document(order)["items"] if i["status"] == "returned"]
+    line = entry["document"]["ReturnedItems"][0]
+    assert len(back) == 1 and line["SKU"] == back[0]["variant"]["referenceKey"], (line, back)
+    assert line["SourceReference"] == {"SourceOrder": {"AssociatedRef": reference(order)}}, line
+    assert round(line["UnitPrice"]["Gross"] * 100) == back[0]["price"]["withTax"], (line, back)
+    assert [n for n in shop.control("khaos", "GET", "cloud")["returns"] if n.startswith(reference(order))] == [name]
+
+
+def cancellation(key):
+    """SCAYLE's call; the status and, when decided, the answer."""
+    status, body, _ = shop.host.post("/demo/scayle/cancellation", {"orderReferenceKey": key}, auth=shop.AUTH,
+                                     timeout_s=30)
+    return status, json.loads(body) if status == 201 else body
+
+
+def cancelled_in_time():
+    settings(cloud=False)
+    order = shop.place("plain", 70)
+    neap.until(lambda: shop.host.order(order["order_id"]), "the order is known")
+    key = shop.entry(order)["order_reference_key"]
+    answers = []
+
+    def decided():
+        answers.append(cancellation(key))
+        return answers[-1][0] == 201
+
+    neap.until(decided, "SCAYLE has an answer")
+    assert answers[-1][1]["cancellationResult"] == "successful", answers
+    settings(cloud=True)
+    other = shop.place("plain", 71)
+    shop.until_right(other)
+    assert shop.posted(order) is None, "an order that was taken back is in Khaos"
+
+
+def cancelled_in_doubt():
+    settings(cloud_silent=True)
+    order = shop.place("plain", 72)
+    neap.until(lambda: imports().get(reference(order), {}).get("status") == "OK", "Khaos has it, in silence")
+    key = shop.entry(order)["order_reference_key"]
+    assert cancellation(key)[0] == 503
+    settings(cloud_silent=False)
+    neap.until(lambda: cancellation(key)[0] == 201,
+               "SCAYLE has an answer")
+    neap.until(lambda: shop.host.exceptions("cancel_in_khaos"), "a person is asked to cancel in Khaos")
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "cancel"})
+    neap.until(lambda: not shop.host.exceptions("cancel_in_khaos"), "the push is the proof")
+
+
+def killed():
+    settings(cloud_duplicate=True)
+    orders = []
+    for round_ in range(8):
+        orders += [shop.place(KINDS[(round_ + i) % 3], 100 + 10 * round_ + i) for i in range(3)]
+        shop.host.kill()
+        shop.host.start()
+    shop.khaos.kill()
+    shop.khaos.start()
+    shop.until_right(*orders)
+    settings(cloud_duplicate=False)
+    summary = shop.ledger("khaos", brief=1)["summary"]
+    assert summary["duplicates"] == 0 and summary["amount_differs"] == 0, summary
+
+
+def stock_shown():
+    shop.control("khaos", "POST", "stock", {"code": "FO-CAP-0311", "level": 77})
+
+    def figure():
+        answer = shop.host.ask("stock", "FO-CAP-0311")
+        return "77" in json.dumps(answer)
+
+    neap.until(figure, "the pushed level is what we show")
+
+
+def xml_line():
+    restart(CLOUD_FORMAT="XML")
+    shop.control("khaos", "POST", "cloud", {"action": "refresh_config"})
+    settings(cloud_xml=True)
+    orders = [shop.place(kind, 200 + seed) for seed, kind in enumerate(KINDS)]
+    shop.until_right(*orders)
+    assert b"<SalesOrderImport>" in khaos_call("GET", "orders")[1]
+
+
+def refusals():
+    assert khaos_call("POST", "order-status", "{")[0] == 400
+    assert khaos_call("POST", "stock-status", "<a>")[0] == 400
+    assert khaos_call("POST", "stock-status", '{"Statuses":[]}')[0] == 200
+    assert khaos_call("POST", "order-status", '{"Statuses":[{"AssociatedRef":"FOREIGN","OrderCode":"SO1"}]}')[0] == 200
+
+
+shop.scayle.variables["SANDBOX_WEBHOOK_PATH"] = "/scayle/webhook"
+shop.start()
+try:
+    neap.case("every operation wants the account, the configuration names them all", accounts)
+    neap.case("Khaos pushes its stock codes first", codes_are_known)
+    neap.case("orders are fetched page by page and come to the penny", flowing)
+    neap.case("repeats, reordering and forgotten continuations double nothing", restless)
+    neap.case("an order that nobody fetches is told of, and closed by the push", not_fetched)
+    neap.case("an import that failed without a word is told of, and closed by the push", failed_import)
+    neap.case("a channel that tells nothing is told of, a retry doubles nothing", silent_channel)
+    neap.case("a person who looked lets it be offered once more", released)
+    neap.case("a cancelled order that failed in Khaos is taken back by a person's word", released_in_doubt)
+    neap.case("a dismissed order that Khaos shows after all is noted", dismissed)
+    neap.case("a retry gets exactly the orders it names", specific)
+    neap.case("parcels hold the units of the lines that Khaos names", shipped)
+    neap.case("a return that SCAYLE tells of is offered to Khaos once", returned)
+    neap.case("a cancelled order that Khaos never fetched is taken back", cancelled_in_time)
+    neap.case("one that Khaos may have is in doubt until the push", cancelled_in_doubt)
+    neap.case("kill -9 on both sides loses and doubles nothing", killed)
+    neap.case("a pushed level is shown to SCAYLE", stock_shown)
+    neap.case("what cannot be read is refused, what is not ours is accepted", refusals)
+    neap.case("the same in XML both ways", xml_line)
+finally:
+    shop.stop()
+neap.done()

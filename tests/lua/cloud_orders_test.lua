@@ -1,0 +1,131 @@
+-- neap-test-root: examples/demo
+-- The orders flow on Khaos Control Cloud, run by run: offered, shown, acknowledged.
+local fake_job = require("fake_job")
+local flow = require("flows.orders")
+local json = require("neap.json")
+local pushes = require("flows.cloud_stages.pushes")
+local queue = require("flows.cloud_stages.queue")
+local schema = require("lib.schema")
+
+local KEY = "order:fo:204417"
+local REFERENCE = "SC204417"
+local DELEGATION = [[{"orderId":204417,"orderReferenceKey":"fogb-1412-204417","shopId":1412,
+"shopKey":"fo","countryCode":"GB","fulfillingMerchantKey":"fellside","carrier":{"key":"DPD_UK"}}]]
+
+local function settings()
+    local mappings = {}
+    for _, name in ipairs({"companies", "tax", "shipping", "payments", "promotions"}) do
+        mappings[name] = require("mappings." .. name)
+    end
+    local given = {merchant_key = "fellside", merchant_code = "fe", mappings = mappings,
+
+        khaos = {kind = "cloud", silence_ms = 60000},
+        shops = {{shop_key = "fo", country = "GB", shop_country_id = "1412"}}}
+    assert(schema.check(flow.schema, given, "settings"))
+    return schema.with_defaults(flow.schema, given)
+end
+
+local function scene(t)
+    local order = json.decode(t.read_file("examples/demo/cases/orders/order-01-plain-gb.json"))
+    local s = {settings = settings(), references = {}}
+    s.world = fake_job.world({http = function(request)
+        if request.method == "PUT" then
+            table.insert(s.references, json.decode(request.body).referenceKey)
+        end
+        return {status = 200, headers = {}, body = json.encode(order), elapsed_ms = 1}
+    end})
+    s.world:with(function()
+        require("flows.khaos_codes").put({["FO-SCK-0007-L"] = {}, ["FO-JKT-1042-M"] = {},
+            ROUNDING = {}})
+    end)
+    s.chain = fake_job.chain({event = {name = "order.delegated", key = KEY, source = "test",
+        id = "1", payload = DELEGATION}, settings = s.settings, key = KEY})
+    s.world:call(flow, "delegation", {body = DELEGATION}, s.settings)
+    return s
+end
+
+local function run(s)
+    return s.world:attempt(flow, s.chain)
+end
+
+local function fetch(s)
+    return s.world:with(function()
+        return queue.take("orders", nil, 10)
+    end)
+end
+
+-- The push, and its event in the mail of the order.
+local function show(s)
+    local ctx = {settings = {khaos = s.settings.khaos, orders_flow = "orders"}}
+    local reply = s.world:with(function()
+        return pushes.order_status(ctx, {body = json.encode({Statuses = json.array({{
+            AssociatedRef = REFERENCE, OrderCode = "SO1", Status = "Received"}})})})
+    end)
+    for _, event in ipairs(reply.events or {}) do
+        s.world.mail[event.name] = event
+    end
+    return reply
+end
+
+return function(t)
+    t.case("offered once, posted when Khaos shows it, acknowledged", function()
+        local s = scene(t)
+        t.equal(run(s).waits.name, "Khaos shows offer 1")
+        t.equal(run(s).waits.name, "Khaos shows offer 1")
+        t.equal(#fetch(s), 1)
+        t.equal(show(s).events[1].key, KEY)
+        local ended = run(s)
+        t.equal({ended.done, tostring(ended.error), s.references}, {true, "nil", {"SO1"}})
+        t.equal(show(s).events, nil, "a repeat of the push is no news")
+    end)
+    t.case("that others sell on the order too is known to the run that notes it", function()
+        local s = scene(t)
+        run(s)
+        local record = s.world.store.get("orders", KEY)
+        t.equal({record.offered, record.is_shared}, {REFERENCE, false})
+        record.is_shared = true
+        s.world.store.put("orders", KEY, record)
+        fetch(s)
+        show(s)
+        t.equal(run(s).done, true)
+        t.equal({s.references, s.world.store.get("orders", KEY).order_code}, {{}, "SO1"})
+    end)
+    t.case("a cancellation before the offer offers nothing, one before the fetch takes it back",
+        function()
+            local s = scene(t)
+            s.world.mail.cancellation = {name = "cancellation"}
+            t.equal(run(s).done, true)
+            t.equal(#fetch(s), 0)
+            s = scene(t)
+            run(s)
+            s.world.mail.cancellation = {name = "cancellation"}
+            t.equal(run(s).done, true)
+            t.equal({#fetch(s), s.world.store.get("orders", KEY).ended},
+                {0, "cancelled before it was posted"})
+        end)
+    t.case("a cancellation after the fetch waits for the push, and then asks a person", function()
+        local s = scene(t)
+        run(s)
+        fetch(s)
+        s.world.mail.cancellation = {name = "cancellation"}
+        t.equal(run(s).waits.name, "Khaos shows offer 1")
+        t.matches(s.world.facts.state, "in doubt")
+        show(s)
+        t.equal(run(s).done, true)
+        t.equal(s.world.exceptions["cancel_in_khaos 204417"] ~= nil, true)
+    end)
+    t.case("silence holds; a person's release offers it once more", function()
+        local s = scene(t)
+        run(s)
+        fetch(s)
+        s.world.now_ms = s.world.now_ms + 60000
+        local held = run(s).held[1]
+        t.equal({held.cause, held.subject}, {"not_shown_by_khaos", REFERENCE})
+        t.matches(held.message, "fetched it %(1 times")
+        s.world.exceptions["not_shown_by_khaos " .. REFERENCE] = held
+        t.equal(run(s).held[1].cause, "not_shown_by_khaos", "held again while it is open")
+        s.world.exceptions = {}
+        t.equal(run(s).waits.name, "Khaos shows offer 2")
+        t.equal(#fetch(s), 1)
+    end)
+end

@@ -1,0 +1,118 @@
+-- What Khaos Control Cloud pushes of its stock, kept: codes by their ids, levels of served sites,
+-- repeats that change nothing.
+local codes = require("flows.khaos_codes")
+local fake_job = require("fake_job")
+local json = require("neap.json")
+local pushes = require("flows.cloud_stages.pushes")
+local store = require("neap.store")
+
+local CTX = {settings = {khaos = {push_age_ms = 60000, despatch_flow = "despatch"}, sites = {1, 2},
+    kits = {BOX = {TEE = 2}}, buffer_field = "Web Buffer", orders_flow = "orders"}}
+
+local function item(id, code, more)
+    local made = {StockID = id, StockCode = code, Options = {Discontinued = false,
+        PublishOnWeb = true}}
+    for name, value in pairs(more or {}) do
+        made[name] = value
+    end
+    return made
+end
+
+local function upload(items, deleted)
+    return pushes.stock(CTX, {body = json.encode({Items = json.array(items),
+        Deleted = json.array(deleted or {})})})
+end
+
+local function levels(list)
+    return pushes.stock_status(CTX, {body = json.encode({Statuses = json.array(list)})})
+end
+
+local function level(code, site, available)
+    return {StockCode = code, StockID = "1", SiteID = site, Levels = {Available = available}}
+end
+
+local function in_world(fn)
+    local world = fake_job.world({http = function() end})
+    world:with(function()
+        fn(world)
+    end)
+end
+
+local function code_tests(t)
+    t.case("pushed codes can be ordered, discontinued and deleted ones cannot", function()
+        in_world(function()
+            upload({item("1", "TEE"), item("2", "OLD", {Options = {Discontinued = true}})})
+            t.equal({codes.has("TEE"), codes.has("OLD")}, {true, false})
+            upload({}, {"1", "77"})
+            t.equal(codes.has("TEE"), false)
+        end)
+    end)
+    t.case("a code that was renamed is known by its new name only", function()
+        in_world(function()
+            upload({item("1", "TEE")})
+            upload({item("1", "TEE-NEW")})
+            t.equal({codes.has("TEE"), codes.has("TEE-NEW")}, {false, true})
+        end)
+    end)
+    t.case("an upload wakes what waits for its codes, one of deletions only does not", function()
+        in_world(function()
+            t.equal(upload({item("1", "TEE")}).events[1].name, "stock.pushed")
+            t.equal(upload({}, {"1"}).events, nil)
+        end)
+    end)
+end
+
+local function level_tests(t)
+    t.case("levels of the served sites are summed, others are not looked at", function()
+        in_world(function()
+            levels({level("TEE", 1, 5), level("TEE", 2, 3), level("TEE", 9, 100)})
+            t.equal(store.get("stock_items", "TEE").available, 8)
+        end)
+    end)
+    t.case("a repeat changes nothing, a newer level replaces the older one", function()
+        in_world(function(world)
+            levels({level("TEE", 1, 5)})
+            local first = store.get("stock_items", "TEE")
+            levels({level("TEE", 1, 5)})
+            t.equal(store.get("stock_items", "TEE"), first)
+            world.now_ms = world.now_ms + 1000
+            levels({level("TEE", 1, -2)})
+            t.equal(store.get("stock_items", "TEE").available, -2)
+            t.equal(store.get("stock_items", "TEE").read_ms, first.read_ms + 1000)
+        end)
+    end)
+    t.case("a level is kept when its item's details come later", function()
+        in_world(function()
+            levels({level("TEE", 1, 5)})
+            upload({item("1", "TEE", {UserDefinedFields = json.array({{Name = "Web Buffer",
+                Value = 4}})})})
+            local kept = store.get("stock_items", "TEE")
+            t.equal({kept.available, kept.buffer}, {5, 4})
+        end)
+    end)
+    t.case("what a kit is made of is the client's word", function()
+        in_world(function()
+            upload({item("3", "BOX")})
+            t.equal(store.get("stock_items", "BOX").components, {TEE = 2})
+        end)
+    end)
+end
+
+return function(t)
+    code_tests(t)
+    level_tests(t)
+    t.case("price lists replace the bands of a code, not of others", function()
+        in_world(function()
+            local function push(code, price)
+                pushes.price_lists(CTX, {body = json.encode({UploadPriceLists = json.array({{
+                    PriceListID = "41", PriceListName = "Trade", StockPrices = json.array({{
+                        StockCode = code, QtyStart = 1, QtyEnd = 9, PriceValue = price}})}})})})
+            end
+            push("TEE", 12.5)
+            push("HAT", 3)
+            push("TEE", 11)
+            t.equal(store.get("cloud_prices", "41\nTEE").bands[1].price, 11)
+            t.equal(store.get("cloud_prices", "41\nHAT").bands[1].price, 3)
+        end)
+    end)
+end

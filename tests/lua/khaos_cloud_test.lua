@@ -1,0 +1,132 @@
+-- The Cloud connector: what Khaos pushes is read the same from JSON and XML, however it is written.
+local json = require("neap.json")
+local documents = require("connectors.khaos_cloud.documents")
+local order_status = require("connectors.khaos_cloud.order_status")
+local stock = require("connectors.khaos_cloud.stock")
+
+local STATUS_JSON = [[{"Statuses":[{"OrderCode":"SO7","OrderID":"7","OrderStatus":"PartialShip",
+"AssociatedRef":"SC7","ChannelID":"31","CustomData":"SC7","Shipments":[
+{"ID":"S1","Code":"INV1","Status":"Archived","Items":[{"OrderItemID":"L1","SKU":"TEE",
+"Quantity":2.0,"ImportRef":"SC-70"}],"Packages":[
+{"Courier":{"Code":"STD48"}},{"ConsignmentRef":"T1",
+"Courier":{"Name":"Standard 48","Code":"STD48","ID":"14"},"ShipmentDate":"2026-05-04T15:20:00"}]},
+{"ID":"S2","Code":"INV2","Status":"AwaitingStock","Items":[{"SKU":"COAT","Quantity":1.0}],
+"Packages":[]}]}]}]]
+
+local STATUS_XML = [[<?xml version="1.0"?><OrderStatuses xmlns:xsi="http://www.w3.org/2001/x">
+<Statuses>
+<SalesOrderStatus><OrderCode>SO7</OrderCode><OrderID>7</OrderID><Status>PartialShip</Status>
+<AssociatedRef>SC7</AssociatedRef><CustomData>SC7</CustomData><Shipments><Shipment><ID>S1</ID>
+<Code>INV1</Code><Status>Archived</Status><Items><ShipmentItem><OrderItemID>L1</OrderItemID>
+<SKU>TEE</SKU><Quantity>2.0</Quantity><ImportRef>SC-70</ImportRef></ShipmentItem></Items><Packages>
+<ShipmentPackage><Courier Code="STD48"/></ShipmentPackage><ShipmentPackage>
+<ConsignmentRef>T1</ConsignmentRef><Courier Code="STD48" ID="14">Standard 48</Courier>
+<ShipmentDate>2026-05-04T15:20:00</ShipmentDate></ShipmentPackage></Packages></Shipment>
+<Shipment><ID>S2</ID><Code>INV2</Code><Status>AwaitingStock</Status><Items><ShipmentItem>
+<SKU>COAT</SKU><Quantity>1.0</Quantity></ShipmentItem></Items><Packages/></Shipment></Shipments>
+</SalesOrderStatus></Statuses></OrderStatuses>]]
+
+local EXPECTED = {reference = "SC7", custom = "SC7", order_code = "SO7", snapshot = {
+    order_code = "SO7", parcels = {{id = "S1", invoice = "INV1", courier = "STD48",
+        consignment = "T1", sent_at = "2026-05-04T15:20:00",
+        items = {{stock_code = "TEE", quantity = 2, import_ref = "SC-70"}}}}}}
+
+local LEVELS_JSON = [[{"Statuses":[
+{"StockCode":"TEE","StockID":"1","SiteID":1,"Levels":{"Available":53.0,"OnOrder":200.0}},
+{"StockCode":"COAT","StockID":"2","SiteID":5,"Levels":{"Available":-1.0,"OnOrder":30.0}},
+{"StockCode":"BOX","StockID":"3","SiteID":1,"RelationshipPotential":{"FromChildren":17,
+"FromParents":0}},
+{"StockCode":"SET","StockID":"4","SiteID":1,"Levels":{"Available":6.0},"RelationshipPotential":
+{"FromChildren":9}},{"StockCode":"GIFT","StockID":"5","SiteID":1}]}]]
+
+local LEVELS_XML = [[<StockStatuses><Statuses><StockStatus><StockCode>TEE</StockCode>
+<StockID>1</StockID><SiteID>1</SiteID><Levels><Available>53</Available>
+<OnOrder>200</OnOrder></Levels>
+</StockStatus><StockStatus><StockCode>COAT</StockCode><StockID>2</StockID><SiteID>5</SiteID><Levels>
+<Available>-1.0</Available></Levels></StockStatus><StockStatus><StockCode>BOX</StockCode>
+<StockID>3</StockID><SiteID>1</SiteID><RelationshipPotential><FromChildren>17</FromChildren>
+</RelationshipPotential></StockStatus><StockStatus><StockCode>SET</StockCode><StockID>4</StockID>
+<SiteID>1</SiteID><Levels><Available>6</Available></Levels></StockStatus><StockStatus>
+<StockCode>GIFT</StockCode><StockID>5</StockID><SiteID>1</SiteID></StockStatus></Statuses>
+</StockStatuses>]]
+
+local ITEMS_JSON = [[{"Items":[{"StockID":"1","StockCode":"TEE","ShortDescription":"Tee",
+"StockType1":{"ID":"11","Name":"Apparel"},"SafeLevel":20.0,"Options":{"Discontinued":false,
+"PublishOnWeb":true,"RunToZero":true},"WebProperties":{"MetaDisplayQty":9},
+"UserDefinedFields":[{"Name":"Web Buffer","Value":4}]},{"StockCode":"NO-ID"}],"Deleted":["69990"]}]]
+
+local ITEMS_XML = [[<StockItems><Items><StockItem><StockID>1</StockID><StockCode>TEE</StockCode>
+<StockType1 ID="11">Apparel</StockType1><SafeLevel>20</SafeLevel><Options>
+<Discontinued>False</Discontinued><PublishOnWeb>True</PublishOnWeb><RunToZero>True</RunToZero>
+<CustomOptions/></Options><WebProperties><MetaDisplayQty>9</MetaDisplayQty></WebProperties>
+<UserDefinedFields><UserDefinedField><Name>Web Buffer</Name><Value>4</Value></UserDefinedField>
+</UserDefinedFields></StockItem></Items><Deleted><string>69990</string></Deleted></StockItems>]]
+
+local PRICES_JSON = [[{"UploadPriceLists":[{"PriceListID":"41","PriceListName":"Trade",
+"PriceListNet":true,"StockPrices":[
+{"StockCode":"TEE","QtyStart":1.0,"QtyEnd":11.0,"PriceValue":12.5,
+"PriceType":1},
+{"StockCode":"TEE","QtyStart":12.0,"QtyEnd":99.0,"PriceValue":9.85,"PriceType":1}]}]}]]
+
+local function statuses(t)
+    t.case("a status push reads the same from both forms", function()
+        t.equal(order_status.read(STATUS_JSON), {EXPECTED})
+        t.equal(order_status.read(STATUS_XML), {EXPECTED})
+    end)
+    t.case("a cancelled order has no parcels and says so", function()
+        local list = order_status.read([[{"Statuses":[{"OrderCode":"SO1","Status":"Cancelled",
+            "AssociatedRef":"SC1","Shipments":[]}]}]])
+        t.equal({list[1].snapshot.is_cancelled, #list[1].snapshot.parcels}, {true, 0})
+    end)
+    t.case("a complete order's shipment has left without a consignment, a picked one has not",
+        function()
+            local list = order_status.read([[{"Statuses":[{"OrderCode":"SO1","Status":"Complete",
+                "AssociatedRef":"SC1","Shipments":[{"ID":"A","Status":"Issue"},
+                {"ID":"B","Status":"Picking","Packages":[{"ConsignmentRef":"X"}]}]}]}]])
+            t.equal({#list[1].snapshot.parcels, list[1].snapshot.parcels[1].id}, {1, "A"})
+        end)
+end
+
+local function levels(t)
+    t.case("levels: available, else what can be built, else not controlled", function()
+        for _, body in ipairs({LEVELS_JSON, LEVELS_XML}) do
+            local list, shown = stock.read_levels(body), {}
+            for i, entry in ipairs(list) do
+                local level = entry.level
+                shown[i] = string.format("%s@%s %s", entry.code, entry.site, level.available
+                    or level.potential or level.is_uncontrolled and "uncontrolled")
+            end
+            t.equal(shown, {"TEE@1 53", "COAT@5 -1", "BOX@1 17", "SET@1 6", "GIFT@1 uncontrolled"})
+        end
+    end)
+    t.case("items read the same from both forms; one without an id is left out", function()
+        local expected = {items = {{code = "TEE", stock_id = "1", is_discontinued = false,
+            is_published = true, runs_to_zero = true, max_display = 9, category = "Apparel",
+            buffer = 4}}, deleted = {"69990"}}
+        t.equal(stock.read_items(ITEMS_JSON, {buffer_field = "Web Buffer"}), expected)
+        t.equal(stock.read_items(ITEMS_XML, {buffer_field = "Web Buffer"}), expected)
+        t.equal(stock.read_items(ITEMS_JSON, {buffer_field = "SAFE_LEVEL"}).items[1].buffer, 20)
+    end)
+    t.case("price lists are bands per code", function()
+        local list = stock.read_price_lists(PRICES_JSON)[1]
+        t.equal({list.id, list.is_net, #list.prices.TEE, list.prices.TEE[2].price},
+            {"41", true, 2, 9.85})
+    end)
+end
+
+return function(t)
+    statuses(t)
+    levels(t)
+    t.case("what is no document is refused, an empty push is one", function()
+        for _, body in ipairs({"", "{", "[]", "<a", "null", "7"}) do
+            local list, err = order_status.read(body)
+            t.equal({list == nil, err and err.kind}, {true, "invalid"}, body)
+        end
+        t.equal(order_status.read('{"Statuses":[]}'), json.array({}))
+        t.equal(#order_status.read('{"Statuses":null}'), 0)
+    end)
+    t.case("a document with a byte order mark is read", function()
+        t.equal(#documents.list(documents.read("\239\187\191<A><Statuses><B>x</B></Statuses></A>")
+            .Statuses), 1)
+    end)
+end
