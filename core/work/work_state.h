@@ -86,7 +86,6 @@ struct work {
     struct ready_queue fresh; /* ready once the turn under way is durable */
     struct id_list stalled;   /* ready on disk, but the store took no change of theirs */
     struct gate *gates;       /* of the flows that ran */
-    bool prefers_gates;       /* the next slice is for who waits at a gate */
     struct job *live[WORK_LIVE_BUCKETS];
     size_t live_count;
     struct job *running; /* in its slice now */
@@ -100,7 +99,8 @@ struct work {
     struct outbox outbox; /* after the next commit */
     struct outbox sealed; /* after the commit under way */
     bool is_committing;
-    bool must_drop; /* this turn cannot be kept */
+    bool must_drop;     /* this turn cannot be kept */
+    bool prefers_gates; /* the next slice is for who waits at a gate */
     bool is_full;
     bool is_draining;    /* nothing new starts */
     bool is_unsettled;   /* the store may not know yet what the scripts declare: schedule.c */
@@ -116,15 +116,15 @@ struct work {
     struct loop_timer *space_timer;
     struct loop_timer *parked_timer;
     struct loop_timer *stalled_timer;
-    bool is_parked_due;   /* look after the parked jobs in this turn */
     int64_t space_due_ms; /* monotonic: next look at the disk */
     int64_t wall_seen_ms; /* the wall clock when we last looked; 0 = never */
     bool is_due;          /* the timer fired */
     bool is_due_failed;   /* something due could not be woken */
     bool is_due_stale;    /* something was put on or off the due shelves */
+    bool is_parked_due;   /* look after the parked jobs in this turn */
+    bool is_quarantining; /* one broken record at a time: its exception may be broken too */
     struct retention *retention;
     struct erasures *erasures;
-    bool is_quarantining; /* one broken record at a time: its exception may be broken too */
     uint64_t client_hash;
 };
 
