@@ -198,9 +198,7 @@ static int lmdb_nested_begin(struct store *store)
     struct store_lmdb *s = lmdb_of(store);
     struct lmdb_level *turn = NULL;
     int rc = writing_level(s, &turn);
-    if (rc == 0) {
-        rc = push_level(s);
-    }
+    rc = rc != 0 ? rc : push_level(s);
     return store_error_from_mdb(rc);
 }
 

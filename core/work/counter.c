@@ -18,7 +18,7 @@ static bool decode(struct bytes value, int64_t *number)
     return !r.is_bad && r.version == COUNTER_VERSION;
 }
 
-int64_t counter_get(struct work *work, const char *name)
+static int64_t read_record(struct work *work, const char *name)
 {
     struct key key;
     struct bytes value;
@@ -29,6 +29,22 @@ int64_t counter_get(struct work *work, const char *name)
         return 0;
     }
     return number;
+}
+
+static int add_value(void *arg, const char *name, int64_t value)
+{
+    (void)name;
+    *(int64_t *)arg += value;
+    return 0;
+}
+
+int64_t counter_get(struct work *work, const char *name)
+{
+    int64_t sum = read_record(work, name);
+    char *of_flows = xasprintf("%s.", name);
+    int rc = counter_each(work, of_flows, add_value, &sum);
+    free(of_flows);
+    return rc == 0 ? sum : 0;
 }
 
 int counter_add(struct work *work, const char *name, int64_t delta)
@@ -45,15 +61,14 @@ int counter_add(struct work *work, const char *name, int64_t delta)
     key_begin(&key, KEY_COUNTER);
     key_raw(&key, bytes_str(name));
     work_value(&value, COUNTER_VERSION);
-    record_i64(&value, counter_get(work, name) + delta);
+    record_i64(&value, read_record(work, name) + delta);
     return work_put(work, &key, &value);
 }
 
 int counter_add_flow(struct work *work, const char *name, const char *flow, int64_t delta)
 {
     char *of_flow = xasprintf("%s.%s", name, flow);
-    int rc = counter_add(work, name, delta);
-    rc = rc != 0 ? rc : counter_add(work, of_flow, delta);
+    int rc = counter_add(work, of_flow, delta);
     free(of_flow);
     return rc;
 }

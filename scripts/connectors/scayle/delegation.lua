@@ -61,7 +61,7 @@ local HEAD = {id = true, orderId = true, orderReferenceKey = true, shopKey = tru
     countryCode = true, fulfillingMerchantKey = true, carrier = {key = true}, companyId = true,
     items = {merchantProductVariantReferenceKey = true, quantity = true}}
 
-local function read(body, only)
+local function parse(body, only)
     local document, err = decode(body, only)
     if not document then
         return nil, err
@@ -91,7 +91,7 @@ end
 ---@return scayle.Delegation|nil
 ---@return neap.Error|nil kind invalid
 function delegation.parse(body)
-    return read(body)
+    return parse(body)
 end
 
 --- Reads of a delegation what accepting it needs: no cost, and only codes and quantities of items.
@@ -99,7 +99,7 @@ end
 ---@return scayle.Delegation|nil
 ---@return neap.Error|nil kind invalid
 function delegation.head(body)
-    return read(body, HEAD)
+    return parse(body, HEAD)
 end
 
 --- How many of each SKU a delegation asks for; what cannot be read is left out.
