@@ -28,7 +28,8 @@ local function settings(khaos)
     end
     khaos.kind = "cloud"
     return {merchant_key = "fellside", despatch_promise_hours = 48, mappings = mappings,
-        khaos = khaos}
+        khaos = khaos, staging = {rules = {{name = "day walk sets", approval = "rule",
+            mechanic = {id = "6650c100c2d04e7b9a550921"}}}}}
 end
 
 local function load(file)

@@ -75,7 +75,7 @@ function Model:deliver()
     for _, order in ipairs(self.orders) do
         if order.state == "confirmed" and order.due_ms <= self.now_ms and self.is_up then
             order.state = "accepted"
-            stock_pending.add("order:" .. order.id, {[order.sku] = 1})
+            stock_pending.open("order:" .. order.id, {units = {[order.sku] = 1}})
         elseif order.state == "confirmed" and order.due_ms <= self.now_ms then
             order.due_ms = self.now_ms + 3 * MINUTE_MS
         end
@@ -198,7 +198,7 @@ function Model:sweep()
     for _, order in ipairs(self.orders) do
         if order.state == "confirmed" then
             order.state = "accepted"
-            stock_pending.add("order:" .. order.id, {[order.sku] = 1})
+            stock_pending.open("order:" .. order.id, {units = {[order.sku] = 1}})
             if self.now_ms - order.confirmed_ms > 90 * SECOND_MS then
                 store.put("order_watermark", "late", {at_ms = self.now_ms})
             end
@@ -334,7 +334,7 @@ local function absence_tests(t)
         end
         with_fakes(model, function()
             push(model, "A", 5)
-            stock_pending.add("order:1", {A = 1})
+            stock_pending.open("order:1", {units = {A = 1}})
             model.now_ms = START_MS + SECOND_MS
             presence.beat(AGE_MS)
             stock_pending.posted("order:1", model.now_ms)
@@ -349,7 +349,7 @@ local function absence_tests(t)
         local shown = {}
         with_fakes(model, function()
             push(model, "A", 5)
-            stock_pending.add("order:1", {A = 1})
+            stock_pending.open("order:1", {units = {A = 1}})
             stock_pending.posted("order:1", model.now_ms)
             for minute = 1, 12 do
                 model.now_ms = START_MS + minute * MINUTE_MS

@@ -93,6 +93,14 @@ local function courier(source)
     return named(source.courier_desc)
 end
 
+local function coded(codes)
+    local list = json.array({})
+    for i, code in ipairs(codes or {}) do
+        list[i] = {Code = code}
+    end
+    return list
+end
+
 local function header(khaos, posting)
     local source = posting.header
     local made = {
@@ -100,7 +108,8 @@ local function header(khaos, posting)
         OrderDate = posting.order_date,
         Site = named(source.site) or {ID = khaos.site_id},
         SalesSource = named(source.sales_source),
-        DiscountCodes = json.array({}),
+        DiscountCodes = coded(source.discount_codes),
+        ValueDiscount = source.value_discount and number(source.value_discount),
         Brand = named(source.brand),
         Website = named(source.website_name),
         Keycode = source.keycode and {Code = source.keycode},
@@ -125,7 +134,9 @@ local function add_price(made, khaos, line)
     else
         made.UnitPrice = {Gross = number(line.price_gross)}
     end
-    if line.discount_percent and khaos.value_discount == "percent" then
+    if line.value_discount then
+        made.ValueDiscount = number(line.value_discount)
+    elseif line.discount_percent and khaos.value_discount == "percent" then
         made.PercentDiscount = number(line.discount_percent)
     elseif line.discount_percent then
         made.ValueDiscount = amount(line.predicted.discount_minor)

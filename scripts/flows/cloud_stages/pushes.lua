@@ -117,6 +117,7 @@ end
 
 -- The first push begins the reading: what was posted before it is subtracted until one holds it.
 local function begin_reading(read_ms, now_ms)
+    stock_pending.begin()
     if not store.get(tables.STATE, "poll") then
         store.put(tables.STATE, "poll", {since_ms = read_ms, ran_ms = now_ms})
     end

@@ -73,6 +73,7 @@ local function offer(work)
     local posting = work.posting
     posting.customer.company_code = company_code(work)
     queue.put("orders", posting.reference, work.key, order_document.build(work.khaos, posting))
+    posting.company, posting.market = support.company(work)
     store.put(POSTINGS, posting.reference, posting)
     -- The run that notes the order is another one, without the order at hand.
     staged.going(work.key)

@@ -49,7 +49,10 @@ end
 -- Despatch, cancellation, returns and reconciliation find the lines and their units here.
 local function remember(work, posted)
     local posting = work.posting
-    local company, market = support.company(work)
+    local company, market = posting.company, posting.market
+    if work.order then
+        company, market = support.company(work)
+    end
     store.put(support.LINES, posting.reference, {
         key = work.key, order_id = work.order_id, shop_key = work.where.shop_key,
         country = work.where.country, order_code = posted.order_code, currency = posting.currency,

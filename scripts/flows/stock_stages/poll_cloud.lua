@@ -52,6 +52,7 @@ function poll_cloud.run(job)
     if not read_ms then
         return
     end
+    stock_pending.begin()
     store.put(tables.STATE, "poll", {since_ms = read_ms, ran_ms = now_ms})
     for code in pairs(waiting_codes(read_ms)) do
         refresh(code, read_ms, now_ms)

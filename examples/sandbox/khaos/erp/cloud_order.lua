@@ -6,6 +6,7 @@ local customers = require("erp.customers")
 local data = require("erp.data")
 local json = require("neap.json")
 local money = require("neap.money")
+local packs = require("erp.packs")
 
 local cloud_order = {}
 
@@ -211,7 +212,9 @@ local function read_line(r, given, country)
     local quantity = digits(r, given, "Quantity") or "1"
     return {
         values = {STOCK_DESC = about.Parameter or about.Name, ORDER_QTY = quantity,
-            KSD_DISCOUNT = percent, FREEITEM_REASON = reason, IMPORT_REF = given.ImportRef},
+            KSD_DISCOUNT = percent, FREEITEM_REASON = reason, IMPORT_REF = given.ImportRef,
+            PACK_SORT_ORDER = given.PackLink},
+        label = tostring(given.SKU),
         item = item, quantity = calc.decimal(quantity),
         price_is = is, price_text = written, price = calc.decimal(written or "0"),
         discount = calc.decimal(percent or "0"),
@@ -271,6 +274,11 @@ function cloud_order.null_in(document)
     return find_null(document, "")
 end
 
+local function money_off(r, raw)
+    local written = digits(r, raw, "ValueDiscount")
+    return written and calc.minor(calc.decimal(written)) or nil
+end
+
 local METHODS = {["1"] = "net", ["2"] = "gross"}
 
 --- Reads one order.
@@ -282,6 +290,7 @@ function cloud_order.read(w, given)
     local r = {w = w, problems = {}}
     local header, raw = read_header(r, given)
     local order = {header = header, customer = read_customer(r, given), lines = {}, payments = {},
+        value_discount_minor = money_off(r, raw),
         channel = "cloud", custom_data = raw.CustomData,
         calculation = METHODS[tostring(raw.CalcMethod)]}
     header.ORDER_CURRENCY_CODE = data_item(r, raw, "Currency", data.CURRENCIES, {"Code"})
@@ -290,6 +299,7 @@ function cloud_order.read(w, given)
     for i, line in ipairs(type(given.Items) == "table" and given.Items or {}) do
         order.lines[i] = read_line(r, line, country)
     end
+    packs.check(r, order.lines)
     for i, payment in ipairs(type(given.Payments) == "table" and given.Payments or {}) do
         order.payments[i] = read_payment(r, payment)
     end

@@ -3,6 +3,7 @@
 
 local calc = require("erp.calc")
 local data = require("erp.data")
+local packs = require("erp.packs")
 local reader = require("erp.reader")
 local schema = require("erp.schema")
 
@@ -236,39 +237,6 @@ local function read_line(r, node, index)
     return line
 end
 
--- Pack headers and their children (contract 2.5): 001.001 is a header, which must be a pack in
--- Khaos, 001.002 and on its children. Children without their header are refused.
-local function check_packs(r, lines)
-    local headers, seen = {}, {}
-    for _, line in ipairs(lines) do
-        local place = line.values.PACK_SORT_ORDER
-        local pack, index = (place or ""):match("^(%d%d%d)%.(%d%d%d)$")
-        if place and (not pack or pack == "000" or index == "000") then
-            reader.problem(r, "%s/PACK_SORT_ORDER must be like 001.001, not %s", line.label, place)
-        elseif place and seen[place] then
-            reader.problem(r, "%s/PACK_SORT_ORDER %s appears twice", line.label, place)
-        elseif place and index == "001" then
-            headers[pack] = line
-            line.is_header = true
-            if line.item and not line.item.kit then
-                reader.problem(r, "%s: stock item %s is not a pack", line.label, line.item.code)
-            end
-        elseif place then
-            line.is_child_of = pack
-        end
-        seen[place or ""] = true
-    end
-    for _, line in ipairs(lines) do
-        local header = headers[line.is_child_of]
-        if header then
-            header.has_children = true
-        elseif line.is_child_of then
-            reader.problem(r, "%s is a child of pack %s, which has no header", line.label,
-                line.is_child_of)
-        end
-    end
-end
-
 --- Reads and checks one order.
 ---@param w table world
 ---@param node table the SALES_ORDER element
@@ -296,7 +264,7 @@ function order_check.read(w, node)
     for i, item in ipairs(reader.list(r, blocks.ORDER_ITEMS or none, "ORDER_ITEM")) do
         order.lines[i] = read_line(r, item, i)
     end
-    check_packs(r, order.lines)
+    packs.check(r, order.lines)
     if #order.lines == 0 then
         reader.problem(r, "ORDER_ITEMS has no line")
     end

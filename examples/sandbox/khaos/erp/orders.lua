@@ -235,12 +235,22 @@ local function texts_of(header)
     return texts
 end
 
+-- A gross amount off the whole order (Cloud); its VAT in proportion, the contract says no more.
+local function take_off(items, minor)
+    if minor > 0 and items.gross > 0 then
+        local tax = calc.divide(items.tax * minor * 2 + items.gross, items.gross * 2)
+        items.gross, items.tax = items.gross - minor, items.tax - tax
+        items.net = items.gross - items.tax
+    end
+end
+
 local function record(w, order, customer, how)
     local header = order.header
     local class = order.calculation or customers.calculation(customer)
     local lines, items = calculate_lines(w, order, class)
     local delivery = delivery_of(w, header)
     local payments, paid, payments_total = payments_of(order)
+    take_off(items, order.value_discount_minor or 0)
     local gross = items.gross + delivery.gross
     local amount = header.ORDER_AMOUNT and calc.minor(calc.decimal(header.ORDER_AMOUNT))
     return {
