@@ -42,8 +42,9 @@ help:
 	@sed -n "s/^## //p" Makefile tests/tests.mk
 
 ## make            build build/neap (MODE=debug|release|asan|cov)
-$(BUILD)/neap: $(OUT)/neap
-	$(Q)ln -sf $(MODE)/neap $@
+# By where it leads, not by age: the newest build is what was asked for last.
+$(BUILD)/neap: $(OUT)/neap FORCE
+	$(Q)[ "$$(readlink $@)" = $(MODE)/neap ] || ln -sf $(MODE)/neap $@
 
 $(OUT)/neap: $(OUT)/core/main.o $(OUT)/libneap.a $(OUT)/version.o
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)

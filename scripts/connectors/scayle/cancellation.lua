@@ -4,6 +4,7 @@
 --- not documented, so the word is a setting. Any status but 201 is asked again: the honest answer
 --- to what is not decided yet.
 local client = require("connectors.scayle.client")
+local delegation = require("connectors.scayle.delegation")
 local errors = require("neap.errors")
 local json = require("neap.json")
 
@@ -24,10 +25,10 @@ function cancellation.parse(body)
     if type(document) ~= "table" then
         return nil, errors.new({kind = "invalid", message = "the body is no JSON object"})
     end
-    local key = document.orderReferenceKey
-    key = type(key) == "number" and tostring(key) or key
-    if type(key) ~= "string" or not key:find("%S") then
-        return nil, errors.new({kind = "invalid", message = "orderReferenceKey is missing"})
+    local key = delegation.text_of(document.orderReferenceKey)
+    if not key then
+        return nil, errors.new({kind = "invalid",
+            message = "orderReferenceKey is missing or cannot be read"})
     end
     local merchant = document.fulfillingMerchantKey
     return {order_reference_key = key, merchant = type(merchant) == "string" and merchant or nil}

@@ -25,6 +25,8 @@ local function text_of(value)
     return trimmed ~= "" and not trimmed:find("%c") and trimmed or nil
 end
 
+delegation.text_of = text_of
+
 local function table_of(value)
     return type(value) == "table" and value or {}
 end
