@@ -525,7 +525,8 @@ static void read_trigger(struct reading *r, size_t flow, int handlers)
         reading_raise(r, "kind", "\"route\", \"schedule\" or \"act\" expected, got \"%s\"", kind);
     }
     if (!f->has_run) {
-        reading_raise(r, "", "a flow with %s needs run(job)", f->wants_acts ? "acts" : "a schedule");
+        reading_raise(r, "", "a flow with %s needs run(job)",
+                      f->wants_acts ? "acts" : "a schedule");
     }
 }
 

@@ -39,10 +39,12 @@ for client in examples/demo examples/demo_driver examples/sandbox/scayle example
 done
 try "the compose example sets what manifests read" compose_variables
 try "examples/demo passes its golden cases" "$neap" test examples/demo
+try "examples/demo passes them on Khaos Control Cloud too" env NEAP_LINE=cloud "$neap" test examples/demo
 try "neap new makes a client" "$neap" new "$folder/acme"
 try "the new client passes neap check" "$neap" check "$folder/acme"
 try "the new client passes its golden cases" "$neap" test "$folder/acme"
 try "the demonstration ends with every order where it should be" "$neap" demo --once
+try "and on Khaos Control Cloud" env NEAP_LINE=cloud "$neap" demo --once
 rm -rf "$folder" "$log"
 echo "1..$count"
 [ "$failed" -eq 0 ]
