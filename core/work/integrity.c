@@ -11,10 +11,11 @@
 #include "core/base/digest.h"
 #include "core/work/audit_chain.h"
 #include "core/work/integrity_private.h"
+#include "core/work/schedule.h"
 
 #define RECORD_TEXT   160
 #define PROBLEM_TEXT  240
-#define ENCODING_MAX  1
+#define ENCODING_MAX  2 /* of a blob: BLOB_LZ4 */
 #define SEQUENCE_META "sequence."
 
 /* ---- Telling -----------------------------------------------------------------------------------
@@ -169,7 +170,7 @@ static void check_blob(struct checker *c)
     uint8_t encoding = record_get_u8(&r);
     uint64_t size = record_get_u64(&r);
     struct bytes stored = record_get_bytes(&r);
-    if (r.is_bad || encoding > ENCODING_MAX || size > RECORD_MAX_BYTES ||
+    if (r.is_bad || encoding > ENCODING_MAX || encoding == 1 || size > RECORD_MAX_BYTES ||
         (encoding == 0 && stored.size != size)) {
         checker_tell(c, "cannot be read");
     }
@@ -273,6 +274,11 @@ static check_fn check_of(uint8_t table)
     return key_table_name(table) == NULL ? NULL : check_alone;
 }
 
+static uint8_t newest_version(uint8_t table)
+{
+    return table == KEY_SCHEDULE ? SCHEDULE_VERSION : INTEGRITY_VERSION;
+}
+
 static int check_record(void *arg, struct bytes key, struct bytes value)
 {
     struct checker *c = arg;
@@ -282,7 +288,8 @@ static int check_record(void *arg, struct bytes key, struct bytes value)
     check_fn check = check_of((uint8_t)key.data[0]);
     if (check == NULL) {
         checker_tell(c, "a table that nothing writes");
-    } else if (value.size == 0 || value.data[0] != INTEGRITY_VERSION) {
+    } else if (value.size == 0 || value.data[0] < 1 ||
+               (uint8_t)value.data[0] > newest_version((uint8_t)key.data[0])) {
         checker_tell(c, "a value of no known version");
     } else {
         check(c);

@@ -17,7 +17,6 @@
 #include "core/work/work_state.h"
 
 #define SCHEDULE_RETRY_MS 1000
-#define SCHEDULE_VERSION  2 /* 1: without on_exception */
 
 /* As schedule_info, with owned texts. */
 struct schedule {

@@ -9,6 +9,7 @@
 #include "core/work/work.h"
 
 #define SCHEDULE_EVERY_MIN_MS 100
+#define SCHEDULE_VERSION      2 /* of the record; 1: without on_exception */
 #define SCHEDULE_EVERY_MAX_MS (366LL * 86400 * 1000)
 /* From the opening of an exception to the tick it causes: many at once are one tick. In a storm the
  * ticks are no closer than the gap, because each looks at all that is open. */

@@ -97,7 +97,7 @@ static void plays_to_the_penny(void)
     printf("# %.300s\n", w.books);
     CHECK(strstr(w.books, "\"pennies\":0") != NULL);
     CHECK(strstr(w.books, "\"open\":[]") != NULL);
-    CHECK(strstr(w.books, "\"received\":30") != NULL);
+    CHECK(strstr(w.books, "\"received\":45") != NULL);
     CHECK(open > 0);
     temp_folder_remove(folder);
 }
@@ -125,7 +125,7 @@ static void repeats_from_a_seed(void)
 int main(void)
 {
     log_configure(LOG_ERROR, LOG_FORMAT_JSON);
-    tap_case("thirty orders go through host and both sandboxes in simulated time",
+    tap_case("forty-five orders go through host and both sandboxes in simulated time",
              plays_to_the_penny);
     tap_case("the same seed gives the same run, line by line", repeats_from_a_seed);
     return tap_done();

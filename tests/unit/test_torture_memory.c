@@ -169,6 +169,12 @@ static int turn_until_quiet(struct world *w)
     return 0;
 }
 
+static void tell_problem(void *arg, const char *record, const char *problem)
+{
+    (void)arg;
+    fprintf(stderr, "%s: %s; ", record, problem);
+}
+
 static int run_job(void)
 {
     struct world_client *c = job_client;
@@ -190,7 +196,8 @@ static int run_job(void)
     memory_fails_in = 0;
     uint64_t id = result.job_id;
     accept_result_free(&result);
-    if (posts > 1 || integrity_check(c->work, NULL, NULL, &report) != 0 || report.problems != 0) {
+    if (posts > 1 || integrity_check(c->work, tell_problem, NULL, &report) != 0 ||
+        report.problems != 0) {
         return 1;
     }
     const char *state = world_state(c, id);

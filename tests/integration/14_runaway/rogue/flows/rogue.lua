@@ -251,7 +251,7 @@ function misdeeds.memory_pcall()
     for _ = 1, 3 do
         pcall(function()
             while true do
-                t[#t + 1] = string.rep("x", 1 << 20)
+                t[#t + 1] = string.rep("x", 1 << 20) --> memory_pcall
             end
         end)
     end
