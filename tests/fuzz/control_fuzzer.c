@@ -62,7 +62,7 @@ static int answer(void *arg, const struct admin_request *request, struct buf *ou
 static void hold(void *arg, struct control_ticket *ticket)
 {
     (void)arg;
-    control_release(ticket);
+    control_release(ticket, true);
 }
 
 static struct desk *the_desk(void)

@@ -102,7 +102,7 @@ return function(settings, case)
     end
     local ok, result = pcall(map, settings, case)
     if ok then
-        return {posted = view(result), posting = result,
+        return {posted = view(result), posting = result.posting,
             line = khaos_line.kind(settings.khaos)}
     elseif type(result) ~= "table" or rawget(result, "mark") ~= HELD then
         error(result, 0)
