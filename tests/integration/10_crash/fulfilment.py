@@ -32,7 +32,8 @@ class Warehouse:
 
     def ship(self, order_id, count=1):
         codes = self.lines[order_id][len(self.sent[order_id]):][:count]
-        self.act(order_id, action="ship", items=[{"stock_code": c, "quantity": codes.count(c)} for c in sorted(set(codes))])
+        items = [{"stock_code": code, "quantity": codes.count(code)} for code in sorted(set(codes))]
+        self.act(order_id, action="ship", items=items)
         self.sent[order_id] += codes
 
     def credit(self, order_id):
@@ -144,7 +145,8 @@ def at_named_moments(seed, wanted):
         for cell in cells:
             if not matrix.run_cell(campaign, cell, lambda _, __, cell=cell: warehouse.move(cell.effect), AFTER_S):
                 missing.append(cell.name)
-        print(f"# {len(cells) - len(missing)} of {len(cells)} moments came, {campaign.placed} orders", flush=True)
+        print(f"# seed {seed}: {len(cells) - len(missing)} of {len(cells)} moments came, {campaign.placed} orders",
+              flush=True)
         assert not missing, f"moments that never came: {missing}"
 
     def settle():

@@ -1,8 +1,8 @@
 """kill -9 while orders flow: nothing lost, nothing doubled, every delegation answered.
 
 At random, with Khaos's own duplicate protection off and on; then at every named moment (core/base/kill_point.h)
-times every kind of effect that the scripts declare. NEAP_KILLS, NEAP_SEED and NEAP_ORDERS choose how long and which chance, NEAP_CELLS
-which cells of the matrix (a part of their names; "none").
+times every kind of effect that the scripts declare. NEAP_KILLS, NEAP_SEED and NEAP_ORDERS choose how long and which
+chance, NEAP_CELLS which cells of the matrix (a part of their names; "none").
 """
 
 import os
@@ -46,13 +46,13 @@ def the_rule_can_fail():
         log = [call(1, "ImportOrders", status=status), call(3, "ImportOrders")]
         assert bool(unproven_sends(log, {})) != is_allowed, status
     # "Absent" was asked too early when the import that was put off happens after it, whenever the second one goes.
-    late, happens = {"faults": ["late"]}, {"is_late": True}
-    for first, middle, last, is_allowed in (
-            (late, [call(2, look_up, **absent), call(3, "ImportOrders", **happens), call(4, "ImportOrders")], [], False),
-            (late, [call(2, look_up, **absent), call(3, "ImportOrders")], [call(4, "ImportOrders", **happens)], False),
-            ({}, [call(2, look_up, **absent), call(3, "ImportOrders", **late)], [call(4, "ImportOrders", **happens)], True),
-            (late, [call(2, "ImportOrders", **happens), call(3, look_up, **there)], [], True)):
-        log = [call(1, "ImportOrders", **first), *middle, *last]
+    send, late, happens = "ImportOrders", {"faults": ["late"]}, {"is_late": True}
+    for first, then, is_allowed in (
+            (late, [call(2, look_up, **absent), call(3, send, **happens), call(4, send)], False),
+            (late, [call(2, look_up, **absent), call(3, send), call(4, send, **happens)], False),
+            ({}, [call(2, look_up, **absent), call(3, send, **late), call(4, send, **happens)], True),
+            (late, [call(2, send, **happens), call(3, look_up, **there)], True)):
+        log = [call(1, send, **first), *then]
         assert bool(unproven_sends(log, {})) != is_allowed, log
 
 
@@ -97,7 +97,8 @@ def at_named_moments(seed, wanted):
                 missing.append(cell.name)
         campaign.set_faults({})
         campaign.start_host()
-        print(f"# {len(cells) - len(missing)} of {len(cells)} moments came, {campaign.placed} orders", flush=True)
+        print(f"# seed {seed}: {len(cells) - len(missing)} of {len(cells)} moments came, {campaign.placed} orders",
+              flush=True)
         assert not missing, f"moments that never came: {missing}"
 
     try:
