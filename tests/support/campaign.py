@@ -11,6 +11,7 @@ A test makes a Campaign, starts it, lets orders flow (play, place), hurts the ho
 import os
 import random
 import shutil
+import signal
 import time
 
 import neap
@@ -57,7 +58,7 @@ def now_ms():
 
 
 def client_folder():
-    """The demo's client, and in each request to Khaos the number of the host's run."""
+    """The demo's client, and in each request to Khaos the number of the host's run; SCAYLE is asked soon."""
     folder = os.path.join(neap.new_folder(), "demo")
     shutil.copytree(os.path.join(neap.ROOT, "examples/demo"), folder)
     path = os.path.join(folder, "client.lua")
@@ -66,8 +67,10 @@ def client_folder():
     old = 'base_url = var("KHAOS_URL"'
     assert text.count(old) == 1, path
     new = f'headers = {{["X-Run"] = var("RUN", "0")}},\n            timeout_ms = {TIMEOUT_MS},\n            {old}'
+    of_scayle = "rate_per_s = 15,"
+    assert text.count(of_scayle) == 1, path
     with open(path, "w", encoding="utf-8") as f:
-        f.write(text.replace(old, new))
+        f.write(text.replace(old, new).replace(of_scayle, f"settle_ms = 100, {of_scayle}"))
     return folder
 
 
@@ -76,7 +79,8 @@ def unproven_sends(calls, deaths):
 
     calls: the sandbox's log, in order. deaths: run of the host -> when it was dead, ms. An import before is
     known not to have happened when a look-up in between said "absent", or Khaos's web server refused the
-    import itself (4xx), and that answer was delivered: completely, and to a process that was alive."""
+    import itself (4xx), and that answer was delivered: completely, and to a process that was alive. "Absent" is
+    no proof when the import was only put off (`late`) and happens after it: it was asked too early."""
 
     def is_delivered(call):
         left_ms = call["at_ms"] + call.get("delay_ms", 0)
@@ -85,18 +89,33 @@ def unproven_sends(calls, deaths):
     unproven = []
     for send, look_up in LOOK_UPS.items():
         doubtful = {}  # reference -> number of the call that may have happened
+        put_off = {}  # reference -> numbers of its calls that happen later, in order
+        absent = {}  # reference -> {number of a call: None, or of the one that followed its proof of absence}
         for call in calls:
             operation = call.get("operation")
             subjects = call.get("subjects", [])
             if operation == look_up and "found" in call and is_delivered(call):
                 for subject in subjects:
-                    if call["found"][subject] is False:
-                        doubtful.pop(subject, None)
-            elif operation == send and not call.get("is_late"):
+                    if call["found"][subject] is False and subject in doubtful:
+                        absent.setdefault(subject, {})[doubtful.pop(subject)] = None
+            elif operation == send and call.get("is_late"):
+                for subject in subjects:
+                    first = put_off[subject].pop(0) if put_off.get(subject) else None
+                    if first in absent.get(subject, {}):
+                        then = absent[subject].pop(first)
+                        if then:
+                            unproven.append((send, subject, first, then))
+                        else:
+                            doubtful[subject] = first
+            elif operation == send:
                 for subject in subjects:
                     if subject in doubtful:
                         unproven.append((send, subject, doubtful[subject], call["number"]))
+                    for first, then in absent.get(subject, {}).items():
+                        absent[subject][first] = then or call["number"]
                     doubtful[subject] = call["number"]
+                    if "late" in call.get("faults", []):
+                        put_off.setdefault(subject, []).append(call["number"])
                     status = call["status"]
                     if 400 <= status < 500 and status != 408 and is_delivered(call):
                         del doubtful[subject]
@@ -112,6 +131,7 @@ class Campaign:
         self.expected_orders = 0
         self.run = 0
         self.deaths = {}
+        self.unplanned = []  # ends of the host that nobody brought about
         self.sandbox = neap.Host(["examples/sandbox/scayle", "examples/sandbox/khaos"])
         self.host = neap.Host([client_folder()], variables={
             "SCAYLE_URL": self.sandbox.url("/scayle/api/admin/v1"),
@@ -150,8 +170,16 @@ class Campaign:
         self.host.start(wait)
 
     def kill_host(self):
+        """kill -9, or nothing when a kill point was faster; any other end before is the host's own."""
+        code = self.host.process.poll()
+        if code not in (None, -signal.SIGKILL):
+            self.unplanned.append(f"run {self.run} ended by itself with {code}: {self.host.tail(1500)}")
         self.host.kill()
         self.note_death()
+
+    def check_alive(self):
+        code = self.host.process.poll()
+        assert code is None, f"run {self.run} ended by itself with {code}: {self.host.tail(1500)}"
 
     def note_death(self):
         """The host is known to be dead by now."""
@@ -202,6 +230,7 @@ class Campaign:
 
     def has_flowed(self):
         time.sleep(0.3)  # the questions below are no small work for hosts and sandboxes
+        self.check_alive()
         expected = self.expectations()
         if len(expected) < self.expected_orders:
             return False
@@ -215,6 +244,7 @@ class Campaign:
 
     def is_settled(self):
         time.sleep(0.2)
+        self.check_alive()
         jobs = self.host.status()["jobs"]
         return not any(jobs[state] for state in ("ready", "running", "waiting", "awaiting"))
 
@@ -238,7 +268,8 @@ class Campaign:
         neap.case("every delegation was answered, repeats like the first time", self.check_answered)
         neap.case("every event that was answered for is kept, once", self.check_events)
         neap.case("every order that waits, waits on its causes and no others", self.check_held)
-        neap.case("no job died, no effect is left open, nothing else needs a person", self.check_quiet)
+        neap.case("no job died, no effect is left open, nothing else needs a person; no host ended by itself",
+                  self.check_quiet)
 
     def check_once_in_khaos(self):
         ledger = self.control("khaos", "GET", "ledger")
@@ -293,6 +324,7 @@ class Campaign:
             assert causes == expected, (order, causes)
 
     def check_quiet(self):
+        assert not self.unplanned, f"{len(self.unplanned)} ends of the host by itself: {self.unplanned}"
         status = self.host.status()
         print(f"# jobs at the end: {status['jobs']}")
         assert status["jobs"]["dead"] == 0, status

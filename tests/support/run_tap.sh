@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs TAP programs; prints what failed and a closing line "N passed, N failed".
+# A green program's lines that name a seed ("# seed 7, ...") are printed too: what was played.
 # With NEAP_TAP_SUMMARY=FILE the counts are added to that file for an overall line.
 set -u
 passed=0
@@ -23,6 +24,8 @@ for program in "$@"; do
         tail -n 20 "$out.err"
     elif [ -n "${NEAP_TAP_VERBOSE:-}" ]; then
         echo "# $program"; cat "$out"
+    else
+        grep '^# seed ' "$out"
     fi
     passed=$((passed + ok))
     failed=$((failed + bad))
