@@ -1,4 +1,5 @@
-/* One buffer per socket holds the HTTP message that is under way on it. */
+/* Two buffers per socket: the HTTP message that is leaving, and, on an accepted one, the requests
+ * that have come and are not answered. */
 #define _GNU_SOURCE
 #include "tests/support/shim/power_order.h"
 
@@ -30,8 +31,9 @@ struct message {
     const char *target;
     size_t target_size;
     unsigned status;
-    struct view body; /* as much of it as is there */
-    size_t size;      /* of the whole message */
+    struct view body;            /* as much of it as is there */
+    size_t size;                 /* of the whole message */
+    const struct message *asked; /* an answer's request; NULL: none was seen */
 };
 
 struct stream {
@@ -40,6 +42,8 @@ struct stream {
 };
 
 static struct stream streams[FDS_MAX];
+static struct stream requests[FDS_MAX];
+static bool is_accepted[FDS_MAX];
 static struct order_counts counts;
 
 /* ---- Records, as docs/store-layout.md has them
@@ -95,7 +99,7 @@ static bool has_start(struct view whole, struct view start)
 /* ---- What must be there
  * ------------------------------------------------------------------------------ */
 
-static bool is_event_known(MDB_txn *txn, MDB_dbi dbi, uint64_t seq)
+static bool is_event_known(MDB_txn *txn, MDB_dbi dbi, uint64_t seq, struct view *id_out)
 {
     struct view event;
     struct view other;
@@ -118,20 +122,38 @@ static bool is_event_known(MDB_txn *txn, MDB_dbi dbi, uint64_t seq)
         memcpy(key + size, texts[i].data, texts[i].size);
         size += texts[i].size;
     }
+    *id_out = texts[1];
     return find(txn, dbi, key, size, &other) && take_int(&other, 8) == seq &&
            (job == 0 || find_id(txn, dbi, 'J', job, &other));
+}
+
+/* Each part of the event's id ("fo:300001:fellside", a webhook's key) stands in the request:
+ * answers alike to different events are told apart by it. */
+static bool is_named(struct view id, const struct message *asked)
+{
+    const char *end = id.data + id.size;
+    for (const char *at = id.data; at < end;) {
+        const char *colon = memchr(at, ':', (size_t)(end - at));
+        size_t size = (size_t)((colon == NULL ? end : colon) - at);
+        if (size > 0 && memmem(asked->body.data, asked->body.size, at, size) == NULL) {
+            return false;
+        }
+        at += size + 1;
+    }
+    return id.size > 0;
 }
 
 static bool is_answer_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, MDB_val key,
                            struct view value)
 {
+    struct view event_id = {NULL, 0, false};
     struct view id = {(const char *)key.mv_data + 1, key.mv_size - 1, false};
     uint64_t seq = take_int(&id, 8);
     uint64_t status = take_int(&value, 4);
     take_bytes(&value);
     struct view body = take_bytes(&value);
     return !value.is_bad && !id.is_bad && status == m->status && has_start(body, m->body) &&
-           is_event_known(txn, dbi, seq);
+           is_event_known(txn, dbi, seq, &event_id) && is_named(event_id, m->asked);
 }
 
 /* The bytes of a blob, malloced. */
@@ -241,9 +263,45 @@ static bool is_figure_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, c
            memmem(json.data, json.size, "\"state\":\"sending\"", 17) != NULL;
 }
 
+/* ---- Cancellations: what was decided is answered again without an event
+ * -------------------------------- */
+
+/* The script's table has the decision under the reference that the answer names. */
+static bool is_decision_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m)
+{
+    static const char NAME[] = "cancellations";
+    static const char REFERENCE[] = "\"orderReferenceKey\":\"";
+    const char *at = memmem(m->body.data, m->body.size, REFERENCE, sizeof(REFERENCE) - 1);
+    const char *quote = at == NULL ? NULL : at + sizeof(REFERENCE) - 1;
+    const char *end =
+        quote == NULL ? NULL : memchr(quote, '"', (size_t)(m->body.data + m->body.size - quote));
+    char key[512] = "K";
+    size_t size = 1;
+    struct view value;
+    if (end == NULL || (size_t)(end - quote) > KEY_TEXT_MAX ||
+        memmem(m->body.data, m->body.size, "\"cancellationResult\":", 21) == NULL) {
+        return false;
+    }
+    key[size++] = (char)(sizeof(NAME) - 1);
+    memcpy(key + size, NAME, sizeof(NAME) - 1);
+    size += sizeof(NAME) - 1;
+    memcpy(key + size, quote, (size_t)(end - quote));
+    if (!find(txn, dbi, key, size + (size_t)(end - quote), &value)) {
+        return false;
+    }
+    struct view json = take_bytes(&value);
+    const char *result = memmem(m->body.data, m->body.size, "\"successful\"", 12) != NULL
+                             ? "\"result\":\"successful\""
+                             : "\"result\":\"refused\"";
+    return memmem(json.data, json.size, result, strlen(result)) != NULL;
+}
+
 /* Looks through one table (answers or effects) of a durable image. */
 static bool search(MDB_txn *txn, MDB_dbi dbi, const struct message *m)
 {
+    if (m->method == NULL && m->asked == NULL) {
+        return false;
+    }
     char sku[256];
     size_t sku_size = figure_sku(m, sku, sizeof(sku));
     if (sku_size > 0) {
@@ -266,7 +324,7 @@ static bool search(MDB_txn *txn, MDB_dbi dbi, const struct message *m)
         rc = is_found ? 0 : mdb_cursor_get(cursor, &key, &got, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
-    return is_found;
+    return is_found || (table == 'A' && is_decision_kept(txn, dbi, m));
 }
 
 static bool look_into(void *arg, int image_fd)
@@ -331,13 +389,22 @@ static bool parse(const char *data, size_t size, struct message *m)
     return true;
 }
 
+static bool only_asks(const struct message *m)
+{
+    return strncmp(m->method, "GET ", 4) == 0 || strncmp(m->method, "HEAD ", 5) == 0;
+}
+
 /* Does it change anything outside, or promise that something is kept? */
 static bool needs_ground(const char *data, const struct message *m)
 {
+    static const char NOTHING_TAKEN[] = "{\"accepted\":false}";
     if (m->method == NULL) {
-        return m->status == 201;
+        bool is_promise = m->status >= 200 && m->status < 300;
+        bool is_empty = m->body.size == sizeof(NOTHING_TAKEN) - 1 &&
+                        memcmp(m->body.data, NOTHING_TAKEN, m->body.size) == 0;
+        return is_promise && !is_empty && !(m->asked != NULL && only_asks(m->asked));
     }
-    if (strncmp(m->method, "GET ", 4) == 0 || strncmp(m->method, "HEAD ", 5) == 0) {
+    if (only_asks(m)) {
         return false;
     }
     const char *action = header(data, m->body.data, "SOAPAction:");
@@ -355,6 +422,7 @@ static const char *check_message(const char *data, const struct message *m)
         return NULL;
     }
     *(m->method == NULL ? &counts.answers : &counts.effects) += 1;
+    counts.oks += m->status == 200 ? 1 : 0;
     if (disk_each_image("/data.mdb", look_into, (void *)(uintptr_t)m)) {
         return NULL;
     }
@@ -375,15 +443,36 @@ static void append(struct stream *s, const char *data, size_t size)
     s->data[s->size] = '\0';
 }
 
+/* Takes the request in front off what came, from `at` on; false: there is none. */
+static bool next_request(int fd, size_t *at, struct message *m)
+{
+    const struct stream *s = fd < FDS_MAX ? &requests[fd] : NULL;
+    if (s == NULL || s->size <= *at || !parse(s->data + *at, s->size - *at, m)) {
+        return false;
+    }
+    *at += m->size < s->size - *at ? m->size : s->size - *at;
+    return true;
+}
+
+static void drop(struct stream *s, size_t size)
+{
+    s->size -= size;
+    memmove(s->data, s->data + size, s->size + 1);
+}
+
 const char *order_check(int fd, const char *data, size_t size)
 {
     struct stream s = {NULL, 0};
     struct message m;
+    struct message asked;
     const char *why = NULL;
     size_t at = 0;
+    size_t asked_at = 0;
     append(&s, fd < FDS_MAX ? streams[fd].data : "", fd < FDS_MAX ? streams[fd].size : 0);
     append(&s, data, size);
     while (why == NULL && at < s.size && parse(s.data + at, s.size - at, &m)) {
+        bool is_answer = m.method == NULL && m.status >= 200;
+        m.asked = is_answer && next_request(fd, &asked_at, &asked) ? &asked : NULL;
         why = check_message(s.data + at, &m);
         at += m.size;
     }
@@ -401,8 +490,27 @@ void order_sent(int fd, const char *data, size_t size)
     struct stream *s = &streams[fd];
     append(s, data, size);
     while (s->size > 0 && parse(s->data, s->size, &m) && m.size <= s->size) {
-        s->size -= m.size;
-        memmove(s->data, s->data + m.size, s->size + 1);
+        bool is_answer = m.method == NULL && m.status >= 200;
+        drop(s, m.size);
+        size_t answered = 0;
+        if (is_answer && next_request(fd, &answered, &m)) {
+            drop(&requests[fd], answered);
+        }
+    }
+}
+
+void order_accepted(int fd)
+{
+    if (fd >= 0 && fd < FDS_MAX) {
+        order_closed(fd);
+        is_accepted[fd] = true;
+    }
+}
+
+void order_received(int fd, const char *data, size_t size)
+{
+    if (fd >= 0 && fd < FDS_MAX && is_accepted[fd]) {
+        append(&requests[fd], data, size);
     }
 }
 
@@ -410,7 +518,10 @@ void order_closed(int fd)
 {
     if (fd >= 0 && fd < FDS_MAX) {
         free(streams[fd].data);
+        free(requests[fd].data);
         streams[fd] = (struct stream){NULL, 0};
+        requests[fd] = (struct stream){NULL, 0};
+        is_accepted[fd] = false;
     }
 }
 

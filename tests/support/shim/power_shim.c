@@ -132,9 +132,9 @@ static void report_end(void)
     if (path != NULL) {
         report("unseen %s", path);
     }
-    report("counts write=%lu sync=%lu name=%lu send=%lu answers=%u effects=%u",
+    report("counts write=%lu sync=%lu name=%lu send=%lu answers=%u oks=%u effects=%u",
            shim.counts[POINT_WRITE], shim.counts[POINT_SYNC], shim.counts[POINT_NAME],
-           shim.counts[POINT_SEND], checked.answers, checked.effects);
+           shim.counts[POINT_SEND], checked.answers, checked.oks, checked.effects);
 }
 
 static void cut(enum point point)
@@ -347,6 +347,55 @@ int remove(const char *path)
     struct stat info;
     bool is_folder = lstat(path, &info) == 0 && S_ISDIR(info.st_mode);
     return take_away(path, is_folder ? AT_REMOVEDIR : 0);
+}
+
+/* ---- What comes in: the requests that are answered
+ * ------------------------------------------------------ */
+
+int accept4(int listener, struct sockaddr *from, socklen_t *from_size, int flags)
+{
+    int fd = (int)syscall(SYS_accept4, listener, from, from_size, flags);
+    if (fd >= 0 && enter()) {
+        order_accepted(fd);
+        leave();
+    }
+    return fd;
+}
+
+int accept(int listener, struct sockaddr *from, socklen_t *from_size)
+{
+    return accept4(listener, from, from_size, 0);
+}
+
+static ssize_t note_received(int fd, const char *data, ssize_t got)
+{
+    if (got > 0 && enter()) {
+        order_received(fd, data, (size_t)got);
+        leave();
+    }
+    return got;
+}
+
+ssize_t read(int fd, void *data, size_t size)
+{
+    return note_received(fd, data, syscall(SYS_read, fd, data, size));
+}
+
+ssize_t recv(int fd, void *data, size_t size, int flags)
+{
+    ssize_t got = syscall(SYS_recvfrom, fd, data, size, flags, NULL, NULL);
+    return (flags & MSG_PEEK) != 0 ? got : note_received(fd, data, got);
+}
+
+ssize_t readv(int fd, const struct iovec *list, int count)
+{
+    ssize_t got = syscall(SYS_readv, fd, list, count);
+    ssize_t left = got;
+    for (int i = 0; i < count && left > 0; i++) {
+        ssize_t part = left < (ssize_t)list[i].iov_len ? left : (ssize_t)list[i].iov_len;
+        left -= note_received(fd, list[i].iov_base, part);
+    }
+    return got;
 }
 
 /* ---- Writing
