@@ -43,6 +43,9 @@ end
 
 --- Text of whole pennies.
 function rule.pennies(text)
+    if text:sub(1, 1) == "-" then
+        return -rule.pennies(text:sub(2)) -- VAT of a line that a discount brings to nothing
+    end
     local value = rule.figure(text)
     assert(value % PENNY == 0, "not whole pennies: " .. text)
     return value // PENNY
