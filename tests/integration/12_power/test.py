@@ -246,13 +246,20 @@ def holds(path, text):
         return text in f.read()
 
 
-def somebody():
-    """Posted orders, with the shopper's address."""
+def everybody():
+    """Every order, with the shopper's address."""
     for order in flow.expectations():
         path = f"/scayle/api/admin/v1/shops/fo/countries/GB/orders/{order['order_id']}"
         status, text, _ = flow.sandbox.get(path, headers={"X-Access-Token": "sandbox-token"})
-        if order["expect"] == "posted" and status == 200:
-            yield order["order_id"], json.loads(text)["customer"]["email"].encode()
+        if status == 200:
+            yield order, json.loads(text)["customer"]["email"].encode()
+
+
+def somebody():
+    """Posted orders, with the shopper's address."""
+    for order, email in everybody():
+        if order["expect"] == "posted":
+            yield order["order_id"], email
 
 
 def keep_no_doubtful_line():
@@ -318,7 +325,8 @@ def erased_or_not(folder, order_id, secret):
 
 def erase_under_cuts():
     people = list(somebody())[8:]
-    order_id, secret = next(p for p in people if [email for _, email in people].count(p[1]) == 1)
+    all_emails = [email for _, email in everybody()]
+    order_id, secret = next(p for p in people if all_emails.count(p[1]) == 1)
     outcomes = set()
     at = 0
     code = -9

@@ -132,7 +132,7 @@ def manifest(original, number):
     changes = [
         ("                returns_flow = \"returns\",\n                mappings",
          f"                returns_flow = \"returns\",\n                stages = {{{stages}}},\n                mappings"),
-        ("        mirror = {\n", '        waiter = {use = "flows.waiter", settings = {khaos = khaos}},\n        mirror = {\n'),
+        ("        mirror = {\n", '        waiter = {use = "flows.waiter", settings = {khaos = {connection = "khaos", zone = "Europe/London"}}},\n        mirror = {\n'),
         ("initial_ms = 50", f"initial_ms = {30 + number % 5 * 20}"),
         ("fault_wait_ms = 100", f"fault_wait_ms = {60 + number % 3 * 40}"),
         ('number("CONCURRENT", 4)', str(3 + number // 4 % 2)),

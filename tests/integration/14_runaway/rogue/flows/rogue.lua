@@ -251,11 +251,11 @@ function misdeeds.memory_pcall()
     for _ = 1, 3 do
         pcall(function()
             while true do
-                t[#t + 1] = string.rep("x", 1 << 20) --> memory_pcall
+                t[#t + 1] = string.rep("x", 1 << 20) --> memory_pcall +-4
             end
         end)
     end
-    return t, string.rep("y", 250 << 20) --> memory_pcall
+    return t, string.rep("y", 250 << 20) --> memory_pcall +-4
 end
 
 --- The heap stays full, so each refused allocation costs a collection of all of it.
