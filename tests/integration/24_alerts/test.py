@@ -150,7 +150,7 @@ CONNECTIONS = f"""connections = {{
             breaker_cool_ms = 200,
         }},"""
 
-FLOW = """flows = line_flows({
+FLOW = """flows = {
         tests = {use = "flows.tests"},
         alerts = {
             use = "flows.alerts",
@@ -198,7 +198,7 @@ def prepare():
     shop.edit("client.lua", "unknown_stock_code = \"merchandising\"",
               "unknown_stock_code = \"merchandising\", hooked = \"hooked\"")
     shop.edit("client.lua", "connections = {", CONNECTIONS)
-    shop.edit("client.lua", "flows = line_flows({", FLOW)
+    shop.edit("client.lua", "flows = {", FLOW)
 
 
 def hold():

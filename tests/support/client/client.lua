@@ -9,18 +9,6 @@ local is_cloud = var("LINE", "soap") == "cloud"
 local khaos = {kind = is_cloud and "cloud" or "soap", connection = "khaos", zone = "Europe/London",
     silence_ms = number("SILENCE_MS", 3600000), push_age_ms = number("PUSH_AGE_MS", 2000)}
 
--- What Khaos Control Cloud calls; on-premise, the mirror asks instead.
-local function line_flows(flows)
-    if is_cloud then
-        flows.khaos_cloud = {use = "flows.khaos_cloud", settings = {
-            khaos = khaos, public_url = var("PUBLIC_URL", "http://127.0.0.1:9/demo"),
-            format = var("CLOUD_FORMAT", "JSON"), page_size = number("CLOUD_PAGE", 500),
-            buffer_field = "Web Buffer",
-        }}
-    end
-    return flows
-end
-
 return {
     name = "demo",
     live_from = "2020-01-01T00:00:00Z",
@@ -51,7 +39,13 @@ return {
     },
     owners = {default = "operations", unknown_stock_code = "merchandising"},
     retry = {initial_ms = 50, max_ms = number("RETRY_MAX_MS", 300)},
-    flows = line_flows({
+    flows = {
+        -- What Khaos Control Cloud calls; on-premise, the mirror asks instead.
+        khaos_cloud = is_cloud and {use = "flows.khaos_cloud", settings = {
+            khaos = khaos, public_url = var("PUBLIC_URL", "http://127.0.0.1:9/demo"),
+            format = var("CLOUD_FORMAT", "JSON"), page_size = number("CLOUD_PAGE", 500),
+            buffer_field = "Web Buffer",
+        }} or nil,
         orders = {
             use = "flows.orders",
             schedules = {sweep = {every_ms = number("SWEEP_MS", 1000)}},
@@ -117,5 +111,5 @@ return {
                 tracking_wait_ms = number("TRACKING_MS", 1500),
             },
         },
-    }),
+    },
 }
