@@ -76,13 +76,9 @@ container:
 examples: $(BUILD)/neap
 	@tests/support/examples.sh
 
-$(OUT)/bench/footprint_floor: tests/bench/footprint_floor.c
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -I. -D_DEFAULT_SOURCE $(CFLAGS) -o $@ $< $(PKG_LIBS) -lpthread
-
 ## make bench-footprint  memory, start, reload, mirror beside their floors (PARTS="memory start" for some)
 bench-footprint:
-	@$(MAKE) --no-print-directory -s -j2 MODE=release all build/release/bench/footprint_floor
+	@$(MAKE) --no-print-directory -s -j2 MODE=release bench-programs
 	@python3 tests/bench/footprint_bench.py $(PARTS)
 
 PREFIX ?= /usr/local
@@ -98,7 +94,10 @@ install: all
 clean:
 	@rm -rf $(BUILD)
 
-BENCH := $(OUT)/bench/floor $(OUT)/bench/outside
+BENCH := $(OUT)/bench/floor $(OUT)/bench/outside $(OUT)/bench/footprint_floor
+$(OUT)/bench/footprint_floor: tests/bench/footprint_floor.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -I. -D_DEFAULT_SOURCE $(CFLAGS) -o $@ $< $(PKG_LIBS) -llua5.4-cjson -lpthread
 $(OUT)/bench/%: $(wildcard tests/bench/*.[ch]) $(OUT)/.flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -D_GNU_SOURCE $(CFLAGS) $(LDFLAGS) -o $@ $(wildcard tests/bench/$**.c) $(LDLIBS) -llua5.4-cjson

@@ -15,8 +15,8 @@ stage() { # name, command...
     "$@"
 }
 
-build() { # MODE
-    if make -s -j2 MODE="$1" ERR=1 >build.log 2>&1; then
+build() { # MODE, targets...
+    if make -s -j2 MODE="$1" ERR=1 "${@:2}" >build.log 2>&1; then
         echo "1 0" >>"$summary"
         rm -f build.log
     else
@@ -41,7 +41,7 @@ as_program "$stages/examples" "tests/support/examples.sh"
 as_program "$stages/integration" "tests/integration/run.sh"
 
 stage "lint" "$tap" "$stages/lint"
-stage "build with gcc" build debug
+stage "build with gcc" build debug all bench-programs
 stage "unit tests" make -s -j2 MODE=debug ERR=1 unit
 stage "Lua tests" "$tap" "$stages/lua"
 stage "100,000 random baskets" env NEAP_TAP_VERBOSE=1 "$tap" "$stages/property"
