@@ -49,8 +49,8 @@ struct erasure_report {
     uint64_t effects;
     uint64_t steps;
     uint64_t records; /* of scripts' tables that hold personal data (script_table.h) */
-    uint64_t errors; /* words of errors and closed exceptions */
-    uint64_t broken; /* broken records, put aside earlier */
+    uint64_t errors;  /* words of errors and closed exceptions */
+    uint64_t broken;  /* broken records, put aside earlier */
 };
 
 /*

@@ -90,7 +90,8 @@ function offer.units(job, order_key, change_id, units)
     reference = string.format("%s-R%d", record.reference, count)
     book.offered_returns[change_id] = reference
     order_units.save(book)
-    put(job, order_key, document, reference, lines_of(book, units, job.settings.khaos_return_reason))
+    local lines = lines_of(book, units, job.settings.khaos_return_reason)
+    put(job, order_key, document, reference, lines)
     job:note("returns", string.format("offered to Khaos as %s: %s", reference,
         json.encode(json.array(units))))
     return true
