@@ -55,6 +55,7 @@ static const struct {
      offsetof(struct erasure_report, facts)},
     {"effects", "effects' requests and answers", offsetof(struct erasure_report, effects)},
     {"steps", "step memos", offsetof(struct erasure_report, steps)},
+    {"records", "records of scripts' tables", offsetof(struct erasure_report, records)},
     {"errors", "error texts", offsetof(struct erasure_report, errors)},
     {"broken", "broken records", offsetof(struct erasure_report, broken)},
     {"jobs_dismissed", "open jobs dismissed", offsetof(struct erasure_report, jobs_dismissed)},

@@ -18,6 +18,7 @@
 #include "core/work/effect.h"
 #include "core/work/erasure_private.h"
 #include "core/work/inbox.h"
+#include "core/work/script_table.h"
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
@@ -321,6 +322,7 @@ static int erase_name(struct erasing *e, const char *name)
     int rc = drop_prefix(e, &key, &e->report->timeline_lines);
     name_key(&key, KEY_TRAIL, name);
     rc = rc != 0 ? rc : drop(e, &key, &e->report->trails);
+    rc = rc != 0 ? rc : script_table_forget(e->work, name, &e->report->records);
     return rc != 0 ? rc : erase_facts(e, name);
 }
 
@@ -400,6 +402,13 @@ static bool is_about(const struct erasing *e, struct bytes key)
             struct key prefix;
             name_key(&prefix, (enum key_table)table, e->names[i]);
             if (key.size >= prefix.size && memcmp(key.data, prefix.data, prefix.size) == 0) {
+                return true;
+            }
+        }
+        return false;
+    case KEY_SCRIPT:
+        for (size_t i = 0; i < e->name_count; i++) {
+            if (script_table_is_about(key, e->names[i])) {
                 return true;
             }
         }

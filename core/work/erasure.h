@@ -3,10 +3,11 @@
  *
  * erased     payloads of its events, documents its jobs kept, its timeline, its penny trail, step
  *            memos, request and answer bytes of its effects and the words of their errors, the last
- *            error of its jobs, the words of closed exceptions about it, and of its facts all but
- *            amount, deadlines, state and (unless asked) title
+ *            error of its jobs, the words of closed exceptions about it, its records in personal
+ *            tables of scripts (script_table.h), and of its facts all but amount, deadlines, state
+ *            and (unless asked) title
  * kept       identity (events, jobs, effects with fingerprint and result, links, aliases, answers
- *            given), money, the audit chain, the scripts' own tables
+ *            given), money, the audit chain, the scripts' other tables
  *
  * The key and each of its aliases are erased in one unit, with an entry of the audit chain and one
  * in the table of erasures. Then the store is compacted, because what is deleted stays in the file:
@@ -47,8 +48,9 @@ struct erasure_report {
     uint64_t facts;
     uint64_t effects;
     uint64_t steps;
-    uint64_t errors; /* words of errors and closed exceptions */
-    uint64_t broken; /* broken records, put aside earlier */
+    uint64_t records; /* of scripts' tables that hold personal data (script_table.h) */
+    uint64_t errors;  /* words of errors and closed exceptions */
+    uint64_t broken;  /* broken records, put aside earlier */
 };
 
 /*

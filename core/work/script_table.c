@@ -194,6 +194,97 @@ int script_table_range(struct work *work, struct bytes table, const struct scrip
     return rc == INT32_MAX ? 0 : work_note_rc(work, rc);
 }
 
+/* ---- Personal data -----------------------------------------------------------------------------
+ */
+
+/* The name of the table that a stored key belongs to: SCRIPT_TABLE_NAME_MAX keeps it plain. */
+static struct bytes table_of(struct bytes stored_key)
+{
+    size_t size = stored_key.size > 1 ? (uint8_t)stored_key.data[1] : 0;
+    bool is_whole = size <= SCRIPT_TABLE_NAME_MAX && stored_key.size >= 2 + size;
+    return is_whole ? bytes_of(stored_key.data + 2, size) : bytes_of("", 0);
+}
+
+static bool is_personal(struct bytes table)
+{
+    size_t size = sizeof(SCRIPT_TABLE_PERSONAL) - 1;
+    return table.size > size && memcmp(table.data, SCRIPT_TABLE_PERSONAL, size) == 0;
+}
+
+bool script_table_is_about(struct bytes stored_key, const char *about)
+{
+    struct bytes table = table_of(stored_key);
+    size_t at = 2 + table.size;
+    size_t size = strlen(about);
+    if (!is_personal(table) || stored_key.size < at + size ||
+        memcmp(stored_key.data + at, about, size) != 0) {
+        return false;
+    }
+    return stored_key.size == at + size || stored_key.data[at + size] == '\n';
+}
+
+static int note_table(void *arg, struct bytes key, struct bytes value)
+{
+    (void)value;
+    struct bytes table = table_of(key);
+    char *name = arg;
+    memcpy(name, table.data, table.size);
+    name[table.size] = '\0';
+    return 1;
+}
+
+static int count_one(void *arg, struct bytes key, struct bytes value)
+{
+    (void)key;
+    (void)value;
+    (*(uint64_t *)arg)++;
+    return 0;
+}
+
+static int forget_in(struct work *work, struct bytes table, const char *about, uint64_t *count)
+{
+    struct key place;
+    int rc = table_key(&place, table, bytes_str(about));
+    if (rc != 0) {
+        return rc == ERROR_LIMIT ? 0 : rc; /* no script could have kept so long a key */
+    }
+    if (work_has(work, &place)) {
+        (*count)++;
+        rc = work_delete(work, &place);
+    }
+    key_raw(&place, bytes_str("\n"));
+    int walked = rc != 0 ? rc : work_range(work, &place, false, count_one, count);
+    return walked < 0 ? walked : work_delete_prefix(work, &place);
+}
+
+/* From table to table: there are few, and a million codes in one of them are not looked at. */
+int script_table_forget(struct work *work, const char *about, uint64_t *count)
+{
+    struct key lower;
+    struct key upper;
+    key_begin(&lower, KEY_SCRIPT);
+    upper = lower;
+    key_after_prefix(&upper);
+    for (;;) {
+        char name[SCRIPT_TABLE_NAME_MAX + 1] = "";
+        int rc = store_range(work->options.store, key_bytes(&lower), key_bytes(&upper), false,
+                             note_table, name);
+        if (rc <= 0) {
+            return work_note_rc(work, rc);
+        }
+        if (name[0] == '\0') {
+            return ERROR_CORRUPT;
+        }
+        rc = is_personal(bytes_str(name)) ? forget_in(work, bytes_str(name), about, count) : 0;
+        if (rc != 0) {
+            return rc;
+        }
+        key_begin(&lower, KEY_SCRIPT);
+        key_text(&lower, name);
+        key_after_prefix(&lower);
+    }
+}
+
 /* ---- Numbers -----------------------------------------------------------------------------------
  */
 

@@ -58,6 +58,15 @@ struct script_replace {
 int script_table_replace(struct work *work, struct bytes table,
                          const struct script_replace *replace, bool *is_over_out) NEAP_MUST_USE;
 
+/*
+ * Tables whose name begins with this hold personal data: their keys are a key of jobs (whom it is
+ * about), alone or with a line break and more behind it. Erasing that key removes them.
+ */
+#define SCRIPT_TABLE_PERSONAL "personal_"
+int script_table_forget(struct work *work, const char *about, uint64_t *count) NEAP_MUST_USE;
+/* Whether a stored key (of KEY_SCRIPT) belongs to what script_table_forget removes. */
+bool script_table_is_about(struct bytes stored_key, const char *about);
+
 /* The stored value must be a JSON integer or absent: else ERROR_INVALID. ERROR_LIMIT: overflow. */
 int script_table_increment(struct work *work, struct bytes table, struct bytes key, int64_t delta,
                            int64_t *value_out) NEAP_MUST_USE;

@@ -73,12 +73,24 @@ local function tell_withdrawn(job)
         remedy = "Cancel it in Khaos, then close this."})
 end
 
+-- An erased order had no open job; a return was owed to the customer all the same.
+local function tell_erased(job)
+    local said = assert(json.decode(job.event.payload))
+    local what = said.kind == "orders" and "Order" or "Return"
+    job:open_exception({cause = "erased_before_fetch", subject = said.reference,
+        recheck = "manual", message = string.format("%s %s was erased before Khaos fetched it, "
+            .. "and never goes to Khaos", what, said.reference),
+        remedy = "Enter it in Khaos by hand if it is still wanted, then close this."})
+end
+
 local function run(job)
     local name = job.event.name
     if name == "stock.pushed" then
         codes.close_proved(job)
     elseif name == "withdrawn.shown" then
         tell_withdrawn(job)
+    elseif name == "document.erased" then
+        tell_erased(job)
     elseif name == "schedule.beat" then
         presence.beat(job.settings.khaos.push_age_ms)
     elseif name == "schedule.tidy" then

@@ -4,6 +4,9 @@ error("this file describes neap.store to editors; require(\"neap.store\") gives 
 --- Durable tables of this client. Keys are strings (at most 400 bytes; longer ones are refused), values
 --- anything neap.json can encode. Writes belong to the slice: kept when it ends well, dropped when it
 --- raises. A read sees the slice's own writes.
+---
+--- Personal data belongs into tables whose name begins with "personal_", under the key of the jobs it is
+--- about, alone or with "\n" and more behind it: `neap erase` removes it there, and nowhere else.
 ---@class neap.store
 local store = {}
 

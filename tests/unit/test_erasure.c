@@ -8,6 +8,7 @@
 #include "core/base/buf.h"
 #include "core/work/document.h"
 #include "core/work/event_record.h"
+#include "core/work/script_table.h"
 #include "tests/support/work_world.h"
 
 #define KEY "order:5001"
@@ -77,6 +78,39 @@ static void keep_dossier(struct world *w, const char *key)
     CHECK_INT(exception_close(w->work, "address", key, &closing), 0);
 }
 
+static const struct {
+    const char *table;
+    const char *key;
+    bool goes;
+} RECORDS[] = {{"personal_a", KEY, true},
+               {"personal_documents", KEY, true},
+               {"personal_documents", KEY "\nSC5001", true},
+               {"personal_documents", "ref:ABC\nSC5001", true},
+               {"personal_documents", KEY "0", false},
+               {"personal_documents", "order:4001\n" KEY, false},
+               {"personal_", KEY, false}, /* a name alone is no personal table */
+               {"orders", KEY, false},
+               {"zones", KEY "\nSC5001", false}};
+
+static void keep_records(struct world *w)
+{
+    for (size_t i = 0; i < sizeof(RECORDS) / sizeof(RECORDS[0]); i++) {
+        CHECK_INT(script_table_put(w->work, bytes_str(RECORDS[i].table), bytes_str(RECORDS[i].key),
+                                   bytes_str(RECORDS[i].goes ? "\"" NAME "\"" : "\"\"")),
+                  0);
+    }
+}
+
+static void check_records(struct world *w)
+{
+    for (size_t i = 0; i < sizeof(RECORDS) / sizeof(RECORDS[0]); i++) {
+        struct bytes json;
+        CHECK_INT(script_table_get(w->work, bytes_str(RECORDS[i].table), bytes_str(RECORDS[i].key),
+                                   &json),
+                  RECORDS[i].goes ? ERROR_NOT_FOUND : 0);
+    }
+}
+
 /* An order that came under its alias first, was posted and is done. */
 static struct world *open_order(uint64_t *id_out)
 {
@@ -95,6 +129,7 @@ static struct world *open_order(uint64_t *id_out)
     job_wake(job_find_live(w->work, *id_out));
     world_settle(w);
     keep_dossier(w, KEY);
+    keep_records(w);
     world_settle(w);
     return w;
 }
@@ -206,6 +241,8 @@ static void all_that_is_personal_goes(void)
     CHECK_INT(report.trails, 1);
     CHECK_INT(report.effects, 1);
     CHECK_INT(report.facts, 1);
+    CHECK_INT(report.records, 4);
+    check_records(w);
     CHECK_INT(report.errors, 1);    /* the closed exception */
     CHECK_INT(lines_of(w, KEY), 1); /* that it was erased */
     CHECK_INT(lines_of(w, "ref:ABC"), 0);

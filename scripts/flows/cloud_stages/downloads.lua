@@ -49,8 +49,8 @@ local function take(kind, ctx, request)
     presence.heard(kind, ctx.settings.khaos.push_age_ms)
     local specific = request.headers[SPECIFIC]
     if specific and specific:find("%S") then
-        local list, own = queue.take_these(kind, references_of(specific))
-        return list, request.headers[CONTINUATION] or own
+        local list, own, lost = queue.take_these(kind, references_of(specific))
+        return list, request.headers[CONTINUATION] or own, lost
     end
     return queue.take(kind, request.headers[CONTINUATION], ctx.settings.page_size)
 end
@@ -59,10 +59,23 @@ local function whole(list)
     return #list > 0 and json.array(table.move(list, 1, #list, 1, {})) or nil
 end
 
-local function answer(ctx, root, kind, list, config, continuation)
-    return documents.reply(ctx.settings.format, root, {[kind] = json.array(list),
+-- What was erased before Khaos fetched it is told to a person by a job.
+local function lost_events(lost)
+    local events = {}
+    for i, entry in ipairs(lost) do
+        events[i] = {source = "khaos_cloud.erased", key = "khaos_cloud:" .. entry.reference,
+            id = string.format("%s:%s:%d", entry.kind, entry.reference, entry.seq),
+            name = "document.erased", payload = {kind = entry.kind, reference = entry.reference}}
+    end
+    return #events > 0 and events or nil
+end
+
+local function answer(ctx, root, kind, config, list, continuation, lost)
+    local reply = documents.reply(ctx.settings.format, root, {[kind] = json.array(list),
         ApiVersion = documents.API_VERSION, Config = #list > 0 and config or nil},
         {["Sirion-Continuation"] = continuation})
+    reply.events = lost_events(lost)
+    return reply
 end
 
 --- OrderDownload.
@@ -71,15 +84,14 @@ end
 ---@return neap.Reply
 function downloads.orders(ctx, request)
     local settings = ctx.settings
-    local list, continuation = take("orders", ctx, request)
-    return answer(ctx, "SalesOrderImport", "Orders", list, {
+    return answer(ctx, "SalesOrderImport", "Orders", {
         MatchCompanyOn = whole(settings.match_company_on),
         MatchAddressOn = whole(settings.match_address_on),
         MatchContactOn = whole(settings.match_contact_on),
         DiscontinuedItems = settings.discontinued_items,
         RunToZeroErrorItems = settings.run_to_zero_items,
         ImportAsUnconfirmed = settings.import_as_unconfirmed or nil,
-    }, continuation)
+    }, take("orders", ctx, request))
 end
 
 --- CReturnDownload.
@@ -88,11 +100,10 @@ end
 ---@return neap.Reply
 function downloads.returns(ctx, request)
     local settings = ctx.settings
-    local list, continuation = take("returns", ctx, request)
-    return answer(ctx, "CustomerReturnImport", "Returns", list, {
+    return answer(ctx, "CustomerReturnImport", "Returns", {
         MatchAddressOn = whole(settings.match_address_on),
         MatchContactOn = whole(settings.match_contact_on),
-    }, continuation)
+    }, take("returns", ctx, request))
 end
 
 return downloads

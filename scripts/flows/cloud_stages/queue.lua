@@ -16,7 +16,9 @@ local queue = {}
 --- shown_ms}
 queue.TABLES = {orders = "cloud_orders", returns = "cloud_returns"}
 
-local DOCUMENTS = {orders = "cloud_order_documents", returns = "cloud_return_documents"}
+-- "<order key>\n<reference>" -> the document as it was put in. `neap erase` of the order reaches
+-- it: personal_* tables are keyed by whom they are about.
+local DOCUMENTS = {orders = "personal_cloud_orders", returns = "personal_cloud_returns"}
 local OPEN = {orders = "cloud_orders_open", returns = "cloud_returns_open"} -- seq -> {reference}
 -- kind -> {epoch, last, continuation}
 local STATE = "cloud_state"
@@ -24,6 +26,10 @@ local PAGE = 500
 
 local function place(seq)
     return string.format("%012d", seq)
+end
+
+local function document_place(entry, reference)
+    return entry.key .. "\n" .. reference
 end
 
 local function state_of(kind)
@@ -49,7 +55,8 @@ end
 ---@param reference string
 ---@return table|nil
 function queue.document(kind, reference)
-    return store.get(DOCUMENTS[kind], reference)
+    local entry = queue.get(kind, reference)
+    return entry and store.get(DOCUMENTS[kind], document_place(entry, reference))
 end
 
 --- Puts a document in. One that is in, or that Khaos has shown, stays as it is.
@@ -68,7 +75,7 @@ function queue.put(kind, reference, key, document)
     store.put(STATE, kind, state)
     local entry = {seq = state.last, key = key, state = "queued", put_ms = time.now_ms(), times = 0}
     queue.keep(kind, reference, entry)
-    store.put(DOCUMENTS[kind], reference, document)
+    store.put(DOCUMENTS[kind], document_place(entry, reference), document)
     store.put(OPEN[kind], place(entry.seq), {reference = reference})
     return entry
 end
@@ -99,7 +106,7 @@ function queue.withdraw(kind, reference, is_sure)
     end
     entry.state = "withdrawn"
     queue.keep(kind, reference, entry)
-    store.delete(DOCUMENTS[kind], reference)
+    store.delete(DOCUMENTS[kind], document_place(entry, reference))
     store.delete(OPEN[kind], place(entry.seq))
     return true
 end
@@ -121,9 +128,20 @@ function queue.show(kind, reference, order_code)
     return true
 end
 
-local function hand_out(kind, reference, entry, list)
-    local document = store.get(DOCUMENTS[kind], reference)
+-- Erased before Khaos fetched it: it never will, so it is taken back, and somebody must know.
+local function lose(kind, reference, entry, lost)
+    entry.state, entry.is_erased = "withdrawn", true
+    queue.keep(kind, reference, entry)
+    store.delete(OPEN[kind], place(entry.seq))
+    lost[#lost + 1] = {kind = kind, reference = reference, key = entry.key, seq = entry.seq}
+end
+
+local function hand_out(kind, reference, entry, list, lost)
+    local document = store.get(DOCUMENTS[kind], document_place(entry, reference))
     if not document then
+        if entry.state == "queued" then
+            lose(kind, reference, entry, lost)
+        end
         return
     end
     if entry.state == "queued" then
@@ -150,24 +168,25 @@ end
 ---@param limit integer
 ---@return table[] documents
 ---@return string continuation
+---@return {kind: string, reference: string, key: string, seq: integer}[] lost erased, never fetched
 function queue.take(kind, continuation, limit)
     local state = state_of(kind)
     local cursor = cursor_of(state, continuation)
-    local list, after, last = {}, nil, cursor
+    local list, lost, after, last = {}, {}, nil, cursor
     repeat
         local page = store.range(OPEN[kind], {after = after, limit = PAGE})
         for _, pair in ipairs(page) do
             after = pair.key
             local entry = queue.get(kind, pair.value.reference)
             if #list < limit and (entry.state == "queued" or entry.seq > cursor) then
-                hand_out(kind, pair.value.reference, entry, list)
+                hand_out(kind, pair.value.reference, entry, list, lost)
                 last = math.max(last, entry.seq)
             end
         end
     until #page < PAGE or #list >= limit
     state.continuation = string.format("v1:%s:%d", state.epoch, last)
     store.put(STATE, kind, state)
-    return list, state.continuation
+    return list, state.continuation, lost
 end
 
 --- Exactly these, shown ones too (a person asks for them again), but never what was taken back. The
@@ -176,17 +195,18 @@ end
 ---@param references string[]
 ---@return table[] documents
 ---@return string|nil continuation
+---@return table[] lost as of take
 function queue.take_these(kind, references)
-    local list = {}
+    local list, lost = {}, {}
     for _, reference in ipairs(references) do
         local entry = queue.get(kind, reference)
         if entry and entry.state ~= "withdrawn" then
-            hand_out(kind, reference, entry, list)
+            hand_out(kind, reference, entry, list, lost)
         end
     end
     local state = state_of(kind)
     store.put(STATE, kind, state)
-    return list, state.continuation or string.format("v1:%s:0", state.epoch)
+    return list, state.continuation or string.format("v1:%s:0", state.epoch), lost
 end
 
 -- Khaos shows orders; of a return it never says anything.
@@ -208,7 +228,7 @@ function queue.tidy(kind, before_ms)
         local page = store.range(DOCUMENTS[kind], {after = after, limit = PAGE})
         for _, pair in ipairs(page) do
             after = pair.key
-            local entry = queue.get(kind, pair.key)
+            local entry = queue.get(kind, pair.key:match("\n(.*)$"))
             if not entry or is_over(kind, entry, before_ms) then
                 store.delete(DOCUMENTS[kind], pair.key)
                 if entry then

@@ -3,6 +3,7 @@
 --- import that failed is silence, so silence is a person's business after `silence_ms`, until a
 --- push proves it.
 local errors = require("neap.errors")
+local json = require("neap.json")
 local news = require("flows.despatch_stages.news")
 local order_document = require("connectors.khaos_cloud.order_document")
 local presence = require("flows.cloud_stages.presence")
@@ -14,7 +15,15 @@ local time = require("neap.time")
 
 local line_cloud = {}
 
-local POSTINGS = "cloud_postings" -- reference -> posting, until Khaos shows the order
+-- reference -> what is noted of the posting when Khaos shows the order: nothing of the person, so
+-- that an order can be noted that was erased meanwhile
+local POSTINGS = "cloud_postings"
+local NOTED = {"reference", "company", "market", "currency", "predicted", "gross_to_net",
+    "delivery_charge", "total"}
+local NOTED_OF_LINE = {"stock_code", "quantity", "kind", "import_ref", "unit_ids", "pack_link",
+    "value", "vat_code", "predicted", "order_discount_minor"}
+local NOTED_OF_PAYMENT = {"type", "preauth", "amount"}
+local NOTED_OF_CUSTOMER = {"other_ref", "company_class", "currency", "company_code"}
 local SILENT = "not_shown_by_khaos"
 local MINUTE_MS = 60000
 
@@ -65,6 +74,30 @@ local function company_code(work)
     return (work.khaos.urn:gsub("{other_ref}", {["{other_ref}"] = other_ref}))
 end
 
+local function only(names, record)
+    local part = {}
+    for _, name in ipairs(names) do
+        part[name] = record[name]
+    end
+    return part
+end
+
+local function each_only(names, list)
+    local parts = json.array({})
+    for i, record in ipairs(list or {}) do
+        parts[i] = only(names, record)
+    end
+    return parts
+end
+
+local function noted_of(posting)
+    local noted = only(NOTED, posting)
+    noted.customer = only(NOTED_OF_CUSTOMER, posting.customer)
+    noted.lines = each_only(NOTED_OF_LINE, posting.lines)
+    noted.payments = each_only(NOTED_OF_PAYMENT, posting.payments)
+    return noted
+end
+
 -- The tombstone of a cancellation is looked at in the slice that offers the order.
 local function offer(work)
     if work.job:overtaken("cancellation") then
@@ -74,7 +107,7 @@ local function offer(work)
     posting.customer.company_code = company_code(work)
     queue.put("orders", posting.reference, work.key, order_document.build(work.khaos, posting))
     posting.company, posting.market = support.company(work)
-    store.put(POSTINGS, posting.reference, posting)
+    store.put(POSTINGS, posting.reference, noted_of(posting))
     -- The run that notes the order is another one, without the order at hand.
     staged.going(work.key)
     support.remember(work, {offered = posting.reference, is_shared = work.is_shared})

@@ -47,9 +47,9 @@ local function missing(settings, record, document)
     return nil
 end
 
-local function put(job, record, document, reference, lines)
-    local settings = job.settings
-    queue.put("returns", reference, job.key, return_document.build({
+local function put(job, order_key, document, reference, lines)
+    local settings, record = job.settings, support.record(order_key)
+    queue.put("returns", reference, order_key, return_document.build({
         reference = reference, order_reference = record.reference, urn = record.urn,
         created = time.format_iso(time.now_ms(), {zone = settings.khaos.zone}):sub(1, 19),
         address = document.InvoiceAddress, contact = document.InvoiceContact, items = lines,
@@ -90,7 +90,8 @@ function offer.units(job, order_key, change_id, units)
     reference = string.format("%s-R%d", record.reference, count)
     book.offered_returns[change_id] = reference
     order_units.save(book)
-    put(job, record, document, reference, lines_of(book, units, job.settings.khaos_return_reason))
+    local lines = lines_of(book, units, job.settings.khaos_return_reason)
+    put(job, order_key, document, reference, lines)
     job:note("returns", string.format("offered to Khaos as %s: %s", reference,
         json.encode(json.array(units))))
     return true

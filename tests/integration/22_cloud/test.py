@@ -279,6 +279,72 @@ def stock_shown():
     neap.until(figure, "the pushed level is what we show")
 
 
+SURNAME = "Marchbanks-Oyelaran"
+
+
+def place_for(surname, model):
+    """An order of a person whose name is in no other order."""
+    text = json.dumps(model, ensure_ascii=False)
+    document = json.loads(text.replace(f'"{model["customer"]["lastName"]}"', f'"{surname}"'))
+    document["customer"].update(id=940001, referenceKey="FO-C-940001")
+    return shop.place_document(document)
+
+
+def model(seed):
+    order = shop.place("plain", seed)
+    shop.until_right(order)
+    return shop.document(order)
+
+
+def in_the_file(surname):
+    """How often the name is in the data file."""
+    with open(os.path.join(shop.host.folder, "data", "demo", "data.mdb"), "rb") as f:
+        return f.read().count(surname.encode())
+
+
+def erase(order, *options):
+    return shop.host.verb("erase", str(order["order_id"]), "--reason", "asked by letter", "--who", "eve", *options)
+
+
+def erased():
+    """Posted, waiting in the queue, and fetched: the documents go with the rest, to the last byte of the file."""
+    document = model(300)
+    posted = place_for(SURNAME, document)
+    shop.until_right(posted)
+    settings(cloud=False)
+    waiting = place_for(SURNAME, document)
+    neap.until(lambda: shop.host.order(waiting["order_id"]).get("facts", {}).get("state", "").startswith("waiting for"),
+               "the order waits for Khaos to fetch it")
+    shop.host.stop()
+    assert in_the_file(SURNAME) > 0, "or the checks below would prove nothing"
+    shop.host.start()
+    assert erase(waiting)[0] == 1, "an order under way is not erased"
+    code, text = erase(waiting, "--force", "--json")
+    assert code == 0 and json.loads(text)["erased"]["records"] == 1, (code, text)
+    code, text = erase(posted, "--json")
+    assert code == 0 and json.loads(text)["erased"]["records"] == 1, (code, text)
+    shop.host.stop()
+    shop.host.start()  # which compacts the store before anything else
+    assert in_the_file(SURNAME) == 0, f"{in_the_file(SURNAME)} times in the file"
+    settings(cloud=True)
+    told = neap.until(lambda: shop.host.exceptions("erased_before_fetch"), "somebody is told what never goes to Khaos")
+    assert [e["subject"] for e in told] == [reference(waiting)], told
+    shop.host.verb("exceptions", "release", "erased_before_fetch", reference(waiting), "--reason", "not wanted")
+    assert shop.posted(waiting) is None
+
+
+def erased_in_doubt():
+    """Khaos fetched it, nobody knows more, and it is erased: the push is noted, to the penny, without the person."""
+    settings(cloud_silent=True)
+    order = shop.place("multi_unit", 301)
+    neap.until(lambda: imports().get(reference(order), {}).get("status") == "OK", "Khaos has it, in silence")
+    assert erase(order, "--force")[0] == 0
+    settings(cloud_silent=False)
+    neap.until(lambda: shop.host.order(order["order_id"])["facts"]["state"].startswith("posted as"), "it is noted")
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "ship"})
+    neap.until(lambda: {i["status"] for i in shop.document(order)["items"]} == {"shipped"}, "all is shipped")
+
+
 def xml_line():
     restart(CLOUD_FORMAT="XML")
     shop.control("khaos", "POST", "cloud", {"action": "refresh_config"})
@@ -315,6 +381,8 @@ try:
     neap.case("one that Khaos may have is in doubt until the push", cancelled_in_doubt)
     neap.case("kill -9 on both sides loses and doubles nothing", killed)
     neap.case("a pushed level is shown to SCAYLE", stock_shown)
+    neap.case("erased, waiting documents and all, no byte of the person is left in the file", erased)
+    neap.case("an order that was erased in doubt is noted when Khaos shows it", erased_in_doubt)
     neap.case("what cannot be read is refused, what is not ours is accepted", refusals)
     neap.case("the same in XML both ways", xml_line)
 finally:
