@@ -3,6 +3,7 @@
 ---
 --- `LEVEL` is net of allocation already and may be negative. A kit has no stock of its own: it can
 --- be made BUILD_POTENTIAL_CHILDREN times. Status 5 means that Khaos keeps no level at all.
+local chunks = require("connectors.khaos_soap.chunks")
 local client = require("connectors.khaos_soap.client")
 local errors = require("neap.errors")
 local time = require("neap.time")
@@ -19,23 +20,6 @@ local DETAIL_CHUNK = 15 -- contract 1.8: integrators use 15 codes per ExportStoc
 local function whole(text)
     local number = tonumber(text or "")
     return number and math.tointeger(number // 1) or nil
-end
-
-local function in_chunks(codes, size, fn)
-    local chunk = {}
-    for i, code in ipairs(codes) do
-        if not code:find(",", 1, true) then
-            chunk[#chunk + 1] = code
-        end
-        if #chunk == size or (i == #codes and #chunk > 0) then
-            local ok, err = fn(chunk)
-            if not ok then
-                return nil, err
-            end
-            chunk = {}
-        end
-    end
-    return true
 end
 
 local function level_of(node)
@@ -64,7 +48,7 @@ end
 ---@return true|nil
 ---@return neap.Error|nil
 function levels.read(khaos, codes, site_id, each)
-    return in_chunks(codes, LEVEL_CHUNK, function(chunk)
+    return chunks.each(codes, LEVEL_CHUNK, function(chunk)
         local began_ms = time.now_ms()
         local text, err = khaos:call("ExportStockStatus", {
             {"StockCode", "string", table.concat(chunk, ",")}, {"MappingType", "int", BY_CODE},
@@ -142,7 +126,7 @@ end
 ---@return neap.Error|nil
 function levels.details(khaos, codes, fields)
     local found = {}
-    local ok, failure = in_chunks(codes, DETAIL_CHUNK, function(chunk)
+    local ok, failure = chunks.each(codes, DETAIL_CHUNK, function(chunk)
         local text, err = khaos:call("ExportStock", {{"StockCode", "string",
             table.concat(chunk, ",")}, {"MappingType", "int", BY_CODE}})
         if not text then

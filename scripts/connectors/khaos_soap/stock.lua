@@ -1,4 +1,5 @@
 --- Stock codes of Khaos Control over SOAP: which changed, and what Khaos says about some.
+local chunks = require("connectors.khaos_soap.chunks")
 local client = require("connectors.khaos_soap.client")
 local errors = require("neap.errors")
 local xml = require("neap.xml")
@@ -174,20 +175,11 @@ end
 ---@return table<string, khaos.StockEntry>|nil
 ---@return neap.Error|nil
 function stock.export(khaos, codes)
-    local found, chunk = {}, {}
-    for i, code in ipairs(codes) do
-        if not code:find(",", 1, true) then
-            chunk[#chunk + 1] = code
-        end
-        if #chunk == CHUNK or (i == #codes and #chunk > 0) then
-            local ok, err = export_chunk(khaos, chunk, found)
-            if not ok then
-                return nil, err
-            end
-            chunk = {}
-        end
-    end
-    return found
+    local found = {}
+    local ok, err = chunks.each(codes, CHUNK, function(chunk)
+        return export_chunk(khaos, chunk, found)
+    end)
+    return ok and found, err
 end
 
 --- Version of the service; the cheapest proof that it answers.
