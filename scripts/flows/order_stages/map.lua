@@ -4,6 +4,7 @@ local codes = require("flows.khaos_codes")
 local history = require("flows.order_history")
 local mapper = require("flows.orders.map")
 local recording = require("flows.order_stages.recording")
+local remaining = require("flows.orders.remaining")
 local stock_pending = require("flows.stock_pending")
 local support = require("flows.order_stages.support")
 
@@ -76,7 +77,8 @@ local function remember_units(work)
         local variant = type(item.variant) == "table" and item.variant or {}
         local merchant = type(item.merchant) == "table" and item.merchant.referenceKey
         local code = variant.referenceKey
-        if type(code) == "string" and (not merchant or merchant == work.settings.merchant_key) then
+        local is_ours = not merchant or merchant == work.settings.merchant_key
+        if type(code) == "string" and is_ours and not remaining.is_gone(item) then
             units[code] = (units[code] or 0) + 1
         end
     end

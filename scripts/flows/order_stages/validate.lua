@@ -2,6 +2,7 @@
 local causes = require("flows.orders.causes")
 local identity = require("flows.orders.identity")
 local orders = require("connectors.scayle.orders")
+local remaining = require("flows.orders.remaining")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
 
@@ -27,6 +28,10 @@ local function reason_to_end(work)
         return "cancelled before it was posted"
     elseif orders.is_cancelled(work.order) then
         return "cancelled in SCAYLE: never posted"
+    end
+    local gone, ours = remaining.units(work.order, work.settings.merchant_key)
+    if #gone > 0 and #gone == #ours then
+        return "every unit is cancelled in SCAYLE: never posted"
     end
     return before_live_from(work)
 end

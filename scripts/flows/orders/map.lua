@@ -21,6 +21,7 @@ local payments = require("flows.orders.payments")
 local predict = require("flows.orders.predict")
 local promotions = require("flows.orders.promotions")
 local read = require("flows.orders.read")
+local remaining = require("flows.orders.remaining")
 local time = require("neap.time")
 local totals = require("flows.orders.totals")
 local trail = require("flows.orders.trail")
@@ -33,7 +34,7 @@ local HOUR_MS = 3600000
 local FORCE_CLOSE_MS = 14 * 24 * HOUR_MS -- SCAYLE marks an order without shipment as shipped
 local DELEGATION_MS = 46 * HOUR_MS -- SCAYLE cancels an order whose delegation nobody answered
 local INPUT_KEYS = {order = true, delegation = true, mappings = true, settings = true,
-    has_stock_code = true, delegated_ms = true, own_references = true}
+    has_stock_code = true, delegated_ms = true, own_references = true, cancelled = true}
 
 local function check_input(input)
     for key in pairs(input) do
@@ -53,10 +54,20 @@ local function instant(work, key)
     return written and time.parse_iso(written) or nil
 end
 
-local function new_work(input)
+-- What is left of the order without its cancelled units.
+local function left_of(input)
+    local order, delegation, problem = remaining.of(input.order, input.delegation,
+        input.settings.merchant_key, input.cancelled)
+    local left = {order = order, delegation = delegation}
+    return setmetatable(left, {__index = input}), problem
+end
+
+local function new_work(given)
+    local input, problem = left_of(given)
     local order = input.order
     local work = {
         input = input,
+        total_problem = problem,
         order = order,
         mappings = input.mappings,
         settings = input.settings,
@@ -272,11 +283,14 @@ end
 
 --- Maps one order.
 ---@param input table order, delegation, mappings, settings, has_stock_code, delegated_ms,
----   own_references (what we wrote back to SCAYLE ourselves)
+---   own_references (what we wrote back to SCAYLE ourselves), cancelled (ids of units to leave out)
 ---@return {posting: table|nil, causes: neap.Cause[], trail: table, facts: neap.Facts}
 function map.map(input)
     check_input(input)
     local work = new_work(input)
+    if work.total_problem then
+        work.causes:add("totals_do_not_tie", work.order_id .. " cancelled", work.total_problem)
+    end
     validate(work)
     local posting
     if not work.causes:has() then

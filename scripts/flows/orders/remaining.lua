@@ -1,0 +1,147 @@
+--- What is left of an order when some of its units were cancelled before it was posted, or are to
+--- be taken out of it: the order without them, and what it comes to then. Pure.
+---
+--- How SCAYLE's totals move after a partial cancellation is not documented (contract 2.5). Two
+--- readings are safe: the total still covers all units, then the cancelled ones are taken off it;
+--- or it covers what is left already. Everything else is said with both figures, and not posted.
+local amounts = require("flows.orders.amounts")
+local json = require("neap.json")
+local read = require("flows.orders.read")
+
+local remaining = {}
+
+local text = amounts.text
+
+local GONE = {cancelled = true, canceled = true, undeliverable = true, unavailable = true}
+
+--- Whether SCAYLE shows an item as cancelled: nobody will send it, and nobody pays for it.
+---@param item table
+---@return boolean
+function remaining.is_gone(item)
+    local status = read.text(item, "status") or ""
+    return GONE[status] == true or read.text(item, "cancelledAt") ~= nil
+        and read.text(item, "shippedAt") == nil and read.text(item, "returnedAt") == nil
+end
+
+local function is_ours(item, merchant)
+    local name = read.text(read.table(item, "merchant"), "referenceKey")
+    return name == nil or name == merchant
+end
+
+local function price_of(item)
+    return read.integer(read.table(item, "price"), "withTax") or 0
+end
+
+--- Ids of our units that are cancelled, and of all our units.
+---@param order table
+---@param merchant string our reference key
+---@return string[] gone
+---@return string[] ours
+function remaining.units(order, merchant)
+    local gone, ours = {}, {}
+    for _, item in ipairs(read.table(order, "items")) do
+        local id = read.text(item, "id")
+        if id and is_ours(item, merchant) then
+            ours[#ours + 1] = id
+            gone[#gone + 1] = remaining.is_gone(item) and id or nil
+        end
+    end
+    return gone, ours
+end
+
+local function copy(record, changes)
+    local same = {}
+    for name, value in pairs(record) do
+        same[name] = value
+    end
+    for name, value in pairs(changes) do
+        same[name] = value
+    end
+    return same
+end
+
+local function fees_of(cost)
+    local sum = 0
+    for _, fee in ipairs(read.table(cost, "appliedFees")) do
+        sum = sum + (read.integer(read.table(fee, "amount"), "withTax") or 0)
+    end
+    return sum
+end
+
+-- The total of what is left; nil and why it cannot be said.
+local function total_left(order_id, cost, kept, gone)
+    local total, fees = read.integer(cost, "withTax"), fees_of(cost)
+    if total == kept + fees or total == kept + gone + fees then
+        return kept + fees
+    end
+    return nil, string.format("Order %s: SCAYLE's total is %s; with the cancelled units it would "
+        .. "be %s, without them %s. What the order comes to after the cancellation is not known",
+        order_id, total and text(total) or "unreadable", text(kept + gone + fees),
+        text(kept + fees))
+end
+
+-- One payment pays what is left; how several share it is not documented.
+local function payments_left(order, total)
+    local list = read.table(order, "payment")
+    local sum = 0
+    for _, payment in ipairs(list) do
+        sum = sum + (read.integer(payment, "amount") or 0)
+    end
+    if sum == total or #list ~= 1 or sum < total then
+        return order.payment
+    end
+    return json.array({copy(list[1], {amount = total})})
+end
+
+local function without(order, delegation, cost, items, total)
+    local left = copy(order, {items = items})
+    local own = read.table(delegation, "cost")
+    if own == cost then
+        delegation = copy(delegation, {cost = copy(cost, {withTax = total})})
+    else
+        left.cost = copy(cost, {withTax = total})
+        left.payment = payments_left(order, total)
+        delegation = delegation and copy(delegation, {cost = json.null})
+    end
+    return left, delegation
+end
+
+local function split(order, merchant, also)
+    local items, kept, gone, count, is_shared = json.array({}), 0, 0, 0, false
+    for _, item in ipairs(read.table(order, "items")) do
+        local own = is_ours(item, merchant)
+        is_shared = is_shared or not own
+        if own and (remaining.is_gone(item) or also[read.text(item, "id") or ""]) then
+            gone, count = gone + price_of(item), count + 1
+        else
+            items[#items + 1] = item
+            kept = kept + (own and price_of(item) or 0)
+        end
+    end
+    return items, kept, gone, count, is_shared
+end
+
+--- The order and its delegation without the units that are cancelled. Both come back as they are
+--- when nothing is cancelled, or everything is.
+---@param order table
+---@param delegation table|nil
+---@param merchant string our reference key
+---@param also table<string, boolean>|nil ids of units that are to go although SCAYLE shows them
+---@return table order
+---@return table|nil delegation
+---@return string|nil problem words: the total of what is left is not known
+function remaining.of(order, delegation, merchant, also)
+    local items, kept, gone, count, is_shared = split(order, merchant, also or {})
+    if count == 0 or #items == 0 then
+        return order, delegation
+    end
+    local cost = read.table(is_shared and delegation or order, "cost")
+    local order_id = read.text(order, "id") or "?"
+    local total, problem = total_left(order_id, cost, kept, gone)
+    if not total then
+        return copy(order, {items = items}), delegation, problem
+    end
+    return without(order, delegation, cost, items, total)
+end
+
+return remaining

@@ -1,0 +1,44 @@
+-- neap-test-root: examples/demo
+--- Orders of which units were cancelled before they were posted: what is posted, and what is held.
+local support = require("order_support")
+
+-- Three units, the second cancelled; `total` is what SCAYLE says the order comes to.
+local function order(total, more)
+    local given = support.order({support.item(1, "A", 1000), support.item(2, "B", 2000,
+        {status = "cancelled", cancelledAt = "2026-05-04T10:02:58+00:00"}),
+        support.item(3, "A", 1000)}, more)
+    given.cost.withTax = total
+    given.payment[1].amount = total
+    return given
+end
+
+local function ids(posting)
+    local list = {}
+    for _, line in ipairs(posting.lines) do
+        table.move(line.unit_ids, 1, #line.unit_ids, #list + 1, list)
+    end
+    table.sort(list)
+    return list
+end
+
+return function(t)
+    t.case("a total that stayed and one that moved post the same: what is left", function()
+        for _, total in ipairs({4000, 2000}) do
+            local result = support.map(order(total))
+            t.equal(result.causes, {})
+            t.equal(result.posting.predicted.gross_minor, 2000)
+            t.equal(ids(result.posting), {"1", "3"})
+            t.equal(result.posting.payments[1].amount, "20.00")
+        end
+    end)
+    t.case("a total that is neither is held and names both figures", function()
+        local result = support.map(order(3496))
+        t.equal(result.posting, nil)
+        local words = ""
+        for _, cause in ipairs(result.causes) do
+            t.equal(cause.cause, "totals_do_not_tie")
+            words = words .. cause.message
+        end
+        t.equal(words:find("without them", 1, true) ~= nil, true)
+    end)
+end
