@@ -33,6 +33,7 @@ return {
         delegation = {use = "flows.delegation", settings = SETTINGS},
         webhook = {use = "flows.webhook", settings = SETTINGS},
         cancellation = {use = "flows.cancellation", settings = SETTINGS},
+        bulk = {use = "flows.bulk", settings = SETTINGS},
         scenario = {use = "flows.scenario", settings = SETTINGS},
     },
 }

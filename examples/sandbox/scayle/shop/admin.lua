@@ -1,6 +1,7 @@
 --- The part of the Admin API that the sandbox speaks. Every entry: operation, method, path,
 --- scope, run.
 
+local bulk = require("shop.bulk")
 local catalogue = require("shop.catalogue")
 local control = require("lib.sandbox.control")
 local fulfillment = require("shop.fulfillment")
@@ -237,5 +238,9 @@ admin.CALLS = {
         with_variant(set_stock)),
     entry("list_webhook_events", "GET", "/webhooks/events", "globalRead", webhook_events),
 }
+
+for _, call in ipairs(bulk.calls(gate, control, starts)) do
+    admin.CALLS[#admin.CALLS + 1] = call
+end
 
 return admin

@@ -25,6 +25,14 @@ catalogue.SETTINGS = {
     page_limit_max = 500,
     reference_key_unique = true, -- contract 10.12: unknown
     repeat_conflicts = true, -- a repeated report on a unit is a 409 (contract 10.5)
+    bulk_offered = true, -- the stock endpoint is new (contract 1.7)
+    bulk_chunk_max = 1000, -- operations of one call; unknown
+    bulk_running_max = 100000,
+    bulk_delay_ms = 100, -- between two turns of a request that is worked
+    bulk_turn = 200, -- operations of one turn
+    bulk_stuck = false, -- nothing is processed
+    bulk_cancel_ignored = false, -- a cancelled request goes on
+    bulk_ends = "", -- "failed", "aborted": how requests end half-way
 }
 
 --- Calls per minute and scope (contract 1.6).
@@ -36,6 +44,7 @@ catalogue.RATE_LIMITS = {
     stocksWrite = 2500,
     globalRead = 1000,
     globalWrite = 300,
+    bulkWrite = 300, -- contract 10.6: unknown
 }
 
 catalogue.COMPANY_ID = 1001

@@ -66,6 +66,13 @@ function starts.cancellation(number, order_id)
     return event(id, "cancellation", "order.cancel", {order_id = order_id})
 end
 
+--- A bulk request that is complete is worked.
+---@param key integer
+---@return neap.NewEvent
+function starts.bulk(key)
+    return event(("bulk:%d"):format(key), "bulk", "bulk.work", {key = key})
+end
+
 ---@param number integer
 ---@param payload table {seed, count, interval_ms, kinds}
 ---@return neap.NewEvent

@@ -1,5 +1,6 @@
 --- The simulated SCAYLE tenant as one call sees it: store, time and settings.
 
+local bulk = require("shop.bulk")
 local catalogue = require("shop.catalogue")
 local control = require("lib.sandbox.control")
 local stocks = require("shop.stocks")
@@ -46,6 +47,7 @@ end
 ---@param w table
 function world.reset(w)
     control.empty(w.store, world.TABLES)
+    control.empty(w.store, bulk.TABLES)
     control.empty(w.store, {META})
     control.reset(w.store)
     seed(w)
