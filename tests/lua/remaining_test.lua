@@ -41,4 +41,18 @@ return function(t)
         end
         t.equal(words:find("without them", 1, true) ~= nil, true)
     end)
+    t.case("a unit that is not plainly cancelled holds the order", function()
+        local doubtful = {
+            {status = "undeliverable"},
+            {status = "unavailable"},
+            {status = "available", cancelledAt = "2026-05-04T10:02:58+00:00"},
+            {status = "cancelled", shippedAt = "2026-05-04T10:02:58+00:00"},
+        }
+        for _, state in ipairs(doubtful) do
+            local result = support.map(support.order({support.item(1, "A", 1000),
+                support.item(2, "B", 2000, state)}))
+            t.equal(result.posting, nil)
+            t.equal(result.causes[1].cause, "order_already_processed")
+        end
+    end)
 end

@@ -12,14 +12,15 @@ local remaining = {}
 
 local text = amounts.text
 
-local GONE = {cancelled = true, canceled = true, undeliverable = true, unavailable = true}
+local GONE = {cancelled = true, canceled = true}
 
---- Whether SCAYLE shows an item as cancelled: nobody will send it, and nobody pays for it.
+--- Whether SCAYLE shows an item as cancelled: nobody will send it, and nobody pays for it. Other
+--- states that may mean the same ("undeliverable", "unavailable", a date that the state does not
+--- bear out) do not count: an order with such a unit is held, a unit is not left out on a guess.
 ---@param item table
 ---@return boolean
 function remaining.is_gone(item)
-    local status = read.text(item, "status") or ""
-    return GONE[status] == true or read.text(item, "cancelledAt") ~= nil
+    return GONE[read.text(item, "status") or ""] == true
         and read.text(item, "shippedAt") == nil and read.text(item, "returnedAt") == nil
 end
 
