@@ -3,6 +3,7 @@
 local codes = require("flows.khaos_codes")
 local history = require("flows.order_history")
 local mapper = require("flows.orders.map")
+local read = require("flows.orders.read")
 local recording = require("flows.order_stages.recording")
 local remaining = require("flows.orders.remaining")
 local stock_pending = require("flows.stock_pending")
@@ -75,10 +76,9 @@ local function remember_units(work)
     local units = {}
     for _, item in ipairs(work.order.items or {}) do
         local variant = type(item.variant) == "table" and item.variant or {}
-        local merchant = type(item.merchant) == "table" and item.merchant.referenceKey
         local code = variant.referenceKey
-        local is_ours = not merchant or merchant == work.settings.merchant_key
-        if type(code) == "string" and is_ours and not remaining.is_gone(item) then
+        if type(code) == "string" and read.is_ours(item, work.settings.merchant_key)
+            and not remaining.is_gone(item) then
             units[code] = (units[code] or 0) + 1
         end
     end

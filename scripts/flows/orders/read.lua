@@ -70,4 +70,24 @@ function read.either(document, plural, single)
     return next(other) ~= nil and #other == 0 and {other} or other
 end
 
+--- Whether an item is this merchant's; one that names nobody is.
+---@param item table
+---@param merchant string reference key
+---@return boolean
+function read.is_ours(item, merchant)
+    local name = read.text(read.table(item, "merchant"), "referenceKey")
+    return name == nil or name == merchant
+end
+
+--- What the fees of a cost come to, with tax.
+---@param cost table
+---@return integer
+function read.sum_fees(cost)
+    local sum = 0
+    for _, fee in ipairs(read.table(cost, "appliedFees")) do
+        sum = sum + (read.integer(read.table(fee, "amount"), "withTax") or 0)
+    end
+    return sum
+end
+
 return read

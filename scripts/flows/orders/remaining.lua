@@ -1,9 +1,11 @@
---- What is left of an order when some of its units were cancelled before it was posted, or are to
---- be taken out of it: the order without them, and what it comes to then. Pure.
+--- What is left of an order when some of its units were cancelled before it was posted: the order
+--- without them, and what it comes to then. Pure.
 ---
 --- How SCAYLE's totals move after a partial cancellation is not documented (contract 2.5). Two
 --- readings are safe: the total still covers all units, then the cancelled ones are taken off it;
 --- or it covers what is left already. Everything else is said with both figures, and not posted.
+--- So is an order with an amount off the whole of it: nobody says whose share stays, and a total
+--- less a voucher can look like one less a unit.
 local amounts = require("flows.orders.amounts")
 local json = require("neap.json")
 local read = require("flows.orders.read")
@@ -24,11 +26,6 @@ function remaining.is_gone(item)
         and read.text(item, "shippedAt") == nil and read.text(item, "returnedAt") == nil
 end
 
-local function is_ours(item, merchant)
-    local name = read.text(read.table(item, "merchant"), "referenceKey")
-    return name == nil or name == merchant
-end
-
 local function price_of(item)
     return read.integer(read.table(item, "price"), "withTax") or 0
 end
@@ -42,7 +39,7 @@ function remaining.units(order, merchant)
     local gone, ours = {}, {}
     for _, item in ipairs(read.table(order, "items")) do
         local id = read.text(item, "id")
-        if id and is_ours(item, merchant) then
+        if id and read.is_ours(item, merchant) then
             ours[#ours + 1] = id
             gone[#gone + 1] = remaining.is_gone(item) and id or nil
         end
@@ -61,20 +58,24 @@ local function copy(record, changes)
     return same
 end
 
-local function fees_of(cost)
-    local sum = 0
-    for _, fee in ipairs(read.table(cost, "appliedFees")) do
-        sum = sum + (read.integer(read.table(fee, "amount"), "withTax") or 0)
+-- An amount off the whole order: an absolute voucher, a membership discount.
+local function has_amount_off(order, cost)
+    for _, reduction in ipairs(read.table(cost, "appliedReductions")) do
+        if read.text(reduction, "type") ~= "relative" then
+            return true
+        end
     end
-    return sum
+    return (read.integer(read.table(order, "membershipDiscount"), "reductionValue") or 0) ~= 0
 end
 
 -- The total of what is left; nil and why it cannot be said.
-local function total_left(order_id, cost, kept, gone)
-    local total, fees = read.integer(cost, "withTax"), fees_of(cost)
-    if total == kept + fees or total == kept + gone + fees then
+local function total_left(order, cost, kept, gone)
+    local total, fees = read.integer(cost, "withTax"), read.sum_fees(cost)
+    local is_known = total == kept + fees or total == kept + gone + fees
+    if is_known and not has_amount_off(order, cost) then
         return kept + fees
     end
+    local order_id = read.text(order, "id") or "?"
     return nil, string.format("Order %s: SCAYLE's total is %s; with the cancelled units it would "
         .. "be %s, without them %s. What the order comes to after the cancellation is not known",
         order_id, total and text(total) or "unreadable", text(kept + gone + fees),
@@ -107,12 +108,12 @@ local function without(order, delegation, cost, items, total)
     return left, delegation
 end
 
-local function split(order, merchant, also)
+local function split(order, merchant)
     local items, kept, gone, count, is_shared = json.array({}), 0, 0, 0, false
     for _, item in ipairs(read.table(order, "items")) do
-        local own = is_ours(item, merchant)
+        local own = read.is_ours(item, merchant)
         is_shared = is_shared or not own
-        if own and (remaining.is_gone(item) or also[read.text(item, "id") or ""]) then
+        if own and remaining.is_gone(item) then
             gone, count = gone + price_of(item), count + 1
         else
             items[#items + 1] = item
@@ -127,18 +128,16 @@ end
 ---@param order table
 ---@param delegation table|nil
 ---@param merchant string our reference key
----@param also table<string, boolean>|nil ids of units that are to go although SCAYLE shows them
 ---@return table order
 ---@return table|nil delegation
 ---@return string|nil problem words: the total of what is left is not known
-function remaining.of(order, delegation, merchant, also)
-    local items, kept, gone, count, is_shared = split(order, merchant, also or {})
+function remaining.of(order, delegation, merchant)
+    local items, kept, gone, count, is_shared = split(order, merchant)
     if count == 0 or #items == 0 then
         return order, delegation
     end
     local cost = read.table(is_shared and delegation or order, "cost")
-    local order_id = read.text(order, "id") or "?"
-    local total, problem = total_left(order_id, cost, kept, gone)
+    local total, problem = total_left(order, cost, kept, gone)
     if not total then
         return copy(order, {items = items}), delegation, problem
     end

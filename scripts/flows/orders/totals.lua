@@ -94,14 +94,6 @@ local function sum_units(work)
     return sum
 end
 
-local function sum_fees(cost)
-    local sum = 0
-    for _, fee in ipairs(read.table(cost, "appliedFees")) do
-        sum = sum + (read.integer(read.table(fee, "amount"), "withTax") or 0)
-    end
-    return sum
-end
-
 -- Lowers what a unit costs, or only notes its share of an amount that the order says as a whole.
 local function take_off(unit, reduction, amount)
     if amount == 0 then
@@ -269,7 +261,7 @@ function totals.check(work)
     if not total then
         return
     end
-    local sums = {units = sum_units(work), fees = sum_fees(cost), level = level,
+    local sums = {units = sum_units(work), fees = read.sum_fees(cost), level = level,
         member = member_sum}
     work.total_form = find_form(work, sums)
     if not work.total_form then

@@ -172,11 +172,6 @@ local function check_price(work, unit)
     end
 end
 
-local function is_ours(work, item)
-    local merchant = read.text(read.table(item, "merchant"), "referenceKey")
-    return merchant == nil or merchant == work.settings.merchant_key
-end
-
 local function check_order_state(work)
     local status = read.text(work.order, "status") or ""
     if FINISHED_ORDERS[status] then
@@ -220,7 +215,7 @@ function units.collect(work)
     work.asks_effects = promotions.asks_effects(work)
     work.delegated_items = index_delegation(work.input.delegation)
     for _, item in ipairs(read.table(work.order, "items")) do
-        if is_ours(work, item) then
+        if read.is_ours(item, work.settings.merchant_key) then
             local unit = read_unit(work, item)
             work.units[#work.units + 1] = unit
             check_state(work, item, unit.id)
