@@ -18,6 +18,10 @@ local KITS_OF = "stock_kits_of" -- "<component>\n<kit>" -> quantity of it in the
 --- sku -> {since_ms}: read again at the next poll although Khaos need not have moved it.
 stock_pending.REREAD = "stock_reread"
 
+-- sku -> {at_ms}: the newest order that Khaos took. SCAYLE lowered its figure by it, until one that is
+-- stamped later comes, be it the same: uncontrolled and capped codes stay as they are in Khaos.
+local TAKEN = "stock_taken"
+
 local PAGE = 1000
 
 local function place(sku, key)
@@ -89,7 +93,20 @@ function stock_pending.posted(key, at_ms)
     if entry and entry.units and has_index() then
         store.put(POSTED, key, {units = entry.units, posted_ms = at_ms})
         insert(key, entry.units, at_ms)
+        for sku in pairs(entry.units) do
+            store.put(TAKEN, sku, {at_ms = at_ms})
+            store.put(stock_pending.REREAD, sku, {since_ms = at_ms})
+        end
     end
+end
+
+--- Has an order taken units of a code that a figure with this stamp does not give back?
+---@param sku string
+---@param stamp_ms integer
+---@return boolean
+function stock_pending.is_taken_since(sku, stamp_ms)
+    local taken = store.get(TAKEN, sku)
+    return taken ~= nil and taken.at_ms >= stamp_ms
 end
 
 --- The order will never be posted: its units are free again, and read anew, because only a newer
