@@ -206,12 +206,13 @@ local function available(item, by_sku, taken)
     elseif not item.kit then
         return math.max(0, item.level - (taken[item.sku] or 0) - item.buffer)
     end
-    local least
+    -- As many as its parts make, less the parts that held orders take by themselves.
+    local least, lost = nil, 0
     for _, code in ipairs(item.kit) do
-        local level = math.max(0, by_sku[code].level - (taken[code] or 0))
-        least = math.min(least or level, level)
+        least = math.min(least or by_sku[code].level, by_sku[code].level)
+        lost = math.max(lost, taken[code] or 0)
     end
-    return math.max(0, (least or 0) - (taken[item.sku] or 0) - item.buffer)
+    return math.max(0, (least or 0) - lost - (taken[item.sku] or 0) - item.buffer)
 end
 
 local function check_stock(found, shop_orders, copies)
