@@ -80,7 +80,13 @@ function ACTS.return_to_warehouse(entry)
 end
 
 -- The shop took it back by itself; the office books it when the client's worklist says so.
+-- Not while Neap is away: that webhook would be lost, and nothing sweeps for returns.
 function ACTS.return_to_shop(entry)
+    local back_ms = store.get("day", "back_ms") or 0
+    if time.now_ms() < back_ms then
+        agenda.add(back_ms, entry)
+        return
+    end
     local order = outside.shop_order(entry.order_id)
     local first
     for _, unit in ipairs(order.units) do
@@ -251,6 +257,7 @@ end
 
 function ACTS.kill(entry)
     outside.desk("kill", {ms = entry.ms})
+    store.put("day", "back_ms", time.now_ms() + entry.ms + MINUTE_MS)
     outside.say(summary.event("kill -9 of Neap within a turn; started again after "
         .. entry.ms // 1000 .. " s"))
 end
@@ -277,7 +284,7 @@ function acts.sabotage(settings, state)
     if settings.sabotage ~= "" and not state.is_sabotaged then
         state.is_sabotaged = true
         local orders = outside.khaos_pages("orders")
-        local victim = orders[#orders // 2]
+        local victim = orders[#orders // 2 + 1]
         if settings.sabotage == "penny" then
             outside.in_khaos(victim.reference:sub(3), "tamper", {minor = 1})
         elseif settings.sabotage == "cancel" then

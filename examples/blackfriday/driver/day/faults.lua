@@ -66,8 +66,8 @@ function faults.plan(settings, start_ms)
     end
     agenda.add(start_ms + 13 * HOUR_MS + 30 * MINUTE_MS, {act = "edit",
         file = "mappings/payments.lua", find = "        klarna = {",
-        put = "        sofort = {type = 2, status = \"paid\", account_name = \"Web Card Clearing\",\n"
-            .. "            auth_code = \"SOFORT\"},\n        klarna = {",
+        put = "        sofort = {type = 2, status = \"paid\",\n            account_name = "
+            .. "\"Web Card Clearing\", auth_code = \"SOFORT\"},\n        klarna = {",
         say = "somebody maps the payment method sofort and saves"})
     agenda.add(start_ms + 14 * HOUR_MS + 17 * MINUTE_MS, {act = "kill", ms = 90000})
     agenda.add(start_ms + 21 * HOUR_MS, {act = "clock", ms = -HOUR_MS,

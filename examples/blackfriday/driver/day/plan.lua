@@ -186,8 +186,8 @@ function plan.posted(settings, order)
         agenda.add(now_ms + HOUR_MS, {act = "warehouse_cancels", order_id = order_id})
         return
     end
-    local wanted_ms = now_ms + 30 * MINUTE_MS + math.floor(draw(settings, order_id, 6) * 6 * HOUR_MS)
-    local sent_ms = at_work(wanted_ms, draw(settings, order_id, 7))
+    local picked_ms = 30 * MINUTE_MS + math.floor(draw(settings, order_id, 6) * 6 * HOUR_MS)
+    local sent_ms = at_work(now_ms + picked_ms, draw(settings, order_id, 7))
     agenda.add(sent_ms, {act = "send", order_id = order_id,
         how = pick_sending(settings, order, order_id)})
     plan_aftermath(settings, order, order_id, sent_ms)

@@ -63,7 +63,7 @@ function summary.tell(found)
     outside.say(("%d of %d units were sent, %d came back; %d SKUs; %d pennies of difference\n")
         :format(found.sent_units, found.units, found.returned_units, found.skus, found.pennies))
     tell_money(found)
-    outside.say((found.ok and "yes      " or "NO       ") .. "both sides agree, by the driver's books")
+    outside.say(("%-8s both sides agree, by the driver's books"):format(found.ok and "yes" or "NO"))
     for _, text in ipairs(found.problems) do
         outside.say("         " .. text)
     end

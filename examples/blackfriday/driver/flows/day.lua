@@ -12,7 +12,7 @@ local time = require("neap.time")
 local MINUTE_MS = 60000
 local HOUR_MS = 60 * MINUTE_MS
 local SETTLES_AFTER_MS = 28 * HOUR_MS
-local GIVES_UP_AFTER_MS = 40 * HOUR_MS
+local GIVES_UP_AFTER_MS = 32 * HOUR_MS
 local COMPARES_EVERY_MS = 10 * MINUTE_MS
 
 local STATE = "day"

@@ -1,5 +1,5 @@
---- GET _control/books: the shop's orders, short and page by page, for whoever checks them at the end
---- of a day with thousands.
+--- GET _control/books: the shop's orders, short and page by page, for whoever checks them at the
+--- end of a day with thousands.
 
 local json = require("neap.json")
 local orders = require("shop.orders")
