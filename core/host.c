@@ -17,6 +17,7 @@
 #include "core/base/folder.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
+#include "core/host_world.h"
 #include "core/work/job.h"
 
 #define HOST_DRAIN_MS         10000
@@ -191,8 +192,13 @@ static int open_loop(struct host *host, const struct host_options *options, stru
 {
     int64_t start =
         options->virtual_start_ms != 0 ? options->virtual_start_ms : HOST_VIRTUAL_START_MS;
-    host->clock = host->is_virtual ? clock_new_virtual(start) : clock_new_system();
-    host->loop = loop_new(host->clock);
+    if (host->world != NULL) {
+        host->clock = clock_new_beside(loop_clock(host->world->loop));
+        host->loop = host->world->loop;
+    } else {
+        host->clock = host->is_virtual ? clock_new_virtual(start) : clock_new_system();
+        host->loop = loop_new(host->clock);
+    }
     if (host->loop == NULL) {
         return error_set(err, ERROR_IO, "the event loop cannot start");
     }
@@ -207,13 +213,20 @@ static int open_loop(struct host *host, const struct host_options *options, stru
     host->watchdog = watchdog_new(0, NULL, NULL);
     struct http_server_options server = {0};
     host->server = http_server_new(host->loop, &server, host_on_request, host);
-    host->transport = host->is_virtual ? transport_loopback_new(host->loop, host->server)
-                                       : transport_curl_new(host->loop);
+    if (host->world != NULL) {
+        host->transport = transport_loopback_join(host->loop, host->world->network);
+    } else {
+        host->transport = host->is_virtual ? transport_loopback_new(host->loop, host->server)
+                                           : transport_curl_new(host->loop);
+    }
     return host->transport != NULL ? 0 : error_set(err, ERROR_IO, "the HTTP client cannot start");
 }
 
 static int open_listeners(struct host *host, const struct host_options *options, struct error *err)
 {
+    if (host->world != NULL) {
+        loopback_network_set(host->world->network, host->world_name, host->server);
+    }
     if (host->is_virtual) {
         return 0;
     }
@@ -260,6 +273,8 @@ int host_open(struct host **host_out, const struct host_options *options, struct
     host->scripts_root = xstrdup(options->scripts_root);
     host->drain_ms = options->drain_ms != 0 ? options->drain_ms : HOST_DRAIN_MS;
     host->is_virtual = options->is_virtual;
+    host->world = options->world;
+    host->world_name = options->world_name == NULL ? NULL : xstrdup(options->world_name);
     copy_variables(host, options->variables);
     *host_out = NULL;
     int rc = open_data_folder(host, err);
@@ -297,12 +312,15 @@ void host_close(struct host *host)
     if (host->transport != NULL) {
         host->transport->ops->free(host->transport);
     }
+    if (host->world != NULL && host->world_name != NULL) {
+        loopback_network_set(host->world->network, host->world_name, NULL);
+    }
     http_server_free(host->server);
     watchdog_free(host->watchdog);
     secrets_free(host->secrets);
     turn_free(host->turn);
     loop_timer_free(host->drain_timer);
-    if (host->loop != NULL) {
+    if (host->loop != NULL && host->world == NULL) {
         loop_free(host->loop);
     }
     clock_free(host->clock);
@@ -313,8 +331,15 @@ void host_close(struct host *host)
     }
     free(host->variables);
     free(host->scripts_root);
+    free(host->world_name);
     free(host->data_folder);
     free(host);
+}
+
+void host_kill(struct host *host)
+{
+    http_server_hang_up(host->server);
+    host_close(host);
 }
 
 /* ---- Running

@@ -47,6 +47,8 @@ struct host {
     char **variables;
     size_t variable_count;
     struct lock_file *lock;
+    struct host_world *world; /* borrowed; the loop is its, and the server has a name in it */
+    char *world_name;
     struct clock *clock;
     struct loop *loop;
     struct random_source random;
@@ -96,6 +98,9 @@ void host_on_request(void *arg, struct http_exchange *x);
 void host_pending_close(struct host_client *client);
 void host_on_job_answer(struct host_client *client, uint64_t event_seq,
                         const struct event_answer *answer);
+
+/* Ends a host of a world as kill -9 would: the uncommitted turn is lost, its connections break. */
+void host_kill(struct host *host);
 
 /* A view for health, metrics and people; free(view.clients). */
 struct ops_view host_view(struct host *host);

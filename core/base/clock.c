@@ -11,6 +11,7 @@
 
 struct clock {
     bool is_virtual;
+    struct clock *base; /* wall_ms is the difference from it; or NULL */
     int64_t wall_ms;
     int64_t mono_ms;
 };
@@ -25,6 +26,13 @@ struct clock *clock_new_virtual(int64_t wall_ms)
     struct clock *c = xcalloc(1, sizeof(*c));
     c->is_virtual = true;
     c->wall_ms = wall_ms;
+    return c;
+}
+
+struct clock *clock_new_beside(struct clock *base)
+{
+    struct clock *c = clock_new_virtual(0);
+    c->base = base;
     return c;
 }
 
@@ -52,22 +60,28 @@ static int64_t read_system_ms(clockid_t id)
 
 int64_t clock_wall_ms(struct clock *c)
 {
+    if (c->base != NULL) {
+        return clock_wall_ms(c->base) + c->wall_ms;
+    }
     return c->is_virtual ? c->wall_ms : read_system_ms(CLOCK_REALTIME);
 }
 
 int64_t clock_mono_ms(struct clock *c)
 {
+    if (c->base != NULL) {
+        return clock_mono_ms(c->base);
+    }
     return c->is_virtual ? c->mono_ms : read_system_ms(CLOCK_MONOTONIC);
 }
 
 int64_t clock_mono_us(struct clock *c)
 {
-    return c->is_virtual ? c->mono_ms * 1000 : read_system_us(CLOCK_MONOTONIC);
+    return c->is_virtual ? clock_mono_ms(c) * 1000 : read_system_us(CLOCK_MONOTONIC);
 }
 
 void clock_advance(struct clock *c, int64_t delta_ms)
 {
-    assert(c->is_virtual && delta_ms >= 0);
+    assert(c->is_virtual && c->base == NULL && delta_ms >= 0);
     c->wall_ms += delta_ms;
     c->mono_ms += delta_ms;
 }

@@ -16,6 +16,8 @@ struct clock;
 struct clock *clock_new_system(void);
 /* A clock that stands still until clock_advance; mono starts at 0. */
 struct clock *clock_new_virtual(int64_t wall_ms);
+/* A virtual clock that goes with `base` (borrowed) and whose wall time can be wrong. */
+struct clock *clock_new_beside(struct clock *base);
 void clock_free(struct clock *c);
 
 bool clock_is_virtual(const struct clock *c);

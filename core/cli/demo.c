@@ -6,7 +6,6 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include "core/base/json_reader.h"
 #include "core/base/json_writer.h"
 #include "core/base/xalloc.h"
+#include "core/cli/files.h"
 #include "core/cli/serve.h"
 #include "core/host_private.h"
 #include "core/work/dossier.h"
@@ -316,19 +316,6 @@ static int open_demo(struct demo *d, const struct cli_args *args, unsigned port,
     return rc;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
-{
-    (void)info;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_folder(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 /* Plays until the books are compared and the held orders are held. */
 static void play(struct demo *d)
 {
@@ -351,7 +338,7 @@ static int run_demo(const struct cli_args *args)
                         DEMO_FIRST_PORT);
     }
     if (open_demo(&d, args, port, &err) != 0) {
-        remove_folder(d.folder);
+        files_remove_folder(d.folder);
         return cli_fail(args, CLI_WRONG, "%s", err.message);
     }
     d.host->on_timeline = on_timeline;
@@ -369,7 +356,7 @@ static int run_demo(const struct cli_args *args)
     }
     host_close(d.host);
     free(d.books);
-    remove_folder(d.folder);
+    files_remove_folder(d.folder);
     log_shutdown();
     return is_right ? CLI_OK : CLI_WRONG;
 }

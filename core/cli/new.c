@@ -12,6 +12,7 @@
 #include "core/base/json_writer.h"
 #include "core/base/xalloc.h"
 #include "core/cli/cli.h"
+#include "core/cli/files.h"
 
 #define NEW_FILE_MAX (1u << 20)
 #define NEW_LIST_MAX (1u << 20)
@@ -29,22 +30,6 @@ struct copying {
 /* ---- One file
  * ------------------------------------------------------------------------------------- */
 
-static int read_text(const char *path, struct buf *out)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return ERROR_IO;
-    }
-    char block[16384];
-    size_t got = 0;
-    int rc = 0;
-    while (rc == 0 && (got = fread(block, 1, sizeof(block), file)) > 0) {
-        rc = buf_add(out, block, got);
-    }
-    fclose(file);
-    return rc;
-}
-
 static void fill_in(const char *text, const char *name, struct buf *out)
 {
     for (const char *mark = strstr(text, NAME_MARK); mark != NULL; mark = strstr(text, NAME_MARK)) {
@@ -55,27 +40,16 @@ static void fill_in(const char *text, const char *name, struct buf *out)
     buf_add_str(out, text);
 }
 
-static int write_text(const char *path, const struct buf *text)
-{
-    FILE *file = fopen(path, "wxe");
-    if (file == NULL) {
-        return ERROR_IO;
-    }
-    bool is_written = fwrite(buf_text(text), 1, text->size, file) == text->size;
-    is_written = fclose(file) == 0 && is_written;
-    return is_written ? 0 : ERROR_IO;
-}
-
 static int copy_file(const struct copying *c, const char *from, const char *to)
 {
     struct buf template;
     struct buf text;
     buf_init(&template, NEW_FILE_MAX);
     buf_init(&text, NEW_FILE_MAX);
-    int rc = read_text(from, &template);
+    int rc = files_read(from, &template);
     if (rc == 0) {
         fill_in(buf_text(&template), c->name, &text);
-        rc = text.has_failed ? ERROR_LIMIT : write_text(to, &text);
+        rc = text.has_failed ? ERROR_LIMIT : files_write(to, buf_bytes(&text), false);
     }
     buf_free(&template);
     buf_free(&text);

@@ -364,6 +364,27 @@ static void drop_all(struct http_exchange_list *list)
     }
 }
 
+static void hang_up_all(struct http_exchange_list *list)
+{
+    struct http_exchange *x;
+    TAILQ_FOREACH(x, list, entry)
+    {
+        if (x->on_reply != NULL) {
+            struct http_reply reply = {.kind = HTTP_REPLY_DROPPED};
+            http_sink_fn on_reply = x->on_reply;
+            x->on_reply = NULL;
+            on_reply(x->sink, &reply);
+        }
+    }
+}
+
+void http_server_hang_up(struct http_server *server)
+{
+    server->has_stopped = true;
+    hang_up_all(&server->ready);
+    hang_up_all(&server->open);
+}
+
 void http_server_free(struct http_server *server)
 {
     if (server == NULL) {

@@ -42,6 +42,9 @@ unsigned
 http_server_port(const struct http_server *server); /* of the first TCP listener; 0 = none */
 /* Open exchanges go on; their connections close with the answer. Loopback requests are refused. */
 void http_server_stop_accepting(struct http_server *server);
+/* As when the process ends: the peers' connections break now, what is answered later goes nowhere.
+ * Loopback only. */
+void http_server_hang_up(struct http_server *server);
 #define HTTP_STATUS_MAX 600
 /* Requests answered without the handler (400, 408, 413, 431, ...), by status below HTTP_STATUS_MAX;
  * the handler's owner may add its own by http_server_count_refusal. */
@@ -80,6 +83,16 @@ bool http_exchange_has_basic(const struct http_exchange *x, const char *user, co
 
 /* Transport that delivers to this server in the same process; latency from the loop's timers. */
 struct transport *transport_loopback_new(struct loop *loop, struct http_server *server);
+
+/* Several servers in one process, by the name that URLs give them. Outlives its transports. */
+struct loopback_network;
+struct loopback_network *loopback_network_new(void);
+void loopback_network_free(struct loopback_network *network); /* accepts NULL */
+/* server is borrowed; NULL: nobody listens there (again), connections are refused. */
+void loopback_network_set(struct loopback_network *network, const char *name,
+                          struct http_server *server);
+struct transport *transport_loopback_join(struct loop *loop,
+                                          const struct loopback_network *network);
 /* Transport over libcurl. NULL when it cannot start. */
 struct transport *transport_curl_new(struct loop *loop);
 

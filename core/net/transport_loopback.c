@@ -22,6 +22,7 @@ struct transfer {
     struct loopback *owner;
     enum phase phase;
     struct http_incoming in;        /* until it is handed to the server */
+    char *host;                     /* whom the URL names */
     struct http_exchange *exchange; /* while SERVED */
     struct loop_timer *latency;
     struct loop_timer *timeout;
@@ -37,9 +38,32 @@ struct transfer {
 struct loopback {
     struct transport base;
     struct loop *loop;
-    struct http_server *server;
+    struct http_server *server; /* of every name; or NULL: */
+    const struct loopback_network *network;
     TAILQ_HEAD(, transfer) transfers;
 };
+
+struct loopback_place {
+    char *name;
+    struct http_server *server; /* NULL: nobody listens */
+};
+
+struct loopback_network {
+    struct loopback_place *places;
+    size_t count;
+};
+
+/* NULL when nobody listens there. */
+static struct http_server *server_of(const struct transfer *x)
+{
+    const struct loopback_network *network = x->owner->network;
+    for (size_t i = 0; network != NULL && i < network->count; i++) {
+        if (strcasecmp(network->places[i].name, x->host) == 0) {
+            return network->places[i].server;
+        }
+    }
+    return x->owner->server;
+}
 
 static void transfer_free(struct transfer *x)
 {
@@ -50,6 +74,7 @@ static void transfer_free(struct transfer *x)
     loop_timer_free(x->latency);
     loop_timer_free(x->timeout);
     http_incoming_free(&x->in);
+    free(x->host);
     http_answer_free(&x->answer);
     spool_free(x->file);
     free(x);
@@ -122,9 +147,9 @@ static void transfer_on_reply(void *sink, const struct http_reply *reply)
 }
 
 /* What the real server's limits would say, without troubling the handler. */
-static int refusal_status(const struct transfer *x)
+static int refusal_status(const struct transfer *x, const struct http_server *server)
 {
-    const struct http_server_options *limits = http_server_limits(x->owner->server);
+    const struct http_server_options *limits = http_server_limits(server);
     size_t head = strlen(x->in.method) + strlen(x->in.path) + strlen(x->in.query);
     for (size_t i = 0; i < x->in.headers.count; i++) {
         head += strlen(x->in.headers.list[i].name) + strlen(x->in.headers.list[i].value) + 4;
@@ -137,19 +162,20 @@ static int refusal_status(const struct transfer *x)
 
 static void transfer_arrive(struct transfer *x)
 {
-    if (!http_server_is_accepting(x->owner->server)) {
+    struct http_server *server = server_of(x);
+    if (server == NULL || !http_server_is_accepting(server)) {
         set_network_error(x, false, "could not connect: refused");
         go_back(x);
         return;
     }
-    int refusal = refusal_status(x);
+    int refusal = refusal_status(x, server);
     if (refusal != 0) {
         x->answer.status = refusal;
         go_back(x);
         return;
     }
     x->phase = PHASE_SERVED;
-    x->exchange = http_exchange_open(x->owner->server, &x->in, transfer_on_reply, x);
+    x->exchange = http_exchange_open(server, &x->in, transfer_on_reply, x);
 }
 
 static void transfer_on_latency(void *arg)
@@ -191,7 +217,7 @@ static bool read_request(struct transfer *x, const struct http_request *request)
     x->in.peer = xstrdup("loopback");
     char *host_text = xstrndup(host, host_size);
     int rc = http_headers_add(&x->in.headers, "Host", host_text);
-    free(host_text);
+    x->host = host_text;
     http_headers_copy(&x->in.headers, &request->headers);
     if (request->body_size > 0) {
         char *size = xasprintf("%zu", request->body_size);
@@ -249,13 +275,59 @@ static void loopback_free(struct transport *base)
     free(t);
 }
 
-struct transport *transport_loopback_new(struct loop *loop, struct http_server *server)
+static struct loopback *loopback_new(struct loop *loop)
 {
     static const struct transport_ops ops = {loopback_start, loopback_cancel, loopback_free};
     struct loopback *t = xcalloc(1, sizeof(*t));
     t->base.ops = &ops;
     t->loop = loop;
-    t->server = server;
     TAILQ_INIT(&t->transfers);
+    return t;
+}
+
+struct transport *transport_loopback_new(struct loop *loop, struct http_server *server)
+{
+    struct loopback *t = loopback_new(loop);
+    t->server = server;
+    return &t->base;
+}
+
+/* ---- networks ---- */
+
+struct loopback_network *loopback_network_new(void)
+{
+    return xcalloc(1, sizeof(struct loopback_network));
+}
+
+void loopback_network_free(struct loopback_network *network)
+{
+    if (network == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < network->count; i++) {
+        free(network->places[i].name);
+    }
+    free(network->places);
+    free(network);
+}
+
+void loopback_network_set(struct loopback_network *network, const char *name,
+                          struct http_server *server)
+{
+    for (size_t i = 0; i < network->count; i++) {
+        if (strcasecmp(network->places[i].name, name) == 0) {
+            network->places[i].server = server;
+            return;
+        }
+    }
+    network->places =
+        xrealloc(network->places, (network->count + 1) * sizeof(struct loopback_place));
+    network->places[network->count++] = (struct loopback_place){xstrdup(name), server};
+}
+
+struct transport *transport_loopback_join(struct loop *loop, const struct loopback_network *network)
+{
+    struct loopback *t = loopback_new(loop);
+    t->network = network;
     return &t->base;
 }

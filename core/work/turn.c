@@ -170,7 +170,7 @@ void turn_remove(struct turn *turn, struct work *work)
     }
 }
 
-static bool has_work(const struct turn *turn)
+bool turn_has_work(const struct turn *turn)
 {
     for (size_t i = 0; i < turn->count; i++) {
         struct work *work = turn->works[i];
@@ -239,20 +239,40 @@ static void run_due(struct work *work)
     }
 }
 
-int turn_run(struct turn *turn, bool may_wait, bool *is_idle_out, struct error *err)
+void turn_begin(struct turn *turn, bool may_wait, bool *is_idle_out)
 {
-    bool had_work = has_work(turn);
+    bool had_work = turn_has_work(turn);
     bool may_happen = loop_poll(turn->loop, may_wait && !had_work);
     for (size_t i = 0; i < turn->count; i++) {
         run_due(turn->works[i]);
     }
     size_t slices = run_slices(turn);
+    if (is_idle_out != NULL) {
+        *is_idle_out = !may_happen && !had_work && slices == 0 && !turn_has_work(turn);
+    }
+}
+
+bool turn_is_dirty(const struct turn *turn)
+{
+    for (size_t i = 0; i < turn->count; i++) {
+        if (store_is_dirty(turn->works[i]->options.store)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int turn_end(struct turn *turn, struct error *err)
+{
     for (size_t i = 0; i < turn->count; i++) {
         commit(turn->works[i]);
         work_arm_timer(turn->works[i]);
     }
-    if (is_idle_out != NULL) {
-        *is_idle_out = !may_happen && !had_work && slices == 0 && !has_work(turn);
-    }
     return report_fatal(turn, err);
+}
+
+int turn_run(struct turn *turn, bool may_wait, bool *is_idle_out, struct error *err)
+{
+    turn_begin(turn, may_wait, is_idle_out);
+    return turn_end(turn, err);
 }

@@ -27,6 +27,16 @@ void turn_remove(struct turn *turn, struct work *work);
 int turn_run(struct turn *turn, bool may_wait, bool *is_idle_out, struct error *err) NEAP_MUST_USE;
 
 /*
+ * turn_run in its two halves, for a simulation in which a process ends between them: what
+ * turn_begin did is lost then when turn_is_dirty, and nothing of it has left.
+ */
+void turn_begin(struct turn *turn, bool may_wait, bool *is_idle_out);
+bool turn_is_dirty(const struct turn *turn);
+int turn_end(struct turn *turn, struct error *err) NEAP_MUST_USE;
+/* Something is ready to run or to be committed, whatever the time. */
+bool turn_has_work(const struct turn *turn);
+
+/*
  * Calls fn(arg, true) after the next commit of this work, at once when nothing is uncommitted;
  * fn(arg, false) instead when its turn was dropped (answer 503, forget the send) or the work
  * closes. Exactly once, in call order. fn may write (a later turn) and may call turn_release.

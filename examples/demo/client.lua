@@ -20,7 +20,7 @@ end
 
 return {
     name = "demo",
-    live_from = "2026-01-01T00:00:00Z",
+    live_from = var("LIVE_FROM", "2026-01-01T00:00:00Z"),
     zone = "Europe/London",
 
     connections = {
@@ -81,6 +81,7 @@ return {
             sweep = {every_ms = tonumber(var("SWEEP_EVERY_MS", "20000"))},
         }, settings = {
             merchant_key = "fellside",
+            returns_flow = "returns",
             khaos = KHAOS,
             shops = {
                 {shop_key = "fo", country = "GB", shop_country_id = "1412"},

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct host;
+struct host_world;
 struct error;
 
 struct host_options {
@@ -27,6 +28,9 @@ struct host_options {
     int64_t drain_ms; /* how long a stop waits for work under way; 0 = 10,000 */
     bool is_virtual;  /* simulated time and in-process transport; nothing is synced to disk */
     int64_t virtual_start_ms; /* UTC; 0 = 2026-05-04T10:00:00Z */
+    struct host_world *world; /* virtual: time and network shared with other hosts, see
+                                 core/host_world.h; borrowed; NULL: of its own */
+    const char *world_name;   /* the name that the others' URLs give this host */
     uint64_t seed;            /* of all randomness; 0 = from the kernel (or 1 when virtual) */
 };
 

@@ -11,7 +11,7 @@
 ---     posted, a person must cancel    refused, and a worklist exception; when the person did it,
 ---                                     the despatch flow cancels it in SCAYLE as the merchant
 ---     units have left                 refused, "cancel_too_late"
----     still open after the wait       503: SCAYLE asks again
+---     still open after the wait       503: SCAYLE asks again, and should it not, it is told
 ---
 --- A repeat of a decided call gets the same answer; a refusal becomes "successful" once every unit
 --- is cancelled.
@@ -21,17 +21,22 @@ local decide = require("flows.cancellation_stages.decide")
 local khaos_line = require("flows.khaos_line")
 local store = require("neap.store")
 local time = require("neap.time")
+local unheard = require("flows.cancellation_stages.unheard")
 
 local ANSWER_MS = 13000 -- SCAYLE documents 15 s for the delegation; nothing for this call
 local SECOND_MS = 1000
 
 local fields = {
     khaos = khaos_line.schema(),
+    scayle = {type = "record", default = {}, fields = {
+        connection = {type = "string", default = "scayle"}}},
     cancel_order = cancel.schema(),
     orders_flow = {type = "string", default = "orders", help = "name of the orders flow"},
     wait_ms = {type = "integer", min = 0, max = ANSWER_MS - SECOND_MS,
         default = ANSWER_MS - 3 * SECOND_MS,
         help = "how long the answer waits for an order that is being worked on"},
+    look_after_ms = {type = "integer", min = SECOND_MS, default = 10 * 60 * SECOND_MS,
+        help = "after a question that was not decided in time, between looks at what became of it"},
     refused_word = {type = "string", default = "failed",
         help = "cancellationResult of a refusal; anything but \"successful\" refuses"},
     cautious_days = {type = "integer", min = 0, default = 15,
@@ -80,5 +85,11 @@ return {
     triggers = {{kind = "route", name = "cancellation", method = "POST",
         path = "/scayle/cancellation", auth = "delegation", answer_within_ms = ANSWER_MS,
         handle = handle}},
-    run = decide.run,
+    run = function(job)
+        if job.event.name == unheard.EVENT then
+            unheard.run(job)
+        elseif not decide.run(job) then
+            unheard.watch(job, assert(cancellation.parse(job.event.payload)).order_reference_key)
+        end
+    end,
 }

@@ -3,6 +3,7 @@
 --- An order counts from the slice that accepts it until a read of Khaos that *began after* the
 --- import's reply: only such a figure surely holds it. Kits count for what they are made of.
 local store = require("neap.store")
+local watermark = require("flows.stock_stages.watermark")
 
 local stock_pending = {}
 
@@ -17,6 +18,11 @@ local STATE = "stock_state"
 local KITS_OF = "stock_kits_of" -- "<component>\n<kit>" -> quantity of it in the kit
 --- sku -> {since_ms}: read again at the next poll although Khaos need not have moved it.
 stock_pending.REREAD = "stock_reread"
+
+-- sku -> {at_ms}: when the newest order took of it, in SCAYLE's time. SCAYLE lowered its figure by
+-- it until one that is stamped later comes, be it the same: codes without a level and capped ones
+-- stay as they are in Khaos, and a figure that knew an order can have been stamped before it.
+local TAKEN = "stock_taken"
 
 local PAGE = 1000
 
@@ -33,6 +39,18 @@ end
 local function insert(key, units, posted_ms)
     for sku, quantity in pairs(units or {}) do
         store.put(BY_SKU, place(sku, key), {quantity = quantity, posted_ms = posted_ms})
+    end
+end
+
+-- The order was confirmed before this instant, ours.
+local function take(units, at_ms)
+    local scayle_ms = watermark.scayle_ms(at_ms)
+    for sku in pairs(units) do
+        local taken = store.get(TAKEN, sku)
+        if not taken or taken.at_ms < scayle_ms then
+            store.put(TAKEN, sku, {at_ms = scayle_ms})
+        end
+        store.put(stock_pending.REREAD, sku, {since_ms = at_ms})
     end
 end
 
@@ -61,6 +79,7 @@ function stock_pending.open(key, entry)
     store.put(stock_pending.OPEN, key, entry)
     if entry.units and has_index() then
         insert(key, entry.units)
+        take(entry.units, entry.accepted_ms or 0)
     end
 end
 
@@ -89,7 +108,17 @@ function stock_pending.posted(key, at_ms)
     if entry and entry.units and has_index() then
         store.put(POSTED, key, {units = entry.units, posted_ms = at_ms})
         insert(key, entry.units, at_ms)
+        take(entry.units, at_ms)
     end
+end
+
+--- Has an order taken units of a code that a figure with this stamp does not give back?
+---@param sku string
+---@param stamp_ms integer
+---@return boolean
+function stock_pending.is_taken_since(sku, stamp_ms)
+    local taken = store.get(TAKEN, sku)
+    return taken ~= nil and taken.at_ms >= stamp_ms
 end
 
 --- The order will never be posted: its units are free again, and read anew, because only a newer

@@ -53,6 +53,33 @@ return function(t)
             t.equal(sum("A"), 0)
         end)
     end)
+    t.case("a posted order takes its codes until a figure that is stamped later", function()
+        alone(function(store)
+            stock_pending.open("order:0", {units = {A = 1}})
+            stock_pending.posted("order:0", NOW_MS - 5000) -- nobody reads stock yet
+            t.equal(stock_pending.is_taken_since("A", 0), false)
+            stock_pending.begin()
+            stock_pending.open("order:1", {units = {A = 2, B = 1}})
+            stock_pending.posted("order:1", NOW_MS)
+            t.equal({stock_pending.is_taken_since("A", NOW_MS - 1),
+                stock_pending.is_taken_since("A", NOW_MS),
+                stock_pending.is_taken_since("A", NOW_MS + 1),
+                stock_pending.is_taken_since("C", 0)}, {true, true, false, false})
+            t.equal(#store.range(stock_pending.REREAD, {}), 2)
+        end)
+    end)
+    t.case("so does an open one; our clock may be an hour slow", function()
+        alone(function(store)
+            stock_pending.begin()
+            stock_pending.open("order:1", {units = {A = 2}, accepted_ms = NOW_MS})
+            t.equal({stock_pending.is_taken_since("A", NOW_MS),
+                stock_pending.is_taken_since("A", NOW_MS + 1)}, {true, false})
+            store.put("stock_watermark", "state", {skew_ms = -3600000})
+            stock_pending.open("order:2", {units = {B = 1}, accepted_ms = NOW_MS})
+            t.equal({stock_pending.is_taken_since("B", NOW_MS + 3600000),
+                stock_pending.is_taken_since("B", NOW_MS + 3600001)}, {true, false})
+        end)
+    end)
     -- The index is made over several slices; orders go on meanwhile.
     t.case("an order that is posted while the index is made counts as posted", function()
         alone(function(store)

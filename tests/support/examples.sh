@@ -34,7 +34,8 @@ compose_variables() {
 log=$(mktemp)
 folder=$(mktemp -d)
 secrets=examples/demo/secrets
-for client in examples/demo examples/demo_driver examples/sandbox/scayle examples/sandbox/khaos; do
+for client in examples/demo examples/demo_driver examples/sandbox/scayle examples/sandbox/khaos \
+    examples/blackfriday/driver; do
     try "$client passes neap check" "$neap" check "$client" --secrets "$secrets"
 done
 try "the compose example sets what manifests read" compose_variables

@@ -26,7 +26,11 @@ function decide.word(settings, result)
     return result == "successful" and result or settings.refused_word
 end
 
-local function order_of(reference)
+--- The key and the record of an order, as far as it is known.
+---@param reference string
+---@return string|nil key
+---@return table|nil record
+function decide.order_of(reference)
     local entry = store.get(support.REFERENCES, reference)
     return entry and entry.key, entry and support.record(entry.key) or nil
 end
@@ -45,7 +49,7 @@ function decide.known(reference)
     if not entry or not entry.result then
         return nil
     end
-    local key = order_of(reference)
+    local key = decide.order_of(reference)
     local book = key and order_units.load(key)
     if entry.result == "refused" and book and is_all_cancelled(book) then
         return "successful"
@@ -53,12 +57,21 @@ function decide.known(reference)
     return entry.result
 end
 
-local function settle(job, reference, result, why)
+--- Remembers a decision.
+---@param job neap.Job
+---@param reference string
+---@param result "successful"|"refused"
+---@param why string
+function decide.note(job, reference, result, why)
     local entry = store.get(decide.TABLE, reference) or {tries = 1, until_ms = 0}
     entry.result, entry.why, entry.decided_ms = result, why, time.now_ms()
     store.put(decide.TABLE, reference, entry)
-    job:answer(cancellation.answer(reference, decide.word(job.settings, result)))
     job:note("cancellation", string.format("%s: %s", result, why))
+end
+
+local function settle(job, reference, result, why)
+    decide.note(job, reference, result, why)
+    job:answer(cancellation.answer(reference, decide.word(job.settings, result)))
 end
 
 -- ---- posted orders ---------------------------------------------------------------------------
@@ -120,7 +133,13 @@ local function too_late(job, record, count)
         recheck = "manual"})
 end
 
-local function decide_posted(job, reference, key, record)
+--- Decides on an order that Khaos has.
+---@async
+---@param job neap.Job
+---@param reference string
+---@param key string
+---@param record table
+function decide.posted(job, reference, key, record)
     local book = order_units.load(key)
     local summary = book and unit_book.summary(book) or {}
     local left = book and #book.units - (summary.open or {units = 0}).units
@@ -166,13 +185,13 @@ end
 
 -- True when there was something to decide.
 local function try(job, reference)
-    local key, record = order_of(reference)
+    local key, record = decide.order_of(reference)
     if is_strange(job, record) then
         refuse_strange(job, reference)
     elseif not record then
         settle(job, reference, "successful", "cancelled before the order was known")
     elseif record.order_code then
-        decide_posted(job, reference, key, record)
+        decide.posted(job, reference, key, record)
     elseif record.ended then
         settle(job, reference, "successful", "never posted: " .. record.ended)
     else
@@ -181,28 +200,30 @@ local function try(job, reference)
     return true
 end
 
---- The job of an event "cancellation.asked".
+--- The job of an event "cancellation.asked". False: not decided in time.
 ---@async
 ---@param job neap.Job
+---@return boolean
 function decide.run(job)
     local asked = assert(cancellation.parse(job.event.payload))
     local reference = asked.order_reference_key
     if decide.known(reference) then
         job:answer(cancellation.answer(reference,
             decide.word(job.settings, decide.known(reference))))
-        return
+        return true
     end
     local wait_ms, waited_ms, number = FIRST_WAIT_MS, 0, 0
     while not try(job, reference) do
         if waited_ms >= job.settings.wait_ms then
             job:note("cancellation", "not decided in time: SCAYLE asks again")
-            return
+            return false
         end
         number = number + 1
         job:sleep("order under way " .. number, wait_ms)
         waited_ms = waited_ms + wait_ms
         wait_ms = math.min(wait_ms * 2, LONGEST_WAIT_MS)
     end
+    return true
 end
 
 return decide

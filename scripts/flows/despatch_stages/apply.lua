@@ -224,9 +224,8 @@ return function(job)
     local said = assert(json.decode(job.event.payload))
     local seen = store.get(news.SEEN, said.reference)
     local lines = store.get(support.LINES, said.reference)
-    if seen.number > said.number then
-        return -- a newer snapshot has an event of its own, which comes next
-    end
+    -- Also when that snapshot has an event of its own: this job may have begun to tell SCAYLE
+    -- something whose outcome it must find out. What is told by now the next one leaves alone.
     local scayle = scayle_client.new(job.settings.scayle)
     local snapshot = seen.snapshot
     if not order_units.load(lines.key) then

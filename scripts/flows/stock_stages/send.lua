@@ -28,7 +28,8 @@ local function next_figure(settings, code, mark, now_ms)
     local shown = figure.of(item, stock_pending.sum(item, item.read_ms),
         figure.policy(settings.policy, item))
     local sent = store.get(tables.SENT, code)
-    if sent and sent.quantity == shown.sellable and sent.state == "set" then
+    local is_same = sent and sent.quantity == shown.sellable and sent.state == "set"
+    if is_same and not stock_pending.is_taken_since(code, sent.stamp_ms) then
         store.delete(tables.DIRTY, code)
         return nil
     end
@@ -36,8 +37,10 @@ local function next_figure(settings, code, mark, now_ms)
     local last_ms = sent and sent.stamp_ms or 0
     local is_repeat = sent and sent.quantity == shown.sellable and sent.state == "sending"
         and stamp_ms <= last_ms
-    if stamp_ms <= last_ms and not is_repeat then
-        -- SCAYLE would ignore it: only a newer reading gives a later stamp.
+    local is_useless = is_same and stock_pending.is_taken_since(code, stamp_ms)
+    if stamp_ms <= last_ms and not is_repeat or is_useless then
+        -- SCAYLE would ignore it, or keep from the shop what orders took: only a newer reading
+        -- gives a later stamp.
         store.put(stock_pending.REREAD, code, {since_ms = mark.since_ms})
         return nil
     end

@@ -72,6 +72,13 @@ function watermark.knows_clock()
     return state_of(0).skew_ms ~= nil
 end
 
+--- An instant of ours in SCAYLE's time, as far as it is known.
+---@param at_ms integer
+---@return integer
+function watermark.scayle_ms(at_ms)
+    return at_ms - (state_of(at_ms).skew_ms or 0)
+end
+
 --- The watermark, our time.
 ---@param now_ms integer
 ---@param settings stock.WatermarkSettings

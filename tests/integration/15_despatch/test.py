@@ -114,6 +114,24 @@ def lost_answer():
     assert told(order) == units(order), "a unit was told twice"
 
 
+def in_doubt_and_newer():
+    """While nobody knows whether a parcel was told, Khaos tells more of the order."""
+    order = several(3)
+    code, _ = lines(order)[0]
+    shop.faults("scayle", {"operation": "ship", "fault": "reset_after", "nth": 1},
+                {"operation": "get_order", "fault": "500"})
+    in_khaos(order, action="ship", items=[{"stock_code": code, "quantity": 1}])
+    until_told(order, 1)
+    key = f"despatch:order:fo:{order['order_id']}"
+    known = len(shop.host.order(key)["jobs"])
+    in_khaos(order, action="ship")
+    neap.until(lambda: len(shop.host.order(key)["jobs"]) > known, "the newer news is there")
+    shop.faults("scayle")
+    until_told(order, 2)
+    assert not shop.host.exceptions("unfinished_effect"), shop.host.exceptions("unfinished_effect")
+    assert told(order) == units(order), (told(order), units(order))
+
+
 def killed():
     shop.faults("scayle", {"operation": "ship", "fault": "delay", "ms": 300})
     orders = [posted("plain", 10 + i) for i in range(4)]
@@ -157,6 +175,7 @@ try:
     neap.case("a tracking number that comes later is waited for", late_tracking)
     neap.case("without one the parcel is told by its invoice", no_tracking)
     neap.case("a lost answer is looked up, not repeated", lost_answer)
+    neap.case("a parcel in doubt is settled although Khaos tells more meanwhile", in_doubt_and_newer)
     neap.case("kill -9 loses and doubles no parcel", killed)
     neap.case("what Khaos cancels is cancelled in SCAYLE, what had left is not", cancelled)
     neap.case("a parcel that fits no order line is shown to a person", strange_parcel)

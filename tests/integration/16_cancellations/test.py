@@ -9,7 +9,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 import neap  # noqa: E402
 
-shop = neap.Shop(variables={"DESPATCH_MS": "300"})
+shop = neap.Shop(variables={"DESPATCH_MS": "300", "CANCEL_LOOK_MS": "4000"})
 
 
 def ask(reference, timeout_s=20):
@@ -64,6 +64,20 @@ def while_held():
     assert ask(reference(order)) == (201, "successful")
     neap.until(lambda: shop.job(order)["state"] == "done", "the held order ends")
     assert shop.posted(order) is None
+
+
+def in_an_outage():
+    """The order cannot come to rest, and SCAYLE does not ask again: nobody would send it, so SCAYLE is told."""
+    shop.faults("scayle", {"operation": "get_order", "fault": "503", "times": 100000})
+    order = shop.place("plain", 45)
+    neap.until(lambda: shop.host.order(order["order_id"]), "the order is known")
+    status, result = ask(reference(order))
+    assert (status, result) == (503, None), (status, result)
+    shop.faults("scayle")
+    neap.until(lambda: shop.job(order)["state"] == "done", "the order ends")
+    assert shop.posted(order) is None, "posted although it was cancelled"
+    neap.until(lambda: states(order) == {"cancelled"}, "SCAYLE shows the order as cancelled")
+    assert ask(reference(order)) == (201, "successful"), "a late repeat gets the truth"
 
 
 def while_posting():
@@ -180,6 +194,7 @@ try:
     neap.case("what names no order is refused, and strangers too", malformed)
     neap.case("a cancellation before the order: successful, and never posted", before_the_order)
     neap.case("a held order: successful, and never posted", while_held)
+    neap.case("in an outage, never asked again: SCAYLE is told", in_an_outage)
     neap.case("during the posting: the answer is what happens", while_posting)
     neap.case("posted, no add-on: refused, a person cancels in Khaos, SCAYLE follows", by_a_person)
     neap.case("sent already: refused, and a person is told", too_late)

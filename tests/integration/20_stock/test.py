@@ -72,6 +72,14 @@ def uncontrolled():
     until_figure(999, "FO-STK-SRV")
 
 
+def sold_again():
+    """The shop lowers its figure by each order until a later one comes, be it the same: here Khaos has no level."""
+    order = shop.place("configurable", 1)
+    shop.until_right(order)
+    until_figure(999, "FO-EMB-NAME")
+    neap.until(lambda: visible("FO-EMB-NAME") == 999, "what was sold without a level can be sold again")
+
+
 def quiet():
     """What did not change is not sent: a poll reads the overlap again and again."""
     time.sleep(1)
@@ -141,6 +149,7 @@ try:
     neap.case("movements follow, and never below zero", moves)
     neap.case("a kit is what its components make", kits)
     neap.case("what Khaos does not control is always there", uncontrolled)
+    neap.case("what was sold of it is there again", sold_again)
     neap.case("what did not change is not sent again", quiet)
     neap.case("held orders take their units", held_orders)
     neap.case("an ignored figure is noticed and sent again", ignored)

@@ -96,7 +96,8 @@ return {
             khaos_return_reason = "6"}},
         cancellations = {
             use = "flows.cancellations",
-            settings = {khaos = var("CANCEL_ADD_ON", "") == "" and khaos
+            settings = {look_after_ms = number("CANCEL_LOOK_MS", 600000),
+                khaos = var("CANCEL_ADD_ON", "") == "" and khaos
                 or {connection = "khaos", zone = "Europe/London", add_ons = {"cancel_order"}},
                 wait_ms = 5000},
         },

@@ -1,6 +1,7 @@
 --- What the simulated Khaos holds, for tests and summaries, and the moves a person in Khaos would
 --- make.
 
+local books = require("erp.books")
 local calc = require("erp.calc")
 local control = require("lib.sandbox.control")
 local customers = require("erp.customers")
@@ -133,6 +134,8 @@ function ACTIONS.ship(w, order, body)
     orders.save(w, order)
 end
 
+ACTIONS.tamper = books.tamper
+
 -- The newest invoice is issued.
 function ACTIONS.issue(w, order)
     local invoice = order.invoices[#order.invoices]
@@ -203,7 +206,7 @@ function ledger.act(w, body)
     end
     local action = ACTIONS[body.action or ""]
     if not action then
-        return control.bad("action must be ship, issue, track, credit, cancel or stage")
+        return control.bad("action must be ship, issue, track, credit, cancel, stage or tamper")
     end
     action(w, order, body)
     return control.reply(200, {code = order.code, stage = order.stage,

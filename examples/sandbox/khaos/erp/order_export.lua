@@ -402,7 +402,7 @@ function order_export.status_ex(w, p)
     end
     local stages = stage_filter(p)
     local parts = {"<?xml version=\"1.0\"?><STATUS_LIST>"}
-    for _, order in ipairs(has_ids and by_ids(w, p) or orders.all(w)) do
+    for _, order in ipairs(has_ids and by_ids(w, p) or orders.updated_since(w, from)) do
         local is_wanted = order.updated_ms >= from and order.updated_ms <= to
             and in_stage(order, stages)
         if is_wanted and (not order.cancelled or truth(p.IncludeCancelled)) then

@@ -13,9 +13,14 @@ local orders = {}
 
 local TABLE = "erp_orders"
 local REFERENCES = "erp_references"
+local UPDATED = "erp_orders_updated" -- "<instant>:<code>" -> code
 local FIRST_CODE = 204500
 local STAGE_RELEASED = 9
 local STAGE_PAYMENT = 11
+
+local function updated_key(order)
+    return ("%015d:%s"):format(order.updated_ms, order.code)
+end
 
 ---@param w table
 ---@param code string
@@ -27,8 +32,25 @@ end
 ---@param w table
 ---@param order table
 function orders.save(w, order)
+    if order.updated_ms then
+        w.store.delete(UPDATED, updated_key(order))
+    end
     order.updated_ms = w.now_ms
     w.store.put(TABLE, order.code, order)
+    w.store.put(UPDATED, updated_key(order), order.code)
+end
+
+--- Orders that changed at or after an instant, in that order.
+---@param w table
+---@param from_ms integer
+---@return table[]
+function orders.updated_since(w, from_ms)
+    local list = {}
+    local options = {after = ("%015d"):format(math.max(0, from_ms)), limit = 10000}
+    for _, entry in ipairs(w.store.range(UPDATED, options)) do
+        list[#list + 1] = orders.get(w, entry.value)
+    end
+    return list
 end
 
 --- Khaos codes imported under a reference: one, or more when duplicate protection is off.

@@ -38,6 +38,7 @@ function stock.move(w, code, site, quantity)
     end
     local key = stock.site_key(site)
     item.levels[key] = (item.levels[key] or 0) + quantity
+    item.lowest = math.min(item.lowest or 0, item.levels[key])
     item.moved_ms = w.now_ms
     w.store.put(TABLE, code, item)
 end
@@ -51,6 +52,7 @@ local EDITABLE = {
     tax_code = "number",
     level = "number",
     level_2 = "number",
+    received = "number", -- units that came in; negative: written off
     on_order = "number",
     controlled = "boolean",
     run_to_zero = "boolean",
@@ -77,6 +79,9 @@ local function edit(w, item, words)
     for name, value in pairs(words) do
         if name == "level" or name == "level_2" then
             item.levels[name == "level" and "1" or "2"] = math.floor(value)
+            item.moved_ms = w.now_ms
+        elseif name == "received" then
+            item.levels["1"] = (item.levels["1"] or 0) + math.floor(value)
             item.moved_ms = w.now_ms
         elseif name == "tax_code" then
             item.tax_code = tostring(math.floor(value))

@@ -6,7 +6,8 @@ local data = require("erp.data")
 
 local world = {}
 
-world.TABLES = {"erp_stock", "erp_orders", "erp_references", "erp_customers", "erp_other_refs",
+world.TABLES = {"erp_stock", "erp_orders", "erp_orders_updated", "erp_references",
+    "erp_customers", "erp_other_refs",
     "erp_cloud", "erp_cloud_imports", "erp_cloud_pushed",
     "erp_cloud_returns"}
 

@@ -1,5 +1,6 @@
 --- A simulated on-premise Khaos Control: its SOAP service and the control routes of the simulation.
 
+local books = require("erp.books")
 local control = require("lib.sandbox.control")
 local data = require("erp.data")
 local faults = require("lib.sandbox.faults")
@@ -100,6 +101,9 @@ return {
         end),
         lever("GET", "ledger", function(w, _, request)
             return control.reply(200, ledger.view(w, request.query))
+        end),
+        lever("GET", "books", function(w, _, request)
+            return control.reply(200, books.page(w, request.query))
         end),
         lever("POST", "orders", ledger.act),
         lever("POST", "faults", function(w, body)

@@ -1,6 +1,7 @@
 --- A simulated SCAYLE tenant: its Admin API and the control routes of the simulation.
 
 local admin = require("shop.admin")
+local books = require("shop.books")
 local catalogue = require("shop.catalogue")
 local control = require("lib.sandbox.control")
 local faults = require("lib.sandbox.faults")
@@ -81,6 +82,7 @@ local function play(w, body)
         count = count,
         interval_ms = body.interval_ms or 200,
         kinds = body.kinds,
+        only_visible = body.only_visible,
     }
     local reply = control.reply(202, {scenario = number, count = count})
     reply.events = {starts.scenario(number, payload)}
@@ -153,6 +155,9 @@ local TRIGGERS = {
     lever("GET", "kinds", kinds),
     lever("GET", "ledger", function(w, _, request)
         return control.reply(200, ledger.view(w, request.query))
+    end),
+    lever("GET", "books", function(w, _, request)
+        return control.reply(200, books.page(w, request.query))
     end),
     lever("GET", "expectations", function(w)
         return control.reply(200, ledger.expectations(w))

@@ -1,0 +1,108 @@
+--- A cancellation that got no answer in time, because the order could not come to rest (an outage).
+--- SCAYLE is documented to ask again. Should it have given up, it takes the order for ours while we
+--- ended it: then nobody would send it. So we look again; an order that was never posted is
+--- cancelled in SCAYLE as the merchant, one that was is a person's.
+local cancellation = require("connectors.scayle.cancellation")
+local decide = require("flows.cancellation_stages.decide")
+local fulfillment = require("connectors.scayle.fulfillment")
+local orders = require("connectors.scayle.orders")
+local scayle_client = require("connectors.scayle.client")
+local support = require("flows.order_stages.support")
+
+local unheard = {}
+
+unheard.EVENT = "cancellation.unheard"
+
+local LOOKS = 1000 -- a week, by the default of look_after_ms
+
+--- Has it looked after, once per order and on a key of its own: repeats must not wait behind it.
+---@param job neap.Job
+---@param reference string
+function unheard.watch(job, reference)
+    job:emit({source = "scayle.cancellation.unheard", id = reference,
+        key = "cancellation.unheard:" .. reference, name = unheard.EVENT,
+        payload = job.event.payload})
+end
+
+local function verdict(reference)
+    local _, record = decide.order_of(reference)
+    if decide.known(reference) then
+        return "heard"
+    elseif record and record.order_code then
+        return "posted"
+    end
+    return record and record.ended and "ended" or "open"
+end
+
+-- Ids of our units that SCAYLE does not show as cancelled; none when it heard us after all.
+local function open_units(job, scayle, where, order_id, merchant)
+    return job:step("open units", function()
+        local order, err = orders.get(scayle, where, order_id)
+        order = support.check({job = job}, "SCAYLE", order, err)
+        local ids = {}
+        for _, item in ipairs(orders.is_cancelled(order) and {} or order.items or {}) do
+            local owner = type(item.merchant) == "table" and item.merchant.referenceKey
+            if item.status ~= "cancelled" and (not merchant or owner == merchant) then
+                ids[#ids + 1] = tostring(item.id)
+            end
+        end
+        return {ids = ids}
+    end).ids
+end
+
+local function cancel_in_scayle(job, asked, record)
+    local scayle = scayle_client.new(job.settings.scayle)
+    local where = {shop_key = record.shop_key, country = record.country}
+    local units = open_units(job, scayle, where, record.order_id, asked.merchant)
+    if #units == 0 then
+        return
+    end
+    local result, err = job:effect({
+        connection = scayle.connection, name = "cancel_units", class = "lookup",
+        key = asked.order_reference_key .. "/unheard",
+        request = function()
+            return fulfillment.cancellation_request(where, record.order_id, asked.merchant, units)
+        end,
+        read = fulfillment.read,
+        lookup = function()
+            return fulfillment.lookup_cancelled(scayle, where, record.order_id, units)
+        end,
+    })
+    if result then
+        return
+    elseif err.retryable or err.kind == "cancelled" then
+        error(err, 0)
+    end
+    job:hold{{cause = "refused_by_scayle", subject = record.order_id .. " not posted",
+        message = string.format("SCAYLE refused the cancellation of order %s, which the shopper "
+            .. "wants and which was never posted: %s", record.order_id, err.message),
+        remedy = "Cancel its items in SCAYLE by hand, then dismiss this; or close it to try again.",
+        recheck = "manual"}}
+end
+
+--- The job of an event "cancellation.unheard".
+---@async
+---@param job neap.Job
+function unheard.run(job)
+    local asked = assert(cancellation.parse(job.event.payload))
+    local reference = asked.order_reference_key
+    for look = 1, LOOKS do
+        job:sleep("look " .. look, job.settings.look_after_ms)
+        -- Remembered: once it began to tell SCAYLE, a late repeat does not stop it half way.
+        local found = job:step("found " .. look, function()
+            return verdict(reference)
+        end)
+        local key, record = decide.order_of(reference)
+        if found == "ended" then
+            cancel_in_scayle(job, asked, record)
+            decide.note(job, reference, "successful", "SCAYLE was told: never posted")
+        elseif found == "posted" then
+            decide.posted(job, reference, key, record)
+        end
+        if found ~= "open" then
+            return
+        end
+    end
+end
+
+return unheard
