@@ -20,6 +20,8 @@ struct aside {
     struct clock *clock;
     struct secrets *secrets;
     char *scripts;
+    struct vm_limits limits;     /* of what is loaded; set after aside_open */
+    const char *overlay;         /* see generation.h; set after aside_open, borrowed */
     struct aside_texts errors;   /* of the newest load */
     struct aside_texts warnings; /* secrets that are not set: a stand-in was used */
 };

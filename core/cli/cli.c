@@ -13,10 +13,10 @@
 #include "core/base/xalloc.h"
 
 const struct cli_verb *const CLI_VERBS[] = {
-    &CLI_DEMO,      &CLI_NEW,    &CLI_RUN,        &CLI_CHECK,  &CLI_TEST,
-    &CLI_REPLAY,    &CLI_ORDER,  &CLI_EXCEPTIONS, &CLI_STOCK,  &CLI_STATUS,
-    &CLI_RECONCILE, &CLI_PAUSE,  &CLI_RESUME,     &CLI_RELOAD, &CLI_ERASE,
-    &CLI_SIMULATE,  &CLI_VERIFY, &CLI_VERSION,    &CLI_HELP,   NULL,
+    &CLI_DEMO,      &CLI_NEW,     &CLI_RUN,        &CLI_CHECK,  &CLI_TEST,     &CLI_AUDIT,
+    &CLI_REPLAY,    &CLI_ORDER,   &CLI_EXCEPTIONS, &CLI_STOCK,  &CLI_PRODUCTS, &CLI_STATUS,
+    &CLI_RECONCILE, &CLI_PAUSE,   &CLI_RESUME,     &CLI_RELOAD, &CLI_ERASE,    &CLI_SIMULATE,
+    &CLI_VERIFY,    &CLI_VERSION, &CLI_HELP,       NULL,
 };
 
 const char *cli_option(const struct cli_args *args, const char *name)

@@ -79,8 +79,8 @@ const char *cli_data_folder(const struct cli_args *args);
 /* A client's store lies in data/name. */
 bool cli_has_store(const char *data, const char *name);
 
-extern const struct cli_verb CLI_CHECK, CLI_DEMO, CLI_ERASE, CLI_EXCEPTIONS, CLI_HELP, CLI_NEW,
-    CLI_ORDER, CLI_PAUSE, CLI_RECONCILE, CLI_RELOAD, CLI_REPLAY, CLI_RESUME, CLI_RUN, CLI_STATUS,
-    CLI_SIMULATE, CLI_STOCK, CLI_TEST, CLI_VERIFY, CLI_VERSION;
+extern const struct cli_verb CLI_AUDIT, CLI_CHECK, CLI_DEMO, CLI_ERASE, CLI_EXCEPTIONS, CLI_HELP,
+    CLI_NEW, CLI_ORDER, CLI_PAUSE, CLI_RECONCILE, CLI_RELOAD, CLI_REPLAY, CLI_RESUME, CLI_RUN,
+    CLI_STATUS, CLI_PRODUCTS, CLI_SIMULATE, CLI_STOCK, CLI_TEST, CLI_VERIFY, CLI_VERSION;
 
 #endif

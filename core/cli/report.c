@@ -4,20 +4,24 @@
 #include "core/cli/report.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/api/api_report.h"
 #include "core/base/instant.h"
 #include "core/base/xalloc.h"
 #include "core/cli/ask.h"
+#include "core/cli/report_asking.h"
 #include "core/cli/report_table.h"
 #include "core/work/work.h"
 
 #define DOCUMENT_MAX (256u << 20)
 #define MEMORY_MAX   ((size_t)1 << 30)
 #define MINUTE_MS    60000
+#define RUN_US       ((int64_t)4 * 3600 * 1000000) /* CPU time of a report that asks */
 
 struct report_run {
     const struct cli_report *report;
@@ -31,6 +35,8 @@ struct report_run {
     struct report_table *table;
     struct buf lines;
     struct buf document;
+    struct error page_err; /* code 0: the page was written, or there was none */
+    bool is_watched;       /* somebody sits before it and sees how it goes on */
     bool is_ok;
 };
 
@@ -50,10 +56,41 @@ static void on_row(void *arg, size_t sheet, const struct bytes *cells, size_t co
     report_table_row(run->table, sheet, cells, count);
 }
 
+/* A line may hold names from outside: nothing in it commands the terminal or begins a line. */
 static void on_say(void *arg, const char *line)
 {
     struct report_run *run = arg;
-    buf_addf(&run->lines, "%s\n", line);
+    for (const unsigned char *at = (const unsigned char *)line; *at != '\0'; at++) {
+        bool is_c1 = at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f; /* U+0080 to U+009F */
+        bool is_control = *at < 0x20 || *at == 0x7f || is_c1;
+        (void)!buf_add(&run->lines, is_control ? "?" : (const char *)at, 1);
+        at += is_c1 ? 1 : 0;
+    }
+    (void)!buf_add(&run->lines, "\n", 1);
+}
+
+static void on_page(void *arg, struct bytes html)
+{
+    struct report_run *run = arg;
+    const char *path = cli_option(run->report->args, "--html");
+    FILE *file = path == NULL ? NULL : fopen(path, "w");
+    if (path == NULL) {
+        return;
+    }
+    bool is_written = file != NULL && fwrite(html.data, 1, html.size, file) == html.size;
+    is_written = (file == NULL || fclose(file) == 0) && is_written;
+    if (!is_written) {
+        error_set_errno(&run->page_err, ERROR_IO, errno, "%s cannot be written", path);
+    }
+}
+
+static void on_progress(void *arg, const char *text)
+{
+    struct report_run *run = arg;
+    if (run->is_watched) {
+        fprintf(stderr, "\r\033[K%s", text);
+        fflush(stderr);
+    }
 }
 
 /* ---- What it reads
@@ -118,7 +155,13 @@ static int load_client(struct report_run *run)
     for (size_t i = 0; run->generation == NULL && i < run->aside.errors.count; i++) {
         cli_fail(args, CLI_WRONG, "%s: %s", run->report->folder, run->aside.errors.list[i]);
     }
-    return run->generation == NULL ? CLI_WRONG : CLI_OK;
+    if (run->generation == NULL) {
+        return CLI_WRONG;
+    }
+    for (size_t i = 0; run->report->bounds != NULL && i < run->aside.warnings.count; i++) {
+        cli_fail(args, CLI_WRONG, "%s", run->aside.warnings.list[i]);
+    }
+    return run->report->bounds != NULL && run->aside.warnings.count > 0 ? CLI_WRONG : CLI_OK;
 }
 
 static int make_state(struct report_run *run)
@@ -139,6 +182,36 @@ static int make_state(struct report_run *run)
 /* ---- The run
  * -------------------------------------------------------------------------------------- */
 
+static int run_script(struct report_run *run, struct error *err)
+{
+    struct api_report report = {
+        .module = run->report->module,
+        .work = run->work,
+        .generation = run->generation,
+        .options = run->report->options,
+        .sink = {.arg = run,
+                 .sheet = on_sheet,
+                 .row = on_row,
+                 .say = on_say,
+                 .page = on_page,
+                 .progress = on_progress},
+    };
+    struct vm *vm = run->generation != NULL ? generation_vm(run->generation) : run->vm;
+    if (run->report->bounds == NULL) {
+        return api_report_run(vm, &report, &run->is_ok, &run->document, err);
+    }
+    struct report_asking asking = {run->aside.clock, run->generation, run->report->bounds, &report,
+                                   &run->document};
+    run->generation = NULL; /* taken over */
+    int rc = report_asking_run(&asking, &run->is_ok, err);
+    on_progress(run, "");
+    if (rc == 0 && run->page_err.code != 0) {
+        *err = run->page_err;
+        rc = err->code;
+    }
+    return rc;
+}
+
 static int tell(struct report_run *run)
 {
     const struct cli_args *args = run->report->args;
@@ -148,15 +221,7 @@ static int tell(struct report_run *run)
     if (run->table == NULL) {
         return cli_fail(args, CLI_UNREACHABLE, "%s", err.message);
     }
-    struct api_report report = {
-        .module = run->report->module,
-        .work = run->work,
-        .generation = run->generation,
-        .options = run->report->options,
-        .sink = {run, on_sheet, on_row, on_say},
-    };
-    struct vm *vm = run->generation != NULL ? generation_vm(run->generation) : run->vm;
-    int rc = api_report_run(vm, &report, &run->is_ok, &run->document, &err);
+    int rc = run_script(run, &err);
     int rc_files = report_table_close(run->table, rc == 0 ? &err : &(struct error){0});
     if (rc != 0 || rc_files != 0) {
         return cli_fail(args, rc == ERROR_NOT_FOUND ? CLI_NOT_FOUND : CLI_UNREACHABLE, "%s",
@@ -191,10 +256,17 @@ int cli_report(const struct cli_report *report)
     buf_init(&run->document, DOCUMENT_MAX);
     api_report_hooks_init(&run->hooks);
     int code = aside_open(&run->aside, report->args, clock_new_system());
+    if (report->bounds != NULL) {
+        run->aside.limits = (struct vm_limits){.memory_bytes = MEMORY_MAX, .job_us = RUN_US};
+        run->aside.overlay = REPORT_ASKING_OVERLAY;
+        run->is_watched = isatty(STDERR_FILENO) == 1;
+    }
     if (code == CLI_OK && report->folder != NULL) {
         code = load_client(run);
     }
-    code = code != CLI_OK ? code : open_store(run);
+    if (code == CLI_OK && report->bounds == NULL) {
+        code = open_store(run);
+    }
     if (code == CLI_OK && report->folder == NULL) {
         code = make_state(run);
     }

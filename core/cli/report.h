@@ -1,6 +1,7 @@
 /*
  * Verbs that report: a host script reads one client's store, opened read-only beside a running host
- * or after a stopped one, and what it tells goes to the terminal, a CSV file or a spreadsheet.
+ * or after a stopped one, and what it tells goes to the terminal, a CSV file or a spreadsheet. One
+ * with bounds asks the client's systems instead and needs no store (report_asking.h).
  */
 #ifndef NEAP_CORE_CLI_REPORT_H
 #define NEAP_CORE_CLI_REPORT_H
@@ -8,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/cli/aside.h"
+#include "core/cli/report_asking.h"
 
 #define CLI_REPORT_OPTIONS                                                                         \
     {"--data", "DIR", "data folder (default $NEAP_DATA or ./data)"},                               \
@@ -22,8 +24,9 @@ struct cli_report {
     /* The client's folder, whose flows and settings the script gets; NULL: none, and the store is
      * that of --client, or the only one in the data folder. */
     const char *folder;
-    const char *const *options; /* NAME=VALUE for the script; ends with NULL */
-    int64_t at_ms;              /* written into a spreadsheet as its making */
+    const char *const *options;         /* NAME=VALUE for the script; ends with NULL */
+    const struct report_bounds *bounds; /* it asks the client's systems, within these; or NULL */
+    int64_t at_ms;                      /* written into a spreadsheet as its making */
 };
 
 /* Runs it and prints; returns the exit code: CLI_WRONG when the report found something wrong. */

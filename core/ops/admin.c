@@ -11,9 +11,9 @@ static const struct {
     const char *verb;
     int (*run)(struct admin_context *c);
 } ADMIN_VERBS[] = {
-    {"order", admin_order}, {"exceptions", admin_exceptions}, {"status", admin_status},
-    {"pause", admin_pause}, {"resume", admin_pause},          {"erase", admin_erase},
-    {"stock", admin_stock}, {"reload", admin_reload},
+    {"order", admin_order},       {"exceptions", admin_exceptions}, {"status", admin_status},
+    {"pause", admin_pause},       {"resume", admin_pause},          {"erase", admin_erase},
+    {"products", admin_products}, {"stock", admin_stock},           {"reload", admin_reload},
 };
 
 int admin_run(const struct ops_view *view, const struct admin_request *request, struct buf *out)

@@ -21,6 +21,7 @@ int admin_status(struct admin_context *c);
 int admin_pause(struct admin_context *c);
 int admin_reload(struct admin_context *c);
 int admin_erase(struct admin_context *c);
+int admin_products(struct admin_context *c);
 int admin_stock(struct admin_context *c);
 
 /* Owned; NULL when nothing answers to ref, or more than one key does (found_out). */

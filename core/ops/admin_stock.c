@@ -10,8 +10,7 @@
 
 #include "core/base/json_reader.h"
 #include "core/base/xalloc.h"
-#include "core/ops/admin_private.h"
-#include "core/work/audit_chain.h"
+#include "core/ops/admin_wish.h"
 #include "core/work/script_table.h"
 
 #define ITEMS_TABLE "stock_items"
@@ -152,56 +151,19 @@ static bool show_state(struct admin_context *c)
     return is_known;
 }
 
-/* ---- Drift: wishes that the flow's next tick takes up
- * ----------------------------------------------------------------------------- */
-
-static int put_wish(struct work *work, const struct admin_request *request, const char *wish)
-{
-    char json[64];
-    snprintf(json, sizeof(json), "{\"wish\":\"%s\"}", wish);
-    struct audit_entry entry = {.who = request->who,
-                                .action = "stock drift",
-                                .subject = wish,
-                                .detail = request->reason != NULL ? request->reason : ""};
-    int rc = work_nested_begin(work);
-    if (rc != 0) {
-        return rc;
-    }
-    rc = script_table_put(work, bytes_str(STATE_TABLE), bytes_str("drift_wish"), bytes_str(json));
-    rc = rc != 0 ? rc : audit_append(work, &entry);
-    if (rc != 0) {
-        work_nested_abort(work);
-        return rc;
-    }
-    return work_nested_commit(work);
-}
-
+/* A wish that the flow's next tick takes up. */
 static int wish_drift(struct admin_context *c, const char *wish)
 {
-    size_t taken = 0;
     if (strcmp(wish, "check") != 0 && strcmp(wish, "fix") != 0) {
         return admin_fail(c, ADMIN_USAGE, "drift takes check or fix");
     }
-    if (!c->view->is_live) {
-        return admin_fail(c, ADMIN_UNREACHABLE, "that needs the running host");
-    }
-    for (size_t i = 0; i < c->view->count; i++) {
-        c->client = &c->view->clients[i];
-        char *poll = table_copy(c->client->work, STATE_TABLE, "poll");
-        bool is_wanted = poll != NULL && admin_wants_client(c, c->client);
-        free(poll);
-        if (is_wanted && !c->request->is_dry_run &&
-            put_wish(c->client->work, c->request, wish) != 0) {
-            return admin_fail(c, ADMIN_WRONG, "%s: the store takes nothing now", c->client->name);
-        }
-        taken += is_wanted ? 1 : 0;
-    }
-    if (taken == 0) {
-        return admin_fail(c, ADMIN_NOT_FOUND, "no client has a stock flow that has run");
-    }
-    buf_addf(c->out, c->request->wants_json ? "{\"wish\":\"%s\"}\n" : "%s: within a minute\n",
-             wish);
-    return ADMIN_OK;
+    return admin_put_wish(c,
+                          &(struct admin_wish){.table = STATE_TABLE,
+                                               .seen = "poll",
+                                               .row = "drift_wish",
+                                               .word = wish,
+                                               .action = "stock drift",
+                                               .none = "no client has a stock flow that has run"});
 }
 
 int admin_stock(struct admin_context *c)

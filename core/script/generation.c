@@ -269,6 +269,11 @@ static int load_all(lua_State *L)
     set_global(L, "secret", manifest_secret, g);
     set_global(L, "var", manifest_var, g);
     vm_run_client_file(L, "client.lua"); /* 1 */
+    if (g->options.overlay != NULL) {
+        vm_require_host(L, g->options.overlay);
+        lua_insert(L, 1);
+        lua_call(L, 1, 1);
+    }
     manifest_read(L, &g->manifest);
     lua_newtable(L); /* 2: runs, 3: settings, 4: handlers */
     lua_newtable(L);
@@ -300,9 +305,13 @@ static int load_all(lua_State *L)
 /* What holds from the moment it is loaded. */
 static void settle(struct generation *g)
 {
-    struct vm_limits lower = {.memory_bytes = (size_t)g->manifest.memory_mb << 20,
-                              .job_us = g->manifest.run_ms * 1000};
-    vm_lower_limits(g->vm, &lower);
+    if (g->options.overlay != NULL) {
+        g->manifest.schedule_count = 0;
+    } else {
+        struct vm_limits lower = {.memory_bytes = (size_t)g->manifest.memory_mb << 20,
+                                  .job_us = g->manifest.run_ms * 1000};
+        vm_lower_limits(g->vm, &lower);
+    }
     vm_keep_files(g->vm);
     /* Over what is on disk too: a script that is only required later is part of the scripts. */
     g->hash = vm_files_hash(g->vm) * 31 + g->disk_hash;

@@ -35,6 +35,12 @@ struct generation_options {
      * and then fails. NULL: the first problem ends it. Called from inside Lua: it must not raise.
      */
     void (*on_problem)(void *arg, const char *text);
+    /*
+     * A host script that returns function(manifest) -> manifest and changes what client.lua said
+     * before it is read. With one, schedules are left out and the limits are those above alone: the
+     * scripts are loaded for another end than serving. NULL: none.
+     */
+    const char *overlay;
     void *arg;
 };
 

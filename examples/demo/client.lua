@@ -65,6 +65,10 @@ return {
         credit_exceeds_invoice = FINANCE,
         return_not_in_khaos = FINANCE,
         return_unmatched = FINANCE,
+        refund_not_in_khaos = FINANCE,
+        refund_unexplained = FINANCE,
+        refund_exceeds_invoice = FINANCE,
+        credit_note_unmatched = FINANCE,
         unmapped_carrier = CONSULTANT,
         stock_stamp_ahead = CONSULTANT,
     },
@@ -81,7 +85,6 @@ return {
             sweep = {every_ms = tonumber(var("SWEEP_EVERY_MS", "20000"))},
         }, settings = {
             merchant_key = "fellside",
-            returns_flow = "returns",
             khaos = KHAOS,
             shops = {
                 {shop_key = "fo", country = "GB", shop_country_id = "1412"},
@@ -89,6 +92,7 @@ return {
                 {shop_key = "fo", country = "IE", shop_country_id = "1421"},
             },
             despatch_promise_hours = 48,
+            returns_flow = "returns",
             -- Shown in `neap order` and posted exactly so; without `approval = "rule"` somebody
             -- would have to release them first.
             staging = {rules = {
@@ -115,7 +119,7 @@ return {
             }}
         end),
         returns = {use = "flows.returns", settings = {merchant_key = "fellside", khaos = KHAOS,
-            khaos_return_reason = "6"}},
+            khaos_return_reason = "6", tell_goodwill = true}},
         cancellations = {use = "flows.cancellations", settings = {khaos = KHAOS}},
         despatch = {use = "flows.despatch", schedules = {
             poll = {every_ms = tonumber(var("DESPATCH_EVERY_MS", "2000"))},
@@ -135,6 +139,16 @@ return {
             -- The demo's delegations come after 200 ms; a real client leaves the lag be.
             order_lag_ms = tonumber(var("ORDER_LAG_MS", "2000")),
             policy = {default = {use_khaos_buffer = true}},
+        }},
+        products = {use = "flows.products", schedules = {
+            begin = {every_ms = tonumber(var("PRODUCTS_EVERY_MS", "3000"))},
+            step = {every_ms = tonumber(var("PRODUCTS_STEP_MS", "500"))},
+        }, settings = {
+            merchant_key = "fellside",
+            khaos = KHAOS,
+            ean_field = "other_ref",
+            not_for_web = {"FEE-*", "LW-*", "ROUNDING", "GIFT-WRAP"},
+            tell = {missing_in_scayle = false}, -- the demo sells codes that its catalogue lacks
         }},
         khaos_mirror = {use = "flows.khaos_mirror", schedules = {
             refresh = {every_ms = tonumber(var("MIRROR_EVERY_MS", "3000"))},

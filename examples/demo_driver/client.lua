@@ -21,6 +21,7 @@ return {
                 seed = tonumber(var("DEMO_SEED", "1")),
                 interval_ms = tonumber(var("DEMO_INTERVAL_MS", "150")),
                 look_ms = tonumber(var("DEMO_LOOK_MS", "400")),
+                line = var("LINE", "soap"),
                 hears_alerts = var("ALERTS_URL", "") ~= "",
             },
         },

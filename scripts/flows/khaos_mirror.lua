@@ -16,7 +16,7 @@ local support = require("flows.order_stages.support")
 local time = require("neap.time")
 
 local TABLE = "khaos_mirror"
-local LAYOUT = 2 -- of the mirror; another one: read the whole list again
+local LAYOUT = 3 -- of the mirror; another one: read the whole list again
 local PAGE = 2000
 local MINUTE_MS = 60000
 
@@ -34,35 +34,8 @@ local function check(job, value, err)
     return support.check({job = job}, "Khaos", value, err)
 end
 
-local function sorted_codes(entries)
-    local list = {}
-    for code in pairs(entries) do
-        list[#list + 1] = code
-    end
-    table.sort(list)
-    return list
-end
-
--- A variant that is not exported by itself is nested under its parent.
-local function parents_of(news, details)
-    local parents = {}
-    for code, entry in pairs(news) do
-        if not details[code] and entry.parent_code then
-            parents[entry.parent_code] = true
-        end
-    end
-    return sorted_codes(parents)
-end
-
 local function add_details(job, khaos, news)
-    local details = check(job, stock.export(khaos, sorted_codes(news)))
-    local parents = parents_of(news, details)
-    local nested = #parents > 0 and check(job, stock.export(khaos, parents)) or {}
-    for code, entry in pairs(news) do
-        for name, value in pairs(details[code] or nested[code] or {}) do
-            entry[name] = value
-        end
-    end
+    check(job, codes.add_details(khaos, news))
 end
 
 -- Whether the mirror does not have the entry like that yet. What only moved is news when unknown.

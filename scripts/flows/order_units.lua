@@ -8,7 +8,7 @@ local order_units = {}
 --- key -> {order_id, promise_ms, force_close_ms}: posted orders with units still here.
 order_units.OPEN = "order_units_open"
 
--- What a line comes to in Khaos, over its units to the penny: earlier units take the odd ones.
+-- A line's money over its units to the penny: earlier units take the odd ones.
 local function shares(gross_minor, count)
     local each, rest, list = gross_minor // count, gross_minor % count, {}
     for i = 1, count do
@@ -17,25 +17,33 @@ local function shares(gross_minor, count)
     return list
 end
 
+-- What the shopper paid for a line: Khaos's figure without the pennies that other lines of the same
+-- units, or the line of the rounding item, carry for it (`moved`, flows.orders.worth).
+local function paid_of(line)
+    return line.predicted.gross_minor - line.value.moved_minor - (line.order_discount_minor or 0)
+end
+
 local function add_line(book, line, index)
     if line.kind == "pack" then
         return -- the header of a pack costs nothing
+    elseif line.kind == "rounding" then
+        return -- its pennies are the units'
     elseif line.kind ~= "item" then
         table.insert(book.charges, {name = line.import_ref or (line.kind .. index),
-            minor = line.predicted.gross_minor})
+            minor = paid_of(line)})
         return
     end
-    local paid = shares(line.predicted.gross_minor - (line.order_discount_minor or 0),
-        #line.unit_ids)
+    local paid = shares(paid_of(line), #line.unit_ids)
+    local reduced = shares(line.value.reduced_minor or 0, #line.unit_ids)
     for i, id in ipairs(line.unit_ids) do
         table.insert(book.units, {id = id, sku = line.stock_code, line = line.import_ref,
-            paid_minor = paid[i]})
+            paid_minor = paid[i], reduced_minor = reduced[i] ~= 0 and reduced[i] or nil})
     end
 end
 
---- The book of a posting: what is invoiced is Khaos's figure of each line, less its part of an
---- amount off the whole order. Whatever is not a
---- unit's (fees, rounding, delivery) is a charge of its own; together they are the order's total.
+--- The book of a posting: what the shopper paid for each unit and each charge, which is what SCAYLE
+--- refunds and Khaos must credit. Over the order it is what Khaos invoices, to the penny; a single
+--- line of Khaos may be a penny off.
 ---@param key string of the order
 ---@param posting table
 ---@return units.Book

@@ -71,6 +71,12 @@ local fields = {
             statusCode = 201, orderDelegationResult = "acknowledged"}},
     }},
     returns_flow = {type = "string", help = "name of the returns flow in the manifest, if any"},
+    aftersale_webhooks = {type = "map", default = {}, help = "the tenant's own names of them",
+        values = {type = "string", enum = {"returned", "refund", "undeliverable"}}},
+    refund_amount_path = text(nil, "where a refund's webhook states its amount in minor units, "
+        .. "like payload.refund.amount; not documented"),
+    refund_id_path = text(nil, "and the refund's own id, without which an amount is not read: "
+        .. "several messages may tell of one refund"),
     delegation_grace_ms = duration(10 * MINUTE_MS,
         "how long an order seen without its delegation waits for it before it is posted"),
     missing_order_wait_ms = duration(MINUTE_MS,

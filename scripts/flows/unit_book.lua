@@ -32,6 +32,8 @@ local FACTS = {ship = "shipped", cancel = "cancelled", ["return"] = "returned"}
 ---@field sku string
 ---@field line string import reference of its Khaos line
 ---@field paid_minor integer gross
+---@field reduced_minor integer|nil SCAYLE shows its price higher by this: its share of a reduction
+---   of the whole order
 ---@field shipped units.Fact|nil
 ---@field cancelled units.Fact|nil
 ---@field returned units.Fact|nil
@@ -80,7 +82,8 @@ function unit_book.new(order)
         assert(not seen[unit.id], "unit_book: unit twice: " .. tostring(unit.id))
         seen[unit.id] = true
         book.units[i] = {id = unit.id, sku = unit.sku, line = unit.line,
-            paid_minor = amount(unit.paid_minor, "unit " .. unit.id), credits = {}}
+            paid_minor = amount(unit.paid_minor, "unit " .. unit.id), credits = {},
+            reduced_minor = unit.reduced_minor}
     end
     for i, charge in ipairs(order.charges or {}) do
         book.charges[i] = {name = charge.name, minor = amount(charge.minor, charge.name),
@@ -291,6 +294,7 @@ function unit_book.as_of(book, at_ms)
         charges = {}, goodwill = credits_until(book, book.goodwill, at_ms)}
     for i, unit in ipairs(book.units) do
         local copy = {id = unit.id, sku = unit.sku, line = unit.line, paid_minor = unit.paid_minor,
+            reduced_minor = unit.reduced_minor,
             credits = credits_until(book, unit.credits, at_ms)}
         for _, name in pairs(FACTS) do
             local fact = unit[name]

@@ -203,7 +203,13 @@ function Job:hold(causes)
     error({held = copy(causes)}, 0)
 end
 
+-- As the host has it: nothing is shown while it is not known whether an effect happened.
 function Job:overtaken(name)
+    for _, effect in pairs(self._world.effects) do
+        if effect.state == "unknown" then
+            return nil
+        end
+    end
     return self._world.mail[name]
 end
 

@@ -296,6 +296,16 @@ class Shop:
         assert old in text, f"{name} does not hold {old!r}"
         self.write(name, text.replace(old, new))
 
+    def calls(self, system, operation=None):
+        """All that the sandbox's log holds, or what it holds of one operation."""
+        calls, after = [], 0
+        while True:
+            page = self.control(system, "GET", f"calls?limit=5000&after={after}")["calls"]
+            if not page:
+                return [c for c in calls if operation in (None, c["operation"])]
+            calls += page
+            after = page[-1]["number"]
+
     def ledger(self, system, **query):
         words = "&".join(f"{key}={value}" for key, value in query.items())
         return self.control(system, "GET", "ledger" + ("?" + words if words else ""))

@@ -4,6 +4,7 @@
 local errors = require("neap.errors")
 local http = require("neap.http")
 local json = require("neap.json")
+local refunds_act = require("flows.refunds_act")
 local store = require("neap.store")
 
 local LOOKS = 200
@@ -127,6 +128,14 @@ local function mend(job)
     end)
 end
 
+-- Two slips of whoever keeps the shop's catalogue; nobody orders them.
+local function spoil_catalogue()
+    call("scayle_control", "POST", "/products", { products = {
+        { key = "P-SLIPS", variants = { { sku = "FO-CAP-0400" }, { sku = "fo-old boots" } } },
+    } })
+    call("khaos_control", "POST", "/stock", { code = "FO-OLD-BOOTS" })
+end
+
 -- ---- the second act: two shoppers change their minds, the warehouse sends the rest ------------
 
 local STOCK_CODE = "FO-STK-DEMO"
@@ -198,6 +207,7 @@ end
 local function run(job)
     local settings = job.settings
     job:step("play", function()
+        spoil_catalogue()
         return call("scayle_control", "POST", "/play", {
             seed = settings.seed, count = settings.count, interval_ms = settings.interval_ms,
         })
@@ -208,12 +218,27 @@ local function run(job)
     local books = settle(job, "look", function(found)
         return found.received >= settings.count
     end)
+    local sent
     if #books.open == 0 then
         local act = job:step("second act", function()
             return second_act(job)
         end)
+        sent = act.sent
         books = settle(job, "look again", function(found)
             after_sales(act, found)
+            return true
+        end)
+    end
+    if sent and #books.open == 0 and settings.line == "soap" then -- the Cloud shows no credit notes
+        local act = job:step("third act", function()
+            return refunds_act.play(job, call, sent)
+        end)
+        local parcels = books
+        books = settle(job, "look at refunds", function(found)
+            refunds_act.compare(act, by_order(call("scayle_control", "GET", "/ledger").orders),
+                found.open)
+            found.parcels, found.cancelled = parcels.parcels, parcels.cancelled
+            found.stock = parcels.stock
             return true
         end)
     end

@@ -4,7 +4,7 @@
 --- are settings of the client's installation. A fault may be a refusal or trouble, and nobody can
 --- tell by its words, so the outcome counts as open and the order itself is looked up.
 local client = require("connectors.khaos_soap.client")
-local orders = require("connectors.khaos_soap.orders")
+local order_status = require("connectors.khaos_soap.order_status")
 
 local cancel = {}
 
@@ -29,7 +29,7 @@ end
 --- What the reply says. Words of a refusal are kept for the person who must read them.
 ---@param answer neap.http.Answer
 ---@param settings {operation: string}
----@return {cancelled: boolean}|nil
+---@return {cancelled: true}|nil
 ---@return neap.Error|nil
 function cancel.read(answer, settings)
     local result, err = client.read(answer, settings.operation, {is_write = true})
@@ -39,24 +39,28 @@ function cancel.read(answer, settings)
     return nil, err
 end
 
---- Is the order cancelled in Khaos?
+--- Is the order cancelled in Khaos? What had left before that is not: a person may have sent a part
+--- and cancelled the rest.
 ---@async
 ---@param khaos khaos.Client
 ---@param reference string ours
 ---@param order_code string
 ---@return "found"|"absent"|nil
----@return any
+---@return {cancelled: true, left: integer|nil}|neap.Error|nil left: units that were sent
 function cancel.lookup(khaos, reference, order_code)
-    local found, err = orders.find(khaos, reference)
-    if not found then
+    local order, err = order_status.of_order(khaos, reference, order_code)
+    if err then
         return nil, err
+    elseif not order or not order.is_cancelled then
+        return "absent"
     end
-    for _, order in ipairs(found) do
-        if order.order_code == order_code and order.is_cancelled then
-            return "found", {cancelled = true}
+    local left = 0
+    for _, parcel in ipairs(order.parcels) do
+        for _, item in ipairs(parcel.items) do
+            left = left + item.quantity
         end
     end
-    return "absent"
+    return "found", {cancelled = true, left = #order.parcels > 0 and math.max(left, 1) or nil}
 end
 
 return cancel

@@ -11,6 +11,7 @@ local xml = require("neap.xml")
 local order_status = {}
 
 local ANY_ID = 1 -- MappingType when no ids are sent
+local BY_REFERENCE = 4
 local STAGE_ISSUED = 70 -- and above: finished
 local STAGE_CANCELLED = 1
 
@@ -111,11 +112,12 @@ end
 -- What a credit note takes back: stock codes with quantities, and its gross total.
 local function credit_of(node)
     local currency = xml.value(node, "CURRENCY_CODE")
-    local total = 0
+    local total, delivery = 0, nil
     for _, name in ipairs({"ITEMS_TOTAL", "DELIVERY_TOTAL"}) do
         local amount = money.decimal(xml.value(node, name) or "0")
         local minor = amount and amount:to_minor(money.digits(currency or "") or 2)
         total = minor and total and total + math.abs(minor) or nil
+        delivery = minor and math.abs(minor) -- the last one's
     end
     local items, invoices = {}, xml.child(node, "INVOICES")
     for _, invoice in ipairs(invoices and xml.children(invoices, "INVOICE") or {}) do
@@ -124,15 +126,17 @@ local function credit_of(node)
             items[#items + 1] = item
         end
     end
-    return {total_minor = total, currency = currency, items = items}
+    return {total_minor = total, delivery_minor = delivery, currency = currency, items = items}
 end
 
 local function snapshot(node)
     local cancelled = xml.child(node, "CANCELLED")
     local kind = xml.child(node, "ORDER_TYPE")
     if kind and kind.text:lower():find("credit", 1, true) then
+        local company = xml.child(node, "COMPANY_NAME")
         return {order_code = node.attrs.SORDER_CODE, is_credit_note = true,
-            reference = text(node.attrs.ASSOCIATED_REF), credit = credit_of(node), parcels = {}}
+            reference = text(node.attrs.ASSOCIATED_REF), credit = credit_of(node), parcels = {},
+            urn = company and text(company.attrs.COMPANY_CODE)}
     end
     return {
         order_code = node.attrs.SORDER_CODE,
@@ -148,8 +152,9 @@ end
 ---@class khaos.Snapshot
 ---@field order_code string
 ---@field reference string|nil ours
----@field is_credit_note boolean|nil then only reference and credit are there
----@field credit {total_minor: integer|nil, currency: string|nil,
+---@field is_credit_note boolean|nil then only reference, urn and credit are there
+---@field urn string|nil of a credit note's customer
+---@field credit {total_minor: integer|nil, delivery_minor: integer|nil, currency: string|nil,
 ---   items: {stock_code: string, quantity: integer}[]}|nil
 ---@field is_complete boolean|nil
 ---@field quantity integer units sold
@@ -159,24 +164,8 @@ end
 ---   tracking_url: string|nil, ship_date: string|nil,
 ---   items: {stock_code: string, quantity: integer}[]}[] what has left
 
---- Orders that changed at or after an instant, cancelled ones and changed tracking too. Which of
---- an order's dates Khaos compares with is not known (contract, unknown 9): ask with an overlap.
----@async
----@param khaos khaos.Client
----@param from_ms integer
----@return khaos.Snapshot[]|nil
----@return neap.Error|nil
-function order_status.changed_since(khaos, from_ms)
-    local reply, err = khaos:call("ExportOrderStatusEx", {
-        {"IDs", "string", ""}, {"MappingType", "int", ANY_ID},
-        {"WebOnly", "boolean", true}, {"ConfirmedOnly", "boolean", false},
-        {"IncludeTracking", "boolean", true}, {"IncludeCancelled", "boolean", true},
-        {"DateFrom", "dateTime", khaos:date_time(from_ms)}, {"DateTo", "dateTime", ""},
-        {"InvoiceStageIDs", "string", ""}, {"ShowItems", "boolean", true},
-    })
-    if not reply then
-        return nil, err
-    end
+-- The snapshots of a status list.
+local function snapshots_of(reply)
     local root, problem = client.document(reply, "STATUS_LIST")
     if problem then
         return nil, problem
@@ -190,6 +179,48 @@ function order_status.changed_since(khaos, from_ms)
         found[#found + 1] = snapshot(node)
     end
     return found
+end
+
+local function read(khaos, ids, mapping_type, is_web_only, from)
+    local reply, err = khaos:call("ExportOrderStatusEx", {
+        {"IDs", "string", ids}, {"MappingType", "int", mapping_type},
+        {"WebOnly", "boolean", is_web_only}, {"ConfirmedOnly", "boolean", false},
+        {"IncludeTracking", "boolean", true}, {"IncludeCancelled", "boolean", true},
+        {"DateFrom", "dateTime", from}, {"DateTo", "dateTime", ""},
+        {"InvoiceStageIDs", "string", ""}, {"ShowItems", "boolean", true},
+    })
+    if not reply then
+        return nil, err
+    end
+    return snapshots_of(reply)
+end
+
+--- Orders that changed at or after an instant, cancelled ones and changed tracking too. Which of
+--- an order's dates Khaos compares with is not known (contract, unknown 9): ask with an overlap.
+---@async
+---@param khaos khaos.Client
+---@param from_ms integer
+---@return khaos.Snapshot[]|nil
+---@return neap.Error|nil
+function order_status.changed_since(khaos, from_ms)
+    return read(khaos, "", ANY_ID, true, khaos:date_time(from_ms))
+end
+
+--- One order as Khaos has it now.
+---@async
+---@param khaos khaos.Client
+---@param reference string ours
+---@param order_code string
+---@return khaos.Snapshot|nil nil without an error: not there
+---@return neap.Error|nil
+function order_status.of_order(khaos, reference, order_code)
+    local found, err = read(khaos, reference, BY_REFERENCE, false, "")
+    for _, order in ipairs(found or {}) do
+        if order.order_code == order_code and not order.is_credit_note then
+            return order
+        end
+    end
+    return nil, err
 end
 
 return order_status

@@ -105,15 +105,16 @@ local function is_sales_order(node)
     return kind == nil or not kind.text:lower():find("credit", 1, true)
 end
 
---- All sales orders that Khaos has under a reference, cancelled ones too; an empty list when none.
+--- The sales orders that Khaos has under each of these references, cancelled ones too, by
+--- reference; one that Khaos does not have is absent.
 ---@async
 ---@param khaos khaos.Client
----@param reference string
----@return table[]|nil
+---@param references string[] without commas
+---@return table<string, table[]>|nil
 ---@return neap.Error|nil
-function orders.find(khaos, reference)
+function orders.find_many(khaos, references)
     local text, err = khaos:call("ExportOrderStatusEx", {
-        {"IDs", "string", reference}, {"MappingType", "int", BY_REFERENCE},
+        {"IDs", "string", table.concat(references, ",")}, {"MappingType", "int", BY_REFERENCE},
         {"WebOnly", "boolean", false}, {"ConfirmedOnly", "boolean", false},
         {"IncludeTracking", "boolean", false}, {"IncludeCancelled", "boolean", true},
     })
@@ -124,13 +125,33 @@ function orders.find(khaos, reference)
     if problem then
         return nil, problem
     end
-    local found = {}
+    local wanted, found = {}, {}
+    for _, reference in ipairs(references) do
+        wanted[reference] = true
+    end
     for _, node in ipairs(root and xml.children(root, "ORDER_STATUS") or {}) do
-        if node.attrs.ASSOCIATED_REF == reference and is_sales_order(node) then
-            found[#found + 1] = record_of(node)
+        local reference = node.attrs.ASSOCIATED_REF
+        if reference and wanted[reference] and is_sales_order(node) then
+            local list = found[reference] or {}
+            found[reference] = list
+            list[#list + 1] = record_of(node)
         end
     end
     return found
+end
+
+--- All sales orders that Khaos has under a reference, cancelled ones too; an empty list when none.
+---@async
+---@param khaos khaos.Client
+---@param reference string
+---@return table[]|nil
+---@return neap.Error|nil
+function orders.find(khaos, reference)
+    local found, err = orders.find_many(khaos, {reference})
+    if not found then
+        return nil, err
+    end
+    return found[reference] or {}
 end
 
 --- What identifies an order's money, the same for what is posted and what is found.

@@ -165,6 +165,17 @@ end
 ---@field confirmed_at string|nil
 ---@field merchants string[]
 ---@field raw table the order as sent; never final
+---@field envelope table the whole document
+
+-- Older names lack the "order-".
+local function is_of_order(kind)
+    for _, start in ipairs({"order", "payment", "item", "package", "corrective"}) do
+        if kind:sub(1, #start) == start then
+            return true
+        end
+    end
+    return false
+end
 
 --- Reads a webhook about an order: admin and older envelope, payload the order or {order, items}.
 ---@param body string
@@ -179,14 +190,16 @@ function delegation.notice(body)
     local id = text_of(document.key)
     if not kind or not id then
         return invalid("no webhook envelope: key or type is missing")
-    elseif not kind:find("^order") then
+    elseif not is_of_order(kind) then
         return nil
     end
     local payload = table_of(document.payload)
     local order = type(payload.order) == "table" and payload.order or payload
     local shop = table_of(order.shopCountry)
     local order_id = text_of(order.id)
-    if not order_id then
+    if not order_id and not kind:find("^order") then
+        return nil -- of something else by a name we took for an order's
+    elseif not order_id then
         return invalid("the payload holds no order id")
     end
     return {
@@ -200,6 +213,7 @@ function delegation.notice(body)
         merchants = require("connectors.scayle.orders").merchants(order),
         items = type(payload.items) == "table" and payload.items or {},
         raw = order,
+        envelope = document,
     }
 end
 

@@ -12,7 +12,7 @@ local unit_book = require("flows.unit_book")
 
 local decide = {}
 
---- order reference key -> {tries, until_ms, result = "successful"|"refused"|nil, why}
+--- order reference key -> {tries, until_ms, asked_khaos, result = "successful"|"refused"|nil, why}
 decide.TABLE = "cancellations"
 
 local DAY_MS = 24 * 3600000
@@ -91,7 +91,7 @@ local function all_units(book)
     return units
 end
 
--- True when Khaos cancelled it; nil and its words when it would not.
+-- What Khaos did ({cancelled, left}); nil and its words when it would not.
 local function cancel_in_khaos(job, khaos, record)
     local settings = job.settings.cancel_order
     local result, err = job:effect({
@@ -108,7 +108,7 @@ local function cancel_in_khaos(job, khaos, record)
         end,
     })
     if result then
-        return true
+        return result
     elseif err.retryable or err.kind == "cancelled" then
         error(err, 0)
     end
@@ -133,6 +133,31 @@ local function too_late(job, record, count)
         recheck = "manual"})
 end
 
+local function count_left(book)
+    local summary = book and unit_book.summary(book) or {}
+    return book and #book.units - (summary.open or {units = 0}).units
+        - (summary.cancelled or {units = 0}).units or 0
+end
+
+-- Once Khaos may have been asked, its answer decides, whatever the order has become meanwhile: what
+-- Khaos cancelled is in the book before us when the status feed is faster.
+local function ask_khaos(job, reference, khaos, record)
+    local entry = store.get(decide.TABLE, reference) or {tries = 1, until_ms = 0}
+    entry.asked_khaos = true
+    store.put(decide.TABLE, reference, entry)
+    return cancel_in_khaos(job, khaos, record)
+end
+
+local function was_khaos_asked(reference)
+    local entry = store.get(decide.TABLE, reference)
+    return entry ~= nil and entry.asked_khaos == true
+end
+
+local function refuse_left(job, reference, record, left)
+    too_late(job, record, left)
+    settle(job, reference, "refused", string.format("%d units have left", left))
+end
+
 --- Decides on an order that Khaos has.
 ---@async
 ---@param job neap.Job
@@ -141,23 +166,26 @@ end
 ---@param record table
 function decide.posted(job, reference, key, record)
     local book = order_units.load(key)
-    local summary = book and unit_book.summary(book) or {}
-    local left = book and #book.units - (summary.open or {units = 0}).units
-        - (summary.cancelled or {units = 0}).units or 0
-    if book and is_all_cancelled(book) then
+    local left, is_asked = count_left(book), was_khaos_asked(reference)
+    if book and is_all_cancelled(book) and not is_asked then
         return settle(job, reference, "successful", "every unit is cancelled already")
-    elseif left > 0 then
-        too_late(job, record, left)
-        return settle(job, reference, "refused", string.format("%d units have left", left))
+    elseif left > 0 and not is_asked then
+        return refuse_left(job, reference, record, left)
     end
     local khaos = khaos_line.new(job.settings.khaos)
     local words
-    if khaos.capabilities.cancel_order and book then
+    if is_asked or khaos.capabilities.cancel_order and book then
         local done
-        done, words = cancel_in_khaos(job, khaos, record)
-        if done then
-            mark_cancelled(key, all_units(book))
+        done, words = ask_khaos(job, reference, khaos, record)
+        if done and done.left then
+            return refuse_left(job, reference, record, done.left)
+        elseif done then
+            mark_cancelled(key, all_units(order_units.load(key)))
             return settle(job, reference, "successful", "Khaos cancelled " .. record.order_code)
+        end
+        left = count_left(order_units.load(key))
+        if left > 0 then
+            return refuse_left(job, reference, record, left)
         end
     end
     worklist(job, key, record, words)

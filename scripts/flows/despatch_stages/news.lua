@@ -45,4 +45,13 @@ function news.of_credit_note(snapshot, key, flow)
         key = "returns:" .. key, flow = flow})
 end
 
+--- The same of a credit note that does not say whose it is: a job of its own finds that out.
+---@param snapshot khaos.Snapshot
+---@param flow string|nil name of the returns flow
+---@return neap.NewEvent|nil
+function news.of_stray_credit_note(snapshot, flow)
+    return flow and told(snapshot, "credit:" .. snapshot.order_code, {name = "khaos.stray_credit",
+        key = "credit:" .. snapshot.order_code, flow = flow})
+end
+
 return news

@@ -18,6 +18,8 @@ local function tell(job, snapshot)
         event = news.of_credit_note(snapshot, lines.key, job.settings.returns_flow)
     elseif lines then
         event = news.of(snapshot, lines.key)
+    elseif snapshot.is_credit_note and not snapshot.reference then
+        event = news.of_stray_credit_note(snapshot, job.settings.returns_flow)
     end
     if event then
         job:emit(event)

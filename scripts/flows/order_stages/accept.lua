@@ -1,5 +1,6 @@
 --- Stage "accept": takes in delegations and webhooks, durably and in milliseconds. Never waits,
 --- never asks another system, and refuses only what names no order.
+local aftersale_events = require("flows.order_stages.aftersale_events")
 local delegation = require("connectors.scayle.delegation")
 local identify = require("flows.order_stages.identify")
 local json = require("neap.json")
@@ -82,8 +83,6 @@ end
 local CONFIRMED = {["order-confirmed"] = true}
 local CANCELLED = {["order-cancelled"] = true, ["order-canceled"] = true}
 
-local RETURNED = {["order-item-returned"] = true}
-
 local function is_ours(settings, notice)
     if #notice.merchants == 0 then
         return true
@@ -109,19 +108,6 @@ local function notice_event(identity, notice, body)
     return event
 end
 
--- Goods came back: the returns flow's, where there is one.
-local function returned_event(settings, identity, notice)
-    local units = {}
-    for _, item in ipairs(notice.items) do
-        if type(item) == "table" and item.id ~= nil then
-            units[#units + 1] = tostring(item.id)
-        end
-    end
-    return {source = "scayle.webhook", id = notice.id, key = "returns:" .. identity.key,
-        name = "scayle.returned", flow = settings.returns_flow,
-        payload = {order_key = identity.key, id = notice.id, units = json.array(units)}}
-end
-
 local function reply(status, document)
     return {status = status, headers = {["Content-Type"] = "application/json"},
         body = json.encode(document)}
@@ -138,13 +124,13 @@ function accept.webhook(ctx, request)
         return delegation.refusal(err)
     end
     local settings = ctx.settings
-    local is_return = notice and RETURNED[notice.type] and settings.returns_flow ~= nil
-    local wanted = notice and (CONFIRMED[notice.type] or CANCELLED[notice.type] or is_return)
+    local later = notice and aftersale_events.kind(settings, notice)
+    local wanted = notice and (CONFIRMED[notice.type] or CANCELLED[notice.type] or later)
     if not wanted or not is_ours(settings, notice) then
         return reply(200, {accepted = false})
     end
     local identity = identify.order(settings, notice)
-    local event = is_return and returned_event(settings, identity, notice)
+    local event = later and aftersale_events.of(settings, identity, notice, later)
         or notice_event(identity, notice, request.body)
     local answer = reply(200, {accepted = true})
     answer.events = {event}

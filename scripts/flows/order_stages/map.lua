@@ -47,13 +47,11 @@ end
 -- What a person can do about it depends on what Khaos has instead.
 local function explain(cause)
     local entry = codes.get(cause.subject)
-    local near = codes.near(cause.subject)
     if entry and entry.discontinued then
         cause.message = string.format("Stock code %s is discontinued in Khaos", cause.subject)
         cause.remedy = "Make it current again in Khaos, or cancel the order's item."
-    elseif #near > 0 then
-        cause.message = string.format("%s (did you mean %s?)", cause.message,
-            table.concat(near, " or "))
+    else
+        cause.message = cause.message .. codes.suggestion(cause.subject)
     end
 end
 

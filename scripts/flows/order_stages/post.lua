@@ -1,4 +1,5 @@
 --- Stage "post": the order goes to Khaos by its product line, and is noted once Khaos has it.
+local customer_orders = require("flows.customer_orders")
 local errors = require("neap.errors")
 local history = require("flows.order_history")
 local json = require("neap.json")
@@ -69,6 +70,7 @@ local function remember(work, posted)
         force_close_ms = accepted_ms + FORCE_CLOSE_MS})
     staged.posted(work.key)
     remember_customer(posting.customer, posted.urn)
+    customer_orders.add(posted.urn, posting.reference)
     stock_pending.posted(work.key, time.now_ms())
     support.remember(work, {order_code = posted.order_code, urn = posted.urn,
         reference = posting.reference, posted_ms = time.now_ms(), is_shared = work.is_shared})

@@ -16,6 +16,8 @@ local worth = {}
 ---@field net_minor integer
 ---@field tax_minor integer
 ---@field order_discount_minor integer
+---@field reduced_minor integer|nil SCAYLE shows the units' prices higher by this: their part of
+---   reductions of the whole order. Of lines only; nil when there is none
 
 local function add_to(discounts, kind, amount)
     discounts[kind] = (discounts[kind] or 0) + amount
@@ -24,6 +26,7 @@ end
 local function add_unit(value, unit)
     value.undiscounted_minor = value.undiscounted_minor + unit.listed
     value.cost = value.cost + unit.final
+    value.shown = value.shown + (unit.voucher_price or unit.paid or unit.final)
     for _, reduction in ipairs(unit.reductions) do
         add_to(value.discounts, reduction.category, reduction.amount)
     end
@@ -39,13 +42,16 @@ end
 function worth.of_line(entry, about)
     local p = entry.predicted
     local value = {undiscounted_minor = about.charged or 0, cost = about.charged or 0,
+        shown = about.charged or 0,
         discounts = {}, order_discount_minor = 0, gross_minor = p.gross_minor,
         net_minor = p.net_minor, tax_minor = p.tax_minor}
     for _, unit in ipairs(about.units or {}) do
         add_unit(value, unit)
     end
     value.moved_minor = p.gross_minor - value.cost
-    value.cost = nil
+    local reduced = value.shown - value.cost + value.order_discount_minor
+    value.reduced_minor = reduced ~= 0 and reduced or nil
+    value.cost, value.shown = nil, nil
     return value
 end
 

@@ -1,9 +1,11 @@
 --- A return that SCAYLE tells of, offered to Khaos Control Cloud: one CustomerReturn, tied to its
---- order, priced by what each unit was invoiced. Khaos says nothing back, not even a credit note,
+--- order, priced by what SCAYLE gave back for each unit.
+--- Khaos says nothing back, not even a credit note,
 --- so what it credits is written into the order's book when the return is offered.
 local json = require("neap.json")
 local queue = require("flows.cloud_stages.queue")
 local order_units = require("flows.order_units")
+local refund_book = require("flows.refund_book")
 local return_document = require("connectors.khaos_cloud.return_document")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -11,14 +13,21 @@ local unit_book = require("flows.unit_book")
 
 local offer = {}
 
+-- What SCAYLE gave back for a unit, at most what it was invoiced.
+local function credit_minor(book, id)
+    local refund = refund_book.of(book).units[id]
+    local paid = unit_book.unit(book, id).paid_minor
+    return refund and math.min(refund.minor, paid) or paid
+end
+
 -- Units of one code at one price are one line, in the order of the book.
 local function lines_of(book, units, reason)
     local list, by_price = {}, {}
     for _, id in ipairs(units) do
-        local unit = unit_book.unit(book, id)
-        local place = unit.sku .. "\n" .. unit.paid_minor
+        local unit, minor = unit_book.unit(book, id), credit_minor(book, id)
+        local place = unit.sku .. "\n" .. minor
         if not by_price[place] then
-            by_price[place] = {sku = unit.sku, quantity = 0, unit_minor = unit.paid_minor,
+            by_price[place] = {sku = unit.sku, quantity = 0, unit_minor = minor,
                 reason = reason}
             list[#list + 1] = by_price[place]
         end
@@ -30,7 +39,7 @@ end
 local function credits_of(book, units)
     local credits = {}
     for i, id in ipairs(units) do
-        credits[i] = {unit = id, minor = unit_book.unit(book, id).paid_minor}
+        credits[i] = {unit = id, minor = credit_minor(book, id)}
     end
     return credits
 end

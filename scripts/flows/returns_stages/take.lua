@@ -1,39 +1,82 @@
---- Takes a credit note of Khaos, or a return that SCAYLE tells of, into the order's book.
+--- Takes a credit note of Khaos into the order's book, tells SCAYLE which units came back and,
+--- where a client asks for it, what money Khaos alone gave back.
 local fulfillment = require("connectors.scayle.fulfillment")
+local goodwill = require("flows.returns_stages.goodwill")
 local json = require("neap.json")
-local khaos_line = require("flows.khaos_line")
+local look = require("flows.returns_stages.look")
 local money = require("neap.money")
-local offer = require("flows.returns_stages.offer")
 local order_units = require("flows.order_units")
 local plan = require("flows.returns_stages.plan")
+local process = require("flows.returns_stages.process")
+local refund_book = require("flows.refund_book")
 local scayle_client = require("connectors.scayle.client")
 local store = require("neap.store")
+local stray = require("flows.returns_stages.stray")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
 local unit_book = require("flows.unit_book")
+local worklist = require("flows.returns_stages.worklist")
 
 local take = {}
 
 local SEEN = "despatch_seen"
-local WORKLIST = "return_not_in_khaos"
+local FIRST_WAIT_MS = 500
+local LONGEST_WAIT_MS = 300000
 
 local function hold(job, cause, subject, message, remedy)
     job:hold{{cause = cause, subject = subject, message = message, remedy = remedy,
         recheck = "manual"}}
 end
 
--- ---- a credit note of Khaos ------------------------------------------------------------------
+local function hold_exceeding(job, lines, book, seen, subject)
+    local function text(minor)
+        return money.to_text(minor, book.currency)
+    end
+    hold(job, "credit_exceeds_invoice", seen.snapshot.order_code, string.format(
+        "Credit note %s of order %s over %s %s credits more than was invoiced (%s): invoiced %s, "
+            .. "credited before %s", seen.snapshot.order_code, lines.order_id,
+        text(seen.snapshot.credit.total_minor), book.currency, subject,
+        text(unit_book.invoiced(book)), text(unit_book.credited(book))),
+        "Correct the credit note in Khaos, then release this.")
+end
 
-local function planned(job, lines, snapshot)
+-- Parcels that Khaos shows and SCAYLE is not told of yet.
+local function has_untold_parcels(lines, reference)
+    local seen, book = store.get(SEEN, reference), order_units.load(lines.key)
+    for _, parcel in ipairs(seen and book and seen.snapshot.parcels or {}) do
+        local planned = (book.parcels or {})[parcel.id]
+        if not planned or not planned.is_told and #planned.units > 0 then
+            return true
+        end
+    end
+    return false
+end
+
+-- Goods come back after they were sent, but the feed tells of both at once: despatch comes first.
+local function await_parcels(job, lines, reference)
+    local number, waited_ms, wait_ms = 0, 0, FIRST_WAIT_MS
+    while waited_ms < job.settings.parcel_wait_ms and has_untold_parcels(lines, reference) do
+        number = number + 1
+        job:sleep("parcels first " .. number, wait_ms)
+        waited_ms, wait_ms = waited_ms + wait_ms, math.min(wait_ms * 2, LONGEST_WAIT_MS)
+    end
+end
+
+-- What the credit note means. It is thought out anew until something of it was told, so that a
+-- note that was corrected in Khaos is read as it is now.
+local function planned(job, lines, seen)
     local book = order_units.load(lines.key)
-    local code = snapshot.order_code
+    local code = seen.snapshot.order_code
     local note = book and book.credit_notes and book.credit_notes[code]
-    if note then
+    if note and (note.told or book.changes["khaos:" .. code]) then
         return note
+    end
+    if note then
+        book.credit_notes[code] = nil
     end
     local problem = "the order has no book of units"
     if book then
-        note, problem = plan.of(book, snapshot.credit)
+        note, problem = plan.of(book, seen.snapshot.credit)
     end
     if not note then
         hold(job, "return_unmatched", code, string.format(
@@ -41,47 +84,54 @@ local function planned(job, lines, snapshot)
             "Correct it in Khaos and close this, or enter the return in SCAYLE by hand and "
                 .. "dismiss it.")
     end
-    note.units = json.array(note.units)
+    local fits, subject = stray.fits(book, code, note)
+    if not fits then
+        hold_exceeding(job, lines, book, seen, subject)
+    end
+    note.units, note.own_minor = json.array(note.units), refund_book.own_money(book, note)
     book.credit_notes = book.credit_notes or {}
     book.credit_notes[code] = note
     order_units.save(book)
+    store.put(stray.TAKEN, code, {key = lines.key})
     return note
 end
 
-local function credit(job, lines, code, note)
-    local book = order_units.load(lines.key)
-    local outcome = unit_book.apply(book, {kind = "credit", id = "khaos:" .. code,
-        origin = "khaos", at_ms = time.now_ms(), credits = note.credits,
-        goodwill_minor = note.goodwill_minor})
-    local refused = outcome.refused[1]
-    if refused then
-        hold(job, "credit_exceeds_invoice", code, string.format(
-            "Credit note %s of order %s credits more than was invoiced (%s)", code,
-            lines.order_id, refused.subject),
-            "Correct the credit note in Khaos, then close this.")
+-- SCAYLE may have taken units back already and its message be under way: those come first.
+local function take_in_returns(job, lines, code)
+    if not order_units.load(lines.key) then
+        return
     end
+    local sale = look(job, lines.key, "order before " .. code)
+    local book = order_units.load(lines.key)
+    refund_book.tell(book, {id = "look:" .. code, at_ms = time.now_ms(), sale = sale})
     order_units.save(book)
 end
 
--- Units that SCAYLE does not know of yet; those it told of itself are left out.
-local function untold(book, note)
-    local units = {}
+-- Units that SCAYLE does not know of yet; those it told of itself are left out, and those of a
+-- parcel that could not be delivered where that is reported by another way.
+local function untold(job, book, note)
+    local units, ledger = {}, refund_book.of(book)
     for _, id in ipairs(note.units) do
-        if not unit_book.unit(book, id).returned then
+        local is_reported = ledger.undeliverable[id] and not job.settings.return_undeliverable
+        if not unit_book.unit(book, id).returned and not is_reported then
             units[#units + 1] = id
         end
     end
     return units
 end
 
-local function tell_scayle(job, lines, code, note)
+-- Chooses once what SCAYLE is told: a repeat tells the same.
+local function chosen(job, lines, code)
     local book = order_units.load(lines.key)
-    if note.told then
-        return
+    local note = book.credit_notes[code]
+    if not note.told then
+        local units = json.array(untold(job, book, note))
+        local is_ours = job.settings.returns_master == "khaos"
+        note.told = is_ours and units or json.array({})
+        note.left_to_scayle = not is_ours and units or nil
+        order_units.save(book)
     end
-    note.told = json.array(untold(book, note))
-    book.credit_notes[code].told = note.told
-    order_units.save(book)
+    return note
 end
 
 local function send(job, lines, code, units)
@@ -109,111 +159,62 @@ local function send(job, lines, code, units)
     end
 end
 
-local function mark_returned(lines, code, units)
-    local book = order_units.load(lines.key)
+local function mark(lines, code, note)
+    local book, now_ms = order_units.load(lines.key), time.now_ms()
     unit_book.apply(book, {kind = "return", id = "khaos:goods:" .. code, origin = "khaos",
-        at_ms = time.now_ms(), units = units})
+        at_ms = now_ms, units = note.units})
+    local outcome = unit_book.apply(book, {kind = "credit", id = "khaos:" .. code,
+        origin = "khaos", at_ms = now_ms, credits = note.credits,
+        goodwill_minor = note.goodwill_minor})
     order_units.save(book)
+    return outcome.refused[1], book
 end
 
 local function take_credit_note(job, said)
     local seen = store.get(SEEN, said.seen_as)
     local lines = store.get(support.LINES, said.reference)
     local code, currency = seen.snapshot.order_code, lines.currency
-    local note = planned(job, lines, seen.snapshot)
-    tell_scayle(job, lines, code, note)
+    await_parcels(job, lines, said.reference)
+    take_in_returns(job, lines, code)
+    planned(job, lines, seen)
+    local note = chosen(job, lines, code)
     if #note.told > 0 then
         send(job, lines, code, note.told)
     end
-    mark_returned(lines, code, note.units)
-    credit(job, lines, code, note)
+    local refused, book = mark(lines, code, note)
+    if refused then -- another credit came while SCAYLE was told
+        hold_exceeding(job, lines, book, seen, refused.subject)
+    end
+    job:close_exception(stray.CAUSE, code, "it belongs to order " .. lines.order_id)
+    worklist.settle(job, lines.key, "credited by " .. code)
+    process.close(job, order_units.load(lines.key), lines.order_id, "credited by " .. code)
+    goodwill.tell(job, lines, code, note)
     job:note("returns", string.format("credit note %s: %d units back, %s %s credited", code,
         #note.units, money.to_text(seen.snapshot.credit.total_minor, currency), currency))
-    if take.open_units(order_units.load(lines.key)) == 0 then
-        job:close_exception(WORKLIST, lines.order_id, "credited by " .. code)
-    end
 end
 
--- ---- a return that SCAYLE tells of -----------------------------------------------------------
-
---- Units that came back and are not credited yet.
----@param book units.Book
----@return integer count
----@return table<string, integer> by stock code
----@return integer minor what they cost
-function take.open_units(book)
-    local count, by_sku, minor = 0, {}, 0
-    for _, unit in ipairs(book.units) do
-        if unit.returned and unit.returned.origin == "scayle" and not next(unit.credits) then
-            count = count + 1
-            by_sku[unit.sku] = (by_sku[unit.sku] or 0) + 1
-            minor = minor + unit.paid_minor
-        end
-    end
-    return count, by_sku, minor
-end
-
-local function worklist(job, book, order_id, order_code)
-    local count, by_sku, minor = take.open_units(book)
-    if count == 0 then
-        return
-    end
-    local words = {}
-    for sku, quantity in pairs(by_sku) do
-        words[#words + 1] = string.format("%d x %s", quantity, sku)
-    end
-    table.sort(words)
-    job:open_exception({cause = WORKLIST, subject = order_id, recheck = "proof",
-        message = string.format("SCAYLE took back %s of order %s and refunds %s %s",
-            table.concat(words, ", "), order_id, money.to_text(minor, book.currency),
-            book.currency),
-        remedy = string.format("Book the return of %s on sales order %s in Khaos: its credit note "
-            .. "closes this.", table.concat(words, ", "), order_code or "?")})
-end
-
-local function known_units(book, ids)
-    local units = {}
-    for _, id in ipairs(ids) do
-        if unit_book.unit(book, id) then
-            units[#units + 1] = id
-        end
-    end
-    return units
-end
-
-local function take_scayle_return(job, said)
-    local book = order_units.load(said.order_key)
-    local record = support.record(said.order_key)
-    if not book then
-        job:note("returns", "a return of an order that we did not post")
-        return
-    end
-    local outcome = unit_book.apply(book, {kind = "return", id = "scayle:" .. said.id,
-        origin = "scayle", at_ms = job.event.received_ms, units = known_units(book, said.units)})
-    order_units.save(book)
-    if #outcome.changed == 0 then
-        job:note("returns", "the echo of what we told SCAYLE")
-        return
-    end
-    if khaos_line.new(job.settings.khaos).capabilities.create_return then
-        local ok, problem = offer.units(job, said.order_key, "scayle:" .. said.id, outcome.changed)
-        if ok then
-            return
-        end
-        job:note("returns", "not offered to Khaos: " .. problem)
-    end
-    worklist(job, book, record.order_id, record.order_code)
+local RUNS = {
+    ["khaos.credit_note"] = take_credit_note,
+    ["khaos.stray_credit"] = function(job, said)
+        stray.run(job, said, store.get(SEEN, said.seen_as))
+    end,
+    [process.EVENT] = process.run,
+}
+for _, name in ipairs({"scayle.returned", "scayle.refund"}) do
+    RUNS[name] = require("flows.returns_stages.refund").run
 end
 
 --- The job of one event.
 ---@async
 ---@param job neap.Job
 function take.run(job)
-    local said = assert(json.decode(job.event.payload))
-    if job.event.name == "khaos.credit_note" then
-        take_credit_note(job, said)
-    elseif job.event.name == "scayle.returned" then
-        take_scayle_return(job, said)
+    if job.event.name == "schedule.sweep" then
+        require("flows.returns_stages.sweep")(job)
+        return
+    end
+    local run = RUNS[job.event.name]
+    if run then
+        run(job, assert(json.decode(job.event.payload)))
     end
 end
 

@@ -69,10 +69,15 @@ end
 
 local function check_credit(view, say)
     if view.credit_open > 0 then
-        say("credited_not_refunded", "credit note without a return in SCAYLE", view.credit_open)
+        say("credited_not_refunded", "credited in Khaos, neither returned nor told to SCAYLE",
+            view.credit_open)
+    end
+    if view.unexplained_refund > 0 then
+        say("refunded_not_credited", "a refund of SCAYLE that no unit and no charge explains",
+            view.unexplained_refund)
     end
     if view.refund_open > 0 then
-        say("refunded_not_credited", "returned in SCAYLE without a credit note",
+        say("refunded_not_credited", "refunded in SCAYLE without a credit note",
             view.refund_open)
     end
 end

@@ -1,6 +1,7 @@
 --- One order as it was known at an instant: what became of it, and its money per VAT code. Reads
 --- the tables of the flows; what was learnt later is left out.
 local order_history = require("flows.order_history")
+local refund_book = require("flows.refund_book")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local unit_book = require("flows.unit_book")
@@ -35,6 +36,8 @@ local GOODWILL = "goodwill"
 ---@field codes table<string, table<string, reconcile.Sums>> VAT code -> stage -> sums
 ---@field refund_open integer refunded and not credited
 ---@field credit_open integer credited and not refunded
+---@field moved_open integer refunded less credited, of units whose line is pennies off their cost
+---@field unexplained_refund integer given back by SCAYLE, for no unit and no charge, not credited
 ---@field conflicts integer units that were cancelled and left
 
 local function add(view, code, stage, net, gross)
@@ -62,6 +65,11 @@ local function sum(amounts)
         total = total + minor
     end
     return total
+end
+
+-- What SCAYLE gave back by an instant.
+local function refund_at(entry, at_ms)
+    return entry and entry.at_ms <= at_ms and entry.minor or nil
 end
 
 -- ---- what became of it -----------------------------------------------------------------------
@@ -132,10 +140,16 @@ local function add_unit(view, unit, money, at_ms)
     add(view, code, stage, net, gross)
     local credited = sum(unit.credits)
     add(view, code, "credited", net_part(net, gross, credited), credited)
-    local refunded = unit.returned and gross or 0
-    add(view, code, "refunded", unit.returned and net or 0, refunded)
-    view.refund_open = view.refund_open + math.max(0, refunded - credited)
-    view.credit_open = view.credit_open + math.max(0, credited - refunded)
+    local refund = refund_at(view.refunds.units[unit.id], at_ms)
+    local refunded = refund or unit.returned and unit.paid_minor or 0
+    add(view, code, "refunded", net_part(net, gross, refunded), refunded)
+    local open = refunded - credited
+    if credited > 0 and math.abs(open) <= money.moved then
+        view.moved_open = view.moved_open + open
+    else
+        view.refund_open = view.refund_open + math.max(0, open)
+        view.credit_open = view.credit_open + math.max(0, -open)
+    end
 end
 
 -- Charges are invoiced with the first goods, and cancelled when all of those are.
@@ -148,11 +162,14 @@ local function charge_stage(view)
     return "cancelled"
 end
 
-local function add_charge(view, charge, money)
+local function add_charge(view, charge, money, at_ms)
     local credited = charge and sum(charge.credits) or 0
+    local refunded = charge and refund_at(view.refunds.charges[charge.name], at_ms) or 0
     add(view, money.code, charge_stage(view), money.net, money.gross)
     add(view, money.code, "credited", net_part(money.net, money.gross, credited), credited)
-    view.credit_open = view.credit_open + credited
+    add(view, money.code, "refunded", net_part(money.net, money.gross, refunded), refunded)
+    view.refund_open = view.refund_open + math.max(0, refunded - credited)
+    view.money_credited = view.money_credited + math.max(0, credited - refunded)
 end
 
 local function line_code(line)
@@ -170,7 +187,8 @@ end
 
 local function money_of(line)
     local whole = line.predicted
-    return {code = line_code(line), net = whole.net_minor, gross = whole.gross_minor}
+    return {code = line_code(line), net = whole.net_minor, gross = whole.gross_minor,
+        moved = math.abs(line.value and line.value.moved_minor or 0)}
 end
 
 local function add_item_line(view, line, at_ms)
@@ -183,14 +201,14 @@ local function add_item_line(view, line, at_ms)
             return
         end
         add_unit(view, unit, {code = money.code, net = share(money.net, #line.unit_ids, i),
-            gross = share(money.gross, #line.unit_ids, i)}, at_ms)
+            gross = share(money.gross, #line.unit_ids, i), moved = money.moved}, at_ms)
     end
 end
 
-local function add_charge_line(view, line, name)
+local function add_charge_line(view, line, name, at_ms)
     local money = money_of(line)
     add(view, money.code, "posted", money.net, money.gross)
-    add_charge(view, charge_by_name(view.book, name), money)
+    add_charge(view, charge_by_name(view.book, name), money, at_ms)
 end
 
 -- Goods first: what became of them is what became of the charges.
@@ -202,20 +220,45 @@ local function add_lines(view, lines, at_ms)
     end
     for i, line in ipairs(lines.lines) do
         if line.kind ~= "item" then
-            add_charge_line(view, line, line.import_ref or (line.kind .. i))
+            add_charge_line(view, line, line.import_ref or (line.kind .. i), at_ms)
         end
     end
     if lines.delivery.predicted.gross_minor ~= 0 then
-        add_charge_line(view, lines.delivery, "delivery")
+        add_charge_line(view, lines.delivery, "delivery", at_ms)
     end
 end
 
-local function add_goodwill(view)
-    local minor = sum(view.book.goodwill)
+local function sum_until(entries, at_ms)
+    local minor = 0
+    for _, entry in pairs(entries) do
+        minor = minor + (refund_at(entry, at_ms) or 0)
+    end
+    return minor
+end
+
+-- Pennies that lines of the same units carry for each other (flows.orders.worth): credited line by
+-- line, one is a penny short and another a penny over. What is left of them is open.
+local function add_moved(view)
+    view.refund_open = view.refund_open + math.max(0, view.moved_open)
+    view.credit_open = view.credit_open + math.max(0, -view.moved_open)
+end
+
+-- Money without goods: what Khaos credited so, and what of it SCAYLE gave back itself (a stated
+-- refund that no unit and no charge explains) or was told of.
+local function add_goodwill(view, at_ms)
+    local ledger, minor = view.refunds, sum(view.book.goodwill)
+    local explained = sum_until(ledger.units, at_ms) + sum_until(ledger.charges, at_ms)
+    local stated = math.max(0, sum_until(ledger.stated, at_ms) - explained)
     if minor > 0 then
         add(view, GOODWILL, "credited", minor, minor)
-        view.credit_open = view.credit_open + minor
     end
+    if stated > 0 then
+        add(view, GOODWILL, "refunded", stated, stated)
+    end
+    local credited = view.money_credited + minor
+    view.unexplained_refund = math.max(0, stated - credited)
+    view.credit_open = view.credit_open
+        + math.max(0, credited - stated - sum_until(ledger.told, at_ms))
 end
 
 -- Each kind of payment over the VAT codes, by what was posted with each.
@@ -250,9 +293,11 @@ local function read_posting(view, record, at_ms)
     view.currency, view.company, view.market = lines.currency, lines.company, lines.market
     view.posted = lines.predicted.gross_minor
     view.book, view.parcels = unit_book.as_of(book, at_ms), book.parcels or {}
+    view.refunds = refund_book.of(book)
     add_lines(view, lines, at_ms)
+    add_moved(view)
     add_payments(view, lines)
-    add_goodwill(view)
+    add_goodwill(view, at_ms)
     local since_ms = record.delegated_ms or record.accepted_ms
     view.force_closed = since_ms + FORCE_CLOSE_MS <= at_ms
 end
@@ -280,7 +325,7 @@ function order_view.of(key, record, at_ms)
     end
     local view = {key = key, order_id = record.order_id, accepted_ms = record.accepted_ms,
         state = "in_flight", causes = {}, codes = {}, refund_open = 0, credit_open = 0,
-        conflicts = 0, stages = {}}
+        moved_open = 0, conflicts = 0, stages = {}, money_credited = 0, unexplained_refund = 0}
     read_history(view, at_ms)
     if record.posted_ms and record.posted_ms <= at_ms then
         read_posting(view, record, at_ms)

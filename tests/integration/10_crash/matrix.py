@@ -25,12 +25,20 @@ OF_FULFILMENT = {
     "ship_parcel": ("scayle", "ship"),
     "cancel_units": ("scayle", "cancel"),
     "return_units": ("scayle", "return_items"),
+    "cancel_order": ("khaos", "CancelOrder"),
 }
-EFFECTS = {**OF_ORDERS, **OF_FULFILMENT}
+OF_AFTERSALES = {
+    "process_return": ("khaos", "ProcessReturn"),
+    "billing_status": ("scayle", "billing_status"),
+}
+OF_PRODUCTS = {
+    "create_variant": ("scayle", "create_variant"),
+}
+EFFECTS = {**OF_ORDERS, **OF_FULFILMENT, **OF_AFTERSALES, **OF_PRODUCTS}
+REPEATED = ("process_return",)  # dedupes, so it may leave on a connection that is open already
 LOOKED_UP = ("import_company", "import_order")  # class lookup; set_reference_key dedupes
 # What no cell is about, and why that will do.
 LEFT_OUT = {
-    "cancel_order": "class lookup, through the paid add-on, which the demo does not have: 16_cancellations",
     "alert": "dedupes by the alert's number like set_reference_key; 24_alerts kills the host while it sends",
 }
 DECLARED = r'\bname = "([a-z_]+)"(?:(?!\bname = ).){0,200}?\bclass = "(?:lookup|dedupes|once)"'
@@ -45,10 +53,15 @@ OF_EFFECTS = {
     "refused": {"khaos": "fault_any_status", "scayle": "429"},
     "unsent": "gone",  # the other system is away when the request is to leave
 }
-# The same for what is told to SCAYLE about units; the order itself is the look-up.
+# The same for what is told of units and cancellations; the order itself is the look-up.
 OF_UNITS = {
     "intent": None, "send": None, "arrival": None, "answered": None, "confirmed": None,
     "unknown": "reset_after", "absent": "reset_before",
+}
+# And of what may be sent again, because the other side takes it once.
+OF_REPEATS = {
+    "intent": None, "send": None, "arrival": None, "answered": None, "confirmed": None,
+    "unknown": "reset_after", "again": "reset_before",
 }
 # Entries of the ledger: the commit that makes each durable is met as well (that of an intent below).
 JOURNALED = ("answered", "confirmed", "unknown", "again", "absent", "refused")
@@ -59,15 +72,18 @@ SIDES = ("before", "after")
 
 
 class Cell:
-    """after: the entry that must be passed first, and whose subject the moment then is ("": any)."""
+    """after: the entry that must be passed first, and whose subject the moment then is ("": any). who: what brings
+    the effect about, where there are several."""
 
-    def __init__(self, effect, point, side, fault=None, after=None):
+    def __init__(self, effect, point, side, fault=None, after=None, who=None):
         self.effect = effect
+        self.who = who or effect
         self.point = f"{point}.{side}"
         self.fault = fault
         self.after, self.subject = after or ("", f"/{effect}")
         self.name = f"{self.point} x {effect}" + (f", {self.after}{self.subject}" if after else "")
         self.name += f", {fault}" if fault == "late" else ""
+        self.name += f", {who}" if who else ""
 
     def entries(self):
         own = f"{self.point}{self.subject}"
@@ -85,7 +101,8 @@ class Cell:
         kind = self.fault if isinstance(self.fault, str) else self.fault[system]
         if kind == "late":
             return {system: [{"operation": operation, "times": 6, "fault": kind, "ms": LATE_MS}]}
-        return {system: [{"operation": operation, "times": 3, "fault": kind}]}
+        times = 12 if self.effect in REPEATED else 3  # libcurl tries up to five more of its open connections by itself
+        return {system: [{"operation": operation, "times": times, "fault": kind}]}
 
 
 def cells():
@@ -109,14 +126,14 @@ def cells():
     return made
 
 
-def fulfilment_cells():
-    """All that its parcels, cancelled and returned units meet."""
+def unit_cells(effects, who=None, points=None):
+    """All that is met by parcels, cancelled and returned units, or by orders that Khaos is to cancel."""
     made = []
-    for effect in OF_FULFILMENT:
-        for point, fault in OF_UNITS.items():
-            made += [Cell(effect, point, side, fault) for side in SIDES]
+    for effect in effects:
+        for point, fault in (points or OF_UNITS).items():
+            made += [Cell(effect, point, side, fault, who=who) for side in SIDES]
             if point in JOURNALED or point == "intent":
-                made += [Cell(effect, "commit", side, fault, (f"{point}.after", "")) for side in SIDES]
+                made += [Cell(effect, "commit", side, fault, (f"{point}.after", ""), who) for side in SIDES]
     return made
 
 

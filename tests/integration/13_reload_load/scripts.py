@@ -130,8 +130,8 @@ def manifest(original, number):
     """The tests' client with this generation's stages, retry, settings and connections."""
     stages = ", ".join(f'{name} = "flows.stage_{name}"' for name in STAGES)
     changes = [
-        ("                returns_flow = \"returns\",\n                mappings",
-         f"                returns_flow = \"returns\",\n                stages = {{{stages}}},\n                mappings"),
+        ("                refund_id_path = \"payload.refund.id\",\n                mappings",
+         f"                refund_id_path = \"payload.refund.id\",\n                stages = {{{stages}}},\n                mappings"),
         ("        mirror = {\n", '        waiter = {use = "flows.waiter", settings = {khaos = {connection = "khaos", zone = "Europe/London"}}},\n        mirror = {\n'),
         ("initial_ms = 50", f"initial_ms = {30 + number % 5 * 20}"),
         ("fault_wait_ms = 100", f"fault_wait_ms = {60 + number % 3 * 40}"),

@@ -183,6 +183,21 @@ def with_the_add_on():
     assert "already been processed" in words(paid[0])
 
 
+def with_the_add_on_but_sent():
+    """Whether Khaos cancelled is open when a part is sent and a person cancels the rest: that is no cancellation."""
+    shop.faults("khaos", {"operation": "CancelOrder", "fault": "reset_before", "times": 100000})
+    order = shop.place("multi_unit", 100)
+    shop.until_right(order)
+    assert ask(reference(order))[0] == 503
+    line = shop.posted(order)["lines"][0]
+    in_khaos(order, action="ship", items=[{"stock_code": line["stock_code"], "quantity": 1}])
+    in_khaos(order, action="cancel", reason="The rest is lost")
+    shop.faults("khaos")
+    assert neap.until(lambda: settled(order), "it is decided") == "failed"
+    neap.until(lambda: states(order) == {"shipped", "cancelled"}, "SCAYLE shows what left and what did not")
+    assert [i["status"] for i in shop.document(order)["items"]].count("shipped") == 1
+
+
 def words(order):
     """What the worklist says about an order; empty when it is not on it."""
     return "".join(e["message"] for e in shop.host.exceptions("cancel_in_khaos")
@@ -202,6 +217,8 @@ try:
     neap.case("an open outcome is no answer: SCAYLE asks again", undecided)
     neap.case("kill -9 while SCAYLE waits: the repeat agrees with Khaos", killed)
     neap.case("with the add-on Khaos cancels; its refusal is the answer", with_the_add_on)
+    neap.case("with the add-on, a part sent and the rest cancelled meanwhile: refused, and SCAYLE shows both",
+              with_the_add_on_but_sent)
 finally:
     shop.stop()
 neap.done()

@@ -1,13 +1,14 @@
 """Goods that come back and money that is credited: told once, whoever says it first, never beyond what was
 invoiced; an echo of our own message changes nothing; kill -9 in between."""
 
+import json
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 import neap  # noqa: E402
 
-shop = neap.Shop(variables={"DESPATCH_MS": "300"})
+shop = neap.Shop(variables={"DESPATCH_MS": "300", "TELL_GOODWILL": "1", "RETURNS_SWEEP_MS": "2000"})
 
 
 def in_khaos(order, **action):
@@ -112,6 +113,140 @@ def lost_and_killed():
         assert len(told) == len(set(told)) == 1, told
 
 
+# ---- refunds ------------------------------------------------------------------------------------
+
+
+def refund(order, **what):
+    shop.control("scayle", "POST", "refund", {"order_id": order["order_id"], **what})
+
+
+def open_causes(order):
+    return sorted(e["cause"] for e in shop.host.exceptions()
+                  if str(e["subject"]).split("/")[0].split(" ")[0] == str(order["order_id"]))
+
+
+def with_fee(seed):
+    """A shipped order whose shopper paid for its delivery."""
+    for number in range(seed, seed + 100):
+        order, sku = sent(number, least=1)
+        fees = shop.document(order)["cost"].get("appliedFees") or []
+        if shop.posted(order)["delivery"]["gross"] > 0 and any(f["category"] == "delivery" for f in fees):
+            return order, sku
+    raise AssertionError("no such order")
+
+
+def refunds_in_any_order():
+    """Corrective invoice, provider's notice and return, each twice, some late: one list, one credit note."""
+    shop.control("scayle", "POST", "settings",
+                 {"refund_webhooks": True, "refund_delivery": True, "duplicate_webhooks": True})
+    order, _ = with_fee(200)
+    units = len(items(order))
+    shop.control("scayle", "POST", "return", {"order_id": order["order_id"], "count": units})
+    neap.until(lambda: open_causes(order) == ["refund_not_in_khaos", "return_not_in_khaos"],
+               "goods and delivery are asked for, nothing else")
+    neap.until(idle, "all messages are taken")
+    assert open_causes(order) == ["refund_not_in_khaos", "return_not_in_khaos"], open_causes(order)
+    lines = [{"stock_code": item["variant"]["referenceKey"], "quantity": 1} for item in items(order)]
+    in_khaos(order, action="credit", items=lines, delivery=True)
+    neap.until(lambda: open_causes(order) == [], "one credit note closes both")
+    assert returns(order) == [], "SCAYLE was told what it had told us"
+
+
+def delivery_and_goodwill():
+    order, _ = with_fee(230)
+    refund(order, delivery=True)
+    neap.until(lambda: open_causes(order) == ["refund_not_in_khaos"], "the delivery is to be credited")
+    in_khaos(order, action="credit", delivery=True)
+    neap.until(lambda: open_causes(order) == [], "the credit note closes it")
+    refund(order, amount_minor=250)
+    neap.until(lambda: open_causes(order) == ["refund_unexplained"], "nobody guesses what 2.50 is for")
+    assert "2.50 GBP is left" in causes(order, "refund_unexplained")[0]["message"]
+    in_khaos(order, action="credit", amount_minor=250)
+    neap.until(lambda: open_causes(order) == [], "the credit note answers it")
+    neap.until(idle, "nothing is left to do")
+    assert not shop.entry(order).get("billing_changes"), "SCAYLE was told of its own refunds"
+
+
+def goodwill_of_khaos():
+    shop.faults("scayle", {"operation": "billing_status", "probability": 0.6, "fault": "reset_after", "times": 1000},
+                {"operation": "billing_status", "probability": 0.2, "fault": "500", "times": 1000})
+    orders = [sent(300 + 10 * n, least=1)[0] for n in range(3)]
+    for order in orders:
+        in_khaos(order, action="credit", amount_minor=150)
+        neap.time.sleep(0.3)
+        shop.host.kill()
+        shop.host.start()
+    for order in orders:
+        neap.until(lambda order=order: shop.entry(order).get("billing_changes"), "SCAYLE shows the goodwill")
+    neap.until(idle, "nothing is left to do")
+    shop.faults("scayle")
+    for order in orders:
+        changes = shop.entry(order)["billing_changes"]
+        assert [c["code"] for c in changes] == ["billing_partially_refunded"], changes
+        assert returns(order) == [] and open_causes(order) == [], shop.host.exceptions()
+
+
+def without_reference():
+    order, sku = sent(400, least=1)
+    in_khaos(order, action="credit", items=[{"stock_code": sku, "quantity": 1}], is_free=True)
+
+    def is_settled():
+        held = shop.host.exceptions("credit_note_unmatched")
+        return count(order, "returned") == 1 or held
+    neap.until(is_settled, "it is matched, or a person is asked")
+    for held in shop.host.exceptions("credit_note_unmatched"):
+        code, text = shop.host.verb("exceptions", "release", "credit_note_unmatched", held["subject"],
+                                    "--reason", f"order {order['order_id']}")
+        assert code == 0, text
+    neap.until(lambda: count(order, "returned") == 1, "the unit is back in SCAYLE")
+    neap.until(lambda: shop.host.exceptions("credit_note_unmatched") == [], "nothing is asked any more")
+
+
+def missed_by_webhooks():
+    shop.control("scayle", "POST", "settings", {"webhook_path": ""})
+    order, _ = sent(430, least=1)
+    shop.control("scayle", "POST", "return", {"order_id": order["order_id"], "count": 1})
+    neap.until(lambda: causes(order, "return_not_in_khaos"), "the sweep finds the return")
+    shop.control("scayle", "POST", "settings", {"webhook_path": "/scayle/webhook"})
+
+
+def undeliverable():
+    order, sku = sent(460, least=1)
+    shop.control("scayle", "POST", "undeliverable", {"order_id": order["order_id"], "count": 1})
+    neap.until(lambda: open_causes(order) == ["parcel_undeliverable"], "a person is told")
+
+
+def processed_return():
+    """The paid add-on, its answer lost, the host killed: one credit note, one processing."""
+    shop.control("khaos", "POST", "settings", {"paid_add_ons": True})
+    shop.host.kill()
+    shop.host.variables["RETURN_ADD_ON"] = "1"
+    shop.host.start()
+    shop.faults("khaos", {"operation": "ProcessReturn", "probability": 0.6, "fault": "reset_after", "times": 1000})
+    for number in range(3):
+        order, _ = sent(500 + 10 * number, least=1)
+        shop.control("scayle", "POST", "return", {"order_id": order["order_id"], "count": 1})
+        neap.until(lambda: open_causes(order) == ["return_to_process"], "a person is asked for the return's code")
+        back = next(item for item in items(order) if item["status"] == "returned")["variant"]["referenceKey"]
+        made = in_khaos(order, action="return", items=[{"stock_code": back, "quantity": 1}])
+        code, text = shop.host.verb("exceptions", "release", "return_to_process", f"{order['order_id']}/1",
+                                    "--reason", made["return_code"])
+        assert code == 0, text
+        neap.time.sleep(0.1 * number)
+        shop.host.kill()
+        shop.host.start()
+
+        def found(order=order):
+            return [c for c in shop.ledger("khaos")["credits"] if c["order_code"] == shop.posted(order)["code"]]
+        neap.until(found, "Khaos has the credit note")
+        neap.until(lambda: "credit note " + found()[0]["code"] in json.dumps(shop.host.ask("order",
+                   str(order["order_id"]))) or open_causes(order) == [], "it is taken")
+        assert len(found()) == 1 and returns(order) == [], found()
+    processed = [r for r in shop.ledger("khaos")["returns"] if r["state"] == "done"]
+    assert len(processed) == 3 and all(r["auth_code"].endswith("-1") for r in processed), processed
+    shop.faults("khaos")
+
+
 shop.scayle.variables["SANDBOX_WEBHOOK_PATH"] = "/scayle/webhook"
 shop.start()
 try:
@@ -120,6 +255,13 @@ try:
     neap.case("delivery and goodwill are credited too", with_delivery)
     neap.case("never more is credited than invoiced, nothing comes back that was not sent", too_much)
     neap.case("lost answers and kill -9 tell no unit twice", lost_and_killed)
+    neap.case("a refund told often and in any order is credited once, with its delivery", refunds_in_any_order)
+    neap.case("a refund of the delivery alone, and one that nothing explains", delivery_and_goodwill)
+    neap.case("goodwill of Khaos is recorded in SCAYLE once, whatever is lost or killed", goodwill_of_khaos)
+    neap.case("a credit note without our reference goes to its order, or a person says to which", without_reference)
+    neap.case("the sweep finds what no webhook told", missed_by_webhooks)
+    neap.case("an undeliverable parcel is for a person", undeliverable)
+    neap.case("Khaos processes a return once, whatever is lost or killed", processed_return)
 finally:
     shop.stop()
 neap.done()

@@ -64,6 +64,8 @@ return {
                 fault_wait_ms = 100,
                 despatch_promise_hours = 48,
                 returns_flow = "returns",
+                refund_amount_path = "payload.refund.amount",
+                refund_id_path = "payload.refund.id",
                 mappings = {
                     companies = require("mappings.companies"),
                     tax = require("mappings.tax"),
@@ -92,8 +94,18 @@ return {
                 policy = {default = {use_khaos_buffer = true}},
             },
         },
-        returns = {use = "flows.returns", settings = {merchant_key = "fellside", khaos = khaos,
-            khaos_return_reason = "6"}},
+        returns = {
+            use = "flows.returns",
+            schedules = {sweep = {every_ms = number("RETURNS_SWEEP_MS", 3600000)}},
+            settings = {
+                merchant_key = "fellside", khaos_return_reason = "6",
+                khaos = var("RETURN_ADD_ON", "") == "" and khaos
+                    or {connection = "khaos", zone = "Europe/London", add_ons = {"process_return"}},
+                refund_wait_ms = number("REFUND_WAIT_MS", 1500),
+                tell_goodwill = var("TELL_GOODWILL", "") ~= "",
+                shops = {{shop_key = "fo", country = "GB", shop_country_id = "1412"}},
+            },
+        },
         cancellations = {
             use = "flows.cancellations",
             settings = {look_after_ms = number("CANCEL_LOOK_MS", 600000),

@@ -39,16 +39,6 @@ function ACTS.shopper_cancels(entry)
     end
 end
 
--- Khaos's lines of the SKU come to the shop's price: no penny of theirs lies on a rounding item.
-local function is_even(lines, unit)
-    for _, line in ipairs(lines) do
-        if line.sku == unit.sku and line.minor ~= unit.minor * line.quantity then
-            return false
-        end
-    end
-    return true
-end
-
 -- A unit that has left, whose SKU has one price in the order.
 local function unit_to_return(order)
     local prices = {}
@@ -57,8 +47,7 @@ local function unit_to_return(order)
         prices[unit.sku] = first == unit.minor and first or false
     end
     for _, unit in ipairs(order.units) do
-        if unit.status == "shipped" and prices[unit.sku] and unit.minor > 0
-            and is_even(posted(order.id).lines, unit) then
+        if unit.status == "shipped" and prices[unit.sku] and unit.minor > 0 then
             return unit
         end
     end

@@ -178,6 +178,9 @@ function data.stock_item(words)
         safe_level = words.safe_level or 0,
         max_display = words.max_display or 0,
         kit = words.kit,
+        web = words.web,
+        price_is_net = words.price_is_net,
+        user = words.user,
     }
     return item
 end

@@ -5,10 +5,9 @@ local books = require("erp.books")
 local calc = require("erp.calc")
 local control = require("lib.sandbox.control")
 local customers = require("erp.customers")
-local data = require("erp.data")
 local json = require("neap.json")
 local orders = require("erp.orders")
-local stock = require("erp.stock")
+local returns = require("erp.returns")
 
 local ledger = {}
 
@@ -45,7 +44,8 @@ function ledger.view(w, query)
             list[#list + 1] = shown(w, order)
         end
     end
-    local view = {orders = list, references = references, summary = summary}
+    local view = {orders = list, references = references, summary = summary,
+        returns = json.array(returns.all(w)), credits = json.array(orders.credits(w))}
     if not query.brief then
         local calls = {operation = "ImportOrders", limit = "10000"}
         view.import_calls = control.calls(w.store, calls)
@@ -155,46 +155,17 @@ function ACTIONS.track(w, order, body)
     end
 end
 
--- What units of a code cost in Khaos, the dearest line first.
-local function line_cost(order, code, count)
-    local total = 0
-    for _, line in ipairs(order.lines) do
-        local quantity = math.tointeger(tonumber(line.quantity)) or 0
-        if line.stock_code == code and count > 0 and quantity > 0 then
-            local taken = math.min(count, quantity)
-            total = total + (line.gross_minor * taken + quantity // 2) // quantity
-            count = count - taken
-        end
-    end
-    return total
-end
-
--- A processed return: a credit note for items (back to stock), with `delivery` for the delivery
--- charge too; `amount_minor` replaces the sum; without items it is money only.
+-- See erp.returns.
 function ACTIONS.credit(w, order, body)
-    local items, sum = {}, 0
-    for i, entry in ipairs(body.items or {}) do
-        items[i] = {stock_code = entry.stock_code, quantity = entry.quantity}
-        sum = sum + line_cost(order, entry.stock_code, entry.quantity)
-        stock.move(w, entry.stock_code, order.header.SITE or data.SITES[1].name, entry.quantity)
-    end
-    local number = control.next_number(w.store, "credit_note", 900100)
-    orders.save_credit(w, {
-        code = ("CN%d"):format(number),
-        reference = w.settings.credit_notes_carry_reference and order.reference or "",
-        order_code = order.code,
-        urn = order.urn,
-        other_ref = order.other_ref,
-        currency = order.currency,
-        items = items,
-        items_minor = body.amount_minor or sum,
-        delivery_minor = body.delivery and order.delivery.gross or 0,
-        created_ms = w.now_ms,
-    })
+    return {credit_note = returns.credit(w, order, body)}
 end
 
---- POST _control/orders {code|reference, action = "ship"|"issue"|"track"|"credit"|"cancel"|"stage",
---- ...}.
+ACTIONS["return"] = function(w, order, body)
+    return {return_code = returns.enter(w, order, body)}
+end
+
+--- POST _control/orders {code|reference, action = "ship"|"issue"|"track"|"credit"|"return"|
+--- "cancel"|"stage"|"tamper", ...}.
 ---@param w table
 ---@param body table
 ---@return neap.Reply
@@ -206,11 +177,16 @@ function ledger.act(w, body)
     end
     local action = ACTIONS[body.action or ""]
     if not action then
-        return control.bad("action must be ship, issue, track, credit, cancel, stage or tamper")
+        return control.bad("action must be ship, issue, track, credit, return, cancel, stage or "
+            .. "tamper")
     end
-    action(w, order, body)
+    if body.action == "ship" and order.cancelled then
+        return control.reply(409, {error = "the order is cancelled"})
+    end
+    local made = action(w, order, body) or {}
     return control.reply(200, {code = order.code, stage = order.stage,
-        total = calc.text(order.totals.gross)})
+        total = calc.text(order.totals.gross), credit_note = made.credit_note,
+        return_code = made.return_code})
 end
 
 return ledger

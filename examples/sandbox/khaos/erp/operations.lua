@@ -5,6 +5,7 @@ local companies = require("erp.companies")
 local data = require("erp.data")
 local order_export = require("erp.order_export")
 local orders = require("erp.orders")
+local returns = require("erp.returns")
 local soap = require("erp.soap")
 local stock = require("erp.stock")
 
@@ -223,7 +224,7 @@ operations.TABLE = {
     GetCompanyClass = {parameters = {"ClassType"}, run = names(data.CLASSES)},
     AmendOrder = {parameters = {"Orders"}, run = paid},
     CancelOrder = {parameters = {"OrderCode"}, run = cancel_order},
-    ProcessReturn = {parameters = {"ReturnCode", "ManualAuthCode"}, run = paid},
+    ProcessReturn = {parameters = {"ReturnCode", "ManualAuthCode"}, run = returns.process},
 }
 
 --- Runs an operation. Parameters count by position, as in practice; trailing ones may be missing.

@@ -27,6 +27,7 @@ end
 
 local function perform(w, request, call, plan)
     call.found = subjects.found(w, request, call.subjects)
+    call.cancelled = subjects.cancelled(w, request, call.subjects)
     local value, fault = operations.run(w, request, call)
     if not value then
         call.fault = fault
@@ -49,7 +50,7 @@ end
 function service.perform_late(w, request)
     w.skew_ms = 0
     local call = {at_ms = w.now_ms, operation = request.operation, is_late = true,
-        subjects = json.array(subjects.of(request))}
+        subjects = json.array(subjects.of(request, w))}
     perform(w, request, call, {})
     control.note_call(w.store, call)
 end
@@ -70,7 +71,7 @@ function service.handle(w, request)
     w.skew_ms = plan.skew and (plan.skew == true and 3600000 or plan.skew) or 0
     local call = {at_ms = w.now_ms, operation = operation, faults = plan.fired, rude = plan.rude,
         delay_ms = plan.delay_ms, run = request.headers["x-run"],
-        subjects = json.array(read and subjects.of(read) or {})}
+        subjects = json.array(read and subjects.of(read, w) or {})}
     local reply
     if faults.stops(plan) then
         reply = refusal(plan)

@@ -61,6 +61,9 @@ local EDITABLE = {
     safe_level = "number",
     max_display = "number",
     kit = "table",
+    web = "boolean",
+    price_is_net = "boolean",
+    user = "table",
 }
 
 local function check_words(words)
@@ -290,6 +293,15 @@ local function bool(value)
     return value and "-1" or "0"
 end
 
+local function user_defined(attributes)
+    local parts = {}
+    for name, value in pairs(attributes or {}) do
+        parts[#parts + 1] = ("<USER_DEFINED NAME=\"%s\" TYPE=\"TEXT\">%s</USER_DEFINED>"):format(
+            soap.escape(name), soap.escape(value))
+    end
+    return table.concat(parts)
+end
+
 local function export_item(item)
     return table.concat({
         "<STOCK_ITEM>",
@@ -297,18 +309,20 @@ local function export_item(item)
         tag("ASSOCIATED_REF", item.other_ref),
         tag("STOCK_DESC", item.description),
         ("<BUY_PRICE IS_NET=\"-1\">%s</BUY_PRICE>"):format(item.buy_price),
-        ("<SELL_PRICE IS_NET=\"0\">%s</SELL_PRICE>"):format(item.sell_price),
+        ("<SELL_PRICE IS_NET=\"%s\">%s</SELL_PRICE>"):format(bool(item.price_is_net),
+            item.sell_price),
         "<SELL_PRICE_WEB/>",
         tag("VAT_RATE", VAT_PERCENT[item.tax_code] or "20"),
         tag("STOCK_ID", item.id),
-        tag("DELETED", bool(item.discontinued)),
-        tag("WEB", bool(true)),
+        tag("DELETED", bool(item.discontinued or item.web == false)),
+        tag("WEB", bool(item.web ~= false)),
         tag("DISCONTINUED", bool(item.discontinued)),
         tag("RUN_TO_ZERO", bool(item.run_to_zero)),
         tag("STOCK_CONTROLLED", bool(item.controlled)),
         tag("MAX_DISPLAY_QTY", item.max_display),
         tag("SAFE_LEVEL", item.safe_level),
         ("<USER_DEFINED NAME=\"Web Buffer\" TYPE=\"NUMBER\">%d</USER_DEFINED>"):format(item.buffer),
+        user_defined(item.user),
         item.kit and "<LINKED_ITEMS>" or "",
     })
 end

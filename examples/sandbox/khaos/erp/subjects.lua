@@ -34,6 +34,12 @@ end
 
 local READERS = {}
 
+-- Named by Khaos's own code; the log says ours, as look-ups do.
+function READERS.CancelOrder(request, w)
+    local order = orders.get(w, value_of(request, 1))
+    return {order and order.reference or value_of(request, 1)}
+end
+
 function READERS.ImportOrders(request)
     return tags(value_of(request, 1), "ASSOCIATED_REF")
 end
@@ -62,10 +68,11 @@ end
 
 --- References of a call; none for calls about something else.
 ---@param request {operation: string, parameters: {name: string, value: string}[]}
+---@param w table
 ---@return string[]
-function subjects.of(request)
+function subjects.of(request, w)
     local read = READERS[request.operation]
-    return read and read(request) or {}
+    return read and read(request, w) or {}
 end
 
 --- For a look-up: which of them exist now.
@@ -83,6 +90,25 @@ function subjects.found(w, request, list)
         found[subject] = find(w, subject)
     end
     return found
+end
+
+--- For a look-up of orders: which of them are cancelled now.
+---@param w table
+---@param request table
+---@param list string[]
+---@return table<string, boolean>|nil nil for calls that do not show it
+function subjects.cancelled(w, request, list)
+    if request.operation ~= "ExportOrderStatusEx" or #list == 0 then
+        return nil
+    end
+    local cancelled = {}
+    for _, reference in ipairs(list) do
+        cancelled[reference] = false
+        for _, code in ipairs(orders.codes_of(w, reference)) do
+            cancelled[reference] = cancelled[reference] or orders.get(w, code).cancelled ~= nil
+        end
+    end
+    return cancelled
 end
 
 return subjects

@@ -11,6 +11,8 @@ local generator = require("shop.generator")
 local json = require("neap.json")
 local ledger = require("shop.ledger")
 local orders = require("shop.orders")
+local products = require("shop.products")
+local refunds = require("shop.refunds")
 local starts = require("shop.starts")
 local stocks = require("shop.stocks")
 local store = require("neap.store")
@@ -112,15 +114,45 @@ local function take_back(w, body)
             items[item.id], left = true, left - 1
         end
     end
-    fulfillment.mark_returned(w, order.id, items)
+    local refund = fulfillment.mark_returned(w, order.id, items)
     local reply = control.reply(202, {order_id = order.id})
-    reply.events = starts.of_return(w, {[order.id] = items})
+    reply.events = starts.of_return(w, {[order.id] = {items = items, refund = refund}})
+    return reply
+end
+
+-- An agent gives money back: {order_id, delivery = true} or {order_id, amount_minor}.
+local function give_back(w, body)
+    local order = math.type(body.order_id) == "integer" and orders.get(w, body.order_id)
+    local refund = order and refunds.by_agent(w, order, body)
+    if not refund then
+        return control.bad("no such order, or nothing to refund")
+    end
+    local reply = control.reply(202, refund)
+    reply.events = starts.of_refund(w, order.id, refund)
+    return reply
+end
+
+-- The carrier could not deliver: the first `count` shipped units.
+local function not_delivered(w, body)
+    local order = math.type(body.order_id) == "integer" and orders.get(w, body.order_id)
+    if not order then
+        return control.reply(404, {error = "no such order"})
+    end
+    local ids, left = {}, body.count or 1
+    for _, item in ipairs(order.items) do
+        if item.status == "shipped" and left > 0 then
+            item.status, ids[#ids + 1], left = "undeliverable", item.id, left - 1
+        end
+    end
+    orders.save(w, order)
+    local reply = control.reply(202, {order_id = order.id})
+    reply.events = starts.of_undeliverable(w, order.id, ids)
     return reply
 end
 
 local function add_variants(w, body)
     for _, sku in ipairs(body.skus or {}) do
-        stocks.add_variant(w, sku, world.number(w, "variant", 990001))
+        products.add(w, sku, world.number(w, "variant", 990001))
     end
     return control.reply(200, {added = #(body.skus or {})})
 end
@@ -147,7 +179,11 @@ local TRIGGERS = {
     lever("POST", "play", play),
     lever("POST", "cancel", cancel),
     lever("POST", "return", take_back),
+    lever("POST", "refund", give_back),
+    lever("POST", "undeliverable", not_delivered),
     lever("POST", "variants", add_variants),
+    lever("POST", "products", products.change),
+    lever("GET", "products", products.view),
     lever("GET", "sellable", function(w, _, request)
         return control.reply(200, {sku = request.query.sku,
             visible = stocks.visible(w, request.query.sku or "")})

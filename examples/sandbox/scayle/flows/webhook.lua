@@ -4,6 +4,7 @@ local crypto = require("neap.crypto")
 local faults = require("lib.sandbox.faults")
 local json = require("neap.json")
 local orders = require("shop.orders")
+local refunds = require("shop.refunds")
 local sender = require("shop.sender")
 local store = require("neap.store")
 local time = require("neap.time")
@@ -30,7 +31,9 @@ end
 
 -- Order events carry the order, item events the order and the items (contract 7.2).
 local function payload_of(said, order)
-    if not said.items then
+    if said.refund then
+        return refunds.payload(order, said.refund)
+    elseif not said.items then
         return order
     end
     local wanted, items = {}, json.array({})
@@ -77,12 +80,14 @@ local function send(job, order_id, number)
 end
 
 local function run(job)
-    local order_id = json.decode(job.event.payload).order_id
+    local said = json.decode(job.event.payload)
+    local order_id = said.order_id
     local plan = job:step("plan", function()
         local w = open(job)
         local faulty = faults.plan(w.store, {operation = "webhook", path = w.settings.webhook_path})
         local is_twice = faulty.duplicate ~= nil or w.settings.duplicate_webhooks
-        return {delay_ms = faulty.delay_ms or (faulty.reorder and 1500) or 0, is_twice = is_twice}
+        return {delay_ms = faulty.delay_ms or (faulty.reorder and 1500) or said.delay_ms or 0,
+            is_twice = is_twice}
     end)
     if plan.delay_ms > 0 then
         job:sleep("delay", plan.delay_ms)

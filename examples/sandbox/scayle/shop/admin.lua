@@ -8,8 +8,11 @@ local fulfillment = require("shop.fulfillment")
 local gate = require("shop.gate")
 local json = require("neap.json")
 local orders = require("shop.orders")
+local products = require("shop.products")
+local refunds = require("shop.refunds")
 local starts = require("shop.starts")
 local stocks = require("shop.stocks")
+local subjects = require("shop.subjects")
 
 local admin = {}
 
@@ -117,6 +120,18 @@ local function return_items(w, request)
     return {status = 204, headers = {}, events = starts.of_return(w, by_order)}
 end
 
+local function billing_status(w, request, order)
+    local body, refusal = gate.body(request)
+    if not body then
+        return refusal
+    end
+    local ok, err = refunds.set_status(w, order, body)
+    if not ok then
+        return gate.error(err.status, err.key, err.message)
+    end
+    return control.reply(200, order)
+end
+
 local function with_variant(run)
     return function(w, request)
         local variant = stocks.variant(w, request.params.variant)
@@ -140,7 +155,8 @@ local function set_stock(w, request, variant)
 end
 
 local EVENTS = {"order-confirmed", "order-delegated", "order-cancelled", "order-item-cancelled",
-    "order-item-returned"}
+    "order-item-returned", "order-package-undeliverable", "order-corrective-invoiced",
+    "payment-refund"}
 
 local function webhook_events()
     local list = {}
@@ -171,7 +187,9 @@ admin.CALLS = {
         ORDERS .. "/{order}",
         "ordersRead",
         with_order(function(_, _, order)
-            return control.reply(200, order)
+            local reply = control.reply(200, order)
+            reply.shown = subjects.shown(order)
+            return reply
         end)
     ),
     entry(
@@ -186,6 +204,8 @@ admin.CALLS = {
     ),
     entry("set_reference", "PUT", ORDERS .. "/{order}/reference-key", "ordersWrite",
         with_country(set_reference)),
+    entry("billing_status", "PATCH", ORDERS .. "/{order}/billing-status", "ordersWrite",
+        with_order(billing_status)),
     entry("cancel", "POST", "/fulfillment/cancellations", "fulfillmentWrite",
         report(fulfillment.cancel)),
     entry("ship", "POST", "/fulfillment/shipments", "fulfillmentWrite", report(fulfillment.ship)),
@@ -242,5 +262,7 @@ admin.CALLS = {
 for _, call in ipairs(bulk.calls(gate, control, starts)) do
     admin.CALLS[#admin.CALLS + 1] = call
 end
+
+table.move(products.CALLS, 1, #products.CALLS, #admin.CALLS + 1, admin.CALLS)
 
 return admin

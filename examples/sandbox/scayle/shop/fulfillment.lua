@@ -2,6 +2,7 @@
 
 local catalogue = require("shop.catalogue")
 local orders = require("shop.orders")
+local refunds = require("shop.refunds")
 local world = require("shop.world")
 
 local fulfillment = {}
@@ -151,7 +152,7 @@ end
 --- POST /fulfillment/return-items: a bare list; all of it or nothing.
 ---@param w table
 ---@param body table
----@return table|nil returned order id -> item ids
+---@return table|nil returned order id -> {items, refund}
 ---@return table|nil error
 function fulfillment.take_back(w, body)
     if #body == 0 then
@@ -167,7 +168,7 @@ function fulfillment.take_back(w, body)
         by_order[place.order_id][place.item_id] = true
     end
     for order_id, items in pairs(by_order) do
-        fulfillment.mark_returned(w, order_id, items)
+        by_order[order_id] = {items = items, refund = fulfillment.mark_returned(w, order_id, items)}
         note(w, orders.get(w, order_id), "returns", body)
     end
     return by_order
@@ -177,14 +178,17 @@ end
 ---@param w table
 ---@param order_id integer
 ---@param items table<integer, boolean>
+---@return table|nil refund
 function fulfillment.mark_returned(w, order_id, items)
-    local order = orders.get(w, order_id)
+    local order, new = orders.get(w, order_id), {}
     for _, item in ipairs(order.items) do
         if items[item.id] then
+            new[item.id] = item.status ~= "returned" or nil
             item.status, item.returnedAt = "returned", world.instant(w, w.now_ms)
         end
     end
     orders.save(w, order)
+    return refunds.of_return(w, order, new)
 end
 
 return fulfillment

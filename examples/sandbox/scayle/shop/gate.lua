@@ -5,6 +5,7 @@ local catalogue = require("shop.catalogue")
 local control = require("lib.sandbox.control")
 local faults = require("lib.sandbox.faults")
 local json = require("neap.json")
+local subjects = require("shop.subjects")
 
 local gate = {}
 
@@ -99,6 +100,8 @@ function gate.handle(w, request, call)
         method = request.method,
     })
     local reply = answer(w, request, {scope = call.scope, run = call.run, plan = plan})
+    local units, found = reply.shown, reply.found -- for the log alone
+    reply.shown, reply.found = nil, nil
     control.note_call(w.store, {
         at_ms = w.now_ms,
         operation = call.operation,
@@ -106,6 +109,12 @@ function gate.handle(w, request, call)
         path = request.path,
         status = reply.status,
         faults = json.array(plan.fired),
+        rude = plan.rude,
+        delay_ms = plan.delay_ms,
+        run = request.headers["x-run"],
+        subjects = subjects.of(call.operation, request),
+        units = reply.status == 200 and units or nil,
+        found = found,
     })
     return faults.apply(plan, reply)
 end

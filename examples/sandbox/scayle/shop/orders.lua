@@ -4,6 +4,7 @@
 local catalogue = require("shop.catalogue")
 local generator = require("shop.generator")
 local json = require("neap.json")
+local past = require("shop.past")
 local random = require("lib.sandbox.random")
 local stocks = require("shop.stocks")
 local world = require("shop.world")
@@ -236,6 +237,8 @@ end
 ---@return table|string record or problem
 function orders.place_from(w, body)
     local order, facts
+    local words = body.past
+    body.past = nil
     if body.template then
         order, facts = from_template(body)
     elseif body.kind then
@@ -252,7 +255,13 @@ function orders.place_from(w, body)
     if not order then
         return nil, facts
     end
-    return orders.place(w, order, facts)
+    local placed, record = orders.place(w, order, facts)
+    local problem = words and past.apply(w, placed, words)
+    if problem then
+        return nil, problem
+    end
+    orders.save(w, placed)
+    return placed, record
 end
 
 --- Stores our reference on the order; nil and the reason when it is another order's.

@@ -37,24 +37,62 @@ function starts.of_order(w, order)
     return list
 end
 
+local function webhook(w, order_id, what, said)
+    local number = world.number(w, what, 1)
+    said.order_id = order_id
+    return event(("webhook:%d:%s:%d"):format(order_id, what, number), "webhook", "order.webhook",
+        said)
+end
+
+--- Money went back: a corrective invoice and the payment provider's notice, in this order or the
+--- other; some of them late.
+---@param w table world
+---@param order_id integer
+---@param refund table|nil
+---@return neap.NewEvent[]
+function starts.of_refund(w, order_id, refund)
+    local list = {}
+    if not refund or w.settings.webhook_path == "" or not w.settings.refund_webhooks then
+        return list
+    end
+    for i, kind in ipairs({"order-corrective-invoiced", "payment-refund"}) do
+        local is_late = world.number(w, "refund_late", 1) % 3 == i
+        list[i] = webhook(w, order_id, "refund", {type = kind, refund = refund,
+            delay_ms = is_late and 700 or nil})
+    end
+    return list
+end
+
 --- Items came back: the shop tells its subscribers, when a webhook is set up.
 ---@param w table world
----@param by_order table<integer, table<integer, boolean>> order id -> item ids
+---@param by_order table<integer, {items: table<integer, boolean>, refund: table|nil}> by order id
 ---@return neap.NewEvent[]
 function starts.of_return(w, by_order)
     local list = {}
-    for order_id, items in pairs(by_order) do
+    for order_id, told in pairs(by_order) do
         local ids = json.array({})
-        for id in pairs(items) do
+        for id in pairs(told.items) do
             ids[#ids + 1] = id
         end
         if w.settings.webhook_path ~= "" then
-            local number = world.number(w, "returned", 1)
-            list[#list + 1] = event(("webhook:%d:returned:%d"):format(order_id, number), "webhook",
-                "order.webhook", {order_id = order_id, type = "order-item-returned", items = ids})
+            list[#list + 1] = webhook(w, order_id, "returned",
+                {type = "order-item-returned", items = ids})
+        end
+        for _, entry in ipairs(starts.of_refund(w, order_id, told.refund)) do
+            table.insert(list, 1, entry) -- the provider is often first
         end
     end
     return list
+end
+
+--- A carrier could not deliver.
+---@param w table world
+---@param order_id integer
+---@param ids integer[]
+---@return neap.NewEvent[]
+function starts.of_undeliverable(w, order_id, ids)
+    return w.settings.webhook_path ~= "" and {webhook(w, order_id, "undeliverable",
+        {type = "order-package-undeliverable", items = json.array(ids)})} or {}
 end
 
 --- An agent or the shopper cancels while the merchant holds the order.

@@ -3,7 +3,7 @@
 local bulk = require("shop.bulk")
 local catalogue = require("shop.catalogue")
 local control = require("lib.sandbox.control")
-local stocks = require("shop.stocks")
+local products = require("shop.products")
 
 local world = {}
 
@@ -20,9 +20,7 @@ world.TABLES = {
 local META = "shop_meta"
 
 local function seed(w)
-    for _, variant in ipairs(catalogue.variants()) do
-        stocks.add_variant(w, variant.sku, variant.id)
-    end
+    products.seed(w)
     w.store.put(META, "seeded", true)
 end
 
@@ -48,6 +46,7 @@ end
 function world.reset(w)
     control.empty(w.store, world.TABLES)
     control.empty(w.store, bulk.TABLES)
+    control.empty(w.store, products.TABLES)
     control.empty(w.store, {META})
     control.reset(w.store)
     seed(w)

@@ -1,0 +1,106 @@
+--- Returns and credit notes, as persons in Khaos make them, and the paid ProcessReturn.
+
+local control = require("lib.sandbox.control")
+local data = require("erp.data")
+local orders = require("erp.orders")
+local stock = require("erp.stock")
+
+local returns = {}
+
+local RETURNS = "erp_returns"
+
+-- What units of a code cost in Khaos, the dearest line first.
+local function line_cost(order, code, count)
+    local total = 0
+    for _, line in ipairs(order.lines) do
+        local quantity = math.tointeger(tonumber(line.quantity)) or 0
+        if line.stock_code == code and count > 0 and quantity > 0 then
+            local taken = math.min(count, quantity)
+            total = total + (line.gross_minor * taken + quantity // 2) // quantity
+            count = count - taken
+        end
+    end
+    return total
+end
+
+--- A processed return: a credit note for items (back to stock), with `delivery` for the delivery
+--- charge too; `amount_minor` replaces the sum; without items it is money only. `is_free`: booked
+--- for the customer and on no sales order, so nothing of ours is on it.
+---@param w table
+---@param order table
+---@param body table
+---@return string code
+function returns.credit(w, order, body)
+    local items, sum = {}, 0
+    for i, entry in ipairs(body.items or {}) do
+        items[i] = {stock_code = entry.stock_code, quantity = entry.quantity}
+        sum = sum + line_cost(order, entry.stock_code, entry.quantity)
+        stock.move(w, entry.stock_code, order.header.SITE or data.SITES[1].name, entry.quantity)
+    end
+    local number = control.next_number(w.store, "credit_note", 900100)
+    local code = ("CN%d"):format(number)
+    local has_reference = w.settings.credit_notes_carry_reference and not body.is_free
+    orders.save_credit(w, {
+        code = code,
+        reference = has_reference and order.reference or "",
+        order_code = order.code,
+        urn = order.urn,
+        other_ref = order.other_ref,
+        currency = order.currency,
+        items = items,
+        items_minor = body.amount_minor or sum,
+        delivery_minor = body.delivery and order.delivery.gross or 0,
+        created_ms = w.now_ms,
+    })
+    return code
+end
+
+--- Enters a return that is not processed yet.
+---@param w table
+---@param order table
+---@param body {items: table[], is_partly: boolean|nil, delivery: boolean|nil}
+---@return string code
+function returns.enter(w, order, body)
+    local code = ("RT%d"):format(control.next_number(w.store, "return", 5001))
+    w.store.put(RETURNS, code, {code = code, order = order.code, body = body,
+        state = body.is_partly and "partly" or "open"})
+    return code
+end
+
+--- @param w table
+--- @return table[]
+function returns.all(w)
+    local list = {}
+    for _, entry in ipairs(w.store.range(RETURNS, {limit = 10000})) do
+        list[#list + 1] = entry.value
+    end
+    return list
+end
+
+--- ProcessReturn(ReturnCode, ManualAuthCode). Its reply is the sandbox's own: the contract does not
+--- know it. The four faults are the contract's.
+---@param w table
+---@param p table<string, string>
+---@return table|nil soap value
+---@return string|nil fault
+function returns.process(w, p)
+    if not w.settings.paid_add_ons then
+        return nil, "This web service function is not licensed"
+    elseif (p.ReturnCode or "") == "" or (p.ManualAuthCode or "") == "" then
+        return nil, "Return code or authorisation code is missing"
+    end
+    local entry = w.store.get(RETURNS, p.ReturnCode)
+    if not entry then
+        return nil, "Return not found or deleted"
+    elseif entry.state == "done" then
+        return nil, "Return has already been processed"
+    elseif entry.state == "partly" then
+        return nil, "Return has been partly processed"
+    end
+    entry.state, entry.auth_code = "done", p.ManualAuthCode
+    entry.credit_note = returns.credit(w, orders.get(w, entry.order), entry.body)
+    w.store.put(RETURNS, entry.code, entry)
+    return {"boolean", true}
+end
+
+return returns

@@ -1,0 +1,105 @@
+--- One stock item of Khaos Control with all that a new variant in a shop may need of it
+--- (ExportStock, contract 3.4).
+local client = require("connectors.khaos_soap.client")
+local xml = require("neap.xml")
+
+local stock_item = {}
+
+local BY_CODE = 1
+
+---@class khaos.StockItem
+---@field code string
+---@field parent_code string|nil
+---@field description string|nil
+---@field other_ref string|nil
+---@field barcodes string[]
+---@field sell_price string|nil as Khaos writes it
+---@field sell_price_is_net boolean
+---@field sell_price_web string|nil overrides the selling price; net or gross as that
+---@field vat_rate string|nil a percentage
+---@field user table<string, string> user-defined attributes
+---@field deleted boolean not for the web
+---@field discontinued boolean
+
+local function filled(text)
+    return text and text ~= "" and text or nil
+end
+
+local function truth(text)
+    return text == "-1" or text == "1"
+end
+
+local function item_of(node, parent)
+    local price = xml.child(node, "SELL_PRICE")
+    local inherited = parent and xml.child(parent, "SELL_PRICE")
+    local is_net = price and price.attrs.IS_NET or inherited and inherited.attrs.IS_NET
+    local item = {code = xml.value(node, "STOCK_CODE"), user = {}, barcodes = {},
+        parent_code = parent and xml.value(parent, "STOCK_CODE") or nil,
+        description = filled(xml.value(node, "STOCK_DESC")),
+        other_ref = filled(xml.value(node, "ASSOCIATED_REF")),
+        sell_price = price and filled(price.text), sell_price_is_net = truth(is_net),
+        sell_price_web = filled(xml.value(node, "SELL_PRICE_WEB")),
+        vat_rate = filled(xml.value(node, "VAT_RATE")),
+        deleted = truth(xml.value(node, "DELETED")),
+        discontinued = truth(xml.value(node, "DISCONTINUED"))}
+    for _, child in ipairs(xml.children(node, "USER_DEFINED")) do
+        item.user[child.attrs.NAME or ""] = filled(child.text)
+    end
+    local barcodes = xml.child(node, "BARCODES")
+    for _, child in ipairs(barcodes and xml.children(barcodes, "BARCODE") or {}) do
+        item.barcodes[#item.barcodes + 1] = filled(child.text)
+    end
+    return item
+end
+
+-- The item itself, or nested below its parent: SCS, up to four levels of STYLE, SCS_ITEM.
+local function find(nodes, code, parent)
+    for _, node in ipairs(nodes) do
+        local is_item = node.name == "STOCK_ITEM" or node.name == "SCS_ITEM"
+        if is_item and xml.value(node, "STOCK_CODE") == code then
+            return item_of(node, parent)
+        elseif is_item or node.name == "SCS" or node.name == "STYLE" then
+            local found = find(node, code, node.name == "STOCK_ITEM" and node or parent)
+            if found then
+                return found
+            end
+        end
+    end
+    return nil
+end
+
+local function export(khaos, asked, code)
+    local text, err = khaos:call("ExportStock", {{"StockCode", "string", asked},
+        {"MappingType", "int", BY_CODE}})
+    if not text then
+        return nil, err
+    end
+    local root, problem = client.document(text, "STOCK_ITEMS")
+    if problem then
+        return nil, problem
+    end
+    return root and find(root, code) or false
+end
+
+--- The item, spelt exactly so; false when Khaos does not export it, by itself or below its parent.
+---@async
+---@param khaos khaos.Client
+---@param code string
+---@param parent_code string|nil as the list of codes has it
+---@return khaos.StockItem|false|nil
+---@return neap.Error|nil
+function stock_item.read(khaos, code, parent_code)
+    if code:find(",", 1, true) then
+        return false
+    end
+    local item, err = export(khaos, code, code)
+    if item == false and parent_code then
+        item, err = export(khaos, parent_code, code)
+    end
+    if item then
+        item.parent_code = parent_code or item.parent_code
+    end
+    return item, err
+end
+
+return stock_item

@@ -1,0 +1,87 @@
+--- What SCAYLE tells after the sale. A message is a reason to look: what happened is what the order
+--- shows. Only what the order never shows is taken from the message: fees it refunds, an amount it
+--- states.
+local look = require("flows.returns_stages.look")
+local offer = require("flows.returns_stages.offer")
+local order_units = require("flows.order_units")
+local process = require("flows.returns_stages.process")
+local refund_book = require("flows.refund_book")
+local khaos_line = require("flows.khaos_line")
+local worklist = require("flows.returns_stages.worklist")
+
+local refund = {}
+
+-- Takes in what the order shows; gives the units that came back and were not known to be.
+local function tell(job, said, sale)
+    local book = order_units.load(said.order_key)
+    local changed = refund_book.tell(book, {id = said.id, at_ms = job.event.received_ms,
+        sale = sale, fees = said.fees,
+        stated = said.amount and said.refund_id and {id = said.refund_id, minor = said.amount}
+            or nil})
+    order_units.save(book)
+    return changed
+end
+
+local function offer_units(job, said, units)
+    local ok, problem = offer.units(job, said.order_key, "scayle:" .. said.id, units)
+    if not ok then
+        job:note("returns", "not offered to Khaos: " .. problem)
+    end
+end
+
+-- What Khaos can do by itself with units that came back and that nobody deals with yet.
+local function pass_on(job, said)
+    local units = worklist.open_goods(order_units.load(said.order_key))
+    if #units == 0 then
+        return
+    elseif khaos_line.new(job.settings.khaos).capabilities.create_return then
+        offer_units(job, said, units)
+    elseif worklist.can_process(job) then
+        process.begin(job, said.order_key, said.id, units)
+    end
+end
+
+-- A message may overtake what it is about: the units it names, or that a refund is for.
+local function is_early(said, book)
+    local ledger = refund_book.of(book)
+    for _, id in ipairs(said.units or {}) do
+        if said.kind == "returned" and not ledger.units[id] then
+            return true
+        end
+    end
+    return said.kind ~= "returned" and refund_book.open(book).unexplained_minor ~= 0
+end
+
+-- On a key where waiting holds nothing else up.
+local function look_later(job, said)
+    job:emit({source = "scayle.early", id = said.order_key .. ":" .. said.id,
+        key = "refund:" .. said.order_key, name = "scayle.refund", payload = said})
+end
+
+--- The job of one message.
+---@async
+---@param job neap.Job
+---@param said {order_key: string, id: string, kind: string, units: string[]|nil,
+---   fees: table[]|nil, amount: integer|nil, refund_id: string|nil}
+function refund.run(job, said)
+    if not order_units.load(said.order_key) then
+        job:note("returns", "about an order that we did not post")
+        return
+    end
+    local units = tell(job, said, look(job, said.order_key, "order 1"))
+    pass_on(job, said)
+    worklist.settle(job, said.order_key, "SCAYLE and Khaos agree")
+    if not is_early(said, order_units.load(said.order_key)) then
+        job:note("returns", string.format("%d units came back to SCAYLE", #units))
+    elseif job.event.name == "scayle.returned" then
+        look_later(job, said)
+    else
+        job:sleep("the order shows it", job.settings.refund_wait_ms)
+        said.id = said.id .. ":later"
+        tell(job, said, look(job, said.order_key, "order 2"))
+        pass_on(job, said)
+        worklist.settle(job, said.order_key, "SCAYLE and Khaos agree", true)
+    end
+end
+
+return refund

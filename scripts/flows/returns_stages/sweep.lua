@@ -1,0 +1,87 @@
+--- Looks through SCAYLE's orders for returns and refunds that no webhook told. There are no
+--- filters, so every order is looked at, and those of ours whose state differs from what the book
+--- remembers get the same job that a webhook would have started.
+local aftersales = require("connectors.scayle.aftersales")
+local identify = require("flows.order_stages.identify")
+local order_units = require("flows.order_units")
+local refund_book = require("flows.refund_book")
+local scayle_client = require("connectors.scayle.client")
+local scayle_orders = require("connectors.scayle.orders")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+
+local CURSORS = "returns_sweep" -- "<shop>/<country>" -> {cursor}
+
+-- What differs, as text that names this difference and no other; nil when nothing does.
+local function difference(book, sale)
+    local ledger, words = refund_book.of(book), {}
+    for _, item in ipairs(sale.items) do
+        if item.status == "returned" and not ledger.units[item.id] then
+            words[#words + 1] = "r" .. item.id
+        elseif item.status == "undeliverable" and not ledger.undeliverable[item.id] then
+            words[#words + 1] = "u" .. item.id
+        end
+    end
+    local is_refund = sale.billing:find("refunded", 1, true)
+    if is_refund and sale.billing ~= ledger.billing then
+        words[#words + 1] = sale.billing
+    end
+    return #words > 0 and table.concat(words, ",") or nil
+end
+
+local function digest(page, settings)
+    local found = {}
+    for _, order in ipairs(page.orders) do
+        local shop = type(order.shopCountry) == "table" and order.shopCountry or {}
+        local identity = order.id ~= nil and identify.order(settings, {
+            order_id = tostring(order.id), shop_key = shop.shopKey,
+            shop_id = shop.id and tostring(shop.id), country_code = shop.countryCode})
+        local book = identity and order_units.load(identity.key)
+        local words = book and difference(book, aftersales.digest(order))
+        if words then
+            found[#found + 1] = {key = identity.key, words = words}
+        end
+    end
+    return found
+end
+
+local function sweep_shop(job, scayle, shop)
+    local place = shop.shop_key .. "/" .. shop.country
+    local cursor = (store.get(CURSORS, place) or {}).cursor
+    for number = 1, job.settings.sweep_max_pages do
+        local page, err = job:step(string.format("page %s %d", place, number), function()
+            local read, problem = scayle_orders.list(scayle, shop, {cursor = cursor})
+            if not read then
+                return nil, problem
+            end
+            return {found = digest(read, job.settings), next = read.next}
+        end)
+        if not page and number == 1 and cursor and err.status == 400 then
+            store.delete(CURSORS, place) -- the cursor has expired
+            return
+        end
+        support.check({job = job}, "SCAYLE", page, err)
+        for _, entry in ipairs(page.found) do
+            local id = "sweep:" .. entry.words
+            job:emit({source = "scayle.sweep", id = entry.key .. ":" .. entry.words,
+                key = "refund:" .. entry.key, name = "scayle.refund",
+                payload = {order_key = entry.key, id = id, kind = "refund"}})
+        end
+        cursor = page.next
+        if not cursor then
+            store.delete(CURSORS, place)
+            return
+        end
+    end
+    store.put(CURSORS, place, {cursor = cursor})
+end
+
+--- One tick.
+---@async
+---@param job neap.Job
+return function(job)
+    local scayle = scayle_client.new(job.settings.scayle)
+    for _, shop in ipairs(job.settings.shops) do
+        sweep_shop(job, scayle, shop)
+    end
+end

@@ -1,0 +1,198 @@
+--- What a person must do about the returns and refunds of an order. Each list says what the book
+--- lacks now: settling opens, rewords or closes it, so it does not matter in which order things
+--- became known. The proof is always what the other system shows.
+local khaos_line = require("flows.khaos_line")
+local money = require("neap.money")
+local order_units = require("flows.order_units")
+local refund_book = require("flows.refund_book")
+local support = require("flows.order_stages.support")
+local unit_book = require("flows.unit_book")
+
+local worklist = {}
+
+worklist.GOODS = "return_not_in_khaos"
+worklist.MONEY = "refund_not_in_khaos"
+worklist.UNEXPLAINED = "refund_unexplained"
+worklist.EXCEEDS = "refund_exceeds_invoice"
+worklist.UNDELIVERABLE = "parcel_undeliverable"
+worklist.NOT_IN_SCAYLE = "return_not_in_scayle"
+
+local function amount(book, minor)
+    return money.to_text(minor, book.currency) .. " " .. book.currency
+end
+
+-- "2 x TEE, 1 x SOCK", sorted.
+local function goods(book, ids)
+    local by_sku, words = {}, {}
+    for _, id in ipairs(ids) do
+        local sku = unit_book.unit(book, id).sku
+        by_sku[sku] = (by_sku[sku] or 0) + 1
+    end
+    for sku, quantity in pairs(by_sku) do
+        words[#words + 1] = string.format("%d x %s", quantity, sku)
+    end
+    table.sort(words)
+    return table.concat(words, ", ")
+end
+
+worklist.goods = goods
+
+local LISTS = {}
+
+--- Units that came back to SCAYLE and that nobody deals with in Khaos: neither credited, nor
+--- offered to it, nor processed by a job of their own.
+---@param book units.Book
+---@return string[] ids
+---@return integer minor to be credited for them
+function worklist.open_goods(book)
+    local ids, minor, is_going = {}, 0, {}
+    for _, entry in pairs(book.processing or {}) do
+        for _, id in ipairs(entry.units) do
+            is_going[id] = not entry.given_up or nil
+        end
+    end
+    for _, unit in ipairs(refund_book.open(book).units) do
+        if not is_going[unit.id] then
+            ids[#ids + 1] = unit.id
+            minor = minor + math.min(unit.minor, unit.invoiced_minor)
+        end
+    end
+    return ids, minor
+end
+
+LISTS[worklist.GOODS] = function(book, record)
+    local ids, minor = worklist.open_goods(book)
+    if #ids == 0 then
+        return nil
+    end
+    local list = goods(book, ids)
+    return string.format("SCAYLE took back %s of order %s and refunds %s", list, record.order_id,
+        amount(book, minor)),
+        string.format("Book the return of %s on sales order %s in Khaos, credit %s: its credit "
+            .. "note closes this.", list, record.order_code or "?", amount(book, minor))
+end
+
+LISTS[worklist.MONEY] = function(book, record, open)
+    local words = {}
+    for i, charge in ipairs(open.charges) do
+        words[i] = string.format("%s of %s", amount(book, charge.minor), charge.name)
+    end
+    if #words == 0 then
+        return nil
+    end
+    local list = table.concat(words, ", ")
+    return string.format("SCAYLE refunds %s of order %s", list, record.order_id),
+        string.format("Credit %s on sales order %s in Khaos, without goods: its credit note "
+            .. "closes this.", list, record.order_code or "?")
+end
+
+LISTS[worklist.UNEXPLAINED] = function(book, record, open)
+    local minor = open.unexplained_minor
+    if minor == 0 then
+        return nil
+    end
+    local known = string.format("its returned units and refunded charges explain %s",
+        amount(book, open.explained_minor))
+    local remedy = "Look up in SCAYLE what the refund is for. Credit it on sales order "
+        .. (record.order_code or "?") .. " in Khaos, without goods where none came back: its "
+        .. "credit note closes this."
+    if not minor then
+        return string.format("SCAYLE counts order %s as refunded, but %s and no message says how "
+            .. "much went back", record.order_id, known), remedy
+    end
+    return string.format("SCAYLE refunded %s of order %s, %s: %s is left", amount(book,
+        open.stated_minor), record.order_id, known, amount(book, minor)), remedy
+end
+
+LISTS[worklist.EXCEEDS] = function(book, record)
+    local words = {}
+    for i, entry in ipairs(refund_book.exceeding(book)) do
+        words[i] = string.format("%s: refunded %s, invoiced %s", entry.name, amount(book,
+            entry.refund_minor), amount(book, entry.invoiced_minor))
+    end
+    if #words == 0 then
+        return nil
+    end
+    return string.format("SCAYLE refunds more of order %s than Khaos invoiced: %s",
+        record.order_id, table.concat(words, "; ")),
+        "Credit in Khaos no more than was invoiced, settle the rest with the shopper's refund in "
+            .. "SCAYLE, then dismiss this."
+end
+
+LISTS[worklist.UNDELIVERABLE] = function(book, record, open)
+    if #open.undeliverable == 0 then
+        return nil
+    end
+    local list = goods(book, open.undeliverable)
+    return string.format("A parcel with %s of order %s could not be delivered", list,
+        record.order_id),
+        string.format("When the goods are back, book their return on sales order %s in Khaos: "
+            .. "its credit note closes this. If it is sent again, dismiss this.",
+            record.order_code or "?")
+end
+
+-- Returns that Khaos booked where SCAYLE is their master.
+LISTS[worklist.NOT_IN_SCAYLE] = function(book, record)
+    local ledger, ids = refund_book.of(book), {}
+    for _, note in pairs(book.credit_notes or {}) do
+        for _, id in ipairs(note.left_to_scayle or {}) do
+            ids[#ids + 1] = not ledger.units[id] and id or nil
+        end
+    end
+    if #ids == 0 then
+        return nil
+    end
+    local list = goods(book, ids)
+    return string.format("Khaos took back %s of order %s, which SCAYLE does not know of", list,
+        record.order_id),
+        "Enter the return in SCAYLE, which is the master of returns: it closes this."
+end
+
+--- Whether Khaos tells us of its credit notes: else a list is closed by the person who did it.
+---@param job neap.Job
+---@return boolean
+function worklist.shows_credit_notes(job)
+    return khaos_line.new(job.settings.khaos).capabilities.poll_order_status == true
+end
+
+--- Opens, rewords or closes what a person must do about an order.
+---@param job neap.Job
+---@param order_key string
+---@param note string what a list is closed with
+---@param is_final boolean|nil a refund that nothing explains has been waited for
+function worklist.settle(job, order_key, note, is_final)
+    local book = order_units.load(order_key)
+    if not book then
+        return
+    end
+    local record = support.record(order_key)
+    local open = refund_book.open(book)
+    book.listed = book.listed or {}
+    local changed, proof = false, worklist.shows_credit_notes(job) and "proof" or "manual"
+    for cause, words in pairs(LISTS) do
+        local message, remedy = words(book, record, open)
+        if cause == worklist.UNEXPLAINED and not is_final and not book.listed[cause] then
+            message = nil
+        end
+        if message and book.listed[cause] ~= message then
+            job:open_exception({cause = cause, subject = record.order_id, message = message,
+                remedy = remedy, recheck = cause == worklist.EXCEEDS and "manual" or proof})
+            book.listed[cause], changed = message, true
+        elseif not message and book.listed[cause] then
+            job:close_exception(cause, record.order_id, note)
+            book.listed[cause], changed = nil, true
+        end
+    end
+    if changed then
+        order_units.save(book)
+    end
+end
+
+--- Whether this installation processes returns that somebody entered.
+---@param job neap.Job
+---@return boolean
+function worklist.can_process(job)
+    return khaos_line.new(job.settings.khaos).capabilities.process_return == true
+end
+
+return worklist
