@@ -82,6 +82,14 @@ container:
 examples: $(BUILD)/neap
 	@tests/support/examples.sh
 
+## make bench-stock  the stock flow at several sizes of the catalogue, a delta (SIZES="20000,1000000" CHANGES=1000)
+SIZES ?= 20000,1000000
+CHANGES ?= 1000
+bench-stock:
+	@$(MAKE) --no-print-directory -s -j2 MODE=release
+	@python3 tests/bench/stock_size.py --codes $(SIZES) --changes $(CHANGES)
+.PHONY: bench-stock
+
 ## make bench-footprint  memory, start, reload, mirror beside their floors (PARTS="memory start" for some)
 bench-footprint:
 	@$(MAKE) --no-print-directory -s -j2 MODE=release bench-programs

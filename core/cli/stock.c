@@ -40,7 +40,8 @@ const struct cli_verb CLI_STOCK = {
     .details =
         "With SKU: the figure in SCAYLE with its terms (available in Khaos, what accepted orders\n"
         "take that Khaos does not know yet, the buffer, the caps), when it was read, sent and\n"
-        "stamped. Without: how many figures wait to be sent, and since when.\n"
+        "stamped. Without: how many figures wait to be sent and since when, how far a\n"
+        "bulk request and the reading of all codes are.\n"
         "drift: what the newest weekly comparison of all codes found, classified (in flight, "
         "stale,\n"
         "by hand, missing); exit code 1 when something differs. --check compares now, --fix has\n"

@@ -40,6 +40,13 @@ static int64_t number_of(const char *json, const char *name, int64_t otherwise)
     return is_there ? number : otherwise;
 }
 
+static bool flag_of(const char *json, const char *name)
+{
+    struct bytes value;
+    return json != NULL && json_find(bytes_str(json), name, &value) &&
+           bytes_equal(value, bytes_str("true"));
+}
+
 static void text_of(const char *json, const char *name, struct buf *out)
 {
     struct bytes value;
@@ -127,27 +134,58 @@ static bool show_figure(struct admin_context *c, const char *sku)
     return is_known;
 }
 
+struct stock_state {
+    char *poll;
+    char *full;
+    char *bulk;
+    char *lag;
+};
+
+static void print_state(struct admin_context *c, const struct stock_state *s)
+{
+    buf_addf(c->out, "%s: %s%" PRId64 " figures wait, the oldest for %" PRId64 " s\n",
+             c->client->name, flag_of(s->lag, "is_more") ? "at least " : "",
+             number_of(s->lag, "waiting", 0), number_of(s->lag, "oldest_ms", 0) / 1000);
+    if (s->bulk != NULL && !flag_of(s->bulk, "is_over")) {
+        buf_addf(c->out,
+                 "  bulk request %" PRId64 " of %" PRId64 " figures: %" PRId64
+                 " handed over, %" PRId64 " worked on, %" PRId64 " settled\n",
+                 number_of(s->bulk, "key", 0), number_of(s->bulk, "total", 0),
+                 number_of(s->bulk, "filled", 0), number_of(s->bulk, "done", 0),
+                 number_of(s->bulk, "read", 0));
+    }
+    print_ago(c, "read in Khaos", number_of(s->poll, "ran_ms", 0));
+    if (flag_of(s->full, "is_under_way")) {
+        buf_addf(c->out, "  %-12s %" PRId64 " of %" PRId64 " codes so far\n", "all of it",
+                 number_of(s->full, "read", 0), number_of(s->full, "listed", 0));
+    } else {
+        print_ago(c, "all of it", number_of(s->full, "completed_ms", 0));
+    }
+}
+
 static bool show_state(struct admin_context *c)
 {
     struct work *work = c->client->work;
-    char *poll = table_copy(work, STATE_TABLE, "poll");
-    char *lag = table_copy(work, STATE_TABLE, "lag");
-    bool is_known = poll != NULL || lag != NULL;
+    struct stock_state s = {.poll = table_copy(work, STATE_TABLE, "poll"),
+                            .full = table_copy(work, STATE_TABLE, "full"),
+                            .bulk = table_copy(work, STATE_TABLE, "bulk"),
+                            .lag = table_copy(work, STATE_TABLE, "lag")};
+    bool is_known = s.poll != NULL || s.lag != NULL || s.full != NULL;
     if (is_known && c->request->wants_json) {
         json_object_begin(&c->json);
         json_member_str(&c->json, "client", c->client->name);
-        json_member_raw(c, "poll", poll);
-        json_member_raw(c, "lag", lag);
+        json_member_raw(c, "poll", s.poll);
+        json_member_raw(c, "full", s.full);
+        json_member_raw(c, "bulk", s.bulk);
+        json_member_raw(c, "lag", s.lag);
         json_object_end(&c->json);
     } else if (is_known) {
-        buf_addf(c->out, "%s: %" PRId64 " figures wait, the oldest for %" PRId64 " s\n",
-                 c->client->name, number_of(lag, "waiting", 0),
-                 number_of(lag, "oldest_ms", 0) / 1000);
-        print_ago(c, "read in Khaos", number_of(poll, "ran_ms", 0));
-        print_ago(c, "all of it", number_of(poll, "full_ms", 0));
+        print_state(c, &s);
     }
-    free(poll);
-    free(lag);
+    free(s.poll);
+    free(s.full);
+    free(s.bulk);
+    free(s.lag);
     return is_known;
 }
 

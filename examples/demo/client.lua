@@ -130,6 +130,7 @@ return {
         }},
         stock = {use = "flows.stock", schedules = {
             poll = {every_ms = tonumber(var("STOCK_POLL_MS", "2000"))},
+            full = {every_ms = tonumber(var("STOCK_FULL_MS", "500"))},
             send = {every_ms = tonumber(var("STOCK_SEND_MS", "1000"))},
         }, settings = {
             merchant_key = "fellside",
@@ -139,6 +140,7 @@ return {
             -- The demo's delegations come after 200 ms; a real client leaves the lag be.
             order_lag_ms = tonumber(var("ORDER_LAG_MS", "2000")),
             policy = {default = {use_khaos_buffer = true}},
+            bulk = {from = 20}, -- a real client leaves it be: a request pays for many figures
         }},
         products = {use = "flows.products", schedules = {
             begin = {every_ms = tonumber(var("PRODUCTS_EVERY_MS", "3000"))},

@@ -2,10 +2,12 @@
 ---
 ---     sellable = available in Khaos - accepted orders that Khaos does not know yet - buffer
 ---
---- "poll" reads what moved, "send" tells what changed: the newest figure of each code only, drops
---- to zero first, `batch` at a time. `neap stock SKU` shows the figure with its terms. "drift"
---- compares all of it with what SCAYLE shows, once a week.
+--- "poll" reads what moved and "full", once a week, all; "send" tells what changed: the newest
+--- figure of each code only, drops to zero first, `batch` at a time or by bulk requests.
+--- `neap stock SKU` shows the figure with its terms. "drift" compares all of it with what SCAYLE
+--- shows, once a week.
 local drift = require("flows.stock_stages.drift")
+local full = require("flows.stock_stages.full")
 local khaos_line = require("flows.khaos_line")
 local poll_cloud = require("flows.stock_stages.poll_cloud")
 local poll_soap = require("flows.stock_stages.poll")
@@ -14,6 +16,19 @@ local send = require("flows.stock_stages.send")
 local SECOND_MS = 1000
 local MINUTE_MS = 60 * SECOND_MS
 local POLLS = {soap = poll_soap, cloud = poll_cloud.run}
+
+local RUNS = {
+    ["schedule.poll"] = function(job)
+        POLLS[khaos_line.kind(job.settings.khaos)](job)
+    end,
+    ["schedule.full"] = function(job)
+        if khaos_line.kind(job.settings.khaos) == "soap" then -- Cloud pushes all by itself
+            full.run(job)
+        end
+    end,
+    ["schedule.send"] = send.run,
+    ["schedule.drift"] = drift.run,
+}
 
 local function quantity(help)
     return {type = "integer", min = 0, help = help}
@@ -28,6 +43,20 @@ local POLICY = {type = "record", fields = {
     floor = quantity("fewer than this many are shown as none"),
     cap = quantity("the most that is shown"),
     uncontrolled = quantity("shown of codes that Khaos keeps no level of"),
+}}
+
+local BULK = {type = "record", help = "many figures by SCAYLE's bulk requests; without it each "
+    .. "figure is a call", fields = {
+    from = {type = "integer", min = 1, default = 1000,
+        help = "so many figures that wait are worth a request"},
+    size = {type = "integer", min = 1, max = 100000, default = 10000,
+        help = "figures of one request"},
+    chunk = {type = "integer", min = 1, max = 10000, default = 500,
+        help = "figures of one call"},
+    wait_ms = {type = "integer", min = SECOND_MS, default = 15 * MINUTE_MS,
+        help = "without progress that long it is cancelled, and single calls go on as long"},
+    look_every = {type = "integer", min = 1, default = 50,
+        help = "every so many-th operation is looked up, though none is said to have failed"},
 }}
 
 local fields = {
@@ -47,6 +76,7 @@ local fields = {
     buffer_field = {type = "string",
         help = "user-defined attribute in Khaos that holds the buffer, or SAFE_LEVEL"},
     category_field = {type = "string", default = "STOCK_TYPE"},
+    bulk = BULK,
     batch = {type = "integer", min = 1, default = 200, help = "figures sent in one run"},
     at_once = {type = "integer", min = 1, max = 64, default = 4},
     peak = {type = "record", fields = {
@@ -56,7 +86,10 @@ local fields = {
     }, help = "hours in which fewer are sent at a time"},
     chunk = {type = "integer", min = 1, max = 500, default = 100},
     overlap_ms = {type = "integer", min = 0, default = 90 * MINUTE_MS},
-    full_every_ms = {type = "integer", min = MINUTE_MS, default = 7 * 24 * 60 * MINUTE_MS},
+    full_every_ms = {type = "integer", min = MINUTE_MS, default = 7 * 24 * 60 * MINUTE_MS,
+        help = "between readings of every code in Khaos"},
+    full_batch = {type = "integer", min = 1, max = 10000, default = 1000,
+        help = "codes read at one tick of the schedule \"full\""},
     order_lag_ms = {type = "integer", min = 0, default = 90 * SECOND_MS,
         help = "after its confirmation an order has reached us"},
     drift_every_ms = {type = "integer", min = SECOND_MS, default = 7 * 24 * 60 * MINUTE_MS,
@@ -82,17 +115,12 @@ return {
     schema = {type = "record", fields = fields},
     triggers = {
         {kind = "schedule", name = "poll", every_ms = 30 * MINUTE_MS},
+        {kind = "schedule", name = "full", every_ms = 10 * SECOND_MS},
         {kind = "schedule", name = "send", every_ms = 5 * SECOND_MS},
         {kind = "schedule", name = "drift", every_ms = MINUTE_MS},
     },
     run = function(job)
-        if job.event.name == "schedule.poll" then
-            POLLS[khaos_line.kind(job.settings.khaos)](job)
-        elseif job.event.name == "schedule.send" then
-            send.run(job)
-        elseif job.event.name == "schedule.drift" then
-            drift.run(job)
-        end
+        RUNS[job.event.name](job)
     end,
     report = report,
 }

@@ -63,7 +63,9 @@ CHANGES = {
     "rate_per_s = 15,": "settle_ms = 100, rate_per_s = 15,",
     'headers = {["X-Access-Token"]': f'headers = {{{RUN}, ["X-Access-Token"]',
     'cancellations = {use = "flows.cancellations", settings = {khaos = KHAOS}}':
-        'cancellations = {use = "flows.cancellations", settings = {khaos = var("CANCEL_ADD_ON", "") == "" and KHAOS\n'
+        'cancellations = {use = "flows.cancellations", settings = {\n'
+        '            look_after_ms = tonumber(var("CANCEL_LOOK_MS", "600000")),\n'
+        '            khaos = var("CANCEL_ADD_ON", "") == "" and KHAOS\n'
         '            or {kind = KHAOS.kind, push_age_ms = KHAOS.push_age_ms, add_ons = {"cancel_order"}}}}',
     'returns = {use = "flows.returns", settings = {merchant_key = "fellside", khaos = KHAOS,':
         'returns = {use = "flows.returns", settings = {merchant_key = "fellside",\n'
@@ -230,12 +232,14 @@ class Campaign:
         return jobs["held"] >= sum(1 for o in expected if o["expect"] != "posted")
 
     def is_settled(self):
-        time.sleep(0.2)
+        """Schedules begin jobs all the time: a moment between two of them is enough."""
         self.check_alive()
-        jobs = self.host.status()["jobs"]
-        if any(jobs[state] for state in ("running", "waiting", "awaiting")):
-            return False
-        return jobs["ready"] == 0 or jobs["ready"] == self.count_behind_held()
+        for _ in range(20):
+            time.sleep(0.03)
+            jobs = self.host.status()["jobs"]
+            if not any(jobs[state] for state in ("running", "waiting", "awaiting")):
+                return jobs["ready"] == 0 or jobs["ready"] == self.count_behind_held()
+        return False
 
     def count_behind_held(self):
         """Webhooks that came after their order was held: they wait behind it, first come first served."""

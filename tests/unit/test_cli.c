@@ -200,7 +200,7 @@ static void check_new(void)
     check_said(the_out, "(client fell)");
     check_said(the_out, "neap check ");
     CHECK_INT(RUN("check", "@/a/acme"), 0);
-    check_said(the_out, ": ok (6 flows, 3 routes, 7 schedules)");
+    check_said(the_out, ": ok (6 flows, 3 routes, 8 schedules)");
     check_said(the_out, "warning: secret SCAYLE_TOKEN is not");
     check_said(the_out, "payment paypal is paid");
     CHECK_INT(RUN("test", "@/a/acme"), 0);

@@ -3,11 +3,15 @@
 --- The last `changedAt` wins; an older one is ignored with success, and only the stock that the
 --- answer shows tells. So an answer is read against what was sent.
 local client = require("connectors.scayle.client")
+local json = require("neap.json")
 local time = require("neap.time")
 
 local stocks = {}
 
-local function path_of(sku)
+--- Path of a variant's stocks.
+---@param sku string
+---@return string
+function stocks.path(sku)
     return "/variants/" .. client.identifier({key = sku}) .. "/stocks"
 end
 
@@ -18,16 +22,38 @@ end
 ---@field quantity integer
 ---@field stamp_ms integer changedAt, SCAYLE's time
 
+--- The document that sets one figure.
+---@param figure scayle.StockFigure
+---@return table
+function stocks.body(figure)
+    return {quantity = figure.quantity, warehouseReferenceKey = figure.warehouse,
+        merchantReferenceKey = figure.merchant, changedAt = time.format_iso(figure.stamp_ms)}
+end
+
 --- Request that sets one figure; safe to repeat.
 ---@param figure scayle.StockFigure
 ---@return table request without its connection
 function stocks.set_request(figure)
-    return client.request({method = "POST", path = path_of(figure.sku), body = {
-        quantity = figure.quantity,
-        warehouseReferenceKey = figure.warehouse,
-        merchantReferenceKey = figure.merchant,
-        changedAt = time.format_iso(figure.stamp_ms),
-    }})
+    return client.request({method = "POST", path = stocks.path(figure.sku),
+        body = stocks.body(figure)})
+end
+
+-- What the stock in an answer says of the figure that was sent.
+local function outcome(stock, figure)
+    local shown_ms = type(stock.changedAt) == "string" and time.parse_iso(stock.changedAt)
+    if shown_ms and shown_ms // 1000 > figure.stamp_ms // 1000 then
+        return "ignored", shown_ms
+    elseif math.type(stock.quantity) == "integer" and stock.quantity ~= figure.quantity then
+        return "ignored", shown_ms or nil
+    end
+    return "set"
+end
+
+local function not_set(err)
+    if err.status == 404 then
+        return "unknown"
+    end
+    return nil, err
 end
 
 --- What became of a figure: "set" (it is in force), "ignored" (a newer one is; its stamp follows
@@ -39,25 +65,30 @@ end
 function stocks.read_set(answer, figure)
     local stock, err = client.read(answer)
     if not stock then
-        if err.status == 404 then
-            return "unknown"
-        end
-        return nil, err
+        return not_set(err)
     end
-    local shown_ms = type(stock.changedAt) == "string" and time.parse_iso(stock.changedAt)
-    if shown_ms and shown_ms // 1000 > figure.stamp_ms // 1000 then
-        return "ignored", shown_ms
-    elseif math.type(stock.quantity) == "integer" and stock.quantity ~= figure.quantity then
-        return "ignored", shown_ms or nil
+    return outcome(stock, figure)
+end
+
+--- The same of an answer that was handed on as its status and document (bulk requests).
+---@param status integer
+---@param document table
+---@param figure scayle.StockFigure
+---@return "set"|"ignored"|"unknown"|nil
+---@return integer|neap.Error|nil
+function stocks.read_document(status, document, figure)
+    local stock, err = client.read({status = status, headers = {}, body = json.encode(document)})
+    if not stock then
+        return not_set(err)
     end
-    return "set"
+    return outcome(stock, figure)
 end
 
 --- Request that reads the figures of a variant in all warehouses.
 ---@param sku string
 ---@return table request without its connection
 function stocks.get_request(sku)
-    return client.request({path = path_of(sku)})
+    return client.request({path = stocks.path(sku)})
 end
 
 --- What an answer to it shows of one warehouse: "shown" with the figure; "none" (no figure there),
@@ -92,7 +123,7 @@ end
 ---@return {quantity: integer, stamp_ms: integer|nil}|nil
 ---@return neap.Error|nil
 function stocks.get(scayle, sku, warehouse)
-    local answer, err = scayle:call({path = path_of(sku)})
+    local answer, err = scayle:call({path = stocks.path(sku)})
     if not answer then
         return nil, err
     end

@@ -2,12 +2,18 @@
 local store = require("neap.store")
 
 local tables = {
-    -- "poll" -> {since_ms, full_ms, full_started_ms}; "lag", "drift", "drift_wish" -> {...}
+    -- "poll" -> {since_ms, ran_ms}; "full" -> stock.Full; "cursors" -> {table -> code}; "bulk" ->
+    -- the bulk request under way (stock.Bulk); "lag", "drift", "drift_wish" -> {...}
     STATE = "stock_state",
+    LISTED = "stock_listed", -- code -> true: what the full reading reads
     ITEMS = "stock_items", -- code -> what Khaos says of it (stock.Item), its sites, read_ms
     DIRTY = "stock_dirty", -- code -> {since_ms}: to be compared with what was sent
+    URGENT = "stock_urgent", -- code -> {since_ms}: the same, and Khaos has less than before
+    -- number -> {sku, quantity, stamp_ms, read_ms}: figures of the bulk request, in its order
+    BULK = "stock_bulk",
     DRIFT = "stock_drift", -- code -> {class, khaos, sent, shown, ...}: what differs in the shop
-    SENT = "stock_sent", -- code -> {quantity, stamp_ms, state, at_ms, text}: the newest figure
+    -- code -> {quantity, stamp_ms, state, at_ms, text, bulk}: the newest figure
+    SENT = "stock_sent",
 }
 
 --- The figure of a code may have changed. The first mark counts: the delay is measured from it.
@@ -17,6 +23,24 @@ function tables.mark(code, at_ms)
     if not store.get(tables.DIRTY, code) then
         store.put(tables.DIRTY, code, {since_ms = at_ms})
     end
+end
+
+--- Khaos has less of a code than before: looked at before all others.
+---@param code string
+---@param at_ms integer
+function tables.mark_urgent(code, at_ms)
+    if not store.get(tables.URGENT, code) then
+        store.put(tables.URGENT, code, {since_ms = at_ms})
+    end
+    tables.mark(code, at_ms)
+end
+
+--- Is a figure on its way by the bulk request that is under way?
+---@param sent {bulk: integer|nil} as SENT has it
+---@return boolean
+function tables.is_in_bulk(sent)
+    local open = sent.bulk and store.get(tables.STATE, "bulk")
+    return open ~= nil and open.id == sent.bulk and not open.is_over
 end
 
 -- Sums the sites; a reading is as old as its oldest site.
@@ -37,9 +61,14 @@ end
 ---@param item table
 ---@param at_ms integer
 function tables.keep(code, item, at_ms)
+    local before = item.potential or item.available or 0
     total(item)
     store.put(tables.ITEMS, code, item)
-    tables.mark(code, at_ms)
+    if item.is_hidden or (item.potential or item.available or 0) < before then
+        tables.mark_urgent(code, at_ms)
+    else
+        tables.mark(code, at_ms)
+    end
 end
 
 return tables

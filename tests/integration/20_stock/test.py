@@ -8,7 +8,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 import neap  # noqa: E402
 
-shop = neap.Shop(variables={"ORDER_LAG_MS": "1500", "STOCK_POLL_MS": "500", "STOCK_SEND_MS": "300"})
+shop = neap.Shop(variables={"ORDER_LAG_MS": "1500", "STOCK_POLL_MS": "500", "STOCK_SEND_MS": "300",
+                            "STOCK_BULK": "1"})
 SKU = "FO-STK-0001"
 
 
@@ -143,6 +144,31 @@ def killed():
     until_figure(56)
 
 
+MANY = [f"FO-BLK-{number:04d}" for number in range(60)]
+
+
+def many():
+    """Many figures at once go by bulk requests, whatever gets lost or killed on the way."""
+    variants(*MANY)
+    shop.faults("scayle", {"operation": "create_bulk", "nth": 2, "fault": "reset_after"},
+                {"operation": "create_bulk", "nth": 4, "fault": "500"},
+                {"operation": "get_bulk", "nth": 2, "fault": "truncate"},
+                {"operation": "bulk_operation", "path": "BLK-0007", "fault": "500", "times": 1})
+    for level in (5, 8):
+        before = len(calls("create_bulk"))
+        assert shop.host.verb("pause", "flow", "stock", "--reason", "stock-taking", "--who", "eve")[0] == 0
+        for code in MANY:
+            in_khaos(code, level=level, buffer=0)
+        assert shop.host.verb("resume", "flow", "stock", "--who", "eve")[0] == 0
+        neap.until(lambda before=before: len(calls("create_bulk")) > before, "a bulk request is handed over")
+        shop.host.kill()
+        shop.host.start()
+        for code in MANY:
+            until_figure(level, code)
+    shop.faults("scayle")
+    neap.until(lambda: shop.host.ask("stock")[0]["bulk"].get("is_over"), "the bulk request is over")
+
+
 shop.start()
 try:
     neap.case("the first reading gives the shop its figure, less the buffer kept in Khaos", first)
@@ -156,6 +182,7 @@ try:
     neap.case("neap stock explains the figure", explained)
     neap.case("errors and lost answers end with the right figures", faults)
     neap.case("kill -9 leaves no figure behind", killed)
+    neap.case("many figures go by bulk requests, across faults and kill -9", many)
 finally:
     shop.stop()
 neap.done()

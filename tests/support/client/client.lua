@@ -84,6 +84,7 @@ return {
             use = "flows.stock",
             schedules = {
                 poll = {every_ms = number("STOCK_POLL_MS", 3600000)},
+                full = {every_ms = number("STOCK_POLL_MS", 3600000)},
                 send = {every_ms = number("STOCK_SEND_MS", 3600000)},
                 drift = {every_ms = number("DRIFT_MS", 3600000)},
             },
@@ -92,6 +93,8 @@ return {
                 buffer_field = "Web Buffer", order_lag_ms = number("ORDER_LAG_MS", 1500),
                 overlap_ms = 5000, drift_batch = number("DRIFT_BATCH", 500),
                 policy = {default = {use_khaos_buffer = true}},
+                bulk = var("STOCK_BULK", "") ~= ""
+                    and {from = 20, chunk = 25, wait_ms = 5000} or nil,
             },
         },
         returns = {

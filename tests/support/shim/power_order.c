@@ -239,28 +239,105 @@ static size_t figure_sku(const struct message *m, char *out, size_t max)
     return size;
 }
 
-/* The script's table says this quantity is being sent: {"quantity":7,...,"state":"sending"}. */
-static bool is_figure_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, const char *sku,
-                           size_t sku_size)
+/* A row of a script's table; empty when there is none. */
+static struct view find_row(MDB_txn *txn, MDB_dbi dbi, const char *table, struct view row)
 {
-    static const char NAME[] = "stock_sent";
     char key[512] = "K";
-    size_t size = 1;
-    key[size++] = (char)(sizeof(NAME) - 1);
-    memcpy(key + size, NAME, sizeof(NAME) - 1);
-    size += sizeof(NAME) - 1;
-    memcpy(key + size, sku, sku_size);
+    size_t name_size = strlen(table);
     struct view value;
-    if (!find(txn, dbi, key, size + sku_size, &value)) {
-        return false;
+    if (row.size > KEY_TEXT_MAX) {
+        return (struct view){NULL, 0, true};
     }
-    struct view json = take_bytes(&value);
-    const char *figure = memmem(m->body.data, m->body.size, "\"quantity\":", 11);
-    size_t left = figure == NULL ? 0 : (size_t)(m->body.data + m->body.size - figure);
-    size_t figure_size = left == 0 ? 0 : 11 + strspn(figure + 11, "0123456789");
-    return figure_size > 11 && figure_size < left &&
-           memmem(json.data, json.size, figure, figure_size) != NULL &&
-           memmem(json.data, json.size, "\"state\":\"sending\"", 17) != NULL;
+    key[1] = (char)name_size;
+    memcpy(key + 2, table, name_size);
+    memcpy(key + 2 + name_size, row.data, row.size);
+    if (!find(txn, dbi, key, 2 + name_size + row.size, &value)) {
+        return (struct view){NULL, 0, true};
+    }
+    return take_bytes(&value);
+}
+
+static bool has(struct view json, const char *part, size_t size)
+{
+    return !json.is_bad && memmem(json.data, json.size, part, size) != NULL;
+}
+
+/* Does the row have the quantity that stands next in the text? */
+static bool has_quantity(struct view json, const char *text, const char *end)
+{
+    const char *figure = memmem(text, (size_t)(end - text), "\"quantity\":", 11);
+    size_t left = figure == NULL ? 0 : (size_t)(end - figure);
+    size_t size = left == 0 ? 0 : 11 + strspn(figure + 11, "0123456789");
+    return size > 11 && size < left && has(json, figure, size);
+}
+
+/* The script's table says this quantity is being sent: {"quantity":7,...,"state":"sending"}. */
+static bool is_figure_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, struct view sku)
+{
+    struct view json = find_row(txn, dbi, "stock_sent", sku);
+    return has_quantity(json, m->body.data, m->body.data + m->body.size) &&
+           has(json, "\"state\":\"sending\"", 17);
+}
+
+/* Of a chunk of a bulk request, as far as this write has it: each operation is in the script's
+ * table, under its key, with its quantity. {"body":{..."quantity":7...},"key":"00000001",...} */
+static bool is_chunk_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m)
+{
+    static const char KEY[] = "\"key\":\"";
+    const char *end = m->body.data + m->body.size;
+    const char *from = m->body.data;
+    for (;;) {
+        const char *at = memmem(from, (size_t)(end - from), KEY, sizeof(KEY) - 1);
+        const char *text = at == NULL ? NULL : at + sizeof(KEY) - 1;
+        const char *quote = text == NULL ? NULL : memchr(text, '"', (size_t)(end - text));
+        if (quote == NULL) {
+            return from > m->body.data;
+        }
+        struct view key = {text, (size_t)(quote - text), false};
+        if (!has_quantity(find_row(txn, dbi, "stock_bulk", key), from, at)) {
+            return false;
+        }
+        from = quote;
+    }
+}
+
+/* "PUT .../bulk-requests/55071/cancel": its figures go singly then, so it must be ours. */
+static bool is_bulk_kept(MDB_txn *txn, MDB_dbi dbi, struct view number)
+{
+    char part[64];
+    int size =
+        snprintf(part, sizeof(part), "\"key\":%.*s,", (int)number.size, (const char *)number.data);
+    return has(find_row(txn, dbi, "stock_state", (struct view){"bulk", 4, false}), part,
+               (size_t)size);
+}
+
+enum stock_message { STOCK_NONE, STOCK_FIGURE, STOCK_CHUNK, STOCK_CANCEL };
+
+static enum stock_message stock_message(const struct message *m, char *sku, size_t max,
+                                        struct view *part)
+{
+    static const char CHUNKS[] = "/variants/stocks/bulk-requests";
+    static const char BULK[] = "/bulk-requests/";
+    static const char CANCEL[] = "/cancel";
+    if (m->method == NULL) {
+        return STOCK_NONE;
+    }
+    size_t sku_size = figure_sku(m, sku, max);
+    if (sku_size > 0) {
+        *part = (struct view){sku, sku_size, false};
+        return STOCK_FIGURE;
+    } else if (memmem(m->target, m->target_size, CHUNKS, sizeof(CHUNKS) - 1) != NULL) {
+        return STOCK_CHUNK;
+    }
+    const char *at = memmem(m->target, m->target_size, BULK, sizeof(BULK) - 1);
+    const char *number = at == NULL ? NULL : at + sizeof(BULK) - 1;
+    size_t left = at == NULL ? 0 : (size_t)(m->target + m->target_size - number);
+    size_t digits = at == NULL ? 0 : strspn(number, "0123456789");
+    *part = (struct view){number, digits, false};
+    return digits > 0 && digits + sizeof(CANCEL) - 1 == left &&
+                   memcmp(number + digits, CANCEL, left - digits) == 0
+               ? STOCK_CANCEL
+               : STOCK_NONE;
 }
 
 /* ---- Cancellations: what was decided is answered again without an event
@@ -269,31 +346,20 @@ static bool is_figure_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m, c
 /* The script's table has the decision under the reference that the answer names. */
 static bool is_decision_kept(MDB_txn *txn, MDB_dbi dbi, const struct message *m)
 {
-    static const char NAME[] = "cancellations";
     static const char REFERENCE[] = "\"orderReferenceKey\":\"";
     const char *at = memmem(m->body.data, m->body.size, REFERENCE, sizeof(REFERENCE) - 1);
     const char *quote = at == NULL ? NULL : at + sizeof(REFERENCE) - 1;
     const char *end =
         quote == NULL ? NULL : memchr(quote, '"', (size_t)(m->body.data + m->body.size - quote));
-    char key[512] = "K";
-    size_t size = 1;
-    struct view value;
-    if (end == NULL || (size_t)(end - quote) > KEY_TEXT_MAX ||
-        memmem(m->body.data, m->body.size, "\"cancellationResult\":", 21) == NULL) {
+    if (end == NULL || memmem(m->body.data, m->body.size, "\"cancellationResult\":", 21) == NULL) {
         return false;
     }
-    key[size++] = (char)(sizeof(NAME) - 1);
-    memcpy(key + size, NAME, sizeof(NAME) - 1);
-    size += sizeof(NAME) - 1;
-    memcpy(key + size, quote, (size_t)(end - quote));
-    if (!find(txn, dbi, key, size + (size_t)(end - quote), &value)) {
-        return false;
-    }
-    struct view json = take_bytes(&value);
+    struct view json =
+        find_row(txn, dbi, "cancellations", (struct view){quote, (size_t)(end - quote), false});
     const char *result = memmem(m->body.data, m->body.size, "\"successful\"", 12) != NULL
                              ? "\"result\":\"successful\""
                              : "\"result\":\"refused\"";
-    return memmem(json.data, json.size, result, strlen(result)) != NULL;
+    return has(json, result, strlen(result));
 }
 
 /* Looks through one table (answers or effects) of a durable image. */
@@ -303,9 +369,16 @@ static bool search(MDB_txn *txn, MDB_dbi dbi, const struct message *m)
         return false;
     }
     char sku[256];
-    size_t sku_size = figure_sku(m, sku, sizeof(sku));
-    if (sku_size > 0) {
-        return is_figure_kept(txn, dbi, m, sku, sku_size);
+    struct view part = {NULL, 0, false};
+    switch (stock_message(m, sku, sizeof(sku), &part)) {
+    case STOCK_FIGURE:
+        return is_figure_kept(txn, dbi, m, part);
+    case STOCK_CHUNK:
+        return is_chunk_kept(txn, dbi, m);
+    case STOCK_CANCEL:
+        return is_bulk_kept(txn, dbi, part);
+    case STOCK_NONE:
+        break;
     }
     char table = m->method == NULL ? 'A' : 'F';
     MDB_cursor *cursor = NULL;

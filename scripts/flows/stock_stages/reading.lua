@@ -1,0 +1,83 @@
+--- Reads codes in Khaos, details and levels per site, and keeps what it read chunk by chunk.
+local levels = require("connectors.khaos_soap.levels")
+local stock_pending = require("flows.stock_pending")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+local tables = require("flows.stock_stages.tables")
+
+local reading = {}
+
+--- What Khaos answered; raises what may be tried again.
+---@param job neap.Job
+---@param value any
+---@param err neap.Error|nil
+---@return any
+function reading.check(job, value, err)
+    return support.check({job = job}, "Khaos", value, err)
+end
+
+local function add_details(job, khaos, codes)
+    local found, err = levels.details(khaos, codes, job.settings)
+    found = reading.check(job, found, err)
+    for _, code in ipairs(codes) do
+        local old = store.get(tables.ITEMS, code) or {}
+        local new = found[code] or {is_hidden = true}
+        stock_pending.set_components(code, old.components, new.components)
+        new.code, new.sites, new.read_ms = code, old.sites, old.read_ms
+        new.available, new.potential = old.available, old.potential
+        new.is_uncontrolled = old.is_uncontrolled
+        store.put(tables.ITEMS, code, new)
+    end
+end
+
+-- Another reading may have begun later and be kept already.
+local function keep_levels(found, codes, began_ms, site_id)
+    for _, code in ipairs(codes) do
+        local item = store.get(tables.ITEMS, code) or {code = code}
+        item.sites = item.sites or {}
+        local known = item.sites[tostring(site_id)]
+        if not known or known.read_ms <= began_ms then
+            local level = found[code] or {}
+            level.read_ms = began_ms
+            item.sites[tostring(site_id)] = level
+            tables.keep(code, item, began_ms)
+        end
+        store.delete(stock_pending.REREAD, code)
+    end
+end
+
+local function part(list, first, last)
+    return table.move(list, first, math.min(last, #list), 1, {})
+end
+
+local function without_details(codes, has_changed)
+    local list = {}
+    for _, code in ipairs(codes) do
+        if has_changed(code) or not store.get(tables.ITEMS, code) then
+            list[#list + 1] = code
+        end
+    end
+    return list
+end
+
+--- Reads these codes.
+---@async
+---@param job neap.Job
+---@param khaos khaos.Client
+---@param codes string[]
+---@param has_changed fun(code: string): boolean its details are asked for, as are unknown codes'
+function reading.run(job, khaos, codes, has_changed)
+    local size = job.settings.chunk
+    for first = 1, #codes, size do
+        local chunk = part(codes, first, first + size - 1)
+        add_details(job, khaos, without_details(chunk, has_changed))
+        for _, site_id in ipairs(job.settings.sites) do
+            local ok, err = levels.read(khaos, chunk, site_id, function(found, read, began_ms)
+                keep_levels(found, read, began_ms, site_id)
+            end)
+            reading.check(job, ok, err)
+        end
+    end
+end
+
+return reading

@@ -1,0 +1,74 @@
+--- Figures that go to SCAYLE: written down before they leave, and what became of them.
+local store = require("neap.store")
+local tables = require("flows.stock_stages.tables")
+local time = require("neap.time")
+
+local sent = {}
+
+--- Writes figures down; a stamp never goes backwards after that.
+---@param list stock.Due[]
+---@param now_ms integer
+function sent.write_down(list, now_ms)
+    for _, entry in ipairs(list) do
+        store.put(tables.SENT, entry.sku, {quantity = entry.quantity, stamp_ms = entry.stamp_ms,
+            state = "sending", at_ms = now_ms, text = entry.text, read_ms = entry.read_ms,
+            bulk = entry.bulk})
+    end
+end
+
+-- The record of a figure, nil when a newer one left since.
+local function record_of(entry)
+    local record = store.get(tables.SENT, entry.sku)
+    local is_it = record and record.bulk == entry.bulk and record.stamp_ms == entry.stamp_ms
+        and record.quantity == entry.quantity
+    return is_it and record or nil
+end
+
+local function tell_ahead(job, entry, stamp_ms)
+    job:open_exception({cause = "stock_stamp_ahead", subject = entry.sku,
+        message = string.format("SCAYLE holds a stock of %s that was stamped in the future (%s): "
+            .. "no figure of ours counts until then", entry.sku, time.format_iso(stamp_ms)),
+        remedy = "Find out what else writes stock to SCAYLE; correct the figure by hand.",
+        recheck = "manual"})
+end
+
+--- Keeps what became of a figure.
+---@param job neap.Job
+---@param entry stock.Due
+---@param state "set"|"ignored"|"unknown" as connectors.scayle.stocks has it
+---@param newer_ms integer|nil of "ignored": stamp of the figure that is in force
+function sent.settle(job, entry, state, newer_ms)
+    local record = record_of(entry)
+    if not record then
+        return
+    end
+    local now_ms = time.now_ms()
+    record.state, record.answered_ms, record.bulk = state, now_ms, nil
+    record.stamp_ms = math.max(newer_ms or 0, record.stamp_ms)
+    store.put(tables.SENT, entry.sku, record)
+    if state == "ignored" then
+        if (newer_ms or 0) > now_ms + job.settings.order_lag_ms then
+            tell_ahead(job, entry, newer_ms)
+        end
+        return
+    end
+    store.delete(tables.DIRTY, entry.sku)
+    store.delete(tables.URGENT, entry.sku)
+    local item = store.get(tables.ITEMS, entry.sku)
+    if item and item.read_ms ~= entry.read_ms then
+        tables.mark(entry.sku, now_ms) -- read again meanwhile
+    end
+end
+
+--- Nobody knows what became of a figure of a bulk request: it is told again, by itself.
+---@param entry stock.Due
+function sent.release(entry)
+    local record = record_of(entry)
+    if record then
+        record.bulk = nil
+        store.put(tables.SENT, entry.sku, record)
+        tables.mark(entry.sku, time.now_ms())
+    end
+end
+
+return sent

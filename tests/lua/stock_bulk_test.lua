@@ -1,0 +1,292 @@
+-- neap-test-root: examples/sandbox/scayle
+-- Bulk requests of the stock flow against the sandbox's: lost answers, failures that nobody lists,
+-- figures that are ignored, requests that stand still or end half-way. Whatever happens, each
+-- figure is in the shop in the end or told again by itself.
+local baskets = require("baskets")
+local bulk = require("flows.stock_stages.bulk")
+local catalogue = require("shop.catalogue")
+local fake_job = require("fake_job")
+local faults = require("lib.sandbox.faults")
+local send = require("flows.stock_stages.send")
+local shop_stocks = require("shop.stocks")
+local stock_shop = require("stock_shop")
+local store = require("neap.store")
+local tables = require("flows.stock_stages.tables")
+local time = require("neap.time")
+
+local SECOND_MS = 1000
+local START_MS = 1777888980000
+
+local function settings(more)
+    local made = {from = 3, size = 10, chunk = 2, wait_ms = 60 * SECOND_MS, look_every = 2}
+    for name, value in pairs(more or {}) do
+        made[name] = value
+    end
+    return {scayle = {connection = "scayle"}, merchant_key = "fellside",
+        warehouse = catalogue.WAREHOUSE.referenceKey, zone = "Europe/London", policy = {},
+        batch = 4, at_once = 2, order_lag_ms = 0, away_after_ms = 3600 * SECOND_MS, bulk = made}
+end
+
+local Scene = {}
+Scene.__index = Scene
+
+-- Levels are read: a figure per code is due.
+local function scene(count, more)
+    local self = setmetatable({now_ms = START_MS, notes = {}, requests = {}, skus = {},
+        settings = settings(more)}, Scene)
+    for i = 1, count do
+        self.skus[i] = string.format("S%02d", i)
+    end
+    local far = fake_job.world({http = function() end}).store
+    self.shop = stock_shop.new(baskets.random(7), far, self.skus, function()
+        return self.now_ms
+    end)
+    self.shop.loss = 0
+    for name, value in pairs({bulk_stuck = false, bulk_cancel_ignored = false, bulk_ends = "",
+        bulk_offered = true}) do
+        self.shop.settings[name] = value
+    end
+    self.world = fake_job.world({http = function() end, now_ms = START_MS})
+    return self
+end
+
+-- In the place of neap.http; `lose(request, number)` says what gets lost: "before", "behind", nil.
+function Scene:serve()
+    local answer = self.shop.answer
+    self.shop.answer = function(shop, request)
+        table.insert(self.requests, request)
+        local loss = self.lose and self.lose(request, #self.requests)
+        local reply, err = nil, nil
+        if loss ~= "before" then
+            reply, err = answer(shop, request)
+        end
+        if loss then
+            return nil, {retryable = true, kind = "network", message = "lost " .. loss}
+        end
+        return reply, err
+    end
+    return self.shop:serve(function() end)
+end
+
+-- Everything below runs with the fakes in place.
+function Scene:play(fn)
+    self.world:with(function()
+        local kept = time.now_ms
+        time.now_ms = function()
+            return self.now_ms
+        end
+        local unserve = self:serve()
+        send.restarted()
+        self:read(5)
+        local ok, err = pcall(fn)
+        unserve()
+        time.now_ms = kept
+        assert(ok, err)
+    end)
+end
+
+function Scene:read(quantity)
+    for _, sku in ipairs(self.skus) do
+        local item = store.get(tables.ITEMS, sku) or {code = sku, sites = {}}
+        item.sites["1"] = {available = quantity, read_ms = self.now_ms}
+        tables.keep(sku, item, self.now_ms)
+    end
+    -- Nobody was away: the watermark is now.
+    store.put("order_watermark", "sweep", {completed_ms = self.now_ms + 3600 * SECOND_MS})
+end
+
+function Scene:tick()
+    self.now_ms = self.now_ms + 5 * SECOND_MS
+    local job = {settings = self.settings, note = function(_, _, text)
+        table.insert(self.notes, text)
+    end, open_exception = function() end}
+    local ok, err = pcall(send.run, job)
+    assert(ok or type(err) == "table" or tostring(err):find("killed"), err)
+    for _ = 1, 5 do
+        self.shop:work()
+    end
+end
+
+function Scene:shown()
+    local list = {}
+    for i, sku in ipairs(self.skus) do
+        local stock = shop_stocks.list(self.shop:world(), {sku = sku})[1]
+        list[i] = stock and stock.quantity or -1
+    end
+    return list
+end
+
+function Scene:is_right(quantity)
+    for _, shown in ipairs(self:shown()) do
+        if shown ~= quantity then
+            return false
+        end
+    end
+    return not bulk.is_open() and #store.range(tables.DIRTY, {limit = 1}) == 0
+end
+
+function Scene:until_right(quantity)
+    for number = 1, 60 do
+        self:tick()
+        if self:is_right(quantity) then
+            return number
+        end
+    end
+    error("never right: " .. table.concat(self:shown(), " ") .. "; " .. table.concat(self.notes,
+        "; "))
+end
+
+function Scene:count(pattern)
+    local count = 0
+    for _, request in ipairs(self.requests) do
+        count = count + (request.path:find(pattern) and 1 or 0)
+    end
+    return count
+end
+
+local CHUNKS, SINGLE = "^/variants/stocks/bulk", "^/variants/key.*/stocks$"
+
+local function usual_tests(t)
+    t.case("many figures go by one request, in chunks, and one in so many is looked up", function()
+        local s = scene(7)
+        s:play(function()
+            s:until_right(5)
+            t.equal({s:count(CHUNKS), s:count("/operations/")}, {4, 3})
+            t.equal(s.shop.begun, 1)
+        end)
+    end)
+    t.case("few go singly, and so do all without the setting", function()
+        local few, none = scene(2), scene(7)
+        none.settings.bulk = nil
+        for _, s in ipairs({few, none}) do
+            s:play(function()
+                s:until_right(5)
+                t.equal(s:count(CHUNKS), 0)
+            end)
+        end
+    end)
+    t.case("drops go singly, ahead of a request", function()
+        local s = scene(7)
+        s:play(function()
+            s:until_right(5)
+            s.now_ms, s.requests = s.now_ms + 60 * SECOND_MS, {}
+            s:read(0)
+            s:tick()
+            t.equal(s:count(SINGLE), 4)
+            s:until_right(0)
+        end)
+    end)
+    t.case("what changes under way goes singly, and the later figure stays", function()
+        local s = scene(3)
+        s.shop.settings.bulk_stuck = true
+        s:play(function()
+            s:tick()
+            assert(bulk.is_open())
+            s.now_ms = s.now_ms + 10 * SECOND_MS
+            s:read(9)
+            s:tick()
+            t.equal(s:shown(), {9, 9, 9})
+            s.shop.settings.bulk_stuck = false
+            s:until_right(9)
+        end)
+    end)
+end
+
+local function trouble_tests(t)
+    for _, where in ipairs({"before", "behind"}) do
+        t.case("each answer lost in turn, " .. where .. " it was done", function()
+            for number = 1, 20 do
+                local s = scene(5)
+                s.lose = function(_, at)
+                    return at == number and where or nil
+                end
+                s:play(function()
+                    s:until_right(5)
+                    assert(s.shop.begun <= 1, "a figure went by two requests")
+                end)
+            end
+        end)
+    end
+    t.case("operations that failed are found and told again", function()
+        local s = scene(7)
+        faults.set(s.shop.far, {{operation = "bulk_operation", path = "S03", fault = "500",
+            times = 1}, {operation = "bulk_operation", path = "S06", fault = "500", times = 1}})
+        s:play(function()
+            s:until_right(5)
+            t.equal({s:count("/operations/"), s:count(SINGLE)}, {7, 3})
+        end)
+    end)
+    t.case("a figure that SCAYLE ignores is found by those that are looked up", function()
+        local s = scene(4)
+        s:play(function()
+            local body = {quantity = 77, warehouseReferenceKey = s.settings.warehouse,
+                merchantReferenceKey = "fellside", changedAt = time.format_iso(s.now_ms
+                    + 20 * SECOND_MS)}
+            assert(shop_stocks.set(s.shop:world(), {sku = "S02"}, body))
+            s:tick()
+            for _ = 1, 5 do
+                s:tick()
+            end
+            t.equal(s:shown(), {5, 77, 5, 5})
+            t.equal(store.get(tables.SENT, "S02").state, "ignored")
+            s.now_ms = s.now_ms + 60 * SECOND_MS
+            s:read(5)
+            s:until_right(5)
+        end)
+    end)
+    t.case("one that stands still is cancelled, and its figures go singly", function()
+        for _, is_ignored in ipairs({false, true}) do
+            local s = scene(5)
+            s.shop.settings.bulk_stuck = true
+            s.shop.settings.bulk_cancel_ignored = is_ignored
+            s:play(function()
+                s:until_right(5)
+                t.equal({s:count("/cancel$"), s:count(CHUNKS)}, {1, 3})
+                s.now_ms = s.now_ms + 30 * SECOND_MS
+                s:read(6)
+                s:until_right(6)
+                t.equal(s:count(CHUNKS), 3, "no other one so soon")
+            end)
+        end
+    end)
+    t.case("one that ends half-way: what it did not do goes singly", function()
+        for _, word in ipairs({"failed", "aborted"}) do
+            local s = scene(6)
+            s.shop.settings.bulk_ends = word
+            s:play(function()
+                s:until_right(5)
+            end)
+        end
+    end)
+    t.case("a tenant without bulk requests, and one that takes smaller chunks", function()
+        for name, value in pairs({bulk_offered = false, bulk_chunk_max = 1}) do
+            local s = scene(5)
+            s.shop.settings[name] = value
+            s:play(function()
+                s:until_right(5)
+                t.equal(s.shop.begun, 0)
+            end)
+        end
+    end)
+    t.case("a crash anywhere: it goes on", function()
+        for number = 1, 12 do
+            local s = scene(5)
+            s.lose = function(_, at)
+                assert(at ~= number, "killed")
+            end
+            s:play(function()
+                for _ = 1, 20 do
+                    s:tick()
+                end
+                s.lose = nil
+                s:until_right(5)
+                assert(s.shop.begun == 1, "the request was not taken up again")
+            end)
+        end
+    end)
+end
+
+return function(t)
+    usual_tests(t)
+    trouble_tests(t)
+end
