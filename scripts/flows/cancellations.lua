@@ -13,12 +13,16 @@
 ---     units have left                 refused, "cancel_too_late"
 ---     still open after the wait       503: SCAYLE asks again, and should it not, it is told
 ---
+--- The call names warehouses. One that leaves out some of ours (`warehouse_ids`) is about a part of
+--- the order: flows.cancellation_stages.part.
+---
 --- A repeat of a decided call gets the same answer; a refusal becomes "successful" once every unit
 --- is cancelled.
 local cancellation = require("connectors.scayle.cancellation")
 local cancel = require("connectors.khaos_soap.cancel")
 local decide = require("flows.cancellation_stages.decide")
 local khaos_line = require("flows.khaos_line")
+local part = require("flows.cancellation_stages.part")
 local store = require("neap.store")
 local time = require("neap.time")
 local unheard = require("flows.cancellation_stages.unheard")
@@ -31,6 +35,8 @@ local fields = {
     scayle = {type = "record", default = {}, fields = {
         connection = {type = "string", default = "scayle"}}},
     cancel_order = cancel.schema(),
+    warehouse_ids = {type = "list", items = {type = "integer"},
+        help = "SCAYLE's ids of all our warehouses, when there are several: a call may name some"},
     orders_flow = {type = "string", default = "orders", help = "name of the orders flow"},
     wait_ms = {type = "integer", min = 0, max = ANSWER_MS - SECOND_MS,
         default = ANSWER_MS - 3 * SECOND_MS,
@@ -43,14 +49,16 @@ local fields = {
         help = "after live_from, unknown orders may be the predecessor's: not called cancelled"},
 }
 
+local RUNS = {["cancellation.asked"] = decide.run, [part.EVENT] = part.run}
+
 -- A job that waits already answers this call too; after its time a repeat is a question anew.
-local function open_entry(reference)
+local function open_entry(name)
     local now_ms = time.now_ms()
-    local entry = store.get(decide.TABLE, reference) or {tries = 0, until_ms = 0}
+    local entry = store.get(decide.TABLE, name) or {tries = 0, until_ms = 0}
     if now_ms >= entry.until_ms then
         entry.tries = entry.tries + 1
         entry.until_ms = now_ms + ANSWER_MS
-        store.put(decide.TABLE, reference, entry)
+        store.put(decide.TABLE, name, entry)
     end
     return entry
 end
@@ -60,21 +68,27 @@ local function handle(ctx, request)
     if not asked then
         return cancellation.refusal(err)
     end
-    local reference = asked.order_reference_key
-    local known = decide.known(reference)
+    local reference, is_part = asked.order_reference_key, part.is_part(ctx.settings, asked)
+    local name = is_part and part.name(asked) or reference
+    local known
+    if is_part then
+        known = part.known(asked)
+    else
+        known = decide.known(reference)
+    end
     if known then
         return cancellation.answer(reference, decide.word(ctx.settings, known))
     end
-    local entry = open_entry(reference)
+    local entry = open_entry(name)
     local reply = cancellation.undecided()
-    reply.events = {
-        {source = "scayle.cancellation", id = reference .. ":" .. entry.tries,
-            key = "cancellation:" .. reference, name = "cancellation.asked",
-            payload = request.body},
-        {source = "scayle.cancellation.notice", id = reference, key = "reference:" .. reference,
-            name = "cancellation", class = "overtaking", idle = "keep",
-            flow = ctx.settings.orders_flow},
-    }
+    reply.events = {{source = "scayle.cancellation", id = name .. ":" .. entry.tries,
+        key = "cancellation:" .. reference, payload = request.body,
+        name = is_part and part.EVENT or "cancellation.asked"}}
+    if not is_part then
+        reply.events[2] = {source = "scayle.cancellation.notice", id = reference,
+            key = "reference:" .. reference, name = "cancellation", class = "overtaking",
+            idle = "keep", flow = ctx.settings.orders_flow}
+    end
     return reply
 end
 
@@ -88,7 +102,7 @@ return {
     run = function(job)
         if job.event.name == unheard.EVENT then
             unheard.run(job)
-        elseif not decide.run(job) then
+        elseif not RUNS[job.event.name](job) then
             unheard.watch(job, assert(cancellation.parse(job.event.payload)).order_reference_key)
         end
     end,

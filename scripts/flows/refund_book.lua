@@ -17,7 +17,8 @@ local refund_book = {}
 ---@field charges table<string, refunds.Entry> by name
 ---@field stated table<string, refunds.Entry> by reference of the refund
 ---@field undeliverable table<string, integer> item id -> when it was told
----@field cancelled_minor integer what SCAYLE shows of units that were never sent
+---@field gone table<string, integer> item id -> when SCAYLE first showed it as cancelled
+---@field cancelled_minor integer what SCAYLE shows of these
 ---@field billing string|nil
 ---@field told table<string, refunds.Entry> change id of a credit -> what SCAYLE was told of it
 
@@ -36,7 +37,7 @@ end
 ---@return refunds.Ledger
 function refund_book.of(book)
     book.refunds = book.refunds or {units = {}, charges = {}, stated = {}, undeliverable = {},
-        told = {}, cancelled_minor = 0}
+        gone = {}, told = {}, cancelled_minor = 0}
     return book.refunds
 end
 
@@ -82,6 +83,7 @@ local function tell_items(book, ledger, news)
             ledger.undeliverable[item.id] = ledger.undeliverable[item.id] or news.at_ms
         elseif unit and (item.status == "cancelled" or item.status == "canceled") then
             cancelled = cancelled + refund_of(unit, item)
+            ledger.gone[item.id] = ledger.gone[item.id] or news.at_ms
         end
     end
     ledger.cancelled_minor = cancelled
@@ -172,13 +174,17 @@ end
 ---@field explained_minor integer
 ---@field stated_minor integer
 ---@field undeliverable string[] units, neither back nor credited
+---@field cancelled string[] units that SCAYLE shows as cancelled and the book does not
 
 --- What SCAYLE refunded and Khaos has no credit of.
 ---@param book units.Book
 ---@return refunds.Open
 function refund_book.open(book)
     local ledger, planned = refund_book.of(book), planned_units(book)
-    local open = {units = {}, charges = {}, undeliverable = {}}
+    local open, is_told = {units = {}, charges = {}, undeliverable = {}, cancelled = {}}, {}
+    for _, id in ipairs(book.cancelling or {}) do
+        is_told[id] = true -- SCAYLE is told of these by ourselves
+    end
     for _, unit in ipairs(book.units) do
         local refund = ledger.units[unit.id]
         if refund and not next(unit.credits) and not planned[unit.id] then
@@ -187,6 +193,10 @@ function refund_book.open(book)
         end
         if ledger.undeliverable[unit.id] and not unit.returned and not next(unit.credits) then
             table.insert(open.undeliverable, unit.id)
+        end
+        if ledger.gone[unit.id] and not unit.cancelled and not is_told[unit.id]
+            and not next(unit.credits) then
+            table.insert(open.cancelled, unit.id)
         end
     end
     for _, charge in ipairs(book.charges) do

@@ -2,6 +2,7 @@
 local aftersales = require("connectors.scayle.aftersales")
 local errors = require("neap.errors")
 local json = require("neap.json")
+local order_units = require("flows.order_units")
 local process_return = require("connectors.khaos_soap.process_return")
 local returns_world = require("returns_world")
 local schema = require("lib.schema")
@@ -139,6 +140,30 @@ local function from_scayle(t)
 end
 
 local function from_khaos(t)
+    t.case("units that SCAYLE cancelled behind us are for a person, after a while", function()
+        local w = returns_world.new({{"TEE", 1000, is_here = true}, {"CAP", 500}})
+        w.status["101"] = "cancelled"
+        local go_on = w:job_of(w:message("scayle.refund", {kind = "cancelled"}))
+        t.equal({go_on().waits ~= nil, causes(w)}, {true, {}})
+        t.equal({go_on().done, causes(w)}, {true, {"cancelled_in_scayle"}})
+        t.equal(w:open().cancelled_in_scayle:find("1 x TEE.*still sends") ~= nil, true)
+        w.status["102"] = "cancelled"
+        w:play(w:message("scayle.refund", {kind = "cancelled"}))
+        t.equal(w:open().cancelled_in_scayle:find("1 x CAP.*have left") ~= nil, true)
+    end)
+    t.case("units that we told SCAYLE to be cancelled meanwhile are no news", function()
+        local w = returns_world.new({{"TEE", 1000, is_here = true}})
+        w.status["101"] = "cancelled"
+        local go_on = w:job_of(w:message("scayle.refund", {kind = "cancelled"}))
+        t.equal(go_on().waits ~= nil, true)
+        w.job:with(function()
+            local book = order_units.load(returns_world.KEY)
+            unit_book.apply(book, {kind = "cancel", id = "c", origin = "khaos", at_ms = 2,
+                units = {"101"}})
+            order_units.save(book)
+        end)
+        t.equal({go_on().done, causes(w)}, {true, {}})
+    end)
     t.case("a credit note waits for parcels that the same feed tells of", function()
         local w = two()
         w:parcel({"101"}, false)

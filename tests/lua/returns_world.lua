@@ -70,8 +70,8 @@ local function begin(w)
     local book = unit_book.new{key = KEY, currency = "GBP", units = w.units,
         charges = {{name = "delivery", minor = 495}}}
     local ids = {}
-    for i, unit in ipairs(w.units) do
-        ids[i] = unit.id
+    for _, unit in ipairs(w.units) do
+        ids[#ids + 1] = not unit.is_here and unit.id or nil
     end
     unit_book.apply(book, {kind = "ship", id = "khaos:I1", origin = "khaos", at_ms = 1,
         units = ids})
@@ -81,7 +81,8 @@ local function begin(w)
     require("flows.customer_orders").add("U1", REFERENCE)
 end
 
---- A world with one order; units {sku, paid, price (SCAYLE's, default paid), reduced}.
+--- A world with one order; units {sku, paid, price (SCAYLE's, default paid), reduced, is_here (not
+--- sent yet)}.
 ---@param units table[]
 ---@param more table|nil settings
 ---@return ReturnsWorld
@@ -91,7 +92,8 @@ function returns_world.new(units, more)
         total = 495}, World)
     for i, unit in ipairs(units) do
         w.units[i] = {id = tostring(100 + i), sku = unit[1], line = "L" .. i,
-            paid_minor = unit[2], price = unit.price or unit[2], reduced = unit.reduced}
+            paid_minor = unit[2], price = unit.price or unit[2], reduced = unit.reduced,
+            is_here = unit.is_here}
         w.total = w.total + w.units[i].price
     end
     w.job = fake_job.world({http = function(request)

@@ -13,6 +13,8 @@ aftersales.NAMES = {
     ["order-corrective-invoiced"] = "refund", ["order-corrective-invoice"] = "refund",
     ["corrective-invoiced"] = "refund", ["corrective-invoice"] = "refund",
     ["order-package-undeliverable"] = "undeliverable", ["package-undeliverable"] = "undeliverable",
+    ["order-cancelled"] = "cancelled", ["order-canceled"] = "cancelled",
+    ["order-item-cancelled"] = "cancelled", ["order-item-canceled"] = "cancelled",
 }
 
 local function table_of(value)
@@ -27,7 +29,7 @@ end
 --- What a webhook of this type is about, nil when nothing of these.
 ---@param kind string
 ---@param more table<string, string>|nil the tenant's own names
----@return "returned"|"refund"|"undeliverable"|nil
+---@return "returned"|"refund"|"undeliverable"|"cancelled"|nil
 function aftersales.kind(kind, more)
     local name = kind:lower():gsub("[_.]", "-")
     return more and (more[kind] or more[name]) or aftersales.NAMES[name]

@@ -15,6 +15,7 @@ local JSON_HEADERS = {["Content-Type"] = "application/json"}
 ---@class scayle.Cancellation
 ---@field order_reference_key string SCAYLE's name of the order, as its delegation had it
 ---@field merchant string|nil
+---@field warehouse_ids string[] whose units are meant: it names warehouses, not items; empty: all
 
 --- Reads the request. It cannot do without the order's reference key.
 ---@param body string
@@ -30,8 +31,12 @@ function cancellation.parse(body)
         return nil, errors.new({kind = "invalid",
             message = "orderReferenceKey is missing or cannot be read"})
     end
-    local merchant = document.fulfillingMerchantKey
-    return {order_reference_key = key, merchant = type(merchant) == "string" and merchant or nil}
+    local merchant, ids = document.fulfillingMerchantKey, {}
+    for _, id in ipairs(type(document.warehouseIds) == "table" and document.warehouseIds or {}) do
+        ids[#ids + 1] = delegation.text_of(id)
+    end
+    return {order_reference_key = key, merchant = type(merchant) == "string" and merchant or nil,
+        warehouse_ids = ids}
 end
 
 --- The answer that decides.

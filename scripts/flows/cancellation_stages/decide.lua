@@ -12,7 +12,8 @@ local unit_book = require("flows.unit_book")
 
 local decide = {}
 
---- order reference key -> {tries, until_ms, asked_khaos, result = "successful"|"refused"|nil, why}
+--- order reference key, or the name of a part (flows.cancellation_stages.part) -> {tries, until_ms,
+--- asked_khaos, result = "successful"|"refused"|nil, why}
 decide.TABLE = "cancellations"
 
 local DAY_MS = 24 * 3600000
@@ -228,6 +229,25 @@ local function try(job, reference)
     return true
 end
 
+--- Tries until it is decided, a few seconds at most. False: the order did not come to rest.
+---@async
+---@param job neap.Job
+---@param fn fun(): boolean true when it is decided
+---@return boolean
+function decide.wait(job, fn)
+    local wait_ms, waited_ms, number = FIRST_WAIT_MS, 0, 0
+    while not fn() do
+        if waited_ms >= job.settings.wait_ms then
+            return false
+        end
+        number = number + 1
+        job:sleep("order under way " .. number, wait_ms)
+        waited_ms = waited_ms + wait_ms
+        wait_ms = math.min(wait_ms * 2, LONGEST_WAIT_MS)
+    end
+    return true
+end
+
 --- The job of an event "cancellation.asked". False: not decided in time.
 ---@async
 ---@param job neap.Job
@@ -240,18 +260,13 @@ function decide.run(job)
             decide.word(job.settings, decide.known(reference))))
         return true
     end
-    local wait_ms, waited_ms, number = FIRST_WAIT_MS, 0, 0
-    while not try(job, reference) do
-        if waited_ms >= job.settings.wait_ms then
-            job:note("cancellation", "not decided in time: SCAYLE asks again")
-            return false
-        end
-        number = number + 1
-        job:sleep("order under way " .. number, wait_ms)
-        waited_ms = waited_ms + wait_ms
-        wait_ms = math.min(wait_ms * 2, LONGEST_WAIT_MS)
+    local is_decided = decide.wait(job, function()
+        return try(job, reference)
+    end)
+    if not is_decided then
+        job:note("cancellation", "not decided in time: SCAYLE asks again")
     end
-    return true
+    return is_decided
 end
 
 return decide

@@ -114,7 +114,7 @@ local function reply(status, document)
 end
 
 --- POST /scayle/webhook: order-confirmed is an early notice, a cancelled order is never posted,
---- everything else is answered and left to other flows.
+--- what happens after the sale goes to the returns flow, everything else is answered only.
 ---@param ctx neap.Context
 ---@param request neap.ServerRequest
 ---@return neap.Reply
@@ -130,12 +130,14 @@ function accept.webhook(ctx, request)
         return reply(200, {accepted = false})
     end
     local identity = identify.order(settings, notice)
-    local event = later and aftersale_events.of(settings, identity, notice, later)
-        or notice_event(identity, notice, request.body)
     local answer = reply(200, {accepted = true})
-    answer.events = {event}
-    if event.name == "order.seen" then
-        accept.remember(identity, {seen_ms = time.now_ms(), confirmed_ms = event.at_ms})
+    answer.events = {later and aftersale_events.of(settings, identity, notice, later) or nil}
+    if CONFIRMED[notice.type] or CANCELLED[notice.type] then
+        local event = notice_event(identity, notice, request.body)
+        table.insert(answer.events, event)
+        if event.name == "order.seen" then
+            accept.remember(identity, {seen_ms = time.now_ms(), confirmed_ms = event.at_ms})
+        end
     end
     return answer
 end

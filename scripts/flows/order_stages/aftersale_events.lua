@@ -32,16 +32,16 @@ local function refund_id(settings, notice)
     return settings.refund_id_path and delegation.text_of(value) or nil
 end
 
---- The event. Refunds have a key of their own, because they may wait for the order to show them,
---- and credit notes of the order must not wait behind them.
+--- The event. Refunds and cancelled units have a key of their own, because they may wait for what
+--- explains them, and credit notes of the order must not wait behind them.
 ---@param settings table
 ---@param identity orders.Identity
 ---@param notice scayle.OrderNotice
 ---@param kind string
 ---@return neap.NewEvent
 function aftersale_events.of(settings, identity, notice, kind)
-    local place = kind == "refund" and "refund:" or "returns:"
-    return {source = "scayle.webhook", id = notice.id, key = place .. identity.key,
+    local place = (kind == "refund" or kind == "cancelled") and "refund:" or "returns:"
+    return {source = "scayle.webhook.aftersale", id = notice.id, key = place .. identity.key,
         name = kind == "returned" and "scayle.returned" or "scayle.refund",
         flow = settings.returns_flow,
         payload = {order_key = identity.key, id = notice.id, kind = kind, units = units_of(notice),

@@ -41,15 +41,16 @@ local function pass_on(job, said)
     end
 end
 
--- A message may overtake what it is about: the units it names, or that a refund is for.
+-- A message may overtake what it is about: the units it names, or that a refund is for. Units that
+-- SCAYLE shows as cancelled may be those that we are telling it of just now.
 local function is_early(said, book)
-    local ledger = refund_book.of(book)
+    local ledger, open = refund_book.of(book), refund_book.open(book)
     for _, id in ipairs(said.units or {}) do
         if said.kind == "returned" and not ledger.units[id] then
             return true
         end
     end
-    return said.kind ~= "returned" and refund_book.open(book).unexplained_minor ~= 0
+    return said.kind ~= "returned" and (open.unexplained_minor ~= 0 or #open.cancelled > 0)
 end
 
 -- On a key where waiting holds nothing else up.

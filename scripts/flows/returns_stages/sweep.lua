@@ -1,6 +1,6 @@
---- Looks through SCAYLE's orders for returns and refunds that no webhook told. There are no
---- filters, so every order is looked at, and those of ours whose state differs from what the book
---- remembers get the same job that a webhook would have started.
+--- Looks through SCAYLE's orders for returns, refunds and cancelled units that no webhook told.
+--- There are no filters, so every order is looked at, and those of ours whose state differs from
+--- what the book remembers get the same job that a webhook would have started.
 local aftersales = require("connectors.scayle.aftersales")
 local identify = require("flows.order_stages.identify")
 local order_units = require("flows.order_units")
@@ -9,8 +9,14 @@ local scayle_client = require("connectors.scayle.client")
 local scayle_orders = require("connectors.scayle.orders")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
+local unit_book = require("flows.unit_book")
 
 local CURSORS = "returns_sweep" -- "<shop>/<country>" -> {cursor}
+
+local function is_open(book, id)
+    local unit = unit_book.unit(book, id)
+    return unit ~= nil and not unit.cancelled
+end
 
 -- What differs, as text that names this difference and no other; nil when nothing does.
 local function difference(book, sale)
@@ -20,6 +26,9 @@ local function difference(book, sale)
             words[#words + 1] = "r" .. item.id
         elseif item.status == "undeliverable" and not ledger.undeliverable[item.id] then
             words[#words + 1] = "u" .. item.id
+        elseif item.status == "cancelled" and not ledger.gone[item.id]
+            and is_open(book, item.id) then
+            words[#words + 1] = "c" .. item.id
         end
     end
     local is_refund = sale.billing:find("refunded", 1, true)

@@ -16,6 +16,7 @@ worklist.UNEXPLAINED = "refund_unexplained"
 worklist.EXCEEDS = "refund_exceeds_invoice"
 worklist.UNDELIVERABLE = "parcel_undeliverable"
 worklist.NOT_IN_SCAYLE = "return_not_in_scayle"
+worklist.CANCELLED = "cancelled_in_scayle"
 
 local function amount(book, minor)
     return money.to_text(minor, book.currency) .. " " .. book.currency
@@ -131,6 +132,28 @@ LISTS[worklist.UNDELIVERABLE] = function(book, record, open)
             record.order_code or "?")
 end
 
+-- Of these it is known only after a while that nothing else explains them.
+local FINAL_ONLY = {[worklist.UNEXPLAINED] = true, [worklist.CANCELLED] = true}
+
+LISTS[worklist.CANCELLED] = function(book, record, open)
+    local here, left = {}, {}
+    for _, id in ipairs(open.cancelled) do
+        local list = unit_book.unit(book, id).shipped and left or here
+        list[#list + 1] = id
+    end
+    if #left > 0 then
+        return string.format("SCAYLE shows %s of order %s as cancelled, but they have left",
+            goods(book, left), record.order_id),
+            "Stop the parcel, or see that the shopper pays or sends it back; then dismiss this."
+    elseif #here > 0 then
+        return string.format("SCAYLE shows %s of order %s as cancelled, and Khaos still sends them",
+            goods(book, here), record.order_id),
+            string.format("Take them off sales order %s in Khaos, or cancel it when nothing is "
+                .. "left of it, before it is sent; then close this.", record.order_code or "?")
+    end
+    return nil
+end
+
 -- Returns that Khaos booked where SCAYLE is their master.
 LISTS[worklist.NOT_IN_SCAYLE] = function(book, record)
     local ledger, ids = refund_book.of(book), {}
@@ -147,6 +170,8 @@ LISTS[worklist.NOT_IN_SCAYLE] = function(book, record)
         record.order_id),
         "Enter the return in SCAYLE, which is the master of returns: it closes this."
 end
+
+local BY_HAND = {[worklist.EXCEEDS] = true, [worklist.CANCELLED] = true}
 
 --- Whether Khaos tells us of its credit notes: else a list is closed by the person who did it.
 ---@param job neap.Job
@@ -171,12 +196,12 @@ function worklist.settle(job, order_key, note, is_final)
     local changed, proof = false, worklist.shows_credit_notes(job) and "proof" or "manual"
     for cause, words in pairs(LISTS) do
         local message, remedy = words(book, record, open)
-        if cause == worklist.UNEXPLAINED and not is_final and not book.listed[cause] then
+        if FINAL_ONLY[cause] and not is_final and not book.listed[cause] then
             message = nil
         end
         if message and book.listed[cause] ~= message then
             job:open_exception({cause = cause, subject = record.order_id, message = message,
-                remedy = remedy, recheck = cause == worklist.EXCEEDS and "manual" or proof})
+                remedy = remedy, recheck = BY_HAND[cause] and "manual" or proof})
             book.listed[cause], changed = message, true
         elseif not message and book.listed[cause] then
             job:close_exception(cause, record.order_id, note)

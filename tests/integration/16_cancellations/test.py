@@ -12,11 +12,11 @@ import neap  # noqa: E402
 shop = neap.Shop(variables={"DESPATCH_MS": "300", "CANCEL_LOOK_MS": "4000"})
 
 
-def ask(reference, timeout_s=20):
+def ask(reference, timeout_s=20, warehouses=(31, 32)):
     """The call as SCAYLE makes it; returns (status, cancellationResult or None)."""
     status, body, _ = shop.host.post("/demo/scayle/cancellation", {
         "orderReferenceKey": reference, "fulfillingMerchantKey": "fellside", "merchantKey": "fellside",
-        "companyId": 1001, "warehouseIds": [31]}, auth=shop.AUTH, timeout_s=timeout_s)
+        "companyId": 1001, "warehouseIds": list(warehouses)}, auth=shop.AUTH, timeout_s=timeout_s)
     return status, json.loads(body).get("cancellationResult")
 
 
@@ -162,6 +162,37 @@ def settled(order):
     return result if status == 201 else None
 
 
+def parts():
+    """A call that names one of our two warehouses must not end what lies in the other."""
+    order = shop.control("scayle", "POST", "orders", {"kind": "multi_unit", "seed": 64, "second_warehouse": 32})
+    shop.until_right(order)
+    number = str(order["order_id"])
+    sku = shop.document(order)["items"][-1]["variant"]["referenceKey"]
+    assert ask(reference(order), warehouses=[32]) == (201, "failed")
+    assert ask(reference(order), warehouses=[32]) == (201, "failed"), "a repeat is answered like the first"
+    listed = [e for e in shop.host.exceptions("cancel_part") if e["subject"].startswith(number)]
+    assert len(listed) == 1 and f"1 x {sku}" in listed[0]["message"], listed
+    assert shop.posted(order)["code"] in listed[0]["remedy"] and not shop.posted(order).get("cancelled")
+    assert ask(reference(order), warehouses=[77]) == (201, "failed"), "nothing of it lies there"
+    # SCAYLE's agent takes the unit off: what is left is all in the other warehouse, and so the whole.
+    shop.control("scayle", "POST", "cancel_items", {"order_id": order["order_id"],
+                                                    "items": [shop.document(order)["items"][-1]["id"]]})
+    assert ask(reference(order), warehouses=[32]) == (201, "failed"), "decided before"
+    assert ask(reference(order), warehouses=[31]) == (201, "failed")
+    assert [e for e in shop.host.exceptions("cancel_in_khaos") if e["subject"] == number], "the whole is a person's"
+
+
+def parts_before_posting():
+    held = shop.control("scayle", "POST", "orders", {"kind": "unknown_sku", "seed": 65, "second_warehouse": 32})
+    shop.until_held(held, "unknown_stock_code")
+    assert ask(reference(held), warehouses=[32]) == (201, "failed")
+    assert shop.causes(held), "a part ended the order"
+    listed = [e for e in shop.host.exceptions("cancel_part") if e["subject"].startswith(str(held["order_id"]))]
+    assert listed and "not in Khaos yet" in listed[0]["remedy"], listed
+    assert ask("nobody-knows-it", warehouses=[31]) == (201, "failed")
+    assert [e for e in shop.host.exceptions("cancellation_unknown") if e["subject"] == "nobody-knows-it"]
+
+
 def with_the_add_on():
     shop.host.stop()
     shop.host.variables["CANCEL_ADD_ON"] = "1"
@@ -214,6 +245,8 @@ try:
     neap.case("posted, no add-on: refused, a person cancels in Khaos, SCAYLE follows", by_a_person)
     neap.case("sent already: refused, and a person is told", too_late)
     neap.case("refused, and sent instead of cancelled: a person is told", sent_instead)
+    neap.case("a part of the order: refused, a person is told which units; the rest is untouched", parts)
+    neap.case("a part of what is not posted, or not known", parts_before_posting)
     neap.case("an open outcome is no answer: SCAYLE asks again", undecided)
     neap.case("kill -9 while SCAYLE waits: the repeat agrees with Khaos", killed)
     neap.case("with the add-on Khaos cancels; its refusal is the answer", with_the_add_on)

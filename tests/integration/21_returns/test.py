@@ -216,6 +216,30 @@ def undeliverable():
     neap.until(lambda: open_causes(order) == ["parcel_undeliverable"], "a person is told")
 
 
+def cancelled_by_an_agent():
+    """SCAYLE cancels a unit that Khaos has: told by a webhook, or found by the sweep when there is none."""
+    for number, path in ((470, "/scayle/webhook"), (471, "")):
+        shop.control("scayle", "POST", "settings", {"webhook_path": path})
+        order = shop.place("multi_unit", number)
+        shop.until_right(order)
+        unit = items(order)[0]
+        shop.control("scayle", "POST", "cancel_items", {"order_id": order["order_id"], "items": [unit["id"]]})
+        told = neap.until(lambda order=order: causes(order, "cancelled_in_scayle"), "a person is told")
+        assert unit["variant"]["referenceKey"] in told[0]["message"], told
+        assert shop.posted(order)["code"] in told[0]["remedy"], told
+    shop.control("scayle", "POST", "settings", {"webhook_path": "/scayle/webhook"})
+
+
+def cancelled_in_khaos():
+    """What Khaos cancels is told by ourselves: SCAYLE's state is no news then."""
+    order = shop.place("multi_unit", 472)
+    shop.until_right(order)
+    in_khaos(order, action="cancel", reason="Damaged")
+    neap.until(lambda: count(order, "cancelled") == len(items(order)), "SCAYLE is told")
+    neap.until(idle, "nothing is under way")
+    assert causes(order, "cancelled_in_scayle") == [], shop.host.exceptions()
+
+
 def processed_return():
     """The paid add-on, its answer lost, the host killed: one credit note, one processing."""
     shop.control("khaos", "POST", "settings", {"paid_add_ons": True})
@@ -261,6 +285,8 @@ try:
     neap.case("a credit note without our reference goes to its order, or a person says to which", without_reference)
     neap.case("the sweep finds what no webhook told", missed_by_webhooks)
     neap.case("an undeliverable parcel is for a person", undeliverable)
+    neap.case("units that an agent cancels in SCAYLE are for a person", cancelled_by_an_agent)
+    neap.case("those that we cancel there are not", cancelled_in_khaos)
     neap.case("Khaos processes a return once, whatever is lost or killed", processed_return)
 finally:
     shop.stop()

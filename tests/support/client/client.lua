@@ -111,7 +111,7 @@ return {
         },
         cancellations = {
             use = "flows.cancellations",
-            settings = {look_after_ms = number("CANCEL_LOOK_MS", 600000),
+            settings = {look_after_ms = number("CANCEL_LOOK_MS", 600000), warehouse_ids = {31, 32},
                 khaos = var("CANCEL_ADD_ON", "") == "" and khaos
                 or {connection = "khaos", zone = "Europe/London", add_ons = {"cancel_order"}},
                 wait_ms = 5000},

@@ -15,23 +15,24 @@ local function open(job)
     return world.open({store = store, time = time, settings = job.settings})
 end
 
-local function ask(w, order_id)
+-- The call names warehouses, not items: all, or those asked for.
+local function ask(w, order_id, warehouse_ids)
     local merchant = catalogue.MERCHANT.referenceKey
     return sender.post(w.settings.cancellation_path, {
         orderReferenceKey = orders.record(w, order_id).order_reference_key,
         fulfillingMerchantKey = merchant,
         merchantKey = merchant,
         companyId = catalogue.COMPANY_ID,
-        warehouseIds = {catalogue.WAREHOUSE.id},
+        warehouseIds = warehouse_ids or orders.warehouse_ids(orders.get(w, order_id)),
     }, w.settings.answer_timeout_ms)
 end
 
-local function attempt(job, order_id)
+local function attempt(job, order_id, warehouse_ids)
     local w = open(job)
     if not orders.get(w, order_id) then
         return {is_over = true}
     end
-    local result = ask(w, order_id)
+    local result = ask(w, order_id, warehouse_ids)
     local body = result.body and json.decode(result.body)
     local is_answer = result.status == 201 and type(body) == "table"
         and body.cancellationResult ~= nil
@@ -45,16 +46,17 @@ local function attempt(job, order_id)
     }
     orders.save_record(after, record)
     if is_answer and body.cancellationResult == "successful" then
-        orders.cancel_items(after, orders.get(after, order_id), nil)
+        local order = orders.get(after, order_id)
+        orders.cancel_items(after, order, warehouse_ids and orders.items_in(order, warehouse_ids))
     end
     return {is_over = is_answer}
 end
 
 local function run(job)
-    local order_id = json.decode(job.event.payload).order_id
+    local asked = json.decode(job.event.payload)
     for number = 1, TRIES do
         local result = job:step("ask " .. number, function()
-            return attempt(job, order_id)
+            return attempt(job, asked.order_id, asked.warehouse_ids)
         end)
         if result.is_over then
             return

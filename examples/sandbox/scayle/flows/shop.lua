@@ -98,7 +98,23 @@ local function cancel(w, body)
     end
     local number = world.number(w, "cancellation", 1)
     local reply = control.reply(202, {order_id = order.id})
-    reply.events = {starts.cancellation(number, order.id)}
+    reply.events = {starts.cancellation(number, order.id, body.warehouse_ids)}
+    return reply
+end
+
+-- An agent takes units off an order: {order_id, items}.
+local function cancel_items(w, body)
+    local order = math.type(body.order_id) == "integer" and orders.get(w, body.order_id)
+    local ids = {}
+    for _, id in ipairs(body.items or {}) do
+        ids[id] = true
+    end
+    if not order or not next(ids) then
+        return control.bad("no such order, or no items")
+    end
+    orders.cancel_items(w, order, ids)
+    local reply = control.reply(202, {order_id = order.id})
+    reply.events = starts.of_cancelled_items(w, order.id, body.items)
     return reply
 end
 
@@ -178,6 +194,7 @@ local TRIGGERS = {
     lever("POST", "orders", place),
     lever("POST", "play", play),
     lever("POST", "cancel", cancel),
+    lever("POST", "cancel_items", cancel_items),
     lever("POST", "return", take_back),
     lever("POST", "refund", give_back),
     lever("POST", "undeliverable", not_delivered),

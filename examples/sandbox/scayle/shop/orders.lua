@@ -237,8 +237,8 @@ end
 ---@return table|string record or problem
 function orders.place_from(w, body)
     local order, facts
-    local words = body.past
-    body.past = nil
+    local words, other = body.past, body.second_warehouse
+    body.past, body.second_warehouse = nil, nil
     if body.template then
         order, facts = from_template(body)
     elseif body.kind then
@@ -254,6 +254,9 @@ function orders.place_from(w, body)
     end
     if not order then
         return nil, facts
+    end
+    if other then
+        order.items[#order.items].warehouseId = other
     end
     local placed, record = orders.place(w, order, facts)
     local problem = words and past.apply(w, placed, words)
@@ -297,6 +300,34 @@ function orders.mark_delegated(w, order)
         end
     end
     orders.save(w, order)
+end
+
+--- Ids of the warehouses that its items lie in.
+---@param order table
+---@return integer[]
+function orders.warehouse_ids(order)
+    local ids, seen = {}, {}
+    for _, item in ipairs(order.items) do
+        local id = item.warehouseId
+        if id and not seen[id] then
+            ids[#ids + 1], seen[id] = id, true
+        end
+    end
+    return ids
+end
+
+--- Ids of the items that lie in these.
+---@param order table
+---@param warehouse_ids integer[]
+---@return table<integer, boolean>
+function orders.items_in(order, warehouse_ids)
+    local found = {}
+    for _, item in ipairs(order.items) do
+        for _, id in ipairs(warehouse_ids) do
+            found[item.id] = found[item.id] or item.warehouseId == id or nil
+        end
+    end
+    return found
 end
 
 --- Cancels items, all or those named; the last one cancels the order.

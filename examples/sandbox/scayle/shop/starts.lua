@@ -85,6 +85,16 @@ function starts.of_return(w, by_order)
     return list
 end
 
+--- An agent took units off.
+---@param w table world
+---@param order_id integer
+---@param ids integer[]
+---@return neap.NewEvent[]
+function starts.of_cancelled_items(w, order_id, ids)
+    return w.settings.webhook_path ~= "" and {webhook(w, order_id, "cancelled",
+        {type = "order-item-cancelled", items = json.array(ids)})} or {}
+end
+
 --- A carrier could not deliver.
 ---@param w table world
 ---@param order_id integer
@@ -98,10 +108,12 @@ end
 --- An agent or the shopper cancels while the merchant holds the order.
 ---@param number integer
 ---@param order_id integer
+---@param warehouse_ids integer[]|nil only what lies there
 ---@return neap.NewEvent
-function starts.cancellation(number, order_id)
+function starts.cancellation(number, order_id, warehouse_ids)
     local id = ("cancellation:%d"):format(number)
-    return event(id, "cancellation", "order.cancel", {order_id = order_id})
+    return event(id, "cancellation", "order.cancel", {order_id = order_id,
+        warehouse_ids = warehouse_ids})
 end
 
 --- A bulk request that is complete is worked.
