@@ -17,6 +17,7 @@
 #include "core/base/json_reader.h"
 #include "core/base/json_writer.h"
 #include "core/base/xalloc.h"
+#include "core/cli/examination.h"
 #include "core/cli/files.h"
 #include "core/cli/serve.h"
 #include "core/host_private.h"
@@ -29,6 +30,7 @@
 #define DEMO_PORTS      100
 #define DEMO_LIMIT_MS   120000 /* the play takes seconds; this only ends a demo that would hang */
 #define DEMO_VARIABLES  9
+#define REPORT_MAX      (16u << 20)
 #define SPOILT_VARIANTS 2 /* that examples/demo_driver puts into the shop */
 
 struct demo {
@@ -229,8 +231,83 @@ static void print_next(const struct demo *d)
         d->folder, d->folder, d->folder, host_port(d->host));
 }
 
+/* ---- What the reports say
+ * ----------------------------------------------------------------------------------------- */
+
+static int64_t number_in(struct bytes json, const char *name)
+{
+    struct bytes value;
+    int64_t number = -1;
+    return json_find(json, name, &value) && json_integer(value, &number) ? number : -1;
+}
+
+/* Orders of neap reconcile's classes that are wrong, or that are not. */
+static int64_t count_orders(struct bytes json, const char *wanted)
+{
+    struct bytes list;
+    struct bytes element;
+    struct bytes wrong;
+    int64_t count = 0;
+    bool is_there = json_find(json, "classes", &list);
+    while (is_there && json_next(&list, &element)) {
+        bool is_wanted =
+            json_find(element, "wrong", &wrong) && bytes_equal(wrong, bytes_str(wanted));
+        count += is_wanted ? number_in(element, "orders") : 0;
+    }
+    return count;
+}
+
+static bool print_reconciliation(const struct demo *d, const char *scratch)
+{
+    struct buf said;
+    buf_init(&said, REPORT_MAX);
+    int code = examination_run(
+        (const char *const[]){"reconcile", "--json", "--client", "demo", "--data", d->folder, NULL},
+        scratch, &said);
+    struct bytes json = bytes_str(buf_text(&said));
+    printf("%" PRId64 " orders tie or are held, order to cash; %" PRId64
+           " differ (neap reconcile)\n",
+           count_orders(json, "false"), count_orders(json, "true"));
+    bool is_right = code == CLI_OK && count_orders(json, "false") > 0;
+    buf_free(&said);
+    return is_right;
+}
+
+static bool print_replay(const struct demo *d, const struct cli_args *args, const char *scratch)
+{
+    struct buf said;
+    buf_init(&said, REPORT_MAX);
+    char *examples = cli_examples_root(args);
+    char *client = xasprintf("%s/demo", examples);
+    char *secrets = xasprintf("%s/secrets", client);
+    int code =
+        examination_run((const char *const[]){"replay", "--since", "2000-01-01", "--json",
+                                              "--folder", client, "--secrets", secrets, "--data",
+                                              d->folder, "--set", "SCAYLE_URL=http://127.0.0.1",
+                                              "--set", "KHAOS_URL=http://127.0.0.1", NULL},
+                        scratch, &said);
+    struct bytes json = bytes_str(buf_text(&said));
+    printf("%" PRId64 " of %" PRId64 " recorded orders would be posted the same (neap replay)\n",
+           number_in(json, "same"), number_in(json, "orders"));
+    bool is_right = code == CLI_OK && number_in(json, "same") > 0;
+    buf_free(&said);
+    free(secrets);
+    free(client);
+    free(examples);
+    return is_right;
+}
+
+static bool print_reports(const struct demo *d, const struct cli_args *args)
+{
+    char *scratch = xasprintf("%s/report.json", d->folder);
+    bool ties = print_reconciliation(d, scratch);
+    bool is_same = print_replay(d, args, scratch);
+    free(scratch);
+    return ties && is_same;
+}
+
 /* True when every order is where it should be. */
-static bool print_summary(const struct demo *d)
+static bool print_summary(const struct demo *d, const struct cli_args *args)
 {
     printf("\n%" PRId64 " orders received, %" PRId64 " delegations answered (slowest %" PRId64
            " ms)\n",
@@ -245,13 +322,14 @@ static bool print_summary(const struct demo *d)
            figure(d, "alerts"));
     int unsold = unsold_variants(d);
     printf("%d variants without a stock code in Khaos, found before anybody ordered one\n", unsold);
+    bool reports_agree = print_reports(d, args);
     struct host_client *client = host_find_client(d->host, "demo", 4);
     printf("held, with their causes:\n");
     exception_each(client->work, NULL, print_exception, NULL);
     size_t open = print_open(d);
     bool is_held_well = are_held_right(d, true);
-    bool is_right =
-        open == 0 && is_held_well && figure(d, "pennies") == 0 && unsold == SPOILT_VARIANTS;
+    bool is_right = open == 0 && is_held_well && reports_agree && figure(d, "pennies") == 0 &&
+                    unsold == SPOILT_VARIANTS;
     printf("%s\n", is_right ? "every order is where it should be"
                             : "NOT every order is where it should be");
     return is_right;
@@ -368,7 +446,7 @@ static int run_demo(const struct cli_args *args)
         "Neap on http://127.0.0.1:%u with the demo client, SCAYLE and Khaos (both simulated)\n\n",
         host_port(d.host));
     play(&d);
-    bool is_right = print_summary(&d);
+    bool is_right = print_summary(&d, args);
     if (!cli_has(args, "--once")) {
         print_next(&d);
         printf("\nserving until Ctrl-C\n");

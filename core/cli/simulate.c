@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "core/base/json_reader.h"
 #include "core/base/json_writer.h"
 #include "core/base/xalloc.h"
+#include "core/cli/examination.h"
 #include "core/cli/files.h"
 #include "core/cli/serve.h"
 #include "core/cli/simulation.h"
@@ -130,27 +130,12 @@ struct examination {
     struct buf said;
 };
 
-/* A verb in a process of its own, over what the client left behind. */
 static void examine(const struct simulation *s, struct examination *e)
 {
     char *path = xasprintf("%s/%s.txt", s->folder, e->verb);
     char *data = xasprintf("%s/client-data", s->folder);
-    const char *const argv[] = {"neap", e->verb, "--data", data, NULL};
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int code =
-            freopen(path, "we", stdout) == NULL ? CLI_UNREACHABLE : cli_main(4, (char **)argv);
-        fflush(stdout);
-        _exit(code);
-    }
-    int status = 0;
-    e->code = CLI_UNREACHABLE;
-    if (pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status)) {
-        e->code = WEXITSTATUS(status);
-    }
     buf_init(&e->said, DOCUMENT_MAX);
-    (void)!files_read(path, &e->said);
+    e->code = examination_run((const char *const[]){e->verb, "--data", data, NULL}, path, &e->said);
     free(data);
     free(path);
 }

@@ -84,6 +84,7 @@ static void print_figure(struct admin_context *c, const char *sku, const struct 
                  strcmp(buf_text(&words), "set") == 0       ? "in force"
                  : strcmp(buf_text(&words), "ignored") == 0 ? "ignored: a newer figure is there"
                  : strcmp(buf_text(&words), "unknown") == 0 ? "SCAYLE has no such variant"
+                 : strcmp(buf_text(&words), "refused") == 0 ? "SCAYLE refuses it"
                                                             : "not known yet");
         print_ago(c, "sent", number_of(f->sent, "at_ms", 0));
         print_ago(c, "stamped", number_of(f->sent, "stamp_ms", 0));

@@ -22,6 +22,7 @@ local refund_book = {}
 ---@field billing string|nil
 ---@field told table<string, refunds.Entry> change id of a credit -> what SCAYLE was told of it
 
+local CANCELLED = {cancelled = true, canceled = true}
 local DELIVERY = {delivery = true, shipment = true}
 
 local function sum(amounts)
@@ -81,7 +82,7 @@ local function tell_items(book, ledger, news)
                 or {minor = refund_of(unit, item), at_ms = news.at_ms}
         elseif unit and item.status == "undeliverable" and unit.shipped then
             ledger.undeliverable[item.id] = ledger.undeliverable[item.id] or news.at_ms
-        elseif unit and (item.status == "cancelled" or item.status == "canceled") then
+        elseif unit and CANCELLED[item.status] then
             cancelled = cancelled + refund_of(unit, item)
             ledger.gone[item.id] = ledger.gone[item.id] or news.at_ms
         end

@@ -49,7 +49,7 @@ local BULK = {type = "record", help = "many figures by SCAYLE's bulk requests; w
     .. "figure is a call", fields = {
     from = {type = "integer", min = 1, default = 1000,
         help = "so many figures that wait are worth a request"},
-    size = {type = "integer", min = 1, max = 100000, default = 10000,
+    size = {type = "integer", min = 1, max = 10000, default = 10000,
         help = "figures of one request"},
     chunk = {type = "integer", min = 1, max = 10000, default = 500,
         help = "figures of one call"},

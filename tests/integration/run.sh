@@ -14,7 +14,7 @@ done
 
 # The long ones first, so that none of them is left alone at the end.
 ordered() {
-    local long="13_ 14_ 10_ 12_ 22_" test prefix
+    local long="13_ 14_ 10_ 12_ 22_ 30_" test prefix
     for prefix in $long; do
         for test in "${tests[@]}"; do [[ $test == "$prefix"* ]] && echo "$test"; done
     done

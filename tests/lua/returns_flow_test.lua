@@ -149,7 +149,21 @@ local function from_khaos(t)
         t.equal(w:open().cancelled_in_scayle:find("1 x TEE.*still sends") ~= nil, true)
         w.status["102"] = "cancelled"
         w:play(w:message("scayle.refund", {kind = "cancelled"}))
-        t.equal(w:open().cancelled_in_scayle:find("1 x CAP.*have left") ~= nil, true)
+        t.equal(w:open().cancelled_in_scayle:find("1 x TEE.*still sends; 1 x CAP.*has left") ~= nil,
+            true)
+    end)
+    t.case("they are found too when another message saw them first", function()
+        local w = returns_world.new({{"TEE", 1000, is_here = true}, {"CAP", 500}, {"SOCK", 400}})
+        w.status["101"], w.status["102"] = "cancelled", "returned"
+        w:play(w:message("scayle.returned", {kind = "returned", units = {"102"}}))
+        t.equal(#w.job.events, 1)
+        w:settle()
+        t.equal(w:open().cancelled_in_scayle ~= nil, true)
+        local v = returns_world.new({{"TEE", 1000, is_here = true}, {"CAP", 500}})
+        v.status["101"] = "cancelled"
+        v:play((v:note({CAP = 1}, 500)))
+        v:settle()
+        t.equal(causes(v), {"cancelled_in_scayle"})
     end)
     t.case("units that we told SCAYLE to be cancelled meanwhile are no news", function()
         local w = returns_world.new({{"TEE", 1000, is_here = true}})

@@ -8,6 +8,7 @@ local catalogue = require("shop.catalogue")
 local fake_job = require("fake_job")
 local faults = require("lib.sandbox.faults")
 local send = require("flows.stock_stages.send")
+local sent = require("flows.stock_stages.sent")
 local shop_stocks = require("shop.stocks")
 local stock_shop = require("stock_shop")
 local store = require("neap.store")
@@ -32,7 +33,8 @@ Scene.__index = Scene
 
 -- Levels are read: a figure per code is due.
 local function scene(count, more)
-    local self = setmetatable({now_ms = START_MS, notes = {}, requests = {}, skus = {},
+    local self = setmetatable({now_ms = START_MS, notes = {}, requests = {}, exceptions = {},
+        skus = {},
         settings = settings(more)}, Scene)
     for i = 1, count do
         self.skus[i] = string.format("S%02d", i)
@@ -56,6 +58,10 @@ function Scene:serve()
     self.shop.answer = function(shop, request)
         table.insert(self.requests, request)
         local loss = self.lose and self.lose(request, #self.requests)
+        if self.refuse and self.refuse(request) then
+            return {status = self.refuse(request), body = '{"errors":[]}',
+                headers = shop:date_header()}
+        end
         local reply, err = nil, nil
         if loss ~= "before" then
             reply, err = answer(shop, request)
@@ -99,7 +105,11 @@ function Scene:tick()
     self.now_ms = self.now_ms + 5 * SECOND_MS
     local job = {settings = self.settings, note = function(_, _, text)
         table.insert(self.notes, text)
-    end, open_exception = function() end}
+    end, open_exception = function(_, open)
+        self.exceptions[open.cause] = open.message
+    end, close_exception = function(_, cause)
+        self.exceptions[cause] = nil
+    end}
     local ok, err = pcall(send.run, job)
     assert(ok or type(err) == "table" or tostring(err):find("killed"), err)
     for _ = 1, 5 do
@@ -265,8 +275,76 @@ local function trouble_tests(t)
             s:play(function()
                 s:until_right(5)
                 t.equal(s.shop.begun, 0)
+                assert(s.exceptions.stock_bulk_failed:find("SCAYLE answered 4", 1, true))
+                s.shop.settings.bulk_offered, s.shop.settings.bulk_chunk_max = true, 1000
+                s.now_ms = s.now_ms + 90 * SECOND_MS
+                s:read(6)
+                s:until_right(6)
+                t.equal({s.shop.begun, s.exceptions}, {1, {}})
             end)
         end
+    end)
+    t.case("a last chunk that is refused, or fails on and on, ends the request", function()
+        for _, status in ipairs({400, 500}) do
+            local s = scene(5)
+            s.refuse = function(request)
+                return request.path:find(CHUNKS) and request.body:find('"complete"', 1, true)
+                    and status
+            end
+            s:play(function()
+                s:until_right(5)
+                assert(s.exceptions.stock_bulk_failed, "nobody was told")
+            end)
+        end
+    end)
+    t.case("bulk is taken out of the settings while a request is under way", function()
+        local s = scene(5)
+        s.shop.settings.bulk_stuck = true
+        s:play(function()
+            s:tick()
+            s.settings.bulk = nil
+            s:until_right(5)
+        end)
+    end)
+    t.case("a figure that SCAYLE never takes holds up nothing", function()
+        for status, cause in pairs({[500] = "none", [400] = "stock_refused"}) do
+            local s = scene(5)
+            s:play(function()
+                s:tick()
+                assert(bulk.is_open())
+                s.now_ms = s.now_ms + 10 * SECOND_MS
+                table.insert(s.skus, "S99")
+                shop_stocks.add_variant(s.shop:world(), "S99", 1099)
+                s.refuse = function(request)
+                    return request.path:find("S99") and status
+                end
+                s:read(5)
+                for _ = 1, 30 do
+                    s:tick()
+                end
+                t.equal({bulk.is_open(), s:shown()}, {false, {5, 5, 5, 5, 5, -1}})
+                t.equal(s.exceptions[cause] ~= nil, cause ~= "none")
+                s.refuse = nil
+                s.now_ms = s.now_ms + 10 * SECOND_MS
+                s:read(6)
+                s:until_right(6)
+                t.equal(s.exceptions, {})
+            end)
+        end
+    end)
+    t.case("a drop that is read while a figure is under way is told first", function()
+        local s = scene(3)
+        s.shop.settings.bulk_stuck = true
+        s:play(function()
+            s:tick()
+            s:read(1)
+            t.equal(store.get(tables.URGENT, "S01") ~= nil, true)
+            local entry = store.get(tables.SENT, "S01")
+            entry.sku = "S01"
+            sent.settle({settings = s.settings}, entry, "set")
+            t.equal({store.get(tables.SENT, "S01").state, store.get(tables.URGENT, "S01") ~= nil},
+                {"set", true})
+        end)
     end)
     t.case("a crash anywhere: it goes on", function()
         for number = 1, 12 do

@@ -48,14 +48,15 @@ function Scene:play(fn)
         end
         return found
     end
-    levels.read = function(_, codes, _, each)
-        if self.is_down then
+    levels.read = function(_, codes, site_id, each)
+        if self.is_down or self.is_down_at == site_id then
             return nil, {retryable = true, kind = "network", message = "down"}
         end
         local found = {}
         for _, code in ipairs(codes) do
             table.insert(self.read, code)
-            found[code] = self.known[code]
+            local level = self.known[code]
+            found[code] = level and {available = level.available}
         end
         each(found, codes, self.world.now_ms)
         return true
@@ -124,6 +125,23 @@ return function(t)
             t.equal({store.get(tables.ITEMS, "A").is_hidden, store.get(tables.ITEMS, "B").is_hidden,
                 store.get(tables.ITEMS, "C").is_hidden}, {nil, true, nil})
             assert(store.get(tables.URGENT, "B"), "a code that is gone is told first")
+        end)
+    end)
+    t.case("a figure needs every site, and a site that is named no more does not count", function()
+        local s = scene({"A"})
+        s.settings.sites = {1, 2}
+        s:play(function()
+            s.is_down_at = 2
+            assert(not s:tick())
+            t.equal({store.get(tables.ITEMS, "A").read_ms, store.get(tables.DIRTY, "A")}, {})
+            s.is_down_at = nil
+            assert(s:tick())
+            t.equal(store.get(tables.ITEMS, "A").available, 10)
+            s.settings.sites = {1}
+            s.world.now_ms = s.world.now_ms + DAY_MS
+            assert(s:tick())
+            local item = store.get(tables.ITEMS, "A")
+            t.equal({item.available, item.read_ms}, {5, s.world.now_ms})
         end)
     end)
     t.case("an empty list is not believed", function()

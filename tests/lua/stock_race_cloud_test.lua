@@ -225,7 +225,8 @@ local function answer(model, request)
 end
 
 local function tick(model, run)
-    local job = {settings = model.settings, note = function() end, open_exception = function() end}
+    local job = {settings = model.settings, note = function() end, open_exception = function() end,
+        close_exception = function() end}
     local ok, err = pcall(run, job)
     assert(ok or type(err) == "table", err)
 end

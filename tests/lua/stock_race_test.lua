@@ -243,7 +243,8 @@ function Model:tick(name)
     local outer = self.running
     self.running = outer or name
     local job = {settings = self.settings, event = {name = name}, note = function() end,
-        open_exception = function() end, hold = function()
+        open_exception = function() end,
+        close_exception = function() end, hold = function()
             error("held")
         end}
     local ok, err = pcall(RUNS[name], job)

@@ -33,7 +33,7 @@ as_program() { # file, command...: a one-line program for run_tap.sh
 stages=$(mktemp -d)
 as_program "$stages/lint" "tests/support/lint.sh"
 as_program "$stages/lua" "build/neap test --lua tests/lua/*_test.lua"
-as_program "$stages/lua_asan" "build/asan/neap test --lua tests/lua/*_test.lua"
+as_program "$stages/lua_asan" "build/asan/neap test --lua --set count=60 tests/lua/*_test.lua"
 as_program "$stages/property" "build/neap test --lua --set count=100000 tests/lua/property_mapper_test.lua"
 as_program "$stages/stock" "build/neap test --lua --set count=1500 tests/lua/stock_race_test.lua"
 as_program "$stages/fuzz" "make -s fuzz-regression"
@@ -44,9 +44,11 @@ stage "lint" "$tap" "$stages/lint"
 stage "build with gcc" build debug all bench-programs
 stage "unit tests" make -s -j2 MODE=debug ERR=1 unit
 stage "Lua tests" "$tap" "$stages/lua"
-stage "100,000 random baskets" env NEAP_TAP_VERBOSE=1 "$tap" "$stages/property"
+NEAP_TAP_VERBOSE=1 "$tap" "$stages/property" >"$stages/property.out" 2>&1 & # beside the next two
 stage "stock: random interleavings" env NEAP_TAP_VERBOSE=1 "$tap" "$stages/stock"
 stage "examples" "$tap" "$stages/examples"
+wait
+stage "100,000 random baskets" cat "$stages/property.out"
 stage "integration tests" "$tap" "$stages/integration"
 stage "build with sanitizers" build asan
 stage "unit tests, sanitizers" make -s -j2 MODE=asan ERR=1 unit

@@ -115,7 +115,11 @@ function bulk.read_operation(answer, figure)
     if not status then
         return "open"
     end
-    local body = type(response.body) == "table" and response.body or {}
+    local body = response.body
+    if type(body) == "string" then
+        body = client.decode(body)
+    end
+    body = type(body) == "table" and body or {}
     local outcome, more = stocks.read_document(status, body, figure)
     return outcome or "failed", more
 end

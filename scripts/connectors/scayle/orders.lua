@@ -120,6 +120,13 @@ function orders.is_cancelled(order)
         or code:find("abort", 1, true) ~= nil
 end
 
+--- Whether SCAYLE shows a unit as cancelled.
+---@param item table of an order
+---@return boolean
+function orders.is_item_cancelled(item)
+    return item.status == "cancelled" or item.status == "canceled"
+end
+
 --- Whether it is confirmed or delegated and nothing more: the state in which it is worth importing.
 ---@param order table
 ---@return boolean

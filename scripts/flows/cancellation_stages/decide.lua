@@ -17,6 +17,7 @@ local decide = {}
 decide.TABLE = "cancellations"
 
 local DAY_MS = 24 * 3600000
+local STRANGE = "not posted by this integration"
 local FIRST_WAIT_MS = 100
 local LONGEST_WAIT_MS = 2000
 
@@ -196,27 +197,33 @@ end
 
 -- ---- waiting for the order -------------------------------------------------------------------
 
--- Just after go-live an order that we do not know, or do not post, may be the predecessor's.
-local function is_strange(job, record)
+--- Just after go-live an order that we do not know, or do not post, may be the predecessor's.
+---@param job neap.Job
+---@param record table|nil of the order
+---@return boolean
+function decide.is_strange(job, record)
     local young = time.now_ms() < job.live_from_ms + job.settings.cautious_days * DAY_MS
     return young and not record
         or record ~= nil and (record.ended or ""):find("live_from", 1, true) ~= nil
 end
 
-local function refuse_strange(job, reference)
+--- Such an order is a person's.
+---@param job neap.Job
+---@param reference string
+function decide.tell_strange(job, reference)
     job:open_exception({cause = "cancellation_unknown", subject = reference,
         message = string.format("The shopper wants order %s cancelled, which this integration did "
             .. "not post", reference),
         remedy = "Look for it in Khaos and cancel it there by hand, then in SCAYLE; close this.",
         recheck = "manual"})
-    settle(job, reference, "refused", "not posted by this integration")
 end
 
 -- True when there was something to decide.
 local function try(job, reference)
     local key, record = decide.order_of(reference)
-    if is_strange(job, record) then
-        refuse_strange(job, reference)
+    if decide.is_strange(job, record) then
+        decide.tell_strange(job, reference)
+        settle(job, reference, "refused", STRANGE)
     elseif not record then
         settle(job, reference, "successful", "cancelled before the order was known")
     elseif record.order_code then
@@ -232,16 +239,17 @@ end
 --- Tries until it is decided, a few seconds at most. False: the order did not come to rest.
 ---@async
 ---@param job neap.Job
+---@param name string of the wait, once per job
 ---@param fn fun(): boolean true when it is decided
 ---@return boolean
-function decide.wait(job, fn)
+function decide.wait(job, name, fn)
     local wait_ms, waited_ms, number = FIRST_WAIT_MS, 0, 0
     while not fn() do
         if waited_ms >= job.settings.wait_ms then
             return false
         end
         number = number + 1
-        job:sleep("order under way " .. number, wait_ms)
+        job:sleep(name .. " " .. number, wait_ms)
         waited_ms = waited_ms + wait_ms
         wait_ms = math.min(wait_ms * 2, LONGEST_WAIT_MS)
     end
@@ -260,7 +268,7 @@ function decide.run(job)
             decide.word(job.settings, decide.known(reference))))
         return true
     end
-    local is_decided = decide.wait(job, function()
+    local is_decided = decide.wait(job, "order under way", function()
         return try(job, reference)
     end)
     if not is_decided then

@@ -70,7 +70,7 @@ local function look(job, asked, record)
             local owner = type(item.merchant) == "table" and item.merchant.referenceKey
             local is_ours = not asked.merchant or owner == asked.merchant
             local is_there = item.warehouseId ~= nil and named[tostring(item.warehouseId)]
-            local is_open = item.status ~= "cancelled"
+            local is_open = not orders.is_item_cancelled(item)
             if is_ours and is_there then
                 found.there = found.there + 1
                 found.skus[#found.skus + 1] = is_open
@@ -105,8 +105,8 @@ local function ask_a_person(job, asked, record, skus)
         and string.format("Take them off sales order %s in Khaos before it is sent, and cancel "
             .. "them in SCAYLE; then close this. If they must be sent, dismiss it.",
             record.order_code)
-        or "The order is not in Khaos yet: cancel them in SCAYLE, and what is left is posted. "
-            .. "Then close this."
+        or "Cancel them in SCAYLE: while the order is not in Khaos yet, only what is left is "
+            .. "posted. If it is there by then, take them off in Khaos too. Then close this."
     job:open_exception({cause = "cancel_part", subject = string.format("%s at %s",
         record.order_id, table.concat(asked.warehouse_ids, ",")),
         message = string.format("The shopper wants a part of order %s cancelled: %s",
@@ -124,16 +124,11 @@ end
 local function refuse_unknown(job, asked)
     job:open_exception({cause = "cancellation_unknown", subject = asked.order_reference_key,
         message = string.format("The shopper wants a part of order %s cancelled (warehouses %s), "
-            .. "which is not known here", asked.order_reference_key,
+            .. "which this integration did not post", asked.order_reference_key,
             table.concat(asked.warehouse_ids, ",")),
         remedy = "Cancel its units by hand, in SCAYLE and, when it is there, in Khaos; close this.",
         recheck = "manual"})
-    answer(job, asked, "refused", "the order is not known")
-end
-
-local function is_at_rest(asked)
-    local _, record = decide.order_of(asked.order_reference_key)
-    return record ~= nil and (record.order_code or record.ended) ~= nil
+    answer(job, asked, "refused", "not posted by this integration")
 end
 
 --- The job of an event "cancellation.part_asked". False: as decide.run.
@@ -142,8 +137,9 @@ end
 ---@return boolean
 function part.run(job)
     local asked = assert(cancellation.parse(job.event.payload))
-    decide.wait(job, function()
-        return part.known(asked) ~= nil or is_at_rest(asked)
+    decide.wait(job, "order known", function()
+        local _, record = decide.order_of(asked.order_reference_key)
+        return part.known(asked) ~= nil or record ~= nil
     end)
     local known = part.known(asked)
     local _, record = decide.order_of(asked.order_reference_key)
@@ -151,7 +147,7 @@ function part.run(job)
         job:answer(cancellation.answer(asked.order_reference_key,
             decide.word(job.settings, known)))
         return true
-    elseif not record then
+    elseif not record or decide.is_strange(job, record) then
         refuse_unknown(job, asked)
         return true
     elseif record.ended and not record.order_code then

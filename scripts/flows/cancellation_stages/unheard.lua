@@ -42,7 +42,7 @@ local function open_units(job, scayle, where, order_id, merchant)
         local ids = {}
         for _, item in ipairs(orders.is_cancelled(order) and {} or order.items or {}) do
             local owner = type(item.merchant) == "table" and item.merchant.referenceKey
-            if item.status ~= "cancelled" and (not merchant or owner == merchant) then
+            if not orders.is_item_cancelled(item) and (not merchant or owner == merchant) then
                 ids[#ids + 1] = tostring(item.id)
             end
         end
@@ -93,7 +93,10 @@ function unheard.run(job)
             return verdict(reference)
         end)
         local key, record = decide.order_of(reference)
-        if found == "ended" then
+        if found == "ended" and decide.is_strange(job, record) then
+            decide.tell_strange(job, reference)
+            decide.note(job, reference, "refused", "it may be the predecessor's")
+        elseif found == "ended" then
             cancel_in_scayle(job, asked, record)
             decide.note(job, reference, "successful", "SCAYLE was told: never posted")
         elseif found == "posted" then

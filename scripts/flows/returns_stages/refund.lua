@@ -44,17 +44,20 @@ end
 -- A message may overtake what it is about: the units it names, or that a refund is for. Units that
 -- SCAYLE shows as cancelled may be those that we are telling it of just now.
 local function is_early(said, book)
-    local ledger, open = refund_book.of(book), refund_book.open(book)
+    local ledger = refund_book.of(book)
     for _, id in ipairs(said.units or {}) do
         if said.kind == "returned" and not ledger.units[id] then
             return true
         end
     end
-    return said.kind ~= "returned" and (open.unexplained_minor ~= 0 or #open.cancelled > 0)
+    return said.kind ~= "returned" and refund_book.open(book).unexplained_minor ~= 0
+        or worklist.must_look_later(book)
 end
 
--- On a key where waiting holds nothing else up.
-local function look_later(job, said)
+--- Has the order looked at again, on a key where waiting holds nothing else up.
+---@param job neap.Job
+---@param said table as refund.run takes it
+function refund.look_later(job, said)
     job:emit({source = "scayle.early", id = said.order_key .. ":" .. said.id,
         key = "refund:" .. said.order_key, name = "scayle.refund", payload = said})
 end
@@ -75,7 +78,7 @@ function refund.run(job, said)
     if not is_early(said, order_units.load(said.order_key)) then
         job:note("returns", string.format("%d units came back to SCAYLE", #units))
     elseif job.event.name == "scayle.returned" then
-        look_later(job, said)
+        refund.look_later(job, said)
     else
         job:sleep("the order shows it", job.settings.refund_wait_ms)
         said.id = said.id .. ":later"

@@ -10,11 +10,17 @@ local scayle_orders = require("connectors.scayle.orders")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local unit_book = require("flows.unit_book")
+local worklist = require("flows.returns_stages.worklist")
 
 local CURSORS = "returns_sweep" -- "<shop>/<country>" -> {cursor}
 
 local function is_open(book, id)
     local unit = unit_book.unit(book, id)
+    for _, told in ipairs(book.cancelling or {}) do
+        if told == id then
+            return false -- we tell SCAYLE of it ourselves
+        end
+    end
     return unit ~= nil and not unit.cancelled
 end
 
@@ -26,8 +32,8 @@ local function difference(book, sale)
             words[#words + 1] = "r" .. item.id
         elseif item.status == "undeliverable" and not ledger.undeliverable[item.id] then
             words[#words + 1] = "u" .. item.id
-        elseif item.status == "cancelled" and not ledger.gone[item.id]
-            and is_open(book, item.id) then
+        elseif scayle_orders.is_item_cancelled(item) and is_open(book, item.id)
+            and not (ledger.gone[item.id] and worklist.is_listed(book, worklist.CANCELLED)) then
             words[#words + 1] = "c" .. item.id
         end
     end

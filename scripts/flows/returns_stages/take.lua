@@ -8,6 +8,7 @@ local money = require("neap.money")
 local order_units = require("flows.order_units")
 local plan = require("flows.returns_stages.plan")
 local process = require("flows.returns_stages.process")
+local refund = require("flows.returns_stages.refund")
 local refund_book = require("flows.refund_book")
 local scayle_client = require("connectors.scayle.client")
 local store = require("neap.store")
@@ -187,6 +188,9 @@ local function take_credit_note(job, said)
     end
     job:close_exception(stray.CAUSE, code, "it belongs to order " .. lines.order_id)
     worklist.settle(job, lines.key, "credited by " .. code)
+    if worklist.must_look_later(order_units.load(lines.key)) then
+        refund.look_later(job, {order_key = lines.key, id = "after " .. code, kind = "cancelled"})
+    end
     process.close(job, order_units.load(lines.key), lines.order_id, "credited by " .. code)
     goodwill.tell(job, lines, code, note)
     job:note("returns", string.format("credit note %s: %d units back, %s %s credited", code,
@@ -201,7 +205,7 @@ local RUNS = {
     [process.EVENT] = process.run,
 }
 for _, name in ipairs({"scayle.returned", "scayle.refund"}) do
-    RUNS[name] = require("flows.returns_stages.refund").run
+    RUNS[name] = refund.run
 end
 
 --- The job of one event.

@@ -141,17 +141,21 @@ LISTS[worklist.CANCELLED] = function(book, record, open)
         local list = unit_book.unit(book, id).shipped and left or here
         list[#list + 1] = id
     end
-    if #left > 0 then
-        return string.format("SCAYLE shows %s of order %s as cancelled, but they have left",
-            goods(book, left), record.order_id),
-            "Stop the parcel, or see that the shopper pays or sends it back; then dismiss this."
-    elseif #here > 0 then
-        return string.format("SCAYLE shows %s of order %s as cancelled, and Khaos still sends them",
-            goods(book, here), record.order_id),
-            string.format("Take them off sales order %s in Khaos, or cancel it when nothing is "
-                .. "left of it, before it is sent; then close this.", record.order_code or "?")
+    local what, todo = {}, {}
+    if #here > 0 then
+        what[1] = goods(book, here) .. ", which Khaos still sends"
+        todo[1] = string.format("Take what is here off sales order %s in Khaos, or cancel it when "
+            .. "nothing is left of it, before it is sent.", record.order_code or "?")
     end
-    return nil
+    if #left > 0 then
+        what[#what + 1] = goods(book, left) .. ", which has left"
+        todo[#todo + 1] = "Stop the parcel, or see that the shopper pays or sends it back."
+    end
+    if #what == 0 then
+        return nil
+    end
+    return string.format("SCAYLE shows as cancelled of order %s: %s", record.order_id,
+        table.concat(what, "; ")), table.concat(todo, " ") .. " Then close this."
 end
 
 -- Returns that Khaos booked where SCAYLE is their master.
@@ -211,6 +215,23 @@ function worklist.settle(job, order_key, note, is_final)
     if changed then
         order_units.save(book)
     end
+end
+
+--- Is a list open, or was it?
+---@param book units.Book
+---@param cause string
+---@return boolean
+function worklist.is_listed(book, cause)
+    return book.listed ~= nil and book.listed[cause] ~= nil
+end
+
+--- Units that SCAYLE shows as cancelled and that are on no list yet: it takes a while to know that
+--- nothing else explains them.
+---@param book units.Book
+---@return boolean
+function worklist.must_look_later(book)
+    return #refund_book.open(book).cancelled > 0 and not worklist.is_listed(book,
+        worklist.CANCELLED)
 end
 
 --- Whether this installation processes returns that somebody entered.

@@ -19,6 +19,7 @@ local time = require("neap.time")
 local watermark = require("flows.stock_stages.watermark")
 
 local PAGE = 1000
+local FAILED = "stock_bulk_failed" -- cause
 
 ---@class stock.Bulk
 ---@field id integer ours
@@ -29,6 +30,8 @@ local PAGE = 1000
 ---@field is_completing boolean|nil the last chunk may have arrived
 ---@field done integer SCAYLE's progress
 ---@field progress_ms integer when it last got further
+---@field chunk_error {message: string, retryable: boolean|nil}|nil of the last chunk
+---@field is_mute boolean|nil its operations cannot be looked up any more
 ---@field must_look boolean|nil each operation must be looked up
 ---@field read integer so many were settled
 ---@field counts table<string, integer>
@@ -127,33 +130,50 @@ local function go_on(state, changes)
     save(state)
 end
 
+local function is_late(settings, state)
+    return time.now_ms() - state.progress_ms >= (settings.bulk and settings.bulk.wait_ms or 0)
+end
+
+local function tell_failed(job, state, words)
+    job:open_exception({cause = FAILED, subject = job.settings.warehouse, message = string.format(
+        "A bulk request of %d stock figures did not work: %s. They go singly", state.total, words),
+        remedy = "When SCAYLE refuses it, set bulk.chunk or bulk.size of the stock flow lower, or "
+            .. "take bulk out. The next request that goes through closes this.",
+        recheck = "proof"})
+end
+
 -- It goes no further: stopped where it may run still, and every operation looked up.
-local function give_up(settings, state, words)
+local function give_up(job, state, words)
     if state.key then
-        ask(settings, scayle_bulk.cancel_request(state.key))
+        ask(job.settings, scayle_bulk.cancel_request(state.key))
     end
+    tell_failed(job, state, words)
     go_on(state, {phase = "settling", must_look = true, failed_ms = time.now_ms(), words = words})
 end
 
 -- What to do about an error: it goes on at the next tick, or not at all.
-local function fail(settings, state, err)
-    local is_late = time.now_ms() - state.progress_ms >= settings.bulk.wait_ms
-    if not err.retryable or is_late then
-        give_up(settings, state, err.message)
+local function fail(job, state, err)
+    if not err.retryable or is_late(job.settings, state) then
+        give_up(job, state, err.message)
     end
     return false
 end
 
-local function check_completed(settings, state)
-    local answer, err = ask(settings, scayle_bulk.status_request(state.key))
+local function check_completed(job, state)
+    local answer, err = ask(job.settings, scayle_bulk.status_request(state.key))
     local status
     if answer then
         status, err = scayle_bulk.read_status(answer)
     end
     if not status then
-        return fail(settings, state, err)
+        return fail(job, state, err)
+    elseif status.is_open and state.chunk_error then
+        state.is_completing = false
+        save(state)
+        return fail(job, state, state.chunk_error)
     elseif status.is_open then
-        go_on(state, {is_completing = false})
+        state.is_completing = false -- it never left
+        save(state)
     else
         go_on(state, {phase = "waiting", filled = state.total})
     end
@@ -166,7 +186,7 @@ local phases = {}
 function phases.filling(job, state)
     local settings = job.settings
     if state.is_completing and state.key then
-        return check_completed(settings, state)
+        return check_completed(job, state)
     end
     local chunk, operations = page_of(settings, state, state.filled, settings.bulk.chunk), {}
     for i, entry in ipairs(chunk) do
@@ -184,9 +204,12 @@ function phases.filling(job, state)
         key, err = scayle_bulk.read_chunk(answer)
     end
     if not key and state.is_completing and state.key then
-        return false -- asked for at the next tick, whatever the words
+        -- Whatever the words, it may have arrived: asked for at the next tick.
+        state.chunk_error = {message = err.message, retryable = err.retryable}
+        save(state)
+        return false
     elseif not key then
-        return fail(settings, state, err)
+        return fail(job, state, err)
     end
     go_on(state, {key = key, filled = state.filled + #chunk,
         phase = is_last and "waiting" or "filling"})
@@ -201,17 +224,24 @@ function phases.waiting(job, state)
         status, err = scayle_bulk.read_status(answer)
     end
     if not status then
-        return fail(settings, state, err)
+        return fail(job, state, err)
     elseif status.is_whole then
+        job:close_exception(FAILED, settings.warehouse, "a request went through")
         go_on(state, {phase = "sampling", done = status.done})
         return true
     elseif status.is_over then
-        go_on(state, {phase = "settling", must_look = true, done = status.done})
+        local has_failed = status.status ~= "processed"
+        if has_failed then
+            tell_failed(job, state, "SCAYLE ended it as " .. status.status)
+        end
+        go_on(state, {phase = "settling", must_look = true, done = status.done,
+            failed_ms = has_failed and time.now_ms() or nil})
         return true
     elseif status.done > state.done then
         go_on(state, {done = status.done})
-    elseif time.now_ms() - state.progress_ms >= settings.bulk.wait_ms then
-        give_up(settings, state, "no progress at " .. status.done)
+    elseif is_late(settings, state) then
+        give_up(job, state, string.format("no progress for %d min at %d",
+            settings.bulk.wait_ms // 60000, status.done))
     end
     return false
 end
@@ -257,7 +287,7 @@ function phases.sampling(job, state)
     until #page < PAGE
     local found, err = look_up(settings, state, some)
     if not found then
-        return fail(settings, state, err)
+        return fail(job, state, err)
     end
     local must_look = nil
     for _, result in ipairs(found) do
@@ -296,16 +326,15 @@ end
 
 function phases.settling(job, state)
     local settings = job.settings
-    local limit = state.must_look and state.key and settings.batch or PAGE
+    local can_look = state.must_look and state.key and not state.is_mute
+    local limit = can_look and settings.batch or PAGE
     local page, found = page_of(settings, state, state.read, limit), {}
-    if state.must_look and state.key then
-        local err
-        found, err = look_up(settings, state, page)
-        if not found then
-            if time.now_ms() - state.progress_ms < settings.bulk.wait_ms then
-                return false, err
-            end
-            found = {} -- it cannot be asked for any more: all of it again, singly
+    if can_look then
+        found = look_up(settings, state, page)
+        if not found and not is_late(settings, state) then
+            return false
+        elseif not found then
+            state.is_mute, found = true, {} -- it cannot be asked for: all the rest again, singly
         end
     end
     for i, entry in ipairs(page) do
@@ -329,6 +358,10 @@ function bulk.step(job)
         local state = load()
         if not state or state.is_over then
             return
+        end
+        if not job.settings.bulk and state.phase ~= "settling" then
+            give_up(job, state, "it was taken out of the settings")
+            state = load()
         end
         may_go_on = assert(phases[state.phase], "unknown phase of the bulk request")(job, state)
     until not may_go_on

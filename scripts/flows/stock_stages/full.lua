@@ -21,14 +21,32 @@ local KEY_MAX = 400 -- bytes; a longer code cannot be kept, and no order names i
 ---@field read integer
 ---@field listed integer
 
--- Codes that are listed no more are read once again: Khaos says itself that they are gone.
-local function keep_gone(gone)
-    for _, code in ipairs(gone) do
-        local item = store.get(tables.ITEMS, code)
-        if item and not item.is_hidden then
-            store.put(tables.LISTED, code, false)
+-- A piece of the new list. Codes that are listed no more are kept with it: they are read once
+-- again, and Khaos says itself that they are gone.
+local function replace(rows)
+    return store.atomic(function()
+        local step = rows:replace(tables.LISTED, PAGE)
+        for _, code in ipairs(step.gone) do
+            local item = store.get(tables.ITEMS, code)
+            if item and not item.is_hidden then
+                store.put(tables.GONE, code, true)
+            end
         end
-    end
+        return step.is_over
+    end)
+end
+
+-- What an earlier listing left, when it was ended before this, is taken along.
+local function list_gone()
+    repeat
+        local page = store.range(tables.GONE, {limit = PAGE})
+        store.atomic(function()
+            for _, pair in ipairs(page) do
+                store.put(tables.LISTED, pair.key, true)
+                store.delete(tables.GONE, pair.key)
+            end
+        end)
+    until #page < PAGE
 end
 
 -- Which codes there are, in order; an empty list is not believed.
@@ -45,13 +63,11 @@ local function list_codes(job, khaos)
             end
         end
     until #page == 0
-    local gone, is_over = {}, count == 0
+    local is_over = count == 0
     while not is_over do
-        local step = rows:replace(tables.LISTED, PAGE)
-        table.move(step.gone, 1, #step.gone, #gone + 1, gone)
-        is_over = step.is_over
+        is_over = replace(rows)
     end
-    keep_gone(gone)
+    list_gone()
     return count
 end
 

@@ -9,6 +9,7 @@ local tables = require("flows.stock_stages.tables")
 local time = require("neap.time")
 
 local MANY = 1000
+local REREAD_MAX = 10000
 
 -- code -> whether its details (not only its level) may have changed.
 local function changes(job, khaos, since_ms)
@@ -24,9 +25,11 @@ local function changes(job, khaos, since_ms)
     return wanted
 end
 
--- What was set free, and kits whose components moved: Khaos dates neither.
+-- What was set free, and kits whose components moved: Khaos dates neither. True when all that is
+-- to be read again is in it.
 local function add_related(wanted)
-    for _, pair in ipairs(store.range(stock_pending.REREAD, {limit = 10000})) do
+    local page = store.range(stock_pending.REREAD, {limit = REREAD_MAX})
+    for _, pair in ipairs(page) do
         wanted[pair.key] = wanted[pair.key] or false
     end
     local kits = {}
@@ -38,6 +41,7 @@ local function add_related(wanted)
     for kit in pairs(kits) do
         wanted[kit] = wanted[kit] or false
     end
+    return #page < REREAD_MAX
 end
 
 local function sorted(wanted)
@@ -60,7 +64,7 @@ return function(job)
     local since_ms = state.since_ms or started_ms - settings.overlap_ms
     stock_pending.begin()
     local wanted = changes(job, khaos, since_ms)
-    add_related(wanted)
+    local is_all = add_related(wanted)
     local codes = sorted(wanted)
     if #codes >= MANY then
         job:note("stock", string.format("%d codes moved: they are read", #codes))
@@ -70,7 +74,9 @@ return function(job)
     end)
     store.put(tables.STATE, "poll", {since_ms = started_ms - settings.overlap_ms,
         ran_ms = started_ms})
-    stock_pending.settle(started_ms - settings.overlap_ms)
+    if is_all then
+        stock_pending.settle(started_ms - settings.overlap_ms)
+    end
     if #codes > 0 then
         job:note("stock", string.format("%d codes read", #codes))
     end

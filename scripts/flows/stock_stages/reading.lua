@@ -30,19 +30,47 @@ local function add_details(job, khaos, codes)
     end
 end
 
--- Another reading may have begun later and be kept already.
-local function keep_levels(found, codes, began_ms, site_id)
-    for _, code in ipairs(codes) do
-        local item = store.get(tables.ITEMS, code) or {code = code}
-        item.sites = item.sites or {}
-        local known = item.sites[tostring(site_id)]
-        if not known or known.read_ms <= began_ms then
-            local level = found[code] or {}
-            level.read_ms = began_ms
-            item.sites[tostring(site_id)] = level
-            tables.keep(code, item, began_ms)
-        end
+-- Sites that the settings name no more do not count; true when all that they name are there.
+local function settle_sites(item, sites)
+    local kept, is_whole = {}, true
+    for _, id in ipairs(sites) do
+        kept[tostring(id)] = item.sites[tostring(id)]
+        is_whole = is_whole and kept[tostring(id)] ~= nil
+    end
+    item.sites = kept
+    return is_whole
+end
+
+local function is_reread(code, item)
+    local wish = store.get(stock_pending.REREAD, code)
+    return wish ~= nil and wish.since_ms < item.read_ms
+end
+
+-- Another reading may have begun later and be kept already. A figure needs all sites.
+local function keep_level(code, level, began_ms, site_id, sites)
+    local item = store.get(tables.ITEMS, code) or {code = code}
+    item.sites = item.sites or {}
+    local known = item.sites[tostring(site_id)]
+    if known and known.read_ms > began_ms then
+        return
+    end
+    level.read_ms = began_ms
+    item.sites[tostring(site_id)] = level
+    if not settle_sites(item, sites) then
+        store.put(tables.ITEMS, code, item)
+        return
+    end
+    tables.keep(code, item, began_ms)
+    if is_reread(code, item) then
         store.delete(stock_pending.REREAD, code)
+    end
+end
+
+local function keep_levels(found, codes, began_ms, site_id, sites)
+    for _, code in ipairs(codes) do
+        store.atomic(function()
+            keep_level(code, found[code] or {}, began_ms, site_id, sites)
+        end)
     end
 end
 
@@ -73,7 +101,7 @@ function reading.run(job, khaos, codes, has_changed)
         add_details(job, khaos, without_details(chunk, has_changed))
         for _, site_id in ipairs(job.settings.sites) do
             local ok, err = levels.read(khaos, chunk, site_id, function(found, read, began_ms)
-                keep_levels(found, read, began_ms, site_id)
+                keep_levels(found, read, began_ms, site_id, job.settings.sites)
             end)
             reading.check(job, ok, err)
         end

@@ -16,6 +16,8 @@ local watermark = require("flows.stock_stages.watermark")
 
 local has_run = false -- since the scripts were loaded: what was before is not known
 
+local FOR_GOOD = {invalid = true, exists = true} -- kinds of a refusal of this very figure
+
 local send = {}
 
 local function take(job, entry, result)
@@ -24,7 +26,10 @@ local function take(job, entry, result)
     end
     watermark.heard(time.now_ms(), scayle_client.date_ms(result.answer))
     local state, more = stocks.read_set(result.answer, entry)
-    if not state then
+    if not state and FOR_GOOD[more.kind] then
+        sent.refuse(job, entry, more)
+        return nil
+    elseif not state then
         return more
     end
     sent.settle(job, entry, state, state == "ignored" and more or nil)
@@ -57,9 +62,10 @@ local function ask_the_time(settings, sku)
     watermark.heard(time.now_ms(), scayle_client.date_ms(answer))
 end
 
+-- Gives the error when SCAYLE takes none of them now.
 local function send_singly(job, list, now_ms)
     if #list == 0 then
-        return
+        return nil
     end
     sent.write_down(list, now_ms)
     local requests = {}
@@ -74,9 +80,7 @@ local function send_singly(job, list, now_ms)
     end
     job:note("stock", string.format("%d figures sent%s", #list,
         failed > 0 and string.format(", %d failed", failed) or ""))
-    if failed == #list and last.retryable then
-        error(last, 0)
-    end
+    return failed == #list and last.retryable and last or nil
 end
 
 -- What goes singly now, and what by a new bulk request.
@@ -109,8 +113,9 @@ function send.run(job)
         ask_the_time(settings, first.key)
         now_ms = time.now_ms()
     end
-    local limit = is_peak(settings, now_ms) and settings.peak.batch or settings.batch
-    local may_bulk = bulk.is_free(settings, now_ms)
+    local is_busy = is_peak(settings, now_ms)
+    local limit = is_busy and settings.peak.batch or settings.batch
+    local may_bulk = not is_busy and bulk.is_free(settings, now_ms)
     local list, is_cut = due.find(settings, now_ms, may_bulk and settings.bulk.size or limit)
     keep_lag(list, is_cut, now_ms)
     local is_bulk = may_bulk and #list >= settings.bulk.from
@@ -118,8 +123,11 @@ function send.run(job)
     if #rest > 0 then
         bulk.begin(rest, now_ms)
     end
-    send_singly(job, singly, now_ms)
+    local err = send_singly(job, singly, now_ms)
     bulk.step(job)
+    if err then
+        error(err, 0)
+    end
 end
 
 --- A new process, for tests.

@@ -3,6 +3,8 @@ local store = require("neap.store")
 local tables = require("flows.stock_stages.tables")
 local time = require("neap.time")
 
+local REFUSED = "stock_refused" -- cause
+
 local sent = {}
 
 --- Writes figures down; a stamp never goes backwards after that.
@@ -10,9 +12,10 @@ local sent = {}
 ---@param now_ms integer
 function sent.write_down(list, now_ms)
     for _, entry in ipairs(list) do
+        local before = store.get(tables.SENT, entry.sku)
         store.put(tables.SENT, entry.sku, {quantity = entry.quantity, stamp_ms = entry.stamp_ms,
             state = "sending", at_ms = now_ms, text = entry.text, read_ms = entry.read_ms,
-            bulk = entry.bulk})
+            bulk = entry.bulk, was_refused = before and before.was_refused})
     end
 end
 
@@ -43,7 +46,8 @@ function sent.settle(job, entry, state, newer_ms)
         return
     end
     local now_ms = time.now_ms()
-    record.state, record.answered_ms, record.bulk = state, now_ms, nil
+    local was_refused = record.was_refused
+    record.state, record.answered_ms, record.bulk, record.was_refused = state, now_ms, nil, nil
     record.stamp_ms = math.max(newer_ms or 0, record.stamp_ms)
     store.put(tables.SENT, entry.sku, record)
     if state == "ignored" then
@@ -52,12 +56,34 @@ function sent.settle(job, entry, state, newer_ms)
         end
         return
     end
+    if was_refused then
+        job:close_exception(REFUSED, entry.sku, "SCAYLE took the figure")
+    end
+    local item = store.get(tables.ITEMS, entry.sku)
+    if not item or item.read_ms == entry.read_ms then -- else it was read again meanwhile
+        store.delete(tables.DIRTY, entry.sku)
+        store.delete(tables.URGENT, entry.sku)
+    end
+end
+
+--- SCAYLE refuses a figure for good: told once, and sent again when it changes or by drift.
+---@param job neap.Job
+---@param entry stock.Due
+---@param err neap.Error
+function sent.refuse(job, entry, err)
+    local record = record_of(entry)
+    if not record then
+        return
+    end
+    record.state, record.bulk, record.was_refused = "refused", nil, true
+    store.put(tables.SENT, entry.sku, record)
     store.delete(tables.DIRTY, entry.sku)
     store.delete(tables.URGENT, entry.sku)
-    local item = store.get(tables.ITEMS, entry.sku)
-    if item and item.read_ms ~= entry.read_ms then
-        tables.mark(entry.sku, now_ms) -- read again meanwhile
-    end
+    job:open_exception({cause = REFUSED, subject = entry.sku, message = string.format(
+        "SCAYLE refuses the stock figure of %s: %s", entry.sku, err.message),
+        remedy = "Compare variant, warehouse and merchant in SCAYLE with the stock flow's "
+            .. "settings; then have it sent again (neap stock drift --check, then --fix).",
+        recheck = "proof"})
 end
 
 --- Nobody knows what became of a figure of a bulk request: it is told again, by itself.

@@ -6,6 +6,7 @@ local tables = {
     -- the bulk request under way (stock.Bulk); "lag", "drift", "drift_wish" -> {...}
     STATE = "stock_state",
     LISTED = "stock_listed", -- code -> true: what the full reading reads
+    GONE = "stock_gone", -- code -> true: listed no more, on its way back into LISTED
     ITEMS = "stock_items", -- code -> what Khaos says of it (stock.Item), its sites, read_ms
     DIRTY = "stock_dirty", -- code -> {since_ms}: to be compared with what was sent
     URGENT = "stock_urgent", -- code -> {since_ms}: the same, and Khaos has less than before

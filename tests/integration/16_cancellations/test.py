@@ -9,7 +9,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 import neap  # noqa: E402
 
-shop = neap.Shop(variables={"DESPATCH_MS": "300", "CANCEL_LOOK_MS": "4000"})
+shop = neap.Shop(variables={"DESPATCH_MS": "300", "CANCEL_LOOK_MS": "4000", "TWO_WAREHOUSES": "1"})
 
 
 def ask(reference, timeout_s=20, warehouses=(31, 32)):
@@ -188,7 +188,7 @@ def parts_before_posting():
     assert ask(reference(held), warehouses=[32]) == (201, "failed")
     assert shop.causes(held), "a part ended the order"
     listed = [e for e in shop.host.exceptions("cancel_part") if e["subject"].startswith(str(held["order_id"]))]
-    assert listed and "not in Khaos yet" in listed[0]["remedy"], listed
+    assert listed and "Cancel them in SCAYLE" in listed[0]["remedy"], listed
     assert ask("nobody-knows-it", warehouses=[31]) == (201, "failed")
     assert [e for e in shop.host.exceptions("cancellation_unknown") if e["subject"] == "nobody-knows-it"]
 

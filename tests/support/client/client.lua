@@ -111,7 +111,8 @@ return {
         },
         cancellations = {
             use = "flows.cancellations",
-            settings = {look_after_ms = number("CANCEL_LOOK_MS", 600000), warehouse_ids = {31, 32},
+            settings = {look_after_ms = number("CANCEL_LOOK_MS", 600000),
+                warehouse_ids = var("TWO_WAREHOUSES", "") ~= "" and {31, 32} or nil,
                 khaos = var("CANCEL_ADD_ON", "") == "" and khaos
                 or {connection = "khaos", zone = "Europe/London", add_ons = {"cancel_order"}},
                 wait_ms = 5000},
