@@ -160,4 +160,18 @@ function orders.merchants(order)
     return list
 end
 
+--- Whether a merchant sells on an order; one that names no merchant is everybody's.
+---@param order table
+---@param merchant string
+---@return boolean
+function orders.sells(order, merchant)
+    local merchants = orders.merchants(order)
+    for _, name in ipairs(merchants) do
+        if name == merchant then
+            return true
+        end
+    end
+    return #merchants == 0
+end
+
 return orders

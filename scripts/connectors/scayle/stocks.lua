@@ -91,6 +91,17 @@ function stocks.get_request(sku)
     return client.request({path = stocks.path(sku)})
 end
 
+-- The figure of one warehouse in a list of stocks.
+local function shown_in(document, warehouse)
+    for _, stock in ipairs(type(document.entities) == "table" and document.entities or {}) do
+        if stock.warehouseReferenceKey == warehouse and math.type(stock.quantity) == "integer" then
+            return {quantity = stock.quantity, stamp_ms = type(stock.changedAt) == "string"
+                and time.parse_iso(stock.changedAt) or nil}
+        end
+    end
+    return nil
+end
+
 --- What an answer to it shows of one warehouse: "shown" with the figure; "none" (no figure there),
 --- "unknown" (no such variant); nil, err for everything else.
 ---@param answer neap.http.Answer
@@ -105,14 +116,8 @@ function stocks.read_get(answer, warehouse)
         end
         return nil, err
     end
-    local entities = type(document.entities) == "table" and document.entities or {}
-    for _, stock in ipairs(entities) do
-        if stock.warehouseReferenceKey == warehouse and math.type(stock.quantity) == "integer" then
-            return "shown", {quantity = stock.quantity, stamp_ms = type(stock.changedAt) == "string"
-                and time.parse_iso(stock.changedAt) or nil}
-        end
-    end
-    return "none"
+    local shown = shown_in(document, warehouse)
+    return shown and "shown" or "none", shown
 end
 
 --- What SCAYLE shows of a variant in one warehouse: nil without an error when there is no figure.
@@ -123,17 +128,11 @@ end
 ---@return {quantity: integer, stamp_ms: integer|nil}|nil
 ---@return neap.Error|nil
 function stocks.get(scayle, sku, warehouse)
-    local answer, err = scayle:call({path = stocks.path(sku)})
-    if not answer then
+    local document, err = scayle:call({path = stocks.path(sku)})
+    if not document then
         return nil, err
     end
-    for _, stock in ipairs(type(answer.entities) == "table" and answer.entities or {}) do
-        if stock.warehouseReferenceKey == warehouse and math.type(stock.quantity) == "integer" then
-            return {quantity = stock.quantity, stamp_ms = type(stock.changedAt) == "string"
-                and time.parse_iso(stock.changedAt) or nil}
-        end
-    end
-    return nil
+    return shown_in(document, warehouse)
 end
 
 return stocks

@@ -19,23 +19,13 @@ local WATERMARK = "order_watermark"
 local HOUR_MS = 3600000
 local LATE_MS = 90000 -- a delegation should have come by then
 
-local function has_merchant(order, merchant)
-    local merchants = orders.merchants(order)
-    for _, name in ipairs(merchants) do
-        if name == merchant then
-            return true
-        end
-    end
-    return #merchants == 0
-end
-
 -- What of a page is worth telling: ids and dates, no personal data.
 local function digest(page, settings, live_from_ms)
     local found = {}
     for _, order in ipairs(page.orders) do
         local written = order.confirmedAt
         local confirmed_ms = type(written) == "string" and time.parse_iso(written)
-        if orders.is_open(order) and has_merchant(order, settings.merchant_key) and confirmed_ms
+        if orders.is_open(order) and orders.sells(order, settings.merchant_key) and confirmed_ms
             and confirmed_ms >= live_from_ms and order.id ~= nil then
             local shop = type(order.shopCountry) == "table" and order.shopCountry or {}
             found[#found + 1] = {order_id = tostring(order.id), shop_key = shop.shopKey,

@@ -36,7 +36,6 @@ local FAILED = "stock_bulk_failed" -- cause
 ---@field read integer so many were settled
 ---@field counts table<string, integer>
 ---@field is_over boolean|nil
----@field over_ms integer|nil
 ---@field failed_ms integer|nil it did not work: single calls for a while
 
 local bulk = {}
@@ -117,7 +116,7 @@ function bulk.begin(list, now_ms)
     end
     sent.write_down(list, now_ms)
     save({id = id, phase = "filling", total = #list, filled = 0, done = 0, read = 0,
-        progress_ms = now_ms, began_ms = now_ms, counts = {}})
+        progress_ms = now_ms, counts = {}})
 end
 
 -- ---- its phases ------------------------------------------------------------------------------
@@ -319,7 +318,7 @@ local function over(job, state)
     end
     job:note("stock", string.format("bulk request %s over: %s%s", state.key or "never begun",
         table.concat(words, ", "), state.words and " (" .. state.words .. ")" or ""))
-    state.is_over, state.over_ms, state.phase = true, time.now_ms(), nil
+    state.is_over, state.phase = true, nil
     save(state)
     empty_figures()
 end

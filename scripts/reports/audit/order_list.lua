@@ -26,16 +26,6 @@ local MINUTE = 16 -- characters of an instant, down to its minute
 local FINISHED_ITEMS = {cancelled = true, canceled = true, returned = true, unavailable = true,
     undeliverable = true}
 
-local function sells(order, merchant)
-    local merchants = orders.merchants(order)
-    for _, name in ipairs(merchants) do
-        if name == merchant then
-            return true
-        end
-    end
-    return #merchants == 0
-end
-
 -- What the audit may make of it: "open" and "past" are mapped, the rest is counted.
 local function state_of(order)
     if orders.is_cancelled(order) then
@@ -154,7 +144,7 @@ end
 -- ---- the list --------------------------------------------------------------------------------
 
 local function take(run, part, flow, shop, order)
-    if not sells(order, flow.settings.merchant_key) then
+    if not orders.sells(order, flow.settings.merchant_key) then
         return
     end
     local entry = digest(order, shop)
