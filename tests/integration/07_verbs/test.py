@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
@@ -80,7 +81,8 @@ def reading():
     subject = listed[0]["subject"]
     shown = as_json(OK, "exceptions", "show", "unmapped_payment", subject)
     assert shown["waiting"][0]["key"] == f"order:fo:{held['order_id']}", shown
-    assert "unmapped_payment" in expect(WRONG, "exceptions") == expect(WRONG, "exceptions", "ls")
+    plain, spoken = (re.sub(r"\d+", "N", expect(WRONG, *words)) for words in (("exceptions",), ("exceptions", "ls")))
+    assert "unmapped_payment" in plain == spoken, (plain, spoken)  # but for their ages: a second may pass between
     assert as_json(OK, "exceptions", "ls", "unmapped_tax") == []
     expect(NOT_FOUND, "exceptions", "show", "unmapped_tax", "x")
     expect(USAGE, "exceptions", "show")
