@@ -92,6 +92,7 @@ return {
                 {shop_key = "fo", country = "IE", shop_country_id = "1421"},
             },
             despatch_promise_hours = 48,
+            despatch_flow = "despatch",
             returns_flow = "returns",
             -- Shown in `neap order` and posted exactly so; without `approval = "rule"` somebody
             -- would have to release them first.
@@ -120,7 +121,8 @@ return {
         end),
         returns = {use = "flows.returns", settings = {merchant_key = "fellside", khaos = KHAOS,
             khaos_return_reason = "6", tell_goodwill = true}},
-        cancellations = {use = "flows.cancellations", settings = {khaos = KHAOS}},
+        cancellations = {use = "flows.cancellations", settings = {merchant_key = "fellside",
+            khaos = KHAOS}},
         despatch = {use = "flows.despatch", schedules = {
             poll = {every_ms = tonumber(var("DESPATCH_EVERY_MS", "2000"))},
         }, settings = {

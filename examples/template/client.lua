@@ -56,6 +56,7 @@ return {
                 {shop_key = "main", country = "GB", shop_country_id = "1001"},
             },
             despatch_promise_hours = 48,
+            despatch_flow = "despatch",
             returns_flow = "returns",
             mappings = {
                 companies = require("mappings.companies"),
@@ -66,7 +67,7 @@ return {
             },
         }},
         khaos_mirror = {use = "flows.khaos_mirror"},
-        cancellations = {use = "flows.cancellations"},
+        cancellations = {use = "flows.cancellations", settings = {merchant_key = "{{name}}"}},
         despatch = {use = "flows.despatch", settings = {
             merchant_key = "{{name}}",
             returns_flow = "returns",

@@ -35,6 +35,8 @@ local fields = {
     scayle = {type = "record", default = {}, fields = {
         connection = {type = "string", default = "scayle"}}},
     cancel_order = cancel.schema(),
+    merchant_key = {type = "string",
+        help = "our reference key in SCAYLE: a call to another fulfilling merchant is refused"},
     warehouse_ids = {type = "list", items = {type = "integer"},
         help = "SCAYLE's ids of all our warehouses, when there are several: a call may name some"},
     orders_flow = {type = "string", default = "orders", help = "name of the orders flow"},
@@ -63,10 +65,18 @@ local function open_entry(name)
     return entry
 end
 
+-- The same order may be in the hands of several merchants; only our units are ours to answer for.
+local function is_strangers(settings, asked)
+    return settings.merchant_key ~= nil and asked.merchant ~= nil
+        and asked.merchant ~= settings.merchant_key
+end
+
 local function handle(ctx, request)
     local asked, err = cancellation.parse(request.body)
     if not asked then
         return cancellation.refusal(err)
+    elseif is_strangers(ctx.settings, asked) then
+        return cancellation.answer(asked.order_reference_key, decide.word(ctx.settings, "refused"))
     end
     local reference, is_part = asked.order_reference_key, part.is_part(ctx.settings, asked)
     local name = is_part and part.name(asked) or reference

@@ -17,6 +17,7 @@ local fields = {
     scayle = {type = "record", default = {}, fields = {
         connection = {type = "string", default = "scayle"}}},
     merchant_key = {type = "string", required = true},
+    orders_flow = {type = "string", default = "orders", help = "name of the orders flow"},
     returns_flow = {type = "string",
         help = "name of the returns flow, which gets Khaos's credit notes"},
     carriers = {type = "map", required = true, values = {type = "string"},

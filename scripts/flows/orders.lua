@@ -12,6 +12,8 @@
 ---
 --- However many events tell of one order, there is one posting: the effect ledger knows its
 --- reference.
+local amend = require("connectors.khaos_soap.amend")
+local cancel = require("connectors.khaos_soap.cancel")
 local accept = require("flows.order_stages.accept")
 local dismissal = require("flows.order_stages.dismissal")
 local history = require("flows.order_history")
@@ -20,6 +22,8 @@ local mapping_schema = require("flows.orders.mapping_schema")
 local open = require("flows.order_stages.open")
 local recording = require("flows.order_stages.recording")
 local sweep = require("flows.order_stages.sweep")
+local unit_events = require("flows.unit_stages.events")
+local units_wanted = require("flows.unit_stages.wanted")
 
 local MINUTE_MS = 60000
 local HOUR_MS = 60 * MINUTE_MS
@@ -70,9 +74,12 @@ local fields = {
         body = {type = "map", values = {type = "any"}, default = {referenceKey = "{order_id}",
             statusCode = 201, orderDelegationResult = "acknowledged"}},
     }},
+    amend_order = amend.schema(),
+    cancel_order = cancel.schema(),
+    despatch_flow = {type = "string", help = "name of the despatch flow in the manifest, if any"},
     returns_flow = {type = "string", help = "name of the returns flow in the manifest, if any"},
     aftersale_webhooks = {type = "map", default = {}, help = "the tenant's own names of them",
-        values = {type = "string", enum = {"returned", "refund", "undeliverable"}}},
+        values = {type = "string", enum = {"returned", "refund", "undeliverable", "cancelled"}}},
     refund_amount_path = text(nil, "where a refund's webhook states its amount in minor units, "
         .. "like payload.refund.amount; not documented"),
     refund_id_path = text(nil, "and the refund's own id, without which an amount is not read: "
@@ -136,6 +143,9 @@ local function run(job)
         process(job)
     elseif name == "schedule.sweep" then
         sweep(job)
+        units_wanted.look_again(job)
+    elseif name == unit_events.NAME then
+        require("flows.unit_stages.look")(job)
     elseif name:find("^dismissed%.") then
         dismissal(job)
     else

@@ -18,6 +18,7 @@ local refund_book = {}
 ---@field stated table<string, refunds.Entry> by reference of the refund
 ---@field undeliverable table<string, integer> item id -> when it was told
 ---@field gone table<string, integer> item id -> when SCAYLE first showed it as cancelled
+---@field late table<string, integer> item id -> when a person was told that it had left before
 ---@field cancelled_minor integer what SCAYLE shows of these
 ---@field billing string|nil
 ---@field told table<string, refunds.Entry> change id of a credit -> what SCAYLE was told of it
@@ -38,8 +39,16 @@ end
 ---@return refunds.Ledger
 function refund_book.of(book)
     book.refunds = book.refunds or {units = {}, charges = {}, stated = {}, undeliverable = {},
-        gone = {}, told = {}, cancelled_minor = 0}
+        gone = {}, late = {}, told = {}, cancelled_minor = 0}
     return book.refunds
+end
+
+--- Does SCAYLE show the unit as cancelled?
+---@param book units.Book
+---@param id string
+---@return boolean
+function refund_book.is_gone(book, id)
+    return refund_book.of(book).gone[id] ~= nil
 end
 
 -- The charge a fee was posted as: delivery by its name, others by their amount; nil when it cannot
@@ -175,7 +184,8 @@ end
 ---@field explained_minor integer
 ---@field stated_minor integer
 ---@field undeliverable string[] units, neither back nor credited
----@field cancelled string[] units that SCAYLE shows as cancelled and the book does not
+---@field cancelled string[] units that SCAYLE shows as cancelled and the book does not, less those
+---   that it is told of by ourselves and those that a person knows to have left
 
 --- What SCAYLE refunded and Khaos has no credit of.
 ---@param book units.Book
@@ -196,7 +206,7 @@ function refund_book.open(book)
             table.insert(open.undeliverable, unit.id)
         end
         if ledger.gone[unit.id] and not unit.cancelled and not is_told[unit.id]
-            and not next(unit.credits) then
+            and not ledger.late[unit.id] and not next(unit.credits) then
             table.insert(open.cancelled, unit.id)
         end
     end

@@ -24,6 +24,7 @@ local fields = {
     scayle = {type = "record", default = {}, fields = {
         connection = {type = "string", default = "scayle"}}},
     merchant_key = {type = "string", required = true},
+    orders_flow = {type = "string", default = "orders", help = "name of the orders flow"},
     return_reason = {type = "string", default = "returned",
         help = "told to SCAYLE, whose words for it are not documented"},
     returns_master = {type = "string", enum = {"khaos", "scayle"}, default = "khaos",

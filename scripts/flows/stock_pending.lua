@@ -10,7 +10,8 @@ local stock_pending = {}
 --- order key -> accepted and not posted: {order_id, accepted_ms, confirmed_ms, units = {sku ->
 --- quantity}|nil}
 stock_pending.OPEN = "orders_open"
-local POSTED = "stock_pending" -- order key -> {units, posted_ms}
+-- order key -> {units, posted_ms}; while Khaos amends it {units, posted_ms, left, former}
+local POSTED = "stock_pending"
 -- "<sku>\n<order key>" -> {quantity, posted_ms}: of both, once somebody reads stock
 local BY_SKU = "stock_pending_sku"
 -- "index" -> {is_complete}: BY_SKU is kept; complete when it holds what was open before, too
@@ -25,6 +26,7 @@ stock_pending.REREAD = "stock_reread"
 local TAKEN = "stock_taken"
 
 local PAGE = 1000
+local AMENDING = math.maxinteger // 1024 -- posted_ms of an order that Khaos is importing anew
 
 local function place(sku, key)
     return sku .. "\n" .. key
@@ -134,6 +136,65 @@ function stock_pending.drop(key, now_ms)
     remove(key, entry.units)
     for sku in pairs(entry.units) do
         store.put(stock_pending.REREAD, sku, {since_ms = now_ms})
+    end
+end
+
+--- Khaos is asked to delete the order and to import it anew: a reading in between would show all of
+--- it as free. Until it is known what became of it (amended, not_amended) its units count whatever
+--- is read, and those of an order that no reading held yet count as they did.
+---@param key string
+---@param units table<string, integer> of what will be left
+function stock_pending.amending(key, units)
+    if not has_index() then
+        return
+    end
+    local entry = store.get(POSTED, key)
+    if entry and entry.former then
+        return -- asked again
+    end
+    local most = {}
+    for sku, quantity in pairs(units) do
+        most[sku] = quantity
+    end
+    for sku, quantity in pairs(entry and entry.units or {}) do
+        most[sku] = math.max(most[sku] or 0, quantity)
+    end
+    store.put(POSTED, key, {units = most, left = units, posted_ms = AMENDING,
+        former = entry or {units = {}, posted_ms = 0}})
+    insert(key, most, AMENDING)
+end
+
+-- What of the order no reading holds that began before this instant.
+local function is_posted(key, entry, units, at_ms)
+    remove(key, entry.units)
+    store.put(POSTED, key, {units = units, posted_ms = at_ms})
+    insert(key, units, at_ms)
+end
+
+--- Khaos did not amend it: the order takes what it took.
+---@param key string
+---@param at_ms integer
+function stock_pending.not_amended(key, at_ms)
+    local entry = store.get(POSTED, key)
+    if entry and entry.former then
+        is_posted(key, entry, entry.former.units, math.min(entry.former.posted_ms, at_ms))
+    end
+end
+
+--- The order in Khaos is without some units since this instant; they are free, and read anew.
+---@param key string
+---@param skus table<string, true>
+---@param at_ms integer
+function stock_pending.amended(key, skus, at_ms)
+    if not has_index() then
+        return
+    end
+    local entry = store.get(POSTED, key)
+    if entry and entry.former then
+        is_posted(key, entry, entry.left, at_ms)
+    end
+    for sku in pairs(skus) do
+        store.put(stock_pending.REREAD, sku, {since_ms = at_ms})
     end
 end
 

@@ -139,6 +139,24 @@ local function accepting(t)
     end)
 end
 
+local function noted_late(t)
+    -- Its outcome was open, or it was held, while the despatch flow's feed went past it.
+    t.case("what became of an order that is noted late is told to the despatch flow", function()
+        for hours, told in pairs({[0] = 0, [2] = 1}) do
+            local s = scene(t)
+            s.settings = settings({despatch_flow = "despatch"})
+            delegate(s)
+            s.world.now_ms = s.world.now_ms + hours * 3600000
+            is_done(t, (play(s)))
+            local events = {}
+            for _, event in ipairs(s.world.events) do
+                events[#events + 1] = event.name == "khaos.status" and event.flow or nil
+            end
+            t.equal({#events, events[1] or "none"}, {told, told == 1 and "despatch" or "none"})
+        end
+    end)
+end
+
 local function accepting_others(t)
     t.case("another merchant's delegation has a key of its own and is never posted", function()
         local s = scene(t)
@@ -536,6 +554,7 @@ end
 return function(t)
     accepting(t)
     accepting_others(t)
+    noted_late(t)
     posting(t)
     posting_without_delegation(t)
     meeting_the_delegation(t)

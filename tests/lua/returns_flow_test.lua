@@ -140,43 +140,28 @@ local function from_scayle(t)
 end
 
 local function from_khaos(t)
-    t.case("units that SCAYLE cancelled behind us are for a person, after a while", function()
-        local w = returns_world.new({{"TEE", 1000, is_here = true}, {"CAP", 500}})
-        w.status["101"] = "cancelled"
-        local go_on = w:job_of(w:message("scayle.refund", {kind = "cancelled"}))
-        t.equal({go_on().waits ~= nil, causes(w)}, {true, {}})
-        t.equal({go_on().done, causes(w)}, {true, {"cancelled_in_scayle"}})
-        t.equal(w:open().cancelled_in_scayle:find("1 x TEE.*still sends") ~= nil, true)
-        w.status["102"] = "cancelled"
-        w:play(w:message("scayle.refund", {kind = "cancelled"}))
-        t.equal(w:open().cancelled_in_scayle:find("1 x TEE.*still sends; 1 x CAP.*has left") ~= nil,
-            true)
-    end)
-    t.case("they are found too when another message saw them first", function()
+    t.case("units that SCAYLE cancelled behind us are told to the orders flow", function()
         local w = returns_world.new({{"TEE", 1000, is_here = true}, {"CAP", 500}, {"SOCK", 400}})
         w.status["101"], w.status["102"] = "cancelled", "returned"
         w:play(w:message("scayle.returned", {kind = "returned", units = {"102"}}))
-        t.equal(#w.job.events, 1)
-        w:settle()
-        t.equal(w:open().cancelled_in_scayle ~= nil, true)
+        t.equal({w.job.events[1].name, w.job.events[1].flow, w.job.events[1].key},
+            {"units.cancelled", "orders", "units:" .. returns_world.KEY})
         local v = returns_world.new({{"TEE", 1000, is_here = true}, {"CAP", 500}})
         v.status["101"] = "cancelled"
         v:play((v:note({CAP = 1}, 500)))
-        v:settle()
-        t.equal(causes(v), {"cancelled_in_scayle"})
+        t.equal({#v.job.events, v.job.events[1].name}, {1, "units.cancelled"})
     end)
-    t.case("units that we told SCAYLE to be cancelled meanwhile are no news", function()
-        local w = returns_world.new({{"TEE", 1000, is_here = true}})
+    t.case("units that we told SCAYLE to be cancelled are no news", function()
+        local w = returns_world.new({{"TEE", 1000, is_here = true}, {"CAP", 500}})
         w.status["101"] = "cancelled"
-        local go_on = w:job_of(w:message("scayle.refund", {kind = "cancelled"}))
-        t.equal(go_on().waits ~= nil, true)
         w.job:with(function()
             local book = order_units.load(returns_world.KEY)
             unit_book.apply(book, {kind = "cancel", id = "c", origin = "khaos", at_ms = 2,
                 units = {"101"}})
             order_units.save(book)
         end)
-        t.equal({go_on().done, causes(w)}, {true, {}})
+        w:play(w:message("scayle.refund", {kind = "refund"}))
+        t.equal(#w.job.events, 0)
     end)
     t.case("a credit note waits for parcels that the same feed tells of", function()
         local w = two()

@@ -62,8 +62,8 @@ CHANGES = {
         '            mapping = require("mappings.products"),',
     "rate_per_s = 15,": "settle_ms = 100, rate_per_s = 15,",
     'headers = {["X-Access-Token"]': f'headers = {{{RUN}, ["X-Access-Token"]',
-    'cancellations = {use = "flows.cancellations", settings = {khaos = KHAOS}}':
-        'cancellations = {use = "flows.cancellations", settings = {\n'
+    'settings = {merchant_key = "fellside",\n            khaos = KHAOS}}':
+        'settings = {merchant_key = "fellside",\n'
         '            look_after_ms = tonumber(var("CANCEL_LOOK_MS", "600000")),\n'
         '            khaos = var("CANCEL_ADD_ON", "") == "" and KHAOS\n'
         '            or {kind = KHAOS.kind, push_age_ms = KHAOS.push_age_ms, add_ons = {"cancel_order"}}}}',
@@ -72,6 +72,10 @@ CHANGES = {
         '            credit_wait_ms = tonumber(var("CREDIT_WAIT_MS", "86400000")),\n'
         '            khaos = var("RETURN_ADD_ON", "") == "" and KHAOS or {kind = KHAOS.kind,\n'
         '                push_age_ms = KHAOS.push_age_ms, add_ons = {"process_return"}},',
+    'merchant_key = "fellside",\n            khaos = KHAOS,\n            shops = {':
+        'merchant_key = "fellside",\n            khaos = var("AMEND_ADD_ON", "") == "" and KHAOS\n'
+        '            or {kind = KHAOS.kind, push_age_ms = KHAOS.push_age_ms, add_ons = {"amend_order"}},\n'
+        '            shops = {',
     'approval = "rule"}': 'approval = var("APPROVAL", "rule")}',
 }
 

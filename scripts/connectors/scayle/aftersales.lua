@@ -15,6 +15,7 @@ aftersales.NAMES = {
     ["order-package-undeliverable"] = "undeliverable", ["package-undeliverable"] = "undeliverable",
     ["order-cancelled"] = "cancelled", ["order-canceled"] = "cancelled",
     ["order-item-cancelled"] = "cancelled", ["order-item-canceled"] = "cancelled",
+    ["order-item-unshippable"] = "cancelled",
 }
 
 local function table_of(value)

@@ -197,13 +197,30 @@ end
 
 -- ---- waiting for the order -------------------------------------------------------------------
 
---- Just after go-live an order that we do not know, or do not post, may be the predecessor's.
+-- Is there a posted order that is still here and of which SCAYLE's name is not known, because no
+-- delegation told it?
+local function has_unnamed()
+    local page
+    repeat
+        page = store.range(support.UNNAMED, {limit = 100})
+        for _, pair in ipairs(page) do
+            if store.get(order_units.OPEN, pair.key) then
+                return true
+            end
+            store.delete(support.UNNAMED, pair.key)
+        end
+    until #page == 0
+    return false
+end
+
+--- Just after go-live an order that we do not know, or do not post, may be the predecessor's; and
+--- one that we do not know by its name may be one that we posted without a delegation.
 ---@param job neap.Job
 ---@param record table|nil of the order
 ---@return boolean
 function decide.is_strange(job, record)
     local young = time.now_ms() < job.live_from_ms + job.settings.cautious_days * DAY_MS
-    return young and not record
+    return not record and (young or has_unnamed())
         or record ~= nil and (record.ended or ""):find("live_from", 1, true) ~= nil
 end
 

@@ -1,9 +1,11 @@
 --- One order's newest snapshot: its parcels and its cancellation, told to SCAYLE.
 local choose = require("flows.despatch_stages.choose")
 local fulfillment = require("connectors.scayle.fulfillment")
+local gone = require("flows.despatch_stages.gone")
 local json = require("neap.json")
 local news = require("flows.despatch_stages.news")
 local order_units = require("flows.order_units")
+local parcels = require("flows.despatch_stages.parcels")
 local scayle_client = require("connectors.scayle.client")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -54,34 +56,37 @@ local function shipment_key(book, parcel)
 end
 
 -- Chooses the units of a parcel once and keeps the choice: a repeat tells the same.
-local function plan(job, lines, snapshot, parcel)
+local function plan(job, lines, parcel, is_last)
     local book = order_units.load(lines.key)
-    local planned = book.parcels[parcel.id]
-    if planned then
-        return planned
-    end
-    local units, problem = choose(book, lines, snapshot, parcel)
+    local units, problem = choose(book, lines, parcel, is_last)
     if not units then
         hold(job, "despatch_unmatched", parcel.id, string.format(
             "Parcel %s of order %s cannot be told to SCAYLE: %s", parcel.id, lines.order_id,
             problem), "Enter the shipment in SCAYLE by hand and dismiss this, or correct the "
             .. "order in Khaos and close it.")
     end
-    planned = {units = json.array(units), carrier = carrier_of(job, parcel),
-        is_unissued = parcel.is_unissued,
-        shipment_key = shipment_key(book, parcel), left_at = left_at(job.settings, parcel)}
-    book.parcels[parcel.id] = planned
+    local number = 1
+    for _ in pairs(book.parcels) do
+        number = number + 1
+    end
+    book.parcels[parcel.id] = {number = number, invoice = parcel.invoice,
+        items = json.array(parcel.items), units = json.array(units),
+        told = gone.without(book, units), carrier = carrier_of(job, parcel),
+        is_unissued = parcel.is_unissued, shipment_key = shipment_key(book, parcel),
+        left_at = left_at(job.settings, parcel)}
     order_units.save(book)
-    return planned
 end
 
 -- A parcel left before its invoice was issued; now it is.
 local function mark_issued(lines, snapshot)
     local book = order_units.load(lines.key)
     local changed = false
+    local issued = {}
     for _, parcel in ipairs(snapshot.parcels) do
-        local planned = book.parcels[parcel.id]
-        if planned and planned.is_unissued and not parcel.is_unissued and not planned.issued_ms then
+        issued[parcel.invoice] = not parcel.is_unissued
+    end
+    for _, planned in pairs(book.parcels) do
+        if planned.is_unissued and issued[planned.invoice] and not planned.issued_ms then
             planned.issued_ms, changed = time.now_ms(), true
         end
     end
@@ -110,64 +115,78 @@ local function check_result(job, lines, result, err, what)
         "Compare the order in SCAYLE and Khaos, correct what differs, then close this.")
 end
 
-local function send_parcel(job, scayle, lines, snapshot, parcel)
-    local planned = plan(job, lines, snapshot, parcel)
-    if planned.is_told or #planned.units == 0 then
-        return
-    end
+local function tell_parcel(job, scayle, lines, id, planned)
     local where = {shop_key = lines.shop_key, country = lines.country}
     local result, err = job:effect({
         connection = scayle.connection, name = "ship_parcel", class = "lookup",
-        key = lines.key .. "/" .. parcel.id,
+        key = lines.key .. "/" .. id,
         request = function()
             return fulfillment.shipment_request(where, {order_id = lines.order_id,
                 merchant = job.settings.merchant_key, carrier = planned.carrier,
                 shipment_key = planned.shipment_key, left_at = planned.left_at,
-                units = planned.units})
+                units = planned.told})
         end,
         read = fulfillment.read,
         lookup = function()
-            return fulfillment.lookup_shipped(scayle, where, lines.order_id, planned.units)
+            return fulfillment.lookup_shipped(scayle, where, lines.order_id, planned.told)
         end,
     })
-    check_result(job, lines, result, err, "parcel " .. parcel.id)
-    local book = mark(lines, "ship", "khaos:" .. parcel.id, planned.units)
-    book.parcels[parcel.id].is_told = true
-    order_units.save(book)
-    job:note("despatch", string.format("parcel %s (%s) with %d units is in SCAYLE", parcel.id,
-        planned.shipment_key, #planned.units))
+    check_result(job, lines, result, err, "parcel " .. id)
+end
+
+-- Tells of what was planned, also by a run that ended before it could.
+local function send_planned(job, scayle, lines)
+    for _, id in ipairs(parcels.untold(order_units.load(lines.key))) do
+        local planned = order_units.load(lines.key).parcels[id]
+        if #planned.told > 0 then
+            tell_parcel(job, scayle, lines, id, planned)
+        end
+        local book = mark(lines, "ship", "khaos:" .. id, planned.units)
+        book.parcels[id].is_told = true
+        order_units.save(book)
+        job:note("despatch", string.format("parcel %s (%s) with %d units is in SCAYLE", id,
+            planned.shipment_key, #planned.told))
+        if #planned.told < #planned.units then
+            gone.have_left(job, lines.key, id)
+        end
+    end
+end
+
+local function send_news(job, scayle, lines, snapshot, with_late)
+    local new = parcels.news(order_units.load(lines.key), snapshot)
+    for i, parcel in ipairs(new) do
+        if with_late or parcel.consignment then
+            plan(job, lines, parcel, i == #new and snapshot.is_complete == true)
+            send_planned(job, scayle, lines)
+        end
+    end
+    return #new > 0 and not new[#new].consignment
 end
 
 -- A parcel without a tracking number waits for one, once; the others go first.
 local function send_parcels(job, scayle, lines, snapshot)
-    local late = {}
-    for _, parcel in ipairs(snapshot.parcels) do
-        if parcel.consignment then
-            send_parcel(job, scayle, lines, snapshot, parcel)
-        else
-            late[#late + 1] = parcel
-        end
-    end
-    if #late == 0 then
-        return
-    end
-    job:sleep("tracking numbers", job.settings.tracking_wait_ms)
-    local newest = store.get(news.SEEN, snapshot.reference).snapshot
-    for _, parcel in ipairs(newest.parcels) do
-        send_parcel(job, scayle, lines, newest, parcel)
+    send_planned(job, scayle, lines)
+    if send_news(job, scayle, lines, snapshot, false) then
+        job:sleep("tracking numbers", job.settings.tracking_wait_ms)
+        send_news(job, scayle, lines, store.get(news.SEEN, snapshot.reference).snapshot, true)
     end
 end
 
--- What we cancelled ourselves is not open any more: the echo finds nothing.
-local function cancel_rest(job, scayle, lines, snapshot)
+-- Units that are open in the book; what we cancelled ourselves is not, so the echo finds nothing.
+local function open_units(book)
+    local units = json.array({})
+    for _, unit in ipairs(book.units) do
+        units[#units + 1] = unit_book.state(unit) == "open" and unit.id or nil
+    end
+    return units
+end
+
+-- Tells SCAYLE once that the units are cancelled by the merchant.
+local function cancel(job, scayle, lines, snapshot, words)
     local book = order_units.load(lines.key)
     local id = "khaos:cancelled:" .. snapshot.order_code
     if not book.cancelling then
-        local units = {}
-        for _, unit in ipairs(book.units) do
-            units[#units + 1] = unit_book.state(unit) == "open" and unit.id or nil
-        end
-        book.cancelling = json.array(units)
+        book.cancelling = open_units(book)
         order_units.save(book)
     end
     local units = book.cancelling
@@ -189,8 +208,31 @@ local function cancel_rest(job, scayle, lines, snapshot)
     })
     check_result(job, lines, result, err, "the cancellation")
     mark(lines, "cancel", id, units)
-    job:note("despatch", string.format("cancelled in Khaos (%s): %d units are cancelled in SCAYLE",
-        snapshot.cancel_reason or "no reason given", #units))
+    job:note("despatch", string.format("%s: %d units are cancelled in SCAYLE", words, #units))
+end
+
+local function cancel_rest(job, scayle, lines, snapshot)
+    cancel(job, scayle, lines, snapshot, string.format("cancelled in Khaos (%s)",
+        snapshot.cancel_reason or "no reason given"))
+end
+
+-- Khaos calls the order complete. Units that no parcel held were taken off it, which is certain
+-- when it shows how many units the order has and all of these have left.
+local function cancel_missing(job, scayle, lines, snapshot)
+    gone.never_left(job, lines.key)
+    local missing = #open_units(order_units.load(lines.key))
+    if missing == 0 and not order_units.load(lines.key).cancelling then
+        return
+    elseif (snapshot.quantity or 0) > 0 and parcels.count(snapshot) >= snapshot.quantity then
+        return cancel(job, scayle, lines, snapshot, "taken off the order in Khaos")
+    elseif missing > 0 then
+        job:open_exception({cause = "despatch_short", subject = lines.order_id,
+            message = string.format("Khaos calls order %s complete, but %d of its units are in no "
+                .. "parcel", lines.order_id, missing),
+            remedy = "If they were taken off the order in Khaos, cancel them in SCAYLE; if they "
+                .. "have left, enter their shipment there. Then close this.",
+            recheck = "manual"})
+    end
 end
 
 -- A person was asked to cancel in Khaos, and it left instead.
@@ -212,6 +254,7 @@ local function close_clocks(job, lines)
     local note = "nothing of the order is open any more"
     job:close_exception("despatch_late", lines.order_id, note)
     job:close_exception("force_close_near", lines.order_id, note)
+    job:close_exception("amend_in_khaos", lines.order_id, note)
     if job:close_exception("cancel_in_khaos", lines.order_id, note) then
         tell_too_late(job, lines, order_units.load(lines.key))
     end
@@ -237,6 +280,8 @@ return function(job)
     mark_issued(lines, snapshot)
     if snapshot.is_cancelled then
         cancel_rest(job, scayle, lines, snapshot)
+    elseif snapshot.is_complete then
+        cancel_missing(job, scayle, lines, snapshot)
     end
     close_clocks(job, lines)
 end

@@ -9,6 +9,7 @@ local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
+local unit_events = require("flows.unit_stages.events")
 
 local accept = {}
 
@@ -35,7 +36,8 @@ function accept.remember(identity, fields, units)
     end
     store.put(support.RECORDS, identity.key, record)
     if record.order_reference_key then
-        store.put(support.REFERENCES, record.order_reference_key, {key = identity.key})
+        support.call_by(record.order_reference_key, identity.key)
+        store.delete(support.UNNAMED, identity.key)
     end
     if not record.order_code and not (known and store.get(support.OPEN, identity.key)) then
         stock_pending.open(identity.key, {order_id = identity.order_id,
@@ -113,8 +115,40 @@ local function reply(status, document)
         body = json.encode(document)}
 end
 
+-- SCAYLE itself is asked which units. An order under way is looked at again once it is posted; one
+-- that is not known is fetched without them.
+local function units_event(identity, notice)
+    local record = store.get(support.RECORDS, identity.key)
+    if not record then
+        return nil
+    elseif not record.order_code then
+        record.units_told_ms = time.now_ms()
+        store.put(support.RECORDS, identity.key, record)
+        return nil
+    end
+    return unit_events.look("scayle.webhook.units", notice.id, identity.key)
+end
+
+local function events_of(settings, notice, kind, body)
+    local identity, events = identify.order(settings, notice), {}
+    if kind == "cancelled" then
+        events[1] = units_event(identity, notice)
+    elseif kind then
+        events[1] = aftersale_events.of(settings, identity, notice, kind)
+    end
+    if CONFIRMED[notice.type] or CANCELLED[notice.type] then
+        local event = notice_event(identity, notice, body)
+        table.insert(events, event)
+        if event.name == "order.seen" then
+            accept.remember(identity, {seen_ms = time.now_ms(), confirmed_ms = event.at_ms})
+        end
+    end
+    return events
+end
+
 --- POST /scayle/webhook: order-confirmed is an early notice, a cancelled order is never posted,
---- what happens after the sale goes to the returns flow, everything else is answered only.
+--- cancelled units are taken out of a posted one, what happens after the sale goes to the returns
+--- flow, everything else is answered only.
 ---@param ctx neap.Context
 ---@param request neap.ServerRequest
 ---@return neap.Reply
@@ -124,21 +158,13 @@ function accept.webhook(ctx, request)
         return delegation.refusal(err)
     end
     local settings = ctx.settings
-    local later = notice and aftersale_events.kind(settings, notice)
-    local wanted = notice and (CONFIRMED[notice.type] or CANCELLED[notice.type] or later)
+    local kind = notice and aftersale_events.kind(settings, notice)
+    local wanted = notice and (CONFIRMED[notice.type] or CANCELLED[notice.type] or kind)
     if not wanted or not is_ours(settings, notice) then
         return reply(200, {accepted = false})
     end
-    local identity = identify.order(settings, notice)
     local answer = reply(200, {accepted = true})
-    answer.events = {later and aftersale_events.of(settings, identity, notice, later) or nil}
-    if CONFIRMED[notice.type] or CANCELLED[notice.type] then
-        local event = notice_event(identity, notice, request.body)
-        table.insert(answer.events, event)
-        if event.name == "order.seen" then
-            accept.remember(identity, {seen_ms = time.now_ms(), confirmed_ms = event.at_ms})
-        end
-    end
+    answer.events = events_of(settings, notice, kind, request.body)
     return answer
 end
 

@@ -26,6 +26,7 @@ return function(work)
     if record.acknowledged or not is_wanted(work) then
         return nil
     end
+    support.call_by(record.order_code, work.key)
     local result, err = work.job:effect({
         connection = work.scayle.connection,
         name = "set_reference_key",

@@ -6,12 +6,14 @@ local json = require("neap.json")
 
 local aftersale_events = {}
 
---- What a notice is about, nil when it is nothing of the returns flow's or there is none.
+--- What a notice is about: "cancelled" is of units (flows.unit_stages.look), all others are the
+--- returns flow's. Nil when it is about none of these, or there is no such flow.
 ---@param settings table of the orders flow
 ---@param notice scayle.OrderNotice
 ---@return string|nil
 function aftersale_events.kind(settings, notice)
-    return settings.returns_flow and aftersales.kind(notice.type, settings.aftersale_webhooks)
+    local kind = aftersales.kind(notice.type, settings.aftersale_webhooks)
+    return (kind == "cancelled" or settings.returns_flow) and kind or nil
 end
 
 local function units_of(notice)
@@ -32,7 +34,7 @@ local function refund_id(settings, notice)
     return settings.refund_id_path and delegation.text_of(value) or nil
 end
 
---- The event. Refunds and cancelled units have a key of their own, because they may wait for what
+--- The event for the returns flow. Refunds have a key of their own, because they may wait for what
 --- explains them, and credit notes of the order must not wait behind them.
 ---@param settings table
 ---@param identity orders.Identity
@@ -40,7 +42,7 @@ end
 ---@param kind string
 ---@return neap.NewEvent
 function aftersale_events.of(settings, identity, notice, kind)
-    local place = (kind == "refund" or kind == "cancelled") and "refund:" or "returns:"
+    local place = kind == "refund" and "refund:" or "returns:"
     return {source = "scayle.webhook.aftersale", id = notice.id, key = place .. identity.key,
         name = kind == "returned" and "scayle.returned" or "scayle.refund",
         flow = settings.returns_flow,

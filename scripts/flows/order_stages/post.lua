@@ -1,42 +1,17 @@
 --- Stage "post": the order goes to Khaos by its product line, and is noted once Khaos has it.
 local customer_orders = require("flows.customer_orders")
-local errors = require("neap.errors")
 local history = require("flows.order_history")
-local json = require("neap.json")
-local money = require("neap.money")
 local order_units = require("flows.order_units")
+local posted_lines = require("flows.order_stages.posted_lines")
 local staged = require("flows.order_stages.staged")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
+local unit_events = require("flows.unit_stages.events")
 
-local function lines_of(posting)
-    local lines = json.array({})
-    for i, line in ipairs(posting.lines) do
-        lines[i] = {stock_code = line.stock_code, quantity = line.quantity, kind = line.kind,
-            import_ref = line.import_ref, unit_ids = line.unit_ids, pack_link = line.pack_link,
-            value = line.value, vat_code = line.vat_code, predicted = line.predicted}
-    end
-    return lines
-end
-
-local ACCOUNT = 3 -- payment type
 local HOUR_MS = 3600000
 local FORCE_CLOSE_MS = 14 * 24 * HOUR_MS -- SCAYLE counts an order without shipment as shipped
-
--- How it was paid: sums by Khaos's idea of the payment.
-local function paid_of(posting)
-    local sums = {}
-    for _, payment in ipairs(posting.payments or {}) do
-        local kind = payment.type == ACCOUNT and "account"
-            or payment.preauth and "preauthorised" or "paid"
-        local minor = errors.check(errors.check(money.decimal(payment.amount)):to_minor(
-            posting.currency))
-        sums[kind] = (sums[kind] or 0) + minor
-    end
-    return sums
-end
 
 -- The product line that cannot be asked for a customer knows it from here.
 local function remember_customer(customer, urn)
@@ -58,11 +33,14 @@ local function remember(work, posted)
         key = work.key, order_id = work.order_id, shop_key = work.where.shop_key,
         country = work.where.country, order_code = posted.order_code, currency = posting.currency,
         predicted = posting.predicted, gross_to_net = posting.gross_to_net,
-        posted_ms = time.now_ms(), lines = lines_of(posting),
-        delivery = posting.delivery_charge, paid = paid_of(posting), company = company,
+        posted_ms = time.now_ms(), lines = posted_lines.lines(posting),
+        delivery = posting.delivery_charge, paid = posted_lines.paid(posting), company = company,
         market = market,
     })
     history.add(work.key, "posted", {order_code = posted.order_code})
+    if not work.record.order_reference_key then
+        store.put(support.UNNAMED, work.key, {})
+    end
     local promise = work.settings.despatch_promise_hours
     local accepted_ms = work.delegated_ms or work.record.accepted_ms or time.now_ms()
     order_units.begin(work.key, posting, {order_id = work.order_id,
@@ -96,5 +74,9 @@ return function(work)
     end
     remember(work, posted)
     work.line.noted(work)
+    -- What was cancelled while it was under way was perhaps not seen by the posting.
+    if work.record.units_told_ms then
+        work.job:emit(unit_events.look("orders.posted", work.key, work.key))
+    end
     return nil
 end

@@ -3,8 +3,13 @@
 local history = require("flows.order_history")
 local khaos_orders = require("connectors.khaos_soap.orders")
 local money = require("neap.money")
+local news = require("flows.despatch_stages.news")
+local order_status = require("connectors.khaos_soap.order_status")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
+local time = require("neap.time")
+
+local LONG_MS = 30 * 60000 -- well below the overlap with which the status feed is read
 
 local function read_back(work, name)
     local reference = work.record.reference
@@ -74,6 +79,25 @@ local function check(work, found)
     remember(work, #found, found[1], compare(work, posted, found[1]))
 end
 
+-- An order whose outcome was open for long may have been sent since, and the status feed has passed
+-- it: nothing was known of it then.
+local function tell_despatch(work)
+    local flow = work.settings.despatch_flow
+    if not flow or time.now_ms() - (work.record.accepted_ms or 0) < LONG_MS then
+        return
+    end
+    local answer, err = work.job:step("what became of it", function()
+        local snapshot, problem = order_status.of_order(work.khaos, work.record.reference,
+            work.record.order_code)
+        return not problem and {snapshot = snapshot} or nil, problem
+    end)
+    local snapshot = support.check(work, "Khaos", answer, err).snapshot
+    local event = snapshot and news.of(snapshot, work.key, flow)
+    if event then
+        work.job:emit(event)
+    end
+end
+
 --- Compares.
 ---@async
 ---@param work table
@@ -84,4 +108,5 @@ return function(work)
         found = read_back(work, "read back again")
     end
     check(work, found)
+    tell_despatch(work)
 end

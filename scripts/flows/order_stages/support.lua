@@ -9,7 +9,10 @@ local support = {}
 
 support.RECORDS = "orders" -- key -> what is known of an order, kept
 support.OPEN = stock_pending.OPEN -- key -> accepted and not posted: {order_id, accepted_ms, units}
-support.REFERENCES = "order_references" -- SCAYLE's orderReferenceKey -> {key}
+-- Names that a cancellation may call an order by -> {key}: SCAYLE's orderReferenceKey, and the code
+-- that we wrote back (contract 2.4: store both)
+support.REFERENCES = "order_references"
+support.UNNAMED = "orders_unnamed" -- key -> {}: posted, and no delegation told SCAYLE's name of it
 support.CUSTOMERS = "khaos_customers" -- our reference -> {company_code, other_ref, class, currency}
 support.LINES = "order_lines" -- reference -> lines of the posting with their unit ids
 
@@ -41,6 +44,15 @@ function support.company(work)
     local id = shop.id ~= nil and tostring(shop.id) or nil
     local profile = id and work.settings.mappings.companies[id]
     return id, profile and profile.market or nil
+end
+
+--- A cancellation may call the order by this name. Another order's name stays.
+---@param name string
+---@param key string of the order
+function support.call_by(name, key)
+    if not store.get(support.REFERENCES, name) then
+        store.put(support.REFERENCES, name, {key = key})
+    end
 end
 
 --- Ends the order's way without a posting. What it returns ends the run of the stages.

@@ -34,7 +34,7 @@ local HOUR_MS = 3600000
 local FORCE_CLOSE_MS = 14 * 24 * HOUR_MS -- SCAYLE marks an order without shipment as shipped
 local DELEGATION_MS = 46 * HOUR_MS -- SCAYLE cancels an order whose delegation nobody answered
 local INPUT_KEYS = {order = true, delegation = true, mappings = true, settings = true,
-    has_stock_code = true, delegated_ms = true, own_references = true}
+    has_stock_code = true, delegated_ms = true, own_references = true, cancelled = true}
 
 local function check_input(input)
     for key in pairs(input) do
@@ -57,7 +57,7 @@ end
 -- What is left of the order without its cancelled units.
 local function left_of(input)
     local order, delegation, problem = remaining.of(input.order, input.delegation,
-        input.settings.merchant_key)
+        input.settings.merchant_key, input.cancelled)
     local left = {order = order, delegation = delegation}
     return setmetatable(left, {__index = input}), problem
 end
@@ -283,7 +283,7 @@ end
 
 --- Maps one order.
 ---@param input table order, delegation, mappings, settings, has_stock_code, delegated_ms,
----   own_references (what we wrote back to SCAYLE ourselves)
+---   own_references (what we wrote back to SCAYLE ourselves), cancelled (ids of units to leave out)
 ---@return {posting: table|nil, causes: neap.Cause[], trail: table, facts: neap.Facts}
 function map.map(input)
     check_input(input)

@@ -30,6 +30,10 @@ local function price_of(item)
     return read.integer(read.table(item, "price"), "withTax") or 0
 end
 
+local function is_out(item, also)
+    return remaining.is_gone(item) or also ~= nil and also[read.text(item, "id") or ""] == true
+end
+
 --- Ids of our units that are cancelled, and of all our units.
 ---@param order table
 ---@param merchant string our reference key
@@ -108,12 +112,12 @@ local function without(order, delegation, cost, items, total)
     return left, delegation
 end
 
-local function split(order, merchant)
+local function split(order, merchant, also)
     local items, kept, gone, count, is_shared = json.array({}), 0, 0, 0, false
     for _, item in ipairs(read.table(order, "items")) do
         local own = read.is_ours(item, merchant)
         is_shared = is_shared or not own
-        if own and remaining.is_gone(item) then
+        if own and is_out(item, also) then
             gone, count = gone + price_of(item), count + 1
         else
             items[#items + 1] = item
@@ -128,11 +132,12 @@ end
 ---@param order table
 ---@param delegation table|nil
 ---@param merchant string our reference key
+---@param also table<string, true>|nil ids of units that are to go as well
 ---@return table order
 ---@return table|nil delegation
 ---@return string|nil problem words: the total of what is left is not known
-function remaining.of(order, delegation, merchant)
-    local items, kept, gone, count, is_shared = split(order, merchant)
+function remaining.of(order, delegation, merchant, also)
+    local items, kept, gone, count, is_shared = split(order, merchant, also)
     if count == 0 or #items == 0 then
         return order, delegation
     end

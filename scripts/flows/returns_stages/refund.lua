@@ -1,6 +1,7 @@
 --- What SCAYLE tells after the sale. A message is a reason to look: what happened is what the order
 --- shows. Only what the order never shows is taken from the message: fees it refunds, an amount it
 --- states.
+local cancelled = require("flows.returns_stages.cancelled")
 local look = require("flows.returns_stages.look")
 local offer = require("flows.returns_stages.offer")
 local order_units = require("flows.order_units")
@@ -41,8 +42,7 @@ local function pass_on(job, said)
     end
 end
 
--- A message may overtake what it is about: the units it names, or that a refund is for. Units that
--- SCAYLE shows as cancelled may be those that we are telling it of just now.
+-- A message may overtake what it is about: the units it names, or that a refund is for.
 local function is_early(said, book)
     local ledger = refund_book.of(book)
     for _, id in ipairs(said.units or {}) do
@@ -51,15 +51,21 @@ local function is_early(said, book)
         end
     end
     return said.kind ~= "returned" and refund_book.open(book).unexplained_minor ~= 0
-        or worklist.must_look_later(book)
 end
 
---- Has the order looked at again, on a key where waiting holds nothing else up.
----@param job neap.Job
----@param said table as refund.run takes it
-function refund.look_later(job, said)
+-- Has the order looked at again, on a key where waiting holds nothing else up.
+local function look_later(job, said)
     job:emit({source = "scayle.early", id = said.order_key .. ":" .. said.id,
         key = "refund:" .. said.order_key, name = "scayle.refund", payload = said})
+end
+
+-- What the order shows now, taken in.
+local function look_and_settle(job, said, name, is_final)
+    local units = tell(job, said, look(job, said.order_key, name))
+    pass_on(job, said)
+    cancelled.tell(job, said.order_key, said.id)
+    worklist.settle(job, said.order_key, "SCAYLE and Khaos agree", is_final)
+    return units
 end
 
 --- The job of one message.
@@ -72,19 +78,15 @@ function refund.run(job, said)
         job:note("returns", "about an order that we did not post")
         return
     end
-    local units = tell(job, said, look(job, said.order_key, "order 1"))
-    pass_on(job, said)
-    worklist.settle(job, said.order_key, "SCAYLE and Khaos agree")
+    local units = look_and_settle(job, said, "order 1")
     if not is_early(said, order_units.load(said.order_key)) then
         job:note("returns", string.format("%d units came back to SCAYLE", #units))
     elseif job.event.name == "scayle.returned" then
-        refund.look_later(job, said)
+        look_later(job, said)
     else
         job:sleep("the order shows it", job.settings.refund_wait_ms)
         said.id = said.id .. ":later"
-        tell(job, said, look(job, said.order_key, "order 2"))
-        pass_on(job, said)
-        worklist.settle(job, said.order_key, "SCAYLE and Khaos agree", true)
+        look_and_settle(job, said, "order 2", true)
     end
 end
 

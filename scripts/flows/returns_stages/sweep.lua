@@ -2,6 +2,7 @@
 --- There are no filters, so every order is looked at, and those of ours whose state differs from
 --- what the book remembers get the same job that a webhook would have started.
 local aftersales = require("connectors.scayle.aftersales")
+local cancelled = require("flows.returns_stages.cancelled")
 local identify = require("flows.order_stages.identify")
 local order_units = require("flows.order_units")
 local refund_book = require("flows.refund_book")
@@ -9,39 +10,27 @@ local scayle_client = require("connectors.scayle.client")
 local scayle_orders = require("connectors.scayle.orders")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
-local unit_book = require("flows.unit_book")
-local worklist = require("flows.returns_stages.worklist")
+local unit_events = require("flows.unit_stages.events")
 
 local CURSORS = "returns_sweep" -- "<shop>/<country>" -> {cursor}
 
-local function is_open(book, id)
-    local unit = unit_book.unit(book, id)
-    for _, told in ipairs(book.cancelling or {}) do
-        if told == id then
-            return false -- we tell SCAYLE of it ourselves
-        end
-    end
-    return unit ~= nil and not unit.cancelled
-end
-
--- What differs, as text that names this difference and no other; nil when nothing does.
+-- What differs, as text that names this difference and no other; empty when nothing does.
 local function difference(book, sale)
-    local ledger, words = refund_book.of(book), {}
+    local ledger, words, gone = refund_book.of(book), {}, {}
     for _, item in ipairs(sale.items) do
         if item.status == "returned" and not ledger.units[item.id] then
             words[#words + 1] = "r" .. item.id
         elseif item.status == "undeliverable" and not ledger.undeliverable[item.id] then
             words[#words + 1] = "u" .. item.id
-        elseif scayle_orders.is_item_cancelled(item) and is_open(book, item.id)
-            and not (ledger.gone[item.id] and worklist.is_listed(book, worklist.CANCELLED)) then
-            words[#words + 1] = "c" .. item.id
+        elseif scayle_orders.is_item_cancelled(item) and cancelled.is_news(book, item.id) then
+            gone[#gone + 1] = item.id
         end
     end
     local is_refund = sale.billing:find("refunded", 1, true)
     if is_refund and sale.billing ~= ledger.billing then
         words[#words + 1] = sale.billing
     end
-    return #words > 0 and table.concat(words, ",") or nil
+    return table.concat(words, ","), table.concat(gone, ",")
 end
 
 local function digest(page, settings)
@@ -52,12 +41,28 @@ local function digest(page, settings)
             order_id = tostring(order.id), shop_key = shop.shopKey,
             shop_id = shop.id and tostring(shop.id), country_code = shop.countryCode})
         local book = identity and order_units.load(identity.key)
-        local words = book and difference(book, aftersales.digest(order))
-        if words then
-            found[#found + 1] = {key = identity.key, words = words}
+        local words, gone = "", ""
+        if book then
+            words, gone = difference(book, aftersales.digest(order))
+        end
+        if words ~= "" or gone ~= "" then
+            found[#found + 1] = {key = identity.key, words = words, gone = gone}
         end
     end
     return found
+end
+
+local function tell(job, entry)
+    if entry.words ~= "" then
+        local id = "sweep:" .. entry.words
+        job:emit({source = "scayle.sweep", id = entry.key .. ":" .. entry.words,
+            key = "refund:" .. entry.key, name = "scayle.refund",
+            payload = {order_key = entry.key, id = id, kind = "refund"}})
+    end
+    if entry.gone ~= "" then
+        job:emit(unit_events.look("scayle.sweep.units", entry.key .. ":" .. entry.gone, entry.key,
+            job.settings.orders_flow))
+    end
 end
 
 local function sweep_shop(job, scayle, shop)
@@ -77,10 +82,7 @@ local function sweep_shop(job, scayle, shop)
         end
         support.check({job = job}, "SCAYLE", page, err)
         for _, entry in ipairs(page.found) do
-            local id = "sweep:" .. entry.words
-            job:emit({source = "scayle.sweep", id = entry.key .. ":" .. entry.words,
-                key = "refund:" .. entry.key, name = "scayle.refund",
-                payload = {order_key = entry.key, id = id, kind = "refund"}})
+            tell(job, entry)
         end
         cursor = page.next
         if not cursor then

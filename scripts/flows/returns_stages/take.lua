@@ -1,11 +1,13 @@
 --- Takes a credit note of Khaos into the order's book, tells SCAYLE which units came back and,
 --- where a client asks for it, what money Khaos alone gave back.
+local cancelled = require("flows.returns_stages.cancelled")
 local fulfillment = require("connectors.scayle.fulfillment")
 local goodwill = require("flows.returns_stages.goodwill")
 local json = require("neap.json")
 local look = require("flows.returns_stages.look")
 local money = require("neap.money")
 local order_units = require("flows.order_units")
+local parcels = require("flows.despatch_stages.parcels")
 local plan = require("flows.returns_stages.plan")
 local process = require("flows.returns_stages.process")
 local refund = require("flows.returns_stages.refund")
@@ -44,13 +46,7 @@ end
 -- Parcels that Khaos shows and SCAYLE is not told of yet.
 local function has_untold_parcels(lines, reference)
     local seen, book = store.get(SEEN, reference), order_units.load(lines.key)
-    for _, parcel in ipairs(seen and book and seen.snapshot.parcels or {}) do
-        local planned = (book.parcels or {})[parcel.id]
-        if not planned or not planned.is_told and #planned.units > 0 then
-            return true
-        end
-    end
-    return false
+    return seen ~= nil and book ~= nil and parcels.are_open(book, seen.snapshot)
 end
 
 -- Goods come back after they were sent, but the feed tells of both at once: despatch comes first.
@@ -188,9 +184,7 @@ local function take_credit_note(job, said)
     end
     job:close_exception(stray.CAUSE, code, "it belongs to order " .. lines.order_id)
     worklist.settle(job, lines.key, "credited by " .. code)
-    if worklist.must_look_later(order_units.load(lines.key)) then
-        refund.look_later(job, {order_key = lines.key, id = "after " .. code, kind = "cancelled"})
-    end
+    cancelled.tell(job, lines.key, "after " .. code)
     process.close(job, order_units.load(lines.key), lines.order_id, "credited by " .. code)
     goodwill.tell(job, lines, code, note)
     job:note("returns", string.format("credit note %s: %d units back, %s %s credited", code,

@@ -16,7 +16,6 @@ worklist.UNEXPLAINED = "refund_unexplained"
 worklist.EXCEEDS = "refund_exceeds_invoice"
 worklist.UNDELIVERABLE = "parcel_undeliverable"
 worklist.NOT_IN_SCAYLE = "return_not_in_scayle"
-worklist.CANCELLED = "cancelled_in_scayle"
 
 local function amount(book, minor)
     return money.to_text(minor, book.currency) .. " " .. book.currency
@@ -132,32 +131,6 @@ LISTS[worklist.UNDELIVERABLE] = function(book, record, open)
             record.order_code or "?")
 end
 
--- Of these it is known only after a while that nothing else explains them.
-local FINAL_ONLY = {[worklist.UNEXPLAINED] = true, [worklist.CANCELLED] = true}
-
-LISTS[worklist.CANCELLED] = function(book, record, open)
-    local here, left = {}, {}
-    for _, id in ipairs(open.cancelled) do
-        local list = unit_book.unit(book, id).shipped and left or here
-        list[#list + 1] = id
-    end
-    local what, todo = {}, {}
-    if #here > 0 then
-        what[1] = goods(book, here) .. ", which Khaos still sends"
-        todo[1] = string.format("Take what is here off sales order %s in Khaos, or cancel it when "
-            .. "nothing is left of it, before it is sent.", record.order_code or "?")
-    end
-    if #left > 0 then
-        what[#what + 1] = goods(book, left) .. ", which has left"
-        todo[#todo + 1] = "Stop the parcel, or see that the shopper pays or sends it back."
-    end
-    if #what == 0 then
-        return nil
-    end
-    return string.format("SCAYLE shows as cancelled of order %s: %s", record.order_id,
-        table.concat(what, "; ")), table.concat(todo, " ") .. " Then close this."
-end
-
 -- Returns that Khaos booked where SCAYLE is their master.
 LISTS[worklist.NOT_IN_SCAYLE] = function(book, record)
     local ledger, ids = refund_book.of(book), {}
@@ -175,7 +148,10 @@ LISTS[worklist.NOT_IN_SCAYLE] = function(book, record)
         "Enter the return in SCAYLE, which is the master of returns: it closes this."
 end
 
-local BY_HAND = {[worklist.EXCEEDS] = true, [worklist.CANCELLED] = true}
+local BY_HAND = {[worklist.EXCEEDS] = true}
+
+-- Of these it is known only after a while that nothing else explains them.
+local FINAL_ONLY = {[worklist.UNEXPLAINED] = true}
 
 --- Whether Khaos tells us of its credit notes: else a list is closed by the person who did it.
 ---@param job neap.Job
@@ -215,23 +191,6 @@ function worklist.settle(job, order_key, note, is_final)
     if changed then
         order_units.save(book)
     end
-end
-
---- Is a list open, or was it?
----@param book units.Book
----@param cause string
----@return boolean
-function worklist.is_listed(book, cause)
-    return book.listed ~= nil and book.listed[cause] ~= nil
-end
-
---- Units that SCAYLE shows as cancelled and that are on no list yet: it takes a while to know that
---- nothing else explains them.
----@param book units.Book
----@return boolean
-function worklist.must_look_later(book)
-    return #refund_book.open(book).cancelled > 0 and not worklist.is_listed(book,
-        worklist.CANCELLED)
 end
 
 --- Whether this installation processes returns that somebody entered.

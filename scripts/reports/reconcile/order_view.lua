@@ -2,6 +2,7 @@
 --- the tables of the flows; what was learnt later is left out.
 local order_history = require("flows.order_history")
 local refund_book = require("flows.refund_book")
+local smaller = require("flows.unit_stages.smaller")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local unit_book = require("flows.unit_book")
@@ -291,12 +292,13 @@ local function read_posting(view, record, at_ms)
         return
     end
     view.currency, view.company, view.market = lines.currency, lines.company, lines.market
-    view.posted = lines.predicted.gross_minor
+    local then_lines = smaller.lines_at(lines, at_ms)
+    view.posted = then_lines.predicted.gross_minor
     view.book, view.parcels = unit_book.as_of(book, at_ms), book.parcels or {}
     view.refunds = refund_book.of(book)
-    add_lines(view, lines, at_ms)
+    add_lines(view, then_lines, at_ms)
     add_moved(view)
-    add_payments(view, lines)
+    add_payments(view, then_lines)
     add_goodwill(view, at_ms)
     local since_ms = record.delegated_ms or record.accepted_ms
     view.force_closed = since_ms + FORCE_CLOSE_MS <= at_ms

@@ -31,10 +31,13 @@ OF_AFTERSALES = {
     "process_return": ("khaos", "ProcessReturn"),
     "billing_status": ("scayle", "billing_status"),
 }
+OF_AMENDMENTS = {
+    "amend_order": ("khaos", "AmendOrder"),
+}
 OF_PRODUCTS = {
     "create_variant": ("scayle", "create_variant"),
 }
-EFFECTS = {**OF_ORDERS, **OF_FULFILMENT, **OF_AFTERSALES, **OF_PRODUCTS}
+EFFECTS = {**OF_ORDERS, **OF_FULFILMENT, **OF_AFTERSALES, **OF_AMENDMENTS, **OF_PRODUCTS}
 REPEATED = ("process_return",)  # dedupes, so it may leave on a connection that is open already
 LOOKED_UP = ("import_company", "import_order")  # class lookup; set_reference_key dedupes
 # What no cell is about, and why that will do.

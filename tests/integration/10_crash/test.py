@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 import aftersales  # noqa: E402
+import amendments  # noqa: E402
 import fulfilment  # noqa: E402
 import matrix  # noqa: E402
 import neap  # noqa: E402
@@ -183,6 +184,7 @@ if CELLS != "none":
     fulfilment.at_named_moments(SEED + 2, CELLS)
     aftersales.at_named_moments(SEED + 3, CELLS)
     variants.at_named_moments(SEED + 4, CELLS)
+    amendments.at_named_moments(SEED + 5, CELLS)
 if KILLS > 0:
     at_random(SEED, KILLS - KILLS // 2, ORDERS - ORDERS // 2, False)
     at_random(SEED + 1, KILLS // 2, ORDERS // 2, True)

@@ -229,6 +229,141 @@ def with_the_add_on_but_sent():
     assert [i["status"] for i in shop.document(order)["items"]].count("shipped") == 1
 
 
+def several(seeds, key, least=2):
+    """A posted order of at least `least` units that was paid by `key`."""
+    for seed in seeds:
+        order = shop.place("multi_unit", seed)
+        shop.until_right(order)
+        document = shop.document(order)
+        if len(document["items"]) >= least and document["payment"][0]["key"] == key:
+            return order
+    raise AssertionError(f"no seed gives {least} units paid by {key}")
+
+
+def take_off_in_scayle(order, count=1, where=0):
+    """An agent cancels units in SCAYLE; their stock codes with quantities, as Khaos's lever takes them."""
+    items = [i for i in shop.document(order)["items"] if i["status"] not in ("cancelled", "shipped")][where:][:count]
+    shop.control("scayle", "POST", "cancel_items", {"order_id": order["order_id"], "items": [i["id"] for i in items]})
+    return [{"stock_code": i["variant"]["referenceKey"], "quantity": 1} for i in items]
+
+
+def listed(order, cause):
+    return [e for e in shop.host.exceptions(cause) if e["subject"] == str(order["order_id"])]
+
+
+def left_minor(order):
+    """What the units that are left come to, with delivery and fees."""
+    document = shop.document(order)
+    return (sum(i["price"]["withTax"] for i in document["items"] if i["status"] != "cancelled")
+            + sum(f["amount"]["withTax"] for f in document["cost"].get("appliedFees", [])))
+
+
+def total_minor(order):
+    return round(float(shop.posted(order)["total"]) * 100)
+
+
+def quantities(order):
+    found = {}
+    for line in shop.posted(order)["lines"]:
+        found[line["stock_code"]] = found.get(line["stock_code"], 0) + int(float(line["quantity"]))
+    return found
+
+
+def wanted(order):
+    found = {}
+    for item in shop.document(order)["items"]:
+        if item["status"] != "cancelled":
+            sku = item["variant"]["referenceKey"]
+            found[sku] = found.get(sku, 0) + 1
+    return found
+
+
+def until_amended(order):
+    left = wanted(order)
+    neap.until(lambda: quantities(order) == left, "Khaos's order is without the unit")
+
+
+def until_rest_is_sent(order):
+    in_khaos(order, action="ship")
+    neap.until(lambda: states(order) == {"cancelled", "shipped"}, "the rest is shipped in SCAYLE")
+    neap.until(lambda: not listed(order, "amend_in_khaos"), "nothing is asked of a person any more")
+    assert not shop.host.exceptions("refused_by_scayle"), shop.host.exceptions("refused_by_scayle")
+
+
+def amended_by_a_person():
+    """Without the add-on a person takes it off; Khaos shows it, the list closes, the rest is sent."""
+    for shown_first in (True, False):
+        order = several(range(300 + 20 * shown_first, 320 + 20 * shown_first), "paypal")
+        gone = take_off_in_scayle(order)
+        neap.until(lambda order=order: listed(order, "amend_in_khaos"), "a person is asked")
+        entry = listed(order, "amend_in_khaos")[0]
+        assert gone[0]["stock_code"] in entry["message"] and shop.posted(order)["code"] in entry["remedy"], entry
+        in_khaos(order, action="take_off", items=gone)
+        if shown_first:
+            neap.until(lambda order=order: not listed(order, "amend_in_khaos"), "Khaos shows it")
+        until_rest_is_sent(order)
+
+
+def sent_although_cancelled():
+    """Nobody took it off: SCAYLE is told what left of the rest, and a person that one left too much."""
+    order = several(range(340, 360), "paypal")
+    take_off_in_scayle(order)
+    neap.until(lambda: listed(order, "amend_in_khaos"), "a person is asked")
+    until_rest_is_sent(order)
+    neap.until(lambda: listed(order, "cancel_too_late"), "a person is told")
+
+
+def every_unit_cancelled():
+    order = several(range(360, 380), "paypal")
+    take_off_in_scayle(order, 99)
+    neap.until(lambda: listed(order, "cancel_in_khaos"), "a person is asked to cancel it")
+    in_khaos(order, action="cancel", reason="Shopper")
+    neap.until(lambda: not listed(order, "cancel_in_khaos"), "closed by proof")
+
+
+def with_amending():
+    shop.host.stop()
+    shop.host.variables["AMEND_ADD_ON"] = "1"
+    shop.host.start()
+    shop.control("khaos", "POST", "settings", {"paid_add_ons": True})
+
+
+def amended():
+    """A unit is cancelled in SCAYLE after the posting: Khaos's order is amended, the rest is sent."""
+    order = several(range(200, 230), "adyen_creditcard", 3)
+    code = shop.posted(order)["code"]
+    for _ in range(2):
+        take_off_in_scayle(order)
+        until_amended(order)
+        assert shop.posted(order)["code"] == code and total_minor(order) == left_minor(order)
+    assert not listed(order, "amend_in_khaos"), listed(order, "amend_in_khaos")
+    assert not shop.host.exceptions("posted_total_differs"), shop.host.exceptions("posted_total_differs")
+    until_rest_is_sent(order)
+
+
+def amended_by_lost_answer():
+    """Khaos amends and the answer is lost, the host is killed meanwhile: it is not amended twice."""
+    order = several(range(230, 260), "adyen_creditcard")
+    shop.faults("khaos", {"operation": "AmendOrder", "fault": "reset_after", "nth": 1})
+    take_off_in_scayle(order)
+    until_amended(order)
+    shop.host.kill()
+    shop.host.start()
+    until_rest_is_sent(order)
+    shop.faults("khaos")
+    assert total_minor(order) == left_minor(order) and shop.posted(order)["amended"] == 1, shop.posted(order)
+
+
+def amend_refused():
+    """Khaos does not amend what it has the money of: a person does, and is told what and why."""
+    order = several(range(260, 290), "paypal")
+    gone = take_off_in_scayle(order)
+    neap.until(lambda: listed(order, "amend_in_khaos"), "a person is asked")
+    assert "already been processed" in listed(order, "amend_in_khaos")[0]["message"]
+    in_khaos(order, action="take_off", items=gone)
+    until_rest_is_sent(order)
+
+
 def words(order):
     """What the worklist says about an order; empty when it is not on it."""
     return "".join(e["message"] for e in shop.host.exceptions("cancel_in_khaos")
@@ -252,6 +387,14 @@ try:
     neap.case("with the add-on Khaos cancels; its refusal is the answer", with_the_add_on)
     neap.case("with the add-on, a part sent and the rest cancelled meanwhile: refused, and SCAYLE shows both",
               with_the_add_on_but_sent)
+    shop.control("scayle", "POST", "settings", {"webhook_path": "/scayle/webhook"})
+    neap.case("a unit cancelled after the posting: a person takes it off, the rest is sent", amended_by_a_person)
+    neap.case("nobody took it off and it left: SCAYLE is told of the rest, a person of it", sent_although_cancelled)
+    neap.case("every unit cancelled after the posting: a person cancels in Khaos", every_unit_cancelled)
+    with_amending()
+    neap.case("with the add-on Khaos amends, one unit after the other, and the rest is sent", amended)
+    neap.case("an amendment whose answer is lost, and kill -9: once", amended_by_lost_answer)
+    neap.case("Khaos refuses to amend: a person is told what to take off and why", amend_refused)
 finally:
     shop.stop()
 neap.done()

@@ -313,8 +313,11 @@ def erased():
     shop.until_right(posted)
     settings(cloud=False)
     waiting = place_for(SURNAME, document)
-    neap.until(lambda: shop.host.order(waiting["order_id"]).get("facts", {}).get("state", "").startswith("waiting for"),
-               "the order waits for Khaos to fetch it")
+
+    def is_waiting():
+        known = shop.host.order(waiting["order_id"]) or {}
+        return known.get("facts", {}).get("state", "").startswith("waiting for")
+    neap.until(is_waiting, "the order waits for Khaos to fetch it")
     shop.host.stop()
     assert in_the_file(SURNAME) > 0, "or the checks below would prove nothing"
     shop.host.start()

@@ -57,12 +57,14 @@ return {
                     {shop_key = "fo", country = "CH", shop_country_id = "1430"},
                 },
                 merchant_key = "fellside",
-                khaos = khaos,
+                khaos = var("AMEND_ADD_ON", "") == "" and khaos
+                    or {connection = "khaos", zone = "Europe/London", add_ons = {"amend_order"}},
                 delegation_grace_ms = number("GRACE_MS", 60000),
                 missing_order_wait_ms = 200,
                 read_back_wait_ms = 200,
                 fault_wait_ms = 100,
                 despatch_promise_hours = 48,
+                despatch_flow = "despatch",
                 returns_flow = "returns",
                 refund_amount_path = "payload.refund.amount",
                 refund_id_path = "payload.refund.id",
@@ -111,7 +113,7 @@ return {
         },
         cancellations = {
             use = "flows.cancellations",
-            settings = {look_after_ms = number("CANCEL_LOOK_MS", 600000),
+            settings = {merchant_key = "fellside", look_after_ms = number("CANCEL_LOOK_MS", 600000),
                 warehouse_ids = var("TWO_WAREHOUSES", "") ~= "" and {31, 32} or nil,
                 khaos = var("CANCEL_ADD_ON", "") == "" and khaos
                 or {connection = "khaos", zone = "Europe/London", add_ons = {"cancel_order"}},

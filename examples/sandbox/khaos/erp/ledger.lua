@@ -136,6 +136,10 @@ end
 
 ACTIONS.tamper = books.tamper
 
+function ACTIONS.take_off(w, order, body)
+    orders.take_off(w, order, body.items or {})
+end
+
 -- The newest invoice is issued.
 function ACTIONS.issue(w, order)
     local invoice = order.invoices[#order.invoices]
@@ -165,7 +169,7 @@ ACTIONS["return"] = function(w, order, body)
 end
 
 --- POST _control/orders {code|reference, action = "ship"|"issue"|"track"|"credit"|"return"|
---- "cancel"|"stage"|"tamper", ...}.
+--- "cancel"|"take_off"|"stage"|"tamper", ...}.
 ---@param w table
 ---@param body table
 ---@return neap.Reply
@@ -177,8 +181,8 @@ function ledger.act(w, body)
     end
     local action = ACTIONS[body.action or ""]
     if not action then
-        return control.bad("action must be ship, issue, track, credit, return, cancel, stage or "
-            .. "tamper")
+        return control.bad("action must be ship, issue, track, credit, return, cancel, take_off, "
+            .. "stage or tamper")
     end
     if body.action == "ship" and order.cancelled then
         return control.reply(409, {error = "the order is cancelled"})

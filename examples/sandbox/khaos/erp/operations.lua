@@ -154,31 +154,46 @@ local function names(list)
     end
 end
 
--- A paid development: simulated only as far as the standard service is, so that the gap is felt.
-local function paid(w)
-    if not w.settings.paid_add_ons then
-        return nil, "This web service function is not licensed"
-    end
-    return nil, "This add-on is switched on but not simulated"
-end
-
 local ADD_ON_WINDOW_MS = 48 * 3600000 -- contract 5.1: within 48 hours of placement
 
-local function cancel_order(w, p)
+-- The order that a paid development may change, or why it may not.
+local function editable(w, p)
     if not w.settings.paid_add_ons then
-        return paid(w)
+        return nil, "This web service function is not licensed"
     end
     local order = orders.get(w, p.OrderCode or "")
     if not order then
         return nil, "Order not found"
+    elseif #order.invoices > 0 then
+        return nil, "Order is already shipping, shipped or issued"
     elseif order.stage >= 12 then
         return nil, "Order stage is not editable"
     elseif order.cancelled then
-        return nil, "Order cannot be cancelled"
+        return nil, "Order cannot be cancelled or edited"
     elseif order.paid_minor > 0 then
         return nil, "Payment has already been processed"
     elseif w.now_ms - order.imported_ms > ADD_ON_WINDOW_MS then
-        return nil, "Order is too old to be cancelled"
+        return nil, "Order is too old to be cancelled or edited"
+    end
+    return order
+end
+
+local function amend_order(w, p)
+    local order, fault = editable(w, p)
+    if not order then
+        return nil, fault
+    end
+    local done, problem = orders.amend(w, order, p.Orders or "")
+    if not done then
+        return nil, problem
+    end
+    return {"boolean", true}
+end
+
+local function cancel_order(w, p)
+    local order, fault = editable(w, p)
+    if not order then
+        return nil, fault
     end
     orders.cancel(w, order, "web service")
     return {"boolean", true}
@@ -222,7 +237,7 @@ operations.TABLE = {
     GetSOPData = {parameters = SOP, run = sop_data},
     GetSaleSource = {parameters = {}, run = names(data.SALES_SOURCES)},
     GetCompanyClass = {parameters = {"ClassType"}, run = names(data.CLASSES)},
-    AmendOrder = {parameters = {"Orders"}, run = paid},
+    AmendOrder = {parameters = {"OrderCode", "Orders"}, run = amend_order},
     CancelOrder = {parameters = {"OrderCode"}, run = cancel_order},
     ProcessReturn = {parameters = {"ReturnCode", "ManualAuthCode"}, run = returns.process},
 }

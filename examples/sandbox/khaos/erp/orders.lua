@@ -96,12 +96,16 @@ local function expand(line, lines)
     end
 end
 
-local function calculate_lines(w, order, class)
-    local options = {
+local function calculation(w)
+    return {
         net_decimals = places(w.settings.price_net_decimals),
         gross_decimals = places(w.settings.price_gross_decimals),
         intermediate = w.settings.intermediate_rounding,
     }
+end
+
+local function calculate_lines(w, order, class)
+    local options = calculation(w)
     local lines, totals = {}, {net = 0, tax = 0, gross = 0}
     for _, line in ipairs(order.lines) do
         line.rate = rate_of(w, order, line)
@@ -114,6 +118,7 @@ local function calculate_lines(w, order, class)
             price_is = line.price_is,
             discount_percent = line.values.KSD_DISCOUNT,
             tax_code = line.tax_code,
+            rate = line.rate,
             free_reason = line.values.FREEITEM_REASON,
             import_ref = line.values.IMPORT_REF,
             site = line.values.SITE,
@@ -418,6 +423,90 @@ function orders.import(w, text)
     return outcomes
 end
 
+local function move_back(w, order)
+    for _, line in ipairs(order.lines) do
+        local site = line.site or order.header.SITE or data.SITES[1].name
+        local quantity = math.tointeger(tonumber(line.quantity)) or 0
+        stock.move(w, line.stock_code, site, line.is_pack_header and 0 or quantity)
+    end
+end
+
+--- Deletes an order and imports it anew as a document says; its code and reference stay.
+---@param w table
+---@param old table
+---@param text string SALES_ORDERS document
+---@return boolean|nil
+---@return string|nil fault
+function orders.amend(w, old, text)
+    local root = xml.parse(text)
+    local node = root and root.name == "SALES_ORDERS" and root[1]
+    if not node or node.name ~= "SALES_ORDER" or root[2] then
+        return nil, "exactly one order is expected"
+    end
+    local order, problems = order_check.read(w, node)
+    if (order.header.ASSOCIATED_REF or "") ~= old.reference then
+        return nil, "Associated reference does not match the order"
+    end
+    problems[#problems + 1] = discontinued_line(order)
+    local customer, how = customer_of(w, order, order.header.ORDER_CURRENCY_CODE or "GBP")
+    if #problems > 0 or not customer then
+        return nil, table.concat(problems, "; ") .. (customer and "" or how)
+    end
+    move_back(w, old)
+    local saved = record(w, order, customer, how)
+    saved.code, saved.imported_ms, saved.updated_ms = old.code, old.imported_ms, old.updated_ms
+    saved.amended = (old.amended or 0) + 1
+    saved.message = message_of(saved)
+    orders.save(w, saved)
+    for _, need in pairs(demand_of(w, order)) do
+        stock.move(w, need.code, need.site, -need.quantity)
+    end
+    return true
+end
+
+-- A line of fewer units is calculated anew; a line of none goes.
+local function shrink(w, order, index, count)
+    local line = order.lines[index]
+    local quantity = math.tointeger(tonumber(line.quantity)) or 0
+    local taken = math.min(quantity, count)
+    line.quantity = ("%d"):format(quantity - taken)
+    local result = {discount = 0, net = 0, tax = 0, gross = 0}
+    if taken < quantity then
+        result = calc.line({quantity = calc.decimal(line.quantity), rate = line.rate,
+            price = calc.decimal(line.price), price_is = line.price_is,
+            discount = calc.decimal(line.discount_percent or "0"),
+            value_discount = line.value_discount_minor}, order.calculation, calculation(w))
+    else
+        table.remove(order.lines, index)
+    end
+    for name, minor in pairs(result) do
+        local change = minor - line[name .. "_minor"]
+        line[name .. "_minor"] = minor
+        for _, sums in ipairs({order.items, order.totals}) do
+            sums[name] = sums[name] and sums[name] + change
+        end
+    end
+    stock.move(w, line.stock_code, line.site or order.header.SITE or data.SITES[1].name, taken)
+    return taken
+end
+
+--- A person takes units off an order.
+---@param w table
+---@param order table
+---@param items {stock_code: string, quantity: integer}[]
+function orders.take_off(w, order, items)
+    for _, item in ipairs(items) do
+        local left = item.quantity
+        for i = #order.lines, 1, -1 do
+            if order.lines[i].stock_code == item.stock_code and left > 0 then
+                left = left - shrink(w, order, i, left)
+            end
+        end
+    end
+    order.total = calc.text(order.totals.gross)
+    orders.save(w, order)
+end
+
 local CREDITS = "erp_credits"
 
 ---@param w table
@@ -444,11 +533,7 @@ function orders.cancel(w, order, reason)
     order.cancelled = {at = world.date_time(w, w.now_ms):sub(1, 10), reason = reason,
         user = "sandbox"}
     order.stage = 1
-    for _, line in ipairs(order.lines) do
-        local site = line.site or order.header.SITE or data.SITES[1].name
-        local quantity = math.tointeger(tonumber(line.quantity)) or 0
-        stock.move(w, line.stock_code, site, line.is_pack_header and 0 or quantity)
-    end
+    move_back(w, order)
     orders.save(w, order)
 end
 

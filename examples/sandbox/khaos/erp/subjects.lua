@@ -40,6 +40,8 @@ function READERS.CancelOrder(request, w)
     return {order and order.reference or value_of(request, 1)}
 end
 
+READERS.AmendOrder = READERS.CancelOrder
+
 function READERS.ImportOrders(request)
     return tags(value_of(request, 1), "ASSOCIATED_REF")
 end

@@ -1,0 +1,136 @@
+--- Amending a sales order in Khaos: a paid development (contract 5.1), capability "amend_order".
+--- Khaos deletes the order and imports the whole of it again; its code and our reference stay.
+---
+--- Its signature is not documented. This is the one place that knows it: operation and parameters
+--- are settings of the client's installation. A fault may be a refusal or trouble, and nobody can
+--- tell by its words, so the outcome counts as open and the order itself is read back.
+local client = require("connectors.khaos_soap.client")
+local errors = require("neap.errors")
+local order_xml = require("connectors.khaos_soap.order_xml")
+local orders = require("connectors.khaos_soap.orders")
+local xml = require("neap.xml")
+
+local amend = {}
+
+--- Settings of the call.
+---@return table schema node
+function amend.schema()
+    return {type = "record", default = {}, fields = {
+        operation = {type = "string", default = "AmendOrder"},
+        code_parameter = {type = "string", default = "OrderCode",
+            help = "names the order; empty: only the document does"},
+        orders_parameter = {type = "string", default = "Orders"},
+    }}
+end
+
+--- Request that makes of an order what the posting says.
+---@param khaos khaos.Client
+---@param settings table
+---@param order_code string
+---@param posting table the whole of what is left
+---@return table request for an effect of class "lookup"
+function amend.request(khaos, settings, order_code, posting)
+    local parameters = {{settings.orders_parameter, "string", order_xml.build(posting)}}
+    if settings.code_parameter ~= "" then
+        table.insert(parameters, 1, {settings.code_parameter, "string", order_code})
+    end
+    return khaos:request(settings.operation, parameters)
+end
+
+--- What the reply says: nothing is sure but that there was one; words of a refusal are kept.
+---@param answer neap.http.Answer
+---@param settings {operation: string}
+---@return {amended: boolean}|nil
+---@return neap.Error|nil
+function amend.read(answer, settings)
+    local result, err = client.read(answer, settings.operation, {is_write = true})
+    if result ~= nil then
+        return {amended = true}
+    end
+    return nil, err
+end
+
+--- Quantities of an order in Khaos by stock code.
+---@async
+---@param khaos khaos.Client
+---@param reference string
+---@return table<string, integer>|nil quantities nil without an error when Khaos has no such order
+---@return neap.Error|nil
+function amend.quantities(khaos, reference)
+    local node, err = orders.export(khaos, reference)
+    if not node then
+        return nil, err
+    end
+    local found, items = {}, xml.child(node, "ORDER_ITEMS")
+    for _, item in ipairs(items and xml.children(items, "ORDER_ITEM") or {}) do
+        local code, count = xml.value(item, "STOCK_CODE"), tonumber(xml.value(item, "ORDER_QTY"))
+        if code and count then
+            found[code] = (found[code] or 0) + (math.tointeger(count) or count)
+        end
+    end
+    return found
+end
+
+--- Quantities that lines ask for, by stock code.
+---@param lines table[] {stock_code, quantity}
+---@return table<string, integer>
+function amend.wanted(lines)
+    local wanted = {}
+    for _, line in ipairs(lines) do
+        local count = tonumber(line.quantity) or 0
+        wanted[line.stock_code] = (wanted[line.stock_code] or 0) + (math.tointeger(count) or count)
+    end
+    return wanted
+end
+
+--- Whether the order in Khaos has exactly what `wanted` says of every code that it or the order
+--- before asked for. Codes of neither are what Khaos made of a pack.
+---@param found table<string, integer>
+---@param wanted table<string, integer>
+---@param before table<string, integer>
+---@return boolean
+function amend.is_same(found, wanted, before)
+    for code in pairs(before) do
+        if (found[code] or 0) ~= (wanted[code] or 0) then
+            return false
+        end
+    end
+    for code, count in pairs(wanted) do
+        if (found[code] or 0) ~= count then
+            return false
+        end
+    end
+    return true
+end
+
+local function undecided(message)
+    return nil, errors.new({kind = "remote", message = message, maybe_sent = true,
+        retryable = true})
+end
+
+--- Lookup for the effect: is the order as it should be, as it was, or neither? Between deletion
+--- and import there is none: that is no answer yet.
+---@async
+---@param khaos khaos.Client
+---@param reference string
+---@param wanted table<string, integer>
+---@param before table<string, integer>
+---@return "found"|"absent"|nil
+---@return any
+function amend.lookup(khaos, reference, wanted, before)
+    local found, err = amend.quantities(khaos, reference)
+    if not found then
+        if err then
+            return nil, err
+        end
+        return undecided("Khaos shows no order " .. reference
+            .. ": it may have been deleted and not imported again")
+    elseif amend.is_same(found, wanted, before) then
+        return "found", {amended = true}
+    elseif amend.is_same(found, before, wanted) then
+        return "absent"
+    end
+    return undecided("order " .. reference .. " in Khaos is neither as it was nor as it should be")
+end
+
+return amend

@@ -1,0 +1,239 @@
+--- Units that SCAYLE cancelled and Khaos still has: what a person must take out of the sales order,
+--- and the proof that somebody did. A unit is cancelled in its book only when Khaos shows that it
+--- is; over Khaos Control Cloud, which shows no lines, when the rest of the order has left.
+local amend = require("connectors.khaos_soap.amend")
+local events = require("flows.unit_stages.events")
+local history = require("flows.order_history")
+local khaos_orders = require("connectors.khaos_soap.orders")
+local money = require("neap.money")
+local order_units = require("flows.order_units")
+local smaller = require("flows.unit_stages.smaller")
+local stock_pending = require("flows.stock_pending")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+local time = require("neap.time")
+local unit_book = require("flows.unit_book")
+
+local wanted = {}
+
+--- key -> {key, order_id, order_code, reference, units, is_whole, wanted, before, minor, currency,
+--- posting = smaller.digest|nil}
+wanted.TABLE = "order_units_wanted"
+
+local PART, WHOLE = "amend_in_khaos", "cancel_in_khaos"
+
+---@class units.Wanted a row of wanted.TABLE
+---@field key string of the order
+---@field order_id string
+---@field order_code string
+---@field reference string
+---@field units string[] ids that are to go
+---@field is_whole boolean nothing would be left
+---@field wanted table<string, integer> stock code -> quantity that Khaos should show
+---@field before table<string, integer> what it shows until then
+---@field minor integer what the shopper paid for the units
+---@field currency string
+---@field posting table|nil what is left of the order, smaller.digest
+
+---@param key string of the order
+---@return units.Wanted|nil
+function wanted.get(key)
+    return store.get(wanted.TABLE, key)
+end
+
+--- Does the worklist ask for exactly these units?
+---@param entry units.Wanted|nil
+---@param units string[]
+---@return boolean
+function wanted.is_for(entry, units)
+    return entry ~= nil and events.name_of(entry.units) == events.name_of(units)
+end
+
+-- ---- the worklist ----------------------------------------------------------------------------
+
+local function amount(entry, minor)
+    return money.to_text(minor, entry.currency) .. " " .. entry.currency
+end
+
+local function skus_of(book, ids)
+    local skus = {}
+    for _, id in ipairs(ids) do
+        skus[unit_book.unit(book, id).sku] = true
+    end
+    return skus
+end
+
+-- "1 x TS-RED-L, 2 x SOCK"
+local function items_text(entry)
+    local codes, counts, book = {}, {}, order_units.load(entry.key)
+    for _, id in ipairs(entry.units) do
+        local sku = unit_book.unit(book, id).sku
+        codes[#codes + 1] = not counts[sku] and sku or nil
+        counts[sku] = (counts[sku] or 0) + 1
+    end
+    for i, sku in ipairs(codes) do
+        codes[i] = string.format("%d x %s", counts[sku], sku)
+    end
+    return table.concat(codes, ", ")
+end
+
+local function whole_words(entry, words)
+    return string.format("Order %s (%s) was cancelled in SCAYLE and is still in Khaos%s",
+        entry.order_id, amount(entry, entry.minor), words),
+        string.format("Cancel sales order %s in Khaos before it is sent: SCAYLE has cancelled it "
+            .. "already.", entry.order_code)
+end
+
+local function part_words(entry, words)
+    local left = entry.posting and string.format(" The order comes to %s then.",
+        amount(entry, entry.posting.predicted.gross_minor))
+        or " What it comes to then, Khaos or SCAYLE must say: it cannot be worked out here."
+    return string.format("%d unit%s of order %s (%s, %s) %s cancelled in SCAYLE and still in "
+        .. "Khaos%s", #entry.units, #entry.units == 1 and "" or "s", entry.order_id,
+        items_text(entry), amount(entry, entry.minor), #entry.units == 1 and "is" or "are", words),
+        string.format("Take %s out of sales order %s in Khaos before it is sent.%s",
+            items_text(entry), entry.order_code, left)
+end
+
+-- When the order should leave, it is too late.
+local function deadline(key)
+    local watch = store.get(order_units.OPEN, key)
+    return watch and watch.promise_ms
+        and " It is to leave by " .. time.format_iso(watch.promise_ms) .. "." or ""
+end
+
+--- Puts it on the worklist; a newer one of the order replaces the words.
+---@param work table of the look
+---@param entry units.Wanted
+---@param words string|nil why Khaos was not asked, or refused
+function wanted.open(work, entry, words)
+    store.put(wanted.TABLE, entry.key, entry)
+    local message, remedy = (entry.is_whole and whole_words or part_words)(entry,
+        words and "; " .. words or "")
+    local is_shown = work.khaos.capabilities.export_orders or entry.is_whole
+    work.job:open_exception({cause = entry.is_whole and WHOLE or PART, subject = entry.order_id,
+        message = message, remedy = remedy .. deadline(entry.key) .. (is_shown
+            and " This closes by itself when Khaos shows it." or " Then close this."),
+        recheck = is_shown and "proof" or "manual"})
+    if entry.is_whole then
+        work.job:close_exception(PART, entry.order_id, "the whole order is cancelled by now")
+        history.add(entry.key, "cancel_wanted")
+    end
+    work.job:note("cancellation", message)
+end
+
+--- Nothing is to be taken out of the order any more.
+---@param job neap.Job
+---@param key string
+---@param note string
+function wanted.close(job, key, note)
+    local entry = wanted.get(key)
+    if entry then
+        store.delete(wanted.TABLE, key)
+        job:close_exception(PART, entry.order_id, note)
+        job:close_exception(WHOLE, entry.order_id, note)
+        job:note("cancellation", note)
+    end
+end
+
+-- ---- proof -----------------------------------------------------------------------------------
+
+--- What Khaos shows of the order now.
+---@async
+---@param work table
+---@param entry units.Wanted
+---@param name string of the step
+---@return {found: table[], quantities: table<string, integer>|nil}
+function wanted.read(work, entry, name)
+    local answer, err = work.job:step(name, function()
+        local found, problem = khaos_orders.find(work.khaos, entry.reference)
+        if not found then
+            return nil, problem
+        end
+        local quantities, trouble = amend.quantities(work.khaos, entry.reference)
+        if trouble then
+            return nil, trouble
+        end
+        return {found = found, quantities = quantities}
+    end)
+    return support.check(work, "Khaos", answer, err)
+end
+
+local function note_read_back(entry, found, predicted)
+    local first = found[1]
+    history.add(entry.key, "read_back", {count = #found, total_minor = first.total_minor,
+        net_minor = first.net_minor, currency = first.currency,
+        cancelled = first.is_cancelled or nil,
+        differs = predicted and first.total_minor ~= predicted.gross_minor or nil})
+end
+
+--- The order that Khaos shows comes to what is left of it, or a person is told.
+---@param job neap.Job
+---@param entry units.Wanted
+---@param found table[] as khaos_soap.orders.find gives it, not empty
+function wanted.check_total(job, entry, found)
+    local predicted = not entry.is_whole and entry.posting and entry.posting.predicted or nil
+    note_read_back(entry, found, predicted)
+    if predicted and found[1].total_minor ~= predicted.gross_minor then
+        job:open_exception({cause = "posted_total_differs", subject = entry.reference,
+            recheck = "manual",
+            message = string.format("Khaos order %s comes to %s without the cancelled units, %s "
+                .. "would be right", entry.order_code, found[1].total_minor
+                and amount(entry, found[1].total_minor) or "an unreadable amount",
+                amount(entry, predicted.gross_minor)),
+            remedy = "Correct prices or delivery of the order in Khaos, then close this."})
+    end
+end
+
+--- Khaos has shown that the units are out of the order: the lines, the book and what is taken of
+--- the stock follow.
+---@param job neap.Job
+---@param entry units.Wanted
+function wanted.done(job, entry)
+    if entry.posting and not entry.is_whole then
+        smaller.adopt(entry.key, entry.reference, entry.posting)
+    end
+    local book, now_ms = order_units.load(entry.key), time.now_ms()
+    local outcome = unit_book.apply(book, {kind = "cancel", origin = "scayle",
+        id = "scayle:units:" .. events.name_of(entry.units), at_ms = now_ms, units = entry.units})
+    assert(#outcome.refused == 0, "the book does not know its own units")
+    order_units.save(book)
+    stock_pending.amended(entry.key, skus_of(book, entry.units), now_ms)
+    job:note("cancellation", string.format("Khaos order %s is without %d cancelled unit%s",
+        entry.order_code, #entry.units, #entry.units == 1 and "" or "s"))
+    wanted.close(job, entry.key, entry.order_code .. " in Khaos is without the cancelled units")
+end
+
+--- Has somebody taken out in Khaos what the worklist asks for? An order that was cancelled there as
+--- a whole comes with the status feed, which knows what of it had left.
+---@async
+---@param work table
+function wanted.prove(work)
+    local entry = wanted.get(work.key)
+    if not entry or entry.is_whole or not work.khaos.capabilities.export_orders then
+        return
+    end
+    local answer = wanted.read(work, entry, "order in Khaos")
+    local first = answer.found[1]
+    local is_out = first and not first.is_cancelled and answer.quantities
+        and amend.is_same(answer.quantities, entry.wanted, entry.before)
+    if is_out and wanted.get(work.key) then
+        wanted.check_total(work.job, entry, answer.found)
+        wanted.done(work.job, entry)
+    end
+end
+
+--- Has every order of the worklist looked at again: one tick of the sweep.
+---@param job neap.Job
+function wanted.look_again(job)
+    local after
+    repeat
+        local page = store.range(wanted.TABLE, {after = after, limit = 100})
+        for _, pair in ipairs(page) do
+            after = pair.key
+            job:emit(events.look("units.wanted", pair.key .. ":" .. job.event.id, pair.key))
+        end
+    until #page < 100
+end
+
+return wanted

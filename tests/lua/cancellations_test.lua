@@ -1,0 +1,101 @@
+--- SCAYLE's cancellation call: by which names an order is known, and whose units it is about.
+local fake_job = require("fake_job")
+local flow = require("flows.cancellations")
+local json = require("neap.json")
+local order_units = require("flows.order_units")
+local schema = require("lib.schema")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+local unit_book = require("flows.unit_book")
+
+local KEY = "order:fo:7"
+local DAY_MS = 86400000
+
+local function settings()
+    local given = {merchant_key = "fellside"}
+    assert(schema.check(flow.schema, given, "settings"))
+    return schema.with_defaults(flow.schema, given)
+end
+
+-- A world with one posted order, known by these names; live for 100 days.
+local function world(names, more)
+    local w = fake_job.world({http = function() end})
+    w:with(function()
+        local record = {order_id = "7", shop_key = "fo", country = "GB", merchant = "fellside",
+            order_code = "SO7", reference = "SC7"}
+        store.put(support.RECORDS, KEY, record)
+        order_units.begin(KEY, {currency = "GBP", predicted = {gross_minor = 100}, lines = {
+            {kind = "item", stock_code = "A", import_ref = "L", unit_ids = {"101"},
+                predicted = {gross_minor = 100}, value = {moved_minor = 0}}}}, {order_id = "7"})
+        for _, name in ipairs(names) do
+            support.call_by(name, KEY)
+        end
+        for table_name, key in pairs(more or {}) do
+            store.put(table_name, key, {})
+        end
+    end)
+    return w
+end
+
+-- What SCAYLE gets; nil while it is not decided. And whether a job was begun.
+local function ask(w, name, merchant)
+    local body = json.encode({orderReferenceKey = name,
+        fulfillingMerchantKey = merchant or "fellside"})
+    local reply = w:call(flow, "cancellation", {body = body}, settings())
+    local function result(answer)
+        return answer and json.decode(answer.body).cancellationResult
+    end
+    if not reply.events then
+        return result(reply), false
+    end
+    local event, answered = reply.events[1], nil
+    event.payload = body
+    w:attempt({run = function(job)
+        getmetatable(job).answer = function(_, answer)
+            answered = answer
+        end
+        flow.run(job)
+    end}, fake_job.chain({event = event, settings = settings(),
+        live_from_ms = w.now_ms - 100 * DAY_MS}))
+    return result(answered), true
+end
+
+local function causes(w)
+    local list = {}
+    for _, entry in pairs(w.exceptions) do
+        list[#list + 1] = entry.cause
+    end
+    return list
+end
+
+return function(t)
+    t.case("a posted order is known by SCAYLE's name and by the code we wrote back", function()
+        for _, name in ipairs({"fogb-7", "SO7"}) do
+            local w = world({"fogb-7", "SO7"})
+            t.equal({ask(w, name), causes(w)}, {"failed", {"cancel_in_khaos"}})
+        end
+    end)
+    t.case("an unknown name was never posted", function()
+        local w = world({"fogb-7", "SO7"})
+        t.equal({ask(w, "fogb-8"), causes(w)}, {"successful", {}})
+    end)
+    t.case("unless an order is here whose name in SCAYLE nobody told", function()
+        local w = world({"SO7"}, {[support.UNNAMED] = KEY})
+        t.equal({ask(w, "fogb-8"), causes(w)}, {"failed", {"cancellation_unknown"}})
+    end)
+    t.case("which ends when all of it has left", function()
+        local w = world({"SO7"}, {[support.UNNAMED] = KEY})
+        w:with(function()
+            local book = order_units.load(KEY)
+            unit_book.apply(book, {kind = "ship", id = "s", origin = "khaos", at_ms = 1,
+                units = {"101"}})
+            order_units.save(book)
+        end)
+        t.equal(ask(w, "fogb-8"), "successful")
+    end)
+    t.case("what another merchant holds of the order is not ours to cancel", function()
+        local w = world({"fogb-7"})
+        t.equal({ask(w, "fogb-7", "other")}, {"failed", false})
+        t.equal(causes(w), {})
+    end)
+end

@@ -1,0 +1,232 @@
+--- The despatch flow over SOAP: which parcels are news when numbers come late or change, which
+--- units they hold, and what Khaos took off an order.
+local fake_job = require("fake_job")
+local flow = require("flows.despatch")
+local json = require("neap.json")
+local news = require("flows.despatch_stages.news")
+local order_status = require("connectors.khaos_soap.order_status")
+local order_units = require("flows.order_units")
+local refund_book = require("flows.refund_book")
+local schema = require("lib.schema")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+local unit_book = require("flows.unit_book")
+
+local KEY, REFERENCE, CODE = "order:fo:7", "SC7", "SO7"
+local HOUR_MS = 3600000
+
+local function settings()
+    local given = {merchant_key = "fellside", carriers = {DPD = "dpd"}, returns_flow = "returns"}
+    assert(schema.check(flow.schema, given, "settings"))
+    return schema.with_defaults(flow.schema, given)
+end
+
+local function keep_order(skus)
+    local units, lines = {}, {}
+    for i, sku in ipairs(skus) do
+        local id, line = tostring(100 + i), "L" .. i
+        units[i] = {id = id, sku = sku, line = line, paid_minor = 1000}
+        lines[i] = {stock_code = sku, kind = "item", import_ref = line, quantity = 1,
+            unit_ids = {id}}
+    end
+    local book = unit_book.new({key = KEY, currency = "GBP", units = units})
+    book.parcels = {}
+    order_units.save(book)
+    local order = {key = KEY, order_id = "7", shop_key = "fo", country = "GB", order_code = CODE,
+        reference = REFERENCE, currency = "GBP", lines = lines}
+    store.put(support.RECORDS, KEY, order)
+    store.put(support.LINES, REFERENCE, order)
+end
+
+-- An order of these codes (units 101, 102, ...), and what SCAYLE is told of it.
+local function world(skus)
+    local told = {}
+    local w = fake_job.world({http = function(request)
+        told[#told + 1] = {path = request.path, body = request.body and json.decode(request.body)}
+        return {status = 204, headers = {}, body = "", elapsed_ms = 1}
+    end})
+    w.told = told
+    w:with(function()
+        keep_order(skus)
+    end)
+    return w
+end
+
+local function status(invoices, fields)
+    fields = fields or {}
+    return string.format('<STATUS_LIST><ORDER_STATUS SORDER_CODE="SO7" ASSOCIATED_REF="SC7">'
+        .. '<ORDER_TYPE TYPE_ID="1">Sales Order</ORDER_TYPE><COMPLETE>%s</COMPLETE>'
+        .. '<QTY_SOLD>%d</QTY_SOLD><INVOICES>%s</INVOICES></ORDER_STATUS></STATUS_LIST>',
+        fields.is_complete and "-1" or "0", fields.sold or 2, invoices)
+end
+
+local function invoice(inner, more)
+    return string.format('<INVOICE INVOICE_CODE="I1" INVOICE_STAGE_ID="70" COURIER="DPD" '
+        .. 'SHIP_DATE="04/05/2026" %s>%s</INVOICE>', more or "", inner)
+end
+
+local function box(sku, number, quantity)
+    return string.format('<BOX SHIPPED="-1" SHIP_DATE="04/05/2026" COURIER="DPD" '
+        .. 'CONSIGNMENT_REF="%s"><BOX_ITEM STOCK_CODE="%s" QTY_SENT="%d"/></BOX>', number or "",
+        sku, quantity or 1)
+end
+
+local function unboxed(sku, number)
+    return invoice(string.format('<INVOICE_ITEMS><INVOICE_ITEM STOCK_CODE="%s" QTY_SENT="1"/>'
+        .. '</INVOICE_ITEMS>', sku), string.format('CONSIGNMENT_REF="%s"', number or ""))
+end
+
+-- Khaos's feed shows this now; how the order's job ends, nil when it is no news.
+local function feed(w, text)
+    local event
+    w:with(function()
+        local khaos = {call = function() return text end, date_time = function() return "" end}
+        event = news.of(assert(order_status.changed_since(khaos, 0))[1], KEY)
+    end)
+    w.now_ms = w.now_ms + HOUR_MS
+    if not event then
+        return nil
+    end
+    event.payload = json.encode(event.payload)
+    return (w:play(flow, {event = event, settings = settings()}))
+end
+
+local function items_told(w, path, shown)
+    local list = {}
+    for _, request in ipairs(w.told) do
+        for _, item in ipairs(request.path:find(path, 1, true) and request.body.items or {}) do
+            list[#list + 1] = shown(item, request.body)
+        end
+    end
+    return list
+end
+
+local function shipped(w)
+    return items_told(w, "shipments", function(item, body)
+        return item.orderItemId .. "@" .. body.shipmentKey
+    end)
+end
+
+local function cancelled(w)
+    return items_told(w, "cancellations", function(item)
+        return item.orderItemId
+    end)
+end
+
+local function causes(w)
+    local list = {}
+    for _, entry in pairs(w.exceptions) do
+        list[#list + 1] = entry.cause
+    end
+    return list
+end
+
+local function gone(w, id)
+    w:with(function()
+        local book = order_units.load(KEY)
+        refund_book.of(book).gone[id] = 1
+        order_units.save(book)
+    end)
+end
+
+local DONE = {done = true}
+
+local function identity(t)
+    t.case("a tracking number that comes late is no second parcel", function()
+        local w = world({"TEE", "TEE"})
+        feed(w, status(invoice(box("TEE"))))
+        t.equal({feed(w, status(invoice(box("TEE", "TRK1")))), shipped(w)}, {DONE, {"101@I1"}})
+        t.equal({feed(w, status(invoice(box("TEE", "TRK1") .. box("TEE", "TRK2")))), shipped(w)},
+            {DONE, {"101@I1", "102@TRK2"}})
+    end)
+    t.case("an invoice that is packed in boxes later is no second parcel", function()
+        local w = world({"TEE", "TEE"})
+        feed(w, status(unboxed("TEE", "TRK1")))
+        t.equal({feed(w, status(invoice(box("TEE", "TRK1")))), shipped(w)}, {DONE, {"101@TRK1"}})
+    end)
+    t.case("a corrected number is no second parcel, and hides no other", function()
+        local w = world({"TEE", "TEE"})
+        feed(w, status(invoice(box("TEE", "TRK1"))))
+        feed(w, status(invoice(box("TEE", "TRK9"))))
+        t.equal(shipped(w), {"101@TRK1"})
+        feed(w, status(invoice(box("TEE", "TRK2") .. box("TEE", "TRK9"))))
+        t.equal(#shipped(w), 2)
+        t.equal({feed(w, status(invoice(box("TEE", "TRK2") .. box("TEE", "TRK9")))), #shipped(w)},
+            {nil, 2})
+    end)
+    t.case("a late number holds nothing when no other unit of the code is left", function()
+        local w = world({"TEE", "SOCK"})
+        feed(w, status(invoice(box("TEE"))))
+        t.equal({feed(w, status(invoice(box("TEE", "TRK1") .. box("SOCK", "TRK2")))), shipped(w)},
+            {DONE, {"101@I1", "102@TRK2"}})
+    end)
+    t.case("what is added to a box that was told is told by itself", function()
+        local w = world({"TEE", "SOCK"})
+        feed(w, status(invoice(box("TEE", "TRK1"))))
+        t.equal({feed(w, status(invoice(box("TEE", "TRK1") .. box("SOCK", "TRK1")))), shipped(w)},
+            {DONE, {"101@TRK1", "102@TRK1/I1"}})
+    end)
+    t.case("another invoice is another parcel, whatever it holds", function()
+        local w = world({"TEE", "TEE"})
+        feed(w, status(invoice(box("TEE", "TRK1"))))
+        local second = invoice(box("TEE", "TRK2")):gsub("I1", "I2")
+        feed(w, status(invoice(box("TEE", "TRK3")) .. second))
+        t.equal(shipped(w), {"101@TRK1", "102@TRK2"})
+    end)
+end
+
+local function taken_off(t)
+    t.case("what Khaos took off a complete order is cancelled in SCAYLE, once", function()
+        local w = world({"TEE", "SOCK"})
+        local complete = {is_complete = true, sold = 1}
+        t.equal({feed(w, status(invoice(box("TEE", "TRK1")), complete)), shipped(w), cancelled(w),
+            causes(w)}, {DONE, {"101@TRK1"}, {102}, {}})
+        feed(w, status(invoice(box("TEE", "TRK7")), complete))
+        t.equal({shipped(w), cancelled(w)}, {{"101@TRK1"}, {102}})
+    end)
+    t.case("a person looks when Khaos counts more units than its parcels hold", function()
+        local w = world({"TEE", "SOCK"})
+        feed(w, status(invoice(box("TEE", "TRK1")), {is_complete = true, sold = 2}))
+        t.equal({cancelled(w), causes(w)}, {{}, {"despatch_short"}})
+    end)
+    t.case("an order that is not complete waits for the rest", function()
+        local w = world({"TEE", "SOCK"})
+        feed(w, status(invoice(box("TEE", "TRK1")), {sold = 1}))
+        t.equal({cancelled(w), causes(w)}, {{}, {}})
+    end)
+end
+
+local function cancelled_in_scayle(t)
+    t.case("units that SCAYLE cancelled are not those that leave", function()
+        local w = world({"TEE", "TEE"})
+        gone(w, "101")
+        feed(w, status(invoice(box("TEE", "TRK1"), ""), {is_complete = true, sold = 1}))
+        t.equal({shipped(w), cancelled(w)}, {{"102@TRK1"}, {}})
+        w:with(function()
+            local book = order_units.load(KEY)
+            t.equal({unit_book.state(book.units[1]), unit_book.state(book.units[2])},
+                {"cancelled", "shipped"})
+        end)
+    end)
+    t.case("one that left all the same is not told, the orders flow is", function()
+        local w = world({"TEE", "SOCK"})
+        gone(w, "101")
+        feed(w, status(invoice(box("TEE", "TRK1") .. box("SOCK", "TRK1"))))
+        t.equal({shipped(w), w.events[#w.events].name}, {{"102@TRK1"}, "units.cancelled"})
+        w:with(function()
+            t.equal(unit_book.summary(order_units.load(KEY)).shipped.units, 2)
+        end)
+    end)
+    t.case("a parcel of such units alone tells SCAYLE nothing", function()
+        local w = world({"TEE", "SOCK"})
+        gone(w, "101")
+        feed(w, status(invoice(box("TEE", "TRK1"))))
+        t.equal({shipped(w), cancelled(w)}, {{}, {}})
+    end)
+end
+
+return function(t)
+    identity(t)
+    taken_off(t)
+    cancelled_in_scayle(t)
+end
