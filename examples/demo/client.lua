@@ -64,6 +64,7 @@ return {
         script_error = CONSULTANT,
         credit_exceeds_invoice = FINANCE,
         return_not_in_khaos = FINANCE,
+        return_not_fetched = FINANCE,
         return_unmatched = FINANCE,
         refund_not_in_khaos = FINANCE,
         refund_unexplained = FINANCE,

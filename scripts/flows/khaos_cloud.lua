@@ -5,15 +5,17 @@ local codes = require("flows.khaos_codes")
 local downloads = require("flows.cloud_stages.downloads")
 local json = require("neap.json")
 local khaos_line = require("flows.khaos_line")
+local not_fetched = require("flows.returns_stages.not_fetched")
 local pushes = require("flows.cloud_stages.pushes")
 local presence = require("flows.cloud_stages.presence")
 local queue = require("flows.cloud_stages.queue")
+local silence = require("flows.cloud_stages.silence")
 local time = require("neap.time")
 
 local MAX_PUSH_BYTES = 16 * 1024 * 1024
 local BEAT_MS = 15000 -- a few in the minute after which presence.lua sees an absence
-local HOUR_MS = 3600000
-local DAY_MS = 24 * HOUR_MS
+local MINUTE_MS = 60000
+local DAY_MS = 24 * 60 * MINUTE_MS
 
 local function list_of(values, default)
     return {type = "list", items = {type = "string", enum = values}, default = default, min = 1}
@@ -47,6 +49,12 @@ local fields = {
     discontinued_items = ITEMS,
     run_to_zero_items = ITEMS,
     import_as_unconfirmed = {type = "boolean", default = false},
+    poll_silence_ms = {type = "integer", min = 0,
+        help = "Khaos has not asked for orders for so long: somebody is told; 0: nobody. Without "
+            .. "it, four times frequency_minutes"},
+    stock_silence_ms = {type = "integer", min = 0, default = DAY_MS,
+        help = "the same of pushed levels. Khaos pushes what moved, so longer than a weekend's "
+            .. "rest where nothing moves then"},
     keep_documents_days = {type = "integer", min = 1, default = 100,
         help = "documents of orders that Khaos has shown; it imports none older than three months"},
 }
@@ -83,6 +91,14 @@ local function tell_erased(job)
         remedy = "Enter it in Khaos by hand if it is still wanted, then close this."})
 end
 
+-- What Khaos should have done by now. The flow is there on-premise too, where nobody calls it.
+local function watch(job)
+    if khaos_line.kind(job.settings.khaos) == "cloud" then
+        silence.watch(job)
+        not_fetched.watch(job, khaos_line.new(job.settings.khaos).silence_ms)
+    end
+end
+
 local function run(job)
     local name = job.event.name
     if name == "stock.pushed" then
@@ -93,6 +109,8 @@ local function run(job)
         tell_erased(job)
     elseif name == "schedule.beat" then
         presence.beat(job.settings.khaos.push_age_ms)
+    elseif name == "schedule.watch" then
+        watch(job)
     elseif name == "schedule.tidy" then
         tidy(job)
     end
@@ -120,6 +138,7 @@ return {
         route("POST", "stock", "stock", pushes.stock),
         route("POST", "price_lists", "price-lists", pushes.price_lists),
         {kind = "schedule", name = "beat", every_ms = BEAT_MS},
+        {kind = "schedule", name = "watch", every_ms = MINUTE_MS},
         {kind = "schedule", name = "tidy", every_ms = DAY_MS},
     },
     run = run,

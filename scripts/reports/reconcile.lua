@@ -107,9 +107,10 @@ local function write_row(run, view, found, code, is_first)
     if not next(view.codes) then
         ordered = view.ordered
     end
+    local detail = #found == 0 and classify.proof(view) or words(found, "detail")
     local cells = {view.order_id, view.order_code or false, view.currency or false, code,
         instant(view.accepted_ms), instant(view.posted_ms), class == "" and "agrees" or class,
-        words(found, "detail"), is_first and text(difference_of(found), view.currency),
+        detail, is_first and text(difference_of(found), view.currency),
         text(ordered, view.currency)}
     for _, column in ipairs(COLUMNS) do
         cells[#cells + 1] = text(figure(by_stage, column), view.currency)
@@ -151,6 +152,8 @@ end
 local function count_classes(run, view, found)
     if #found == 0 then
         add_class(run, view, "agrees", view.posted)
+        local proof = classify.proof(view)
+        run.proofs[proof] = (run.proofs[proof] or 0) + 1
     end
     local seen = {}
     for _, difference in ipairs(found) do
@@ -299,6 +302,21 @@ local function tell_classes(run)
     return list
 end
 
+-- That orders tie is said with what they were compared with, where that is not their totals.
+local function tell_proofs(run)
+    local list = json.array({})
+    for proof, orders in pairs(run.proofs) do
+        list[#list + 1] = proof ~= "" and {proof = proof, orders = orders} or nil
+    end
+    table.sort(list, function(one, other)
+        return one.proof < other.proof
+    end)
+    for _, entry in ipairs(list) do
+        report.say(string.format("  %d that agree are %s", entry.orders, entry.proof))
+    end
+    return list
+end
+
 local SHOWN = 50
 
 local function tell_differences(run)
@@ -320,12 +338,14 @@ return function(options)
     local run = {at_ms = at_ms, from_ms = math.tointeger(tonumber(options.from_ms)) or 0,
         only_differences = options.only == "differences", dead = dead_keys(at_ms), sheets = {},
         names = {}, sums = {}, sum_ids = {}, classes = {}, differences = json.array({}),
-        orders = 0, is_wrong = false}
+        proofs = {}, orders = 0, is_wrong = false}
     walk(run)
     report.say(string.format("as of %s: %d orders", time.format_iso(at_ms), run.orders))
     local sums = tell_sums(run)
     local classes = tell_classes(run)
+    local proofs = tell_proofs(run)
     tell_differences(run)
     return {ok = not run.is_wrong, document = {as_of = time.format_iso(at_ms),
-        orders = run.orders, sums = sums, classes = classes, differences = run.differences}}
+        orders = run.orders, sums = sums, classes = classes, proofs = proofs,
+        differences = run.differences}}
 end

@@ -42,8 +42,9 @@ local function load(file)
     return case
 end
 
-local function new_world(posting)
-    local w = world.open({store = support.store(), time = support.time()})
+local function new_world(posting, is_per_unit)
+    local w = world.open({store = support.store(), time = support.time(),
+        settings = {cloud_value_per_unit = is_per_unit}})
     for _, line in ipairs(posting.lines) do
         if not w.store.get("erp_stock", line.stock_code) then
             assert(stock.change(w, {code = line.stock_code, level = 100}))
@@ -63,6 +64,12 @@ end
 
 local function minor(text)
     return (assert(money.decimal(text)):to_minor(2))
+end
+
+local function imported_total(posting, khaos, is_per_unit)
+    local w = new_world(posting, is_per_unit)
+    cloud_channel.import(w, through("JSON", posting, khaos))
+    return orders.get(w, orders.codes_of(w, posting.reference)[1]).totals.gross
 end
 
 local function check_imported(t, format, posting, khaos)
@@ -91,6 +98,7 @@ local function play(t, file, khaos)
         local options = {value_discount = khaos.value_discount}
         check_imported(t, "JSON", posting, options)
         check_imported(t, "XML", posting, options)
+        t.equal(imported_total(posting, options, true), minor(posting.total), "per unit")
     end
 end
 
@@ -108,14 +116,21 @@ return function(t)
     t.case("there are golden cases", function()
         t.equal(count > 30, true)
     end)
-    t.case("where no percentage is exact the full price stays, with a value discount", function()
-        local posting = rehearse(settings({}), load("15-percentage-odd-pennies.lua")).posted
+    t.case("where an amount off a line of several units counts for each, it can tell", function()
+        local posting = rehearse(settings({}), load("14-percentage.lua")).posted
+        t.equal(imported_total(posting, {value_discount = "line"}, false), minor(posting.total))
+        t.equal(imported_total(posting, {value_discount = "line"}, true) < minor(posting.total),
+            true)
+    end)
+    t.case("on a line of one unit the full price stays, with a value discount", function()
+        local posting = rehearse(settings({}), load("04-tiered-promotion-code.lua")).posted
         local found = 0
         for i, item in ipairs(order_document.build(cloud_client.new({}), posting).Items) do
             if item.ValueDiscount then
                 found = found + 1
                 local line = posting.lines[i]
-                local full = (item.UnitPrice.Gross * line.quantity):to_minor(2)
+                local full = item.UnitPrice.Gross:to_minor(2)
+                t.equal(line.quantity, 1)
                 t.equal(full - item.ValueDiscount:to_minor(2), line.predicted.gross_minor)
             end
         end

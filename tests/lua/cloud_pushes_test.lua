@@ -2,6 +2,7 @@
 -- repeats that change nothing.
 local codes = require("flows.khaos_codes")
 local fake_job = require("fake_job")
+local figure = require("flows.stock_stages.figure")
 local json = require("neap.json")
 local pushes = require("flows.cloud_stages.pushes")
 local store = require("neap.store")
@@ -27,8 +28,15 @@ local function levels(list)
     return pushes.stock_status(CTX, {body = json.encode({Statuses = json.array(list)})})
 end
 
-local function level(code, site, available)
-    return {StockCode = code, StockID = "1", SiteID = site, Levels = {Available = available}}
+local function level(code, site, available, id)
+    return {StockCode = code, StockID = id or "1", SiteID = site, Levels = {Available = available}}
+end
+
+-- {whether an order may name it, whether it is hidden, what it has, whether the shop will hear}
+local function sold(code)
+    local kept = store.get("stock_items", code) or {}
+    return {codes.has(code), kept.is_hidden or false, kept.available or "no level",
+        store.get("stock_dirty", code) ~= nil}
 end
 
 local function in_world(fn)
@@ -54,6 +62,52 @@ local function code_tests(t)
             t.equal({codes.has("TEE"), codes.has("TEE-NEW")}, {false, true})
         end)
     end)
+    t.case("nothing is sold any more under the old code of a renamed item, or a deleted one's",
+        function()
+            in_world(function()
+                levels({level("TEE", 1, 5), level("HAT", 1, 6, "2")})
+                upload({item("1", "TEE"), item("2", "HAT")})
+                store.delete("stock_dirty", "TEE")
+                store.delete("stock_dirty", "HAT")
+                upload({item("1", "TEE-NEW")}, {"2"})
+                t.equal(sold("TEE"), {false, true, 0, true})
+                t.equal(sold("HAT"), {false, true, 0, true})
+                t.equal(sold("TEE-NEW"), {true, false, "no level", false})
+                upload({item("1", "TEE")})
+                t.equal(sold("TEE"), {true, false, 0, true}, "an old level is not believed")
+                levels({level("TEE", 1, 7)})
+                t.equal(sold("TEE"), {true, false, 7, true})
+            end)
+        end)
+    -- Seen: the rename came after the reuse, and took the code from the item that has it now.
+    for _, order in ipairs({{1, 2}, {2, 1}}) do
+        t.case("a code that another item has now stays known, with its own level: rename is number "
+            .. order[1], function()
+            in_world(function()
+                levels({level("TEE", 1, 5)})
+                upload({item("1", "TEE")})
+                local pushed = {item("1", "TEE-OLD"), item("2", "TEE")}
+                upload({pushed[order[1]], pushed[order[2]]})
+                t.equal(sold("TEE"), {true, false, 0, true})
+                t.equal(sold("TEE-OLD"), {true, false, "no level", false})
+                levels({level("TEE", 1, 9, "2"), level("TEE-OLD", 1, 4, "1")})
+                t.equal({sold("TEE")[3], sold("TEE-OLD")[3]}, {9, 4})
+                upload({}, {"1"})
+                t.equal({sold("TEE")[1], sold("TEE-OLD")[1]}, {true, false})
+            end)
+        end)
+        t.case("a level that came before its item's new code is kept: rename is number "
+            .. order[1], function()
+            in_world(function()
+                levels({level("TEE", 1, 5)})
+                upload({item("1", "TEE")})
+                levels({level("TEE", 1, 9, "2")})
+                local pushed = {item("1", "TEE-OLD"), item("2", "TEE")}
+                upload({pushed[order[1]], pushed[order[2]]})
+                t.equal(sold("TEE"), {true, false, 9, true})
+            end)
+        end)
+    end
     t.case("an upload wakes what waits for its codes, one of deletions only does not", function()
         in_world(function()
             t.equal(upload({item("1", "TEE")}).events[1].name, "stock.pushed")
@@ -67,6 +121,22 @@ local function level_tests(t)
         in_world(function()
             levels({level("TEE", 1, 5), level("TEE", 2, 3), level("TEE", 9, 100)})
             t.equal(store.get("stock_items", "TEE").available, 8)
+        end)
+    end)
+    -- Seen: 3, what the second site makes, instead of 8.
+    t.case("a site that makes an item and one that has it are summed", function()
+        in_world(function()
+            local made = level("BOX", 2, 0)
+            made.Levels, made.RelationshipPotential = nil, {FromChildren = 3}
+            local function shown()
+                local kept = store.get("stock_items", "BOX")
+                return figure.of(kept, {quantity = 0, orders = 0},
+                    figure.policy({}, kept)).sellable
+            end
+            levels({level("BOX", 1, 5), made})
+            t.equal(shown(), 8)
+            levels({level("BOX", 1, -1)})
+            t.equal(shown(), 2)
         end)
     end)
     t.case("a repeat changes nothing, a newer level replaces the older one", function()
@@ -102,7 +172,7 @@ return function(t)
     code_tests(t)
     level_tests(t)
     t.case("price lists replace the bands of a code, not of others", function()
-        in_world(function()
+        in_world(function(world)
             local function push(code, price)
                 pushes.price_lists(CTX, {body = json.encode({UploadPriceLists = json.array({{
                     PriceListID = "41", PriceListName = "Trade", StockPrices = json.array({{
@@ -110,9 +180,13 @@ return function(t)
             end
             push("TEE", 12.5)
             push("HAT", 3)
+            world.now_ms = world.now_ms + 1000
             push("TEE", 11)
             t.equal(store.get("cloud_prices", "41\nTEE").bands[1].price, 11)
             t.equal(store.get("cloud_prices", "41\nHAT").bands[1].price, 3)
+            t.equal({store.get("cloud_prices", "41\nHAT").pushed_ms,
+                store.get("cloud_price_lists", "41").pushed_ms},
+                {world.now_ms - 1000, world.now_ms})
         end)
     end)
 end

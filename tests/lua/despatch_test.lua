@@ -166,6 +166,12 @@ local function identity(t)
         t.equal({feed(w, status(invoice(box("TEE", "TRK1") .. box("SOCK", "TRK1")))), shipped(w)},
             {DONE, {"101@TRK1", "102@TRK1/I1"}})
     end)
+    t.case("a parcel that is told and then shown as two is no news", function()
+        local w = world({"TEE", "SOCK", "TEE", "SOCK"})
+        feed(w, status(invoice(box("TEE", "TRK1") .. box("SOCK", "TRK1"))))
+        t.equal({feed(w, status(invoice(box("TEE", "TRK1") .. box("SOCK", "TRK2")))), shipped(w)},
+            {DONE, {"101@TRK1", "102@TRK1"}})
+    end)
     t.case("another invoice is another parcel, whatever it holds", function()
         local w = world({"TEE", "TEE"})
         feed(w, status(invoice(box("TEE", "TRK1"))))

@@ -27,7 +27,8 @@ local STATUS_XML = [[<?xml version="1.0"?><OrderStatuses xmlns:xsi="http://www.w
 </SalesOrderStatus></Statuses></OrderStatuses>]]
 
 local EXPECTED = {reference = "SC7", custom = "SC7", order_code = "SO7", snapshot = {
-    order_code = "SO7", parcels = {{id = "S1", invoice = "INV1", courier = "STD48",
+    order_code = "SO7", parcels = {{id = "S1", invoice = "INV1", shipment = "S1",
+        courier = "STD48",
         consignment = "T1", sent_at = "2026-05-04T15:20:00",
         items = {{stock_code = "TEE", quantity = 2, import_ref = "SC-70"}}}}}}
 
@@ -87,6 +88,47 @@ local function statuses(t)
         end)
 end
 
+-- {id, consignment, items} of each parcel of one shipment
+local function parcels_of(items, packages)
+    local list = order_status.read(json.encode({Statuses = {{OrderCode = "SO1",
+        AssociatedRef = "SC1", Status = "Complete",
+        Shipments = {{ID = "S1", Code = "INV1", Status = "Issue",
+        Items = json.array(items), Packages = json.array(packages)}}}}}))
+    local shown = {}
+    for i, parcel in ipairs(list[1].snapshot.parcels) do
+        local words = {}
+        for j, item in ipairs(parcel.items) do
+            words[j] = item.quantity .. " " .. item.import_ref
+        end
+        shown[i] = {parcel.id, parcel.consignment or "none", table.concat(words, ", ")}
+    end
+    return shown
+end
+
+local function packages(t)
+    local function line(name, quantity)
+        return {SKU = name, Quantity = quantity, ImportRef = name}
+    end
+    local one, two = {ConsignmentRef = "T1"}, {ConsignmentRef = "T2"}
+    -- Seen: the second tracking number was told to nobody.
+    t.case("each package with a consignment is a parcel, items are shared out in their order",
+        function()
+            local items = {line("A", 2), line("B", 1)}
+            local expected = {{"S1", "T1", "1 A"}, {"S1/2", "T2", "1 A, 1 B"}}
+            t.equal(parcels_of(items, {one, two}), expected)
+            t.equal(parcels_of(items, {two, {Courier = {Code = "X"}}, one}), expected,
+                "in whatever order")
+            t.equal(parcels_of(items, {one, one}), {{"S1", "T1", "2 A, 1 B"}})
+        end)
+    t.case("no parcel is without items, and none is made of packages without a consignment",
+        function()
+            t.equal(parcels_of({line("A", 1)}, {one, two}), {{"S1", "T1", "1 A"}})
+            t.equal(parcels_of({}, {one, two}), {{"S1", "T1", ""}})
+            t.equal(parcels_of({line("A", 2)}, {{Courier = {Code = "X"}}, {}}),
+                {{"S1", "none", "2 A"}})
+        end)
+end
+
 local function levels(t)
     t.case("levels: available, else what can be built, else not controlled", function()
         for _, body in ipairs({LEVELS_JSON, LEVELS_XML}) do
@@ -116,6 +158,7 @@ end
 
 return function(t)
     statuses(t)
+    packages(t)
     levels(t)
     t.case("what is no document is refused, an empty push is one", function()
         for _, body in ipairs({"", "{", "[]", "<a", "null", "7"}) do

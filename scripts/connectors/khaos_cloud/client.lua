@@ -22,11 +22,14 @@ local FIELDS = {
         help = "customer code that we choose for customers Khaos does not have yet"},
     send_urn = {type = "boolean", default = true,
         help = "false: Khaos matches customers by other fields (match_company_on)"},
-    value_discount = {type = "string", enum = {"line", "percent"}, default = "line",
-        help = "how a discount is sent: ValueDiscount of the line (on-premise 8.190.36 and later) "
-            .. "or PercentDiscount"},
+    value_discount = {type = "string", enum = {"single", "line", "percent"}, default = "single",
+        help = "how a discount is sent. single: as ValueDiscount (on-premise 8.190.36 and later) "
+            .. "on lines of one unit, where per line and per unit are the same, and as "
+            .. "PercentDiscount or in the price on others; line: always as ValueDiscount, once it "
+            .. "is known to be per line; percent: as PercentDiscount or in the price"},
     silence_ms = {type = "integer", min = 1000, default = 2 * 3600000,
-        help = "after which an order that Khaos has not shown is a person's business"},
+        help = "after which an order that Khaos has not shown, or a return that it has not "
+            .. "fetched, is a person's business"},
     push_age_ms = {type = "integer", min = 1000, default = 30 * 60000,
         help = "the longest that a stock push may be under way, retries included: what changed "
             .. "in it may be unknown yet"},

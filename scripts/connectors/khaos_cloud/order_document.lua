@@ -127,7 +127,14 @@ local function header(khaos, posting)
     return made
 end
 
--- ValueDiscount is exact where a percentage is not: then the full price stays visible.
+-- Whether Khaos takes ValueDiscount per line or per unit is not known (contract 11.15).
+local function is_value_sure(khaos, line)
+    return khaos.value_discount == "line"
+        or khaos.value_discount == "single" and line.quantity == 1
+end
+
+-- ValueDiscount is exact where a percentage is not: then the full price stays visible. Lines that
+-- the mapper writes with one are of one unit.
 local function add_price(made, khaos, line)
     if line.price_net then
         made.UnitPrice = {Net = number(line.price_net)}
@@ -136,11 +143,11 @@ local function add_price(made, khaos, line)
     end
     if line.value_discount then
         made.ValueDiscount = number(line.value_discount)
-    elseif line.discount_percent and khaos.value_discount == "percent" then
+    elseif line.discount_percent and not is_value_sure(khaos, line) then
         made.PercentDiscount = number(line.discount_percent)
     elseif line.discount_percent then
         made.ValueDiscount = amount(line.predicted.discount_minor)
-    elseif line.full_gross_minor and line.price_gross and khaos.value_discount == "line" then
+    elseif line.full_gross_minor and line.price_gross and is_value_sure(khaos, line) then
         made.UnitPrice = {Gross = amount(line.full_gross_minor)}
         made.ValueDiscount = amount(line.full_gross_minor * line.quantity
             - line.predicted.gross_minor)

@@ -1,6 +1,7 @@
 --- OrderStatusUpload (contract 8.7): snapshots of orders, in the form that the despatch flow works
 --- with. A shipment is a parcel, known by its id: its code may change. Packages are not linked to
---- items, so the first one with a consignment speaks for the shipment.
+--- items: where several have a consignment each is a parcel, and the items are shared out to them
+--- in their order, because SCAYLE takes no tracking number without items.
 local documents = require("connectors.khaos_cloud.documents")
 
 local order_status = {}
@@ -10,15 +11,21 @@ local SENT = {partialship = true, complete = true} -- order statuses
 
 local text = documents.text
 
-local function package_of(shipment)
-    local first
+-- The packages that a shopper can follow, one per consignment, in an order that no repeat changes;
+-- else the first there is.
+local function packages_of(shipment)
+    local list, seen, first = {}, {}, nil
     for _, package in ipairs(documents.list(shipment.Packages)) do
+        local consignment = text(package.ConsignmentRef)
         first = first or package
-        if text(package.ConsignmentRef) then
-            return package
+        if consignment and not seen[consignment] then
+            seen[consignment], list[#list + 1] = true, package
         end
     end
-    return first or {}
+    table.sort(list, function(one, other)
+        return text(one.ConsignmentRef) < text(other.ConsignmentRef)
+    end)
+    return #list > 0 and list or {first or {}}
 end
 
 -- Contract 8.7, the careful reading: the shipment itself is done, and something says that it went.
@@ -40,20 +47,52 @@ local function items_of(shipment)
     return items
 end
 
+-- Of all items together, the units from one place to another.
+local function part_of(items, from, to)
+    local part, place = {}, 0
+    for _, item in ipairs(items) do
+        local quantity = math.min(to, place + item.quantity) - math.max(from, place)
+        if quantity > 0 then
+            part[#part + 1] = {stock_code = item.stock_code, quantity = quantity,
+                import_ref = item.import_ref}
+        end
+        place = place + item.quantity
+    end
+    return part
+end
+
+local function parcel(shipment, package, number, items)
+    local courier, id = documents.record(package.Courier), text(shipment.ID)
+    return {
+        id = number == 1 and id or id .. "/" .. number,
+        invoice = text(shipment.Code) or id,
+        shipment = id,
+        courier = text(courier.Code) or text(courier.Name),
+        consignment = text(package.ConsignmentRef),
+        sent_at = text(package.ShipmentDate),
+        items = items,
+    }
+end
+
+-- With fewer units than packages, the last packages cannot be told.
+local function add_parcels(parcels, shipment, packages)
+    local items, units = items_of(shipment), 0
+    for _, item in ipairs(items) do
+        units = units + item.quantity
+    end
+    local count = math.max(1, math.min(#packages, units))
+    for i = 1, count do
+        parcels[#parcels + 1] = parcel(shipment, packages[i], i,
+            part_of(items, (i - 1) * units // count, i * units // count))
+    end
+end
+
 local function parcels_of(entry, status)
     local parcels = {}
     for _, shipment in ipairs(documents.list(entry.Shipments)) do
-        local package, id = package_of(shipment), text(shipment.ID)
-        if id and has_left(shipment, package, status) then
-            local courier = documents.record(package.Courier)
-            parcels[#parcels + 1] = {
-                id = id,
-                invoice = text(shipment.Code) or id,
-                courier = text(courier.Code) or text(courier.Name),
-                consignment = text(package.ConsignmentRef),
-                sent_at = text(package.ShipmentDate),
-                items = items_of(shipment),
-            }
+        local packages = packages_of(shipment)
+        if text(shipment.ID) and has_left(shipment, packages[1], status) then
+            add_parcels(parcels, shipment, packages)
         end
     end
     return parcels

@@ -43,7 +43,7 @@ local function is_all_cancelled(book)
 end
 
 --- The decision on a reference, nil while there is none. A refusal is over when every unit was
---- cancelled since.
+--- cancelled since; that is written down before anybody is told.
 ---@param reference string
 ---@return "successful"|"refused"|nil
 function decide.known(reference)
@@ -54,7 +54,8 @@ function decide.known(reference)
     local key = decide.order_of(reference)
     local book = key and order_units.load(key)
     if entry.result == "refused" and book and is_all_cancelled(book) then
-        return "successful"
+        entry.result, entry.why = "successful", "every unit was cancelled since"
+        store.put(decide.TABLE, reference, entry)
     end
     return entry.result
 end

@@ -1,6 +1,7 @@
 --- What Khaos Control Cloud fetches: its configuration file, orders, returns.
 local documents = require("connectors.khaos_cloud.documents")
 local json = require("neap.json")
+local offered = require("flows.returns_stages.offered")
 local presence = require("flows.cloud_stages.presence")
 local queue = require("flows.cloud_stages.queue")
 
@@ -100,10 +101,17 @@ end
 ---@return neap.Reply
 function downloads.returns(ctx, request)
     local settings = ctx.settings
+    local list, continuation, lost = take("returns", ctx, request)
+    for _, document in ipairs(list) do
+        offered.fetched(document.AssociatedRef)
+    end
+    for _, entry in ipairs(lost) do
+        offered.lost(entry.reference)
+    end
     return answer(ctx, "CustomerReturnImport", "Returns", {
         MatchAddressOn = whole(settings.match_address_on),
         MatchContactOn = whole(settings.match_contact_on),
-    }, take("returns", ctx, request))
+    }, list, continuation, lost)
 end
 
 return downloads

@@ -11,7 +11,8 @@ local time = require("neap.time")
 
 local presence = {}
 
-local STATE = "cloud_state" -- "calls" -> {heard_ms, <route> = ms}; "presence" -> {alive_ms, away}
+-- "calls" -> {heard_ms, <route> = ms}; "presence" -> {alive_ms, here_ms, away}
+local STATE = "cloud_state"
 local AWAY_MS = 60000
 local MAX_ABSENCES = 20
 
@@ -34,9 +35,10 @@ end
 ---@param age_ms integer push_age_ms
 function presence.beat(age_ms)
     local now_ms = time.now_ms()
-    local state = store.get(STATE, "presence") or {alive_ms = now_ms}
+    local state = store.get(STATE, "presence") or {alive_ms = now_ms, here_ms = now_ms}
     if now_ms - state.alive_ms > AWAY_MS or now_ms < state.alive_ms then
         add_absence(state, math.min(state.alive_ms, now_ms), now_ms, age_ms)
+        state.here_ms = now_ms
     end
     state.alive_ms = now_ms
     store.put(STATE, "presence", state)
@@ -56,6 +58,13 @@ function presence.heard(name, age_ms)
     end
     calls[name], calls.heard_ms = now_ms, now_ms
     store.put(STATE, "calls", calls)
+end
+
+--- Since when we are here without an absence.
+---@return integer
+function presence.here_ms()
+    local state = store.get(STATE, "presence") or {}
+    return state.here_ms or state.alive_ms or time.now_ms()
 end
 
 ---@return table<string, integer> by route, and heard_ms

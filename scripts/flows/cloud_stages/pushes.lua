@@ -17,7 +17,7 @@ local time = require("neap.time")
 local pushes = {}
 
 local CODE_OF_ID = "cloud_stock_ids" -- Khaos's StockID, which stays -> {code}
-local PRICES = "cloud_prices" -- "<list id>\n<code>" -> {bands}
+local PRICES = "cloud_prices" -- "<list id>\n<code>" -> {bands, pushed_ms}
 local PRICE_LISTS = "cloud_price_lists" -- list id -> {name, is_net, pushed_ms}
 local SEQUENCES = "cloud_sequences"
 
@@ -109,6 +109,7 @@ local function take_level(entry, read_ms, now_ms)
     local item = store.get(tables.ITEMS, entry.code) or {code = entry.code}
     item.sites = item.sites or {}
     local level = entry.level
+    level.stock_id = entry.stock_id
     level.read_ms = math.max(read_ms, (item.sites[entry.site] or level).read_ms or read_ms)
     item.sites[entry.site] = level
     poll_cloud.confirm(item, read_ms)
@@ -146,12 +147,47 @@ end
 
 -- ---- items -----------------------------------------------------------------------------------
 
-local DETAILS = {"is_hidden", "runs_to_zero", "max_display", "category", "buffer", "components"}
+local DETAILS = {"stock_id", "is_hidden", "runs_to_zero", "max_display", "category", "buffer",
+    "components"}
+
+-- Levels of an item that does not have the code (any more) count as none until Khaos says more.
+local function empty_levels(kept, is_wrong)
+    for site, level in pairs(kept.sites or {}) do
+        if is_wrong(level) then
+            kept.sites[site] = {available = 0, read_ms = level.read_ms}
+        end
+    end
+end
+
+-- Keeps what is known of a code. The shop hears of it once there is a level.
+local function keep_item(code, kept)
+    if kept.read_ms then
+        tables.keep(code, kept, time.now_ms())
+    else
+        store.put(tables.ITEMS, code, kept)
+    end
+end
+
+-- An item has lost its code: nothing is sold under it, unless it is another item's by now.
+local function lose_code(stock_id, code)
+    local kept = store.get(tables.ITEMS, code)
+    if kept and kept.stock_id and kept.stock_id ~= stock_id then
+        return
+    end
+    codes.forget(code)
+    if kept then
+        kept.is_hidden = true
+        empty_levels(kept, function(level)
+            return not level.stock_id or level.stock_id == stock_id
+        end)
+        keep_item(code, kept)
+    end
+end
 
 local function take_item(ctx, item)
     local old_code = (store.get(CODE_OF_ID, item.stock_id) or {}).code
     if old_code and old_code ~= item.code then
-        codes.forget(old_code)
+        lose_code(item.stock_id, old_code)
     end
     store.put(CODE_OF_ID, item.stock_id, {code = item.code})
     codes.put({[item.code] = {discontinued = item.is_discontinued}})
@@ -162,24 +198,17 @@ local function take_item(ctx, item)
     for _, name in ipairs(DETAILS) do
         kept[name] = item[name]
     end
-    store.put(tables.ITEMS, item.code, kept)
-    if kept.read_ms then
-        tables.mark(item.code, time.now_ms())
-    end
+    empty_levels(kept, function(level)
+        return level.stock_id and level.stock_id ~= item.stock_id
+    end)
+    keep_item(item.code, kept)
 end
 
 local function forget(stock_id)
     local code = (store.get(CODE_OF_ID, stock_id) or {}).code
     store.delete(CODE_OF_ID, stock_id)
-    if not code then
-        return
-    end
-    codes.forget(code)
-    local kept = store.get(tables.ITEMS, code)
-    if kept then
-        kept.is_hidden = true
-        store.put(tables.ITEMS, code, kept)
-        tables.mark(code, time.now_ms())
+    if code then
+        lose_code(stock_id, code)
     end
 end
 
@@ -209,7 +238,9 @@ end
 
 -- ---- prices ----------------------------------------------------------------------------------
 
---- PriceListUpload: the bands of a code in a list replace those that were there.
+--- PriceListUpload: the bands of a code in a list replace those that were there. Whether a push is
+--- the whole list is not said (contract 8.9), so a code that is not in it stays, with the time at
+--- which it was.
 ---@param ctx neap.Context
 ---@param request neap.ServerRequest
 ---@return neap.Reply
@@ -219,11 +250,12 @@ function pushes.price_lists(ctx, request)
     if not lists then
         return documents.refusal(err)
     end
+    local now_ms = time.now_ms()
     for _, list in ipairs(lists) do
         store.put(PRICE_LISTS, list.id, {name = list.name, is_net = list.is_net,
-            pushed_ms = time.now_ms()})
+            pushed_ms = now_ms})
         for code, bands in pairs(list.prices) do
-            store.put(PRICES, list.id .. "\n" .. code, {bands = bands})
+            store.put(PRICES, list.id .. "\n" .. code, {bands = bands, pushed_ms = now_ms})
         end
     end
     return accepted()

@@ -69,7 +69,7 @@ local function plan(job, lines, parcel, is_last)
     for _ in pairs(book.parcels) do
         number = number + 1
     end
-    book.parcels[parcel.id] = {number = number, invoice = parcel.invoice,
+    book.parcels[parcel.id] = {number = number, shipment = parcels.shipment_of(parcel),
         items = json.array(parcel.items), units = json.array(units),
         told = gone.without(book, units), carrier = carrier_of(job, parcel),
         is_unissued = parcel.is_unissued, shipment_key = shipment_key(book, parcel),
@@ -83,10 +83,10 @@ local function mark_issued(lines, snapshot)
     local changed = false
     local issued = {}
     for _, parcel in ipairs(snapshot.parcels) do
-        issued[parcel.invoice] = not parcel.is_unissued
+        issued[parcels.shipment_of(parcel)] = not parcel.is_unissued
     end
     for _, planned in pairs(book.parcels) do
-        if planned.is_unissued and issued[planned.invoice] and not planned.issued_ms then
+        if planned.is_unissued and issued[planned.shipment] and not planned.issued_ms then
             planned.issued_ms, changed = time.now_ms(), true
         end
     end

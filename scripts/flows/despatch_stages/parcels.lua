@@ -7,7 +7,7 @@ local parcels = {}
 --- A parcel whose units were chosen, in the order's book by its id. It is told from here alone.
 ---@class despatch.Planned
 ---@field number integer in the order in which they were planned
----@field invoice string
+---@field shipment string what stays: the invoice, in Khaos Cloud the id of the shipment
 ---@field items {stock_code: string, quantity: integer, import_ref: string|nil}[] of Khaos
 ---@field units string[] ids
 ---@field told string[] those of them that SCAYLE is told of
@@ -17,6 +17,12 @@ local parcels = {}
 ---@field is_told boolean|nil
 ---@field is_unissued boolean|nil it left before its invoice was issued
 ---@field issued_ms integer|nil
+
+---@param parcel table as in khaos.Snapshot
+---@return string
+function parcels.shipment_of(parcel)
+    return parcel.shipment or parcel.invoice
+end
 
 -- Takes from `left` (stock code -> quantity) what an item asks for; gives what was not there.
 local function take(left, item)
@@ -44,19 +50,18 @@ local function add(sums, items)
     return sums
 end
 
--- By invoice: what was planned for parcels that Khaos does not show under their ids any more.
-local function renamed(book, snapshot)
+-- By shipment: what was planned and is not in a parcel that Khaos shows under the same id any more,
+-- and how many parcels are not shown at all.
+local function moved(book, snapshot)
     local shown, pools = {}, {}
     for _, parcel in ipairs(snapshot.parcels) do
-        shown[parcel.id] = true
+        shown[parcel.id] = parcel.items
     end
     for id, planned in pairs(book.parcels) do
-        if not shown[id] then
-            local pool = pools[planned.invoice] or {codes = {}, count = 0}
-            pools[planned.invoice] = pool
-            pool.count = pool.count + 1
-            add(pool.codes, planned.items)
-        end
+        local pool = pools[planned.shipment] or {codes = {}, count = 0}
+        pools[planned.shipment] = pool
+        pool.count = pool.count + (shown[id] and 0 or 1)
+        add(pool.codes, rest_of(planned.items, add({}, shown[id] or {})))
     end
     return pools
 end
@@ -95,9 +100,9 @@ end
 ---@param snapshot khaos.Snapshot
 ---@return table[] as in khaos.Snapshot
 function parcels.news(book, snapshot)
-    local pools, list, late = renamed(book, snapshot), {}, {}
+    local pools, list, late = moved(book, snapshot), {}, {}
     for _, parcel in ipairs(snapshot.parcels) do
-        local part = news_of(book, parcel, pools[parcel.invoice])
+        local part = news_of(book, parcel, pools[parcels.shipment_of(parcel)])
         if part then
             table.insert(part.consignment and list or late, part)
         end

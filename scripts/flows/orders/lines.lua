@@ -120,6 +120,7 @@ local function add_line(work, line, about)
     entry.value = worth.of_line(entry, about)
     if entry.value.order_discount_minor > 0 then
         entry.order_discount_minor = entry.value.order_discount_minor
+        entry.value.order_discount_net_minor = amounts.net_of(entry.order_discount_minor, line.rate)
     end
     work.lines[#work.lines + 1] = {entry = entry, rate = line.rate, line = line, about = about}
     return entry

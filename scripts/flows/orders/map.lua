@@ -149,7 +149,7 @@ end
 local function take_order_discount(sum, line)
     local share = line.entry.order_discount_minor
     if share then
-        local net = amounts.net_of(share, line.rate)
+        local net = line.entry.value.order_discount_net_minor
         add_to(sum, {net_minor = -net, tax_minor = net - share, gross_minor = -share})
     end
 end

@@ -16,6 +16,7 @@ local worth = {}
 ---@field net_minor integer
 ---@field tax_minor integer
 ---@field order_discount_minor integer
+---@field order_discount_net_minor integer|nil of a line: the net of it
 ---@field reduced_minor integer|nil SCAYLE shows the units' prices higher by this: their part of
 ---   reductions of the whole order. Of lines only; nil when there is none
 

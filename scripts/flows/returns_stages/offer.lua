@@ -1,12 +1,12 @@
 --- A return that SCAYLE tells of, offered to Khaos Control Cloud: one CustomerReturn, tied to its
---- order, priced by what SCAYLE gave back for each unit.
---- Khaos says nothing back, not even a credit note,
---- so what it credits is written into the order's book when the return is offered.
+--- order, priced by what SCAYLE gave back for each unit. What becomes of it: offered.lua.
 local json = require("neap.json")
 local queue = require("flows.cloud_stages.queue")
+local offered = require("flows.returns_stages.offered")
 local order_units = require("flows.order_units")
 local refund_book = require("flows.refund_book")
 local return_document = require("connectors.khaos_cloud.return_document")
+local stray = require("flows.returns_stages.stray")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
 local unit_book = require("flows.unit_book")
@@ -81,23 +81,16 @@ function offer.units(job, order_key, change_id, units)
         return nil, problem
     end
     local book = order_units.load(order_key)
-    book.offered_returns = book.offered_returns or {}
-    local reference = book.offered_returns[change_id]
-    if reference then
+    if book.offered_returns and book.offered_returns[change_id] then
         return true
     end
     local credits = credits_of(book, units)
-    local outcome = unit_book.apply(book, {kind = "credit", id = "cloud:" .. change_id,
-        origin = "neap", at_ms = time.now_ms(), credits = credits})
-    if #outcome.refused > 0 then
+    if not stray.fits(book, change_id, {credits = credits}) then
         return nil, "it would credit more than was invoiced"
     end
-    local count = 1
-    for _ in pairs(book.offered_returns) do
-        count = count + 1
-    end
-    reference = string.format("%s-R%d", record.reference, count)
-    book.offered_returns[change_id] = reference
+    local reference = string.format("%s-R%d", record.reference, offered.count(book) + 1)
+    offered.add(book, change_id, {reference = reference, units = json.array(units),
+        credits = json.array(credits)})
     order_units.save(book)
     local lines = lines_of(book, units, job.settings.khaos_return_reason)
     put(job, order_key, document, reference, lines)

@@ -3,6 +3,7 @@
 --- became known. The proof is always what the other system shows.
 local khaos_line = require("flows.khaos_line")
 local money = require("neap.money")
+local offered = require("flows.returns_stages.offered")
 local order_units = require("flows.order_units")
 local refund_book = require("flows.refund_book")
 local support = require("flows.order_stages.support")
@@ -45,7 +46,7 @@ local LISTS = {}
 ---@return string[] ids
 ---@return integer minor to be credited for them
 function worklist.open_goods(book)
-    local ids, minor, is_going = {}, 0, {}
+    local ids, minor, is_going = {}, 0, offered.open_units(book)
     for _, entry in pairs(book.processing or {}) do
         for _, id in ipairs(entry.units) do
             is_going[id] = not entry.given_up or nil

@@ -11,7 +11,7 @@ local figure = {}
 ---@class stock.Item what Khaos says of a code
 ---@field code string
 ---@field available integer|nil sum over the sites that serve the shop; negative is back-ordered
----@field potential integer|nil of a kit: how many its components make
+---@field potential integer|nil how many a kit's components make, and what the other sites have
 ---@field is_uncontrolled boolean|nil Khaos keeps no level: always sellable
 ---@field is_hidden boolean|nil deleted or not for the web: never sellable
 ---@field buffer integer|nil the buffer field that the client names in Khaos

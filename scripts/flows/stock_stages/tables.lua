@@ -44,12 +44,15 @@ function tables.is_in_bulk(sent)
     return open ~= nil and open.id == sent.bulk and not open.is_over
 end
 
--- Sums the sites; a reading is as old as its oldest site.
+-- Sums the sites; a reading is as old as its oldest site. Where one site makes the item and
+-- another has it, what can be sold is what both come to.
 local function total(item)
     local available, potential, read_ms, uncontrolled = nil, nil, nil, nil
+    local either = 0
     for _, site in pairs(item.sites) do
         available = site.available and (available or 0) + site.available or available
-        potential = site.potential and (potential or 0) + site.potential or potential
+        either = either + (site.potential or site.available or 0)
+        potential = (potential or site.potential) and either
         uncontrolled = uncontrolled or site.is_uncontrolled
         read_ms = math.min(read_ms or site.read_ms, site.read_ms)
     end

@@ -26,7 +26,9 @@ end
 
 local function check_total(view, say)
     local found = view.read_back
-    if not found then
+    if view.is_shown then
+        return -- and that is all that Khaos Control Cloud tells: classify.proof says so
+    elseif not found then
         say("in_flight", "posted, not read back yet", 0)
     elseif found.count == 0 then
         say("posted_total_differs", "Khaos does not list it", view.posted)
@@ -71,6 +73,10 @@ local function check_credit(view, say)
     if view.credit_open > 0 then
         say("credited_not_refunded", "credited in Khaos, neither returned nor told to SCAYLE",
             view.credit_open)
+    end
+    if view.offered_open > 0 then
+        say("in_flight", "a return is offered to Khaos, which has not fetched it yet",
+            view.offered_open)
     end
     if view.unexplained_refund > 0 then
         say("refunded_not_credited", "a refund of SCAYLE that no unit and no charge explains",
@@ -122,6 +128,18 @@ function classify.order(view)
         found[#found + 1] = {class = class, detail = detail, minor = minor}
     end)
     return found
+end
+
+--- What proves an order that ties, where it is less than its totals and credit notes.
+---@param view reconcile.View
+---@return string empty: Khaos's own figures were read
+function classify.proof(view)
+    if not view.is_shown then
+        return ""
+    end
+    return "shown by Khaos Control Cloud, which tells no totals" .. (view.has_fetched
+        and "; it fetched their returns, and shows only to its own users whether they were imported"
+        or "")
 end
 
 return classify

@@ -1,6 +1,7 @@
 --- One order as it was known at an instant: what became of it, and its money per VAT code. Reads
 --- the tables of the flows; what was learnt later is left out.
 local order_history = require("flows.order_history")
+local queue = require("flows.cloud_stages.queue")
 local refund_book = require("flows.refund_book")
 local smaller = require("flows.unit_stages.smaller")
 local store = require("neap.store")
@@ -31,11 +32,14 @@ local GOODWILL = "goodwill"
 ---@field order_code string|nil
 ---@field posted_ms integer|nil
 ---@field read_back table|nil
+---@field is_shown boolean|nil Khaos Control Cloud shows it; there is no reading back
+---@field has_fetched boolean|nil what is credited is of returns that Khaos Control Cloud fetched
 ---@field cancel_wanted boolean|nil
 ---@field force_closed boolean|nil
 ---@field problem string|nil why the figures cannot be told
 ---@field codes table<string, table<string, reconcile.Sums>> VAT code -> stage -> sums
 ---@field refund_open integer refunded and not credited
+---@field offered_open integer refunded, and on its way: offered to Khaos Control Cloud as a return
 ---@field credit_open integer credited and not refunded
 ---@field moved_open integer refunded less credited, of units whose line is pennies off their cost
 ---@field unexplained_refund integer given back by SCAYLE, for no unit and no charge, not credited
@@ -147,6 +151,8 @@ local function add_unit(view, unit, money, at_ms)
     local open = refunded - credited
     if credited > 0 and math.abs(open) <= money.moved then
         view.moved_open = view.moved_open + open
+    elseif view.offered[unit.id] then
+        view.offered_open = view.offered_open + math.max(0, open)
     else
         view.refund_open = view.refund_open + math.max(0, open)
         view.credit_open = view.credit_open + math.max(0, -open)
@@ -186,10 +192,14 @@ local function charge_by_name(book, name)
     return nil
 end
 
+-- What a line comes to. Its part of an amount off the whole order (Cloud) is not in its own
+-- figures.
 local function money_of(line)
-    local whole = line.predicted
-    return {code = line_code(line), net = whole.net_minor, gross = whole.gross_minor,
-        moved = math.abs(line.value and line.value.moved_minor or 0)}
+    local whole, value = line.predicted, line.value or {}
+    return {code = line_code(line),
+        net = whole.net_minor - (value.order_discount_net_minor or 0),
+        gross = whole.gross_minor - (value.order_discount_minor or 0),
+        moved = math.abs(value.moved_minor or 0)}
 end
 
 local function add_item_line(view, line, at_ms)
@@ -280,10 +290,43 @@ local function add_payments(view, lines)
     end
 end
 
+local function is_by(ms, at_ms)
+    return ms ~= nil and ms <= at_ms
+end
+
+local function has_fetched(book, at_ms)
+    for _, offer in pairs(book.offered_returns or {}) do
+        if offer.is_fetched and is_by(offer.credited_ms, at_ms) then
+            return true
+        end
+    end
+    return false
+end
+
+-- Units of returns that Khaos has not fetched, until a person is told that it does not.
+local function offered_units(book, at_ms)
+    local units = {}
+    for _, offer in pairs(book.offered_returns or {}) do
+        local is_open = is_by(offer.offered_ms, at_ms) and not is_by(offer.credited_ms, at_ms)
+            and not is_by(offer.told_ms, at_ms)
+        for _, id in ipairs(is_open and offer.units or {}) do
+            units[id] = true
+        end
+    end
+    return units
+end
+
+-- Nothing is read back from Khaos Control Cloud: an order is in it when it pushes its status.
+local function is_shown(record, at_ms)
+    local entry = record.reference and queue.get("orders", record.reference)
+    return entry ~= nil and entry.state == "shown" and is_by(entry.shown_ms, at_ms)
+end
+
 local function read_posting(view, record, at_ms)
     local lines = record.reference and store.get(support.LINES, record.reference)
     local book = store.get(unit_book.TABLE, view.key)
     view.state, view.posted_ms, view.order_code = "posted", record.posted_ms, record.order_code
+    view.is_shown = is_shown(record, at_ms)
     if not lines or not book then
         view.problem = "its lines are not remembered"
         return
@@ -295,7 +338,8 @@ local function read_posting(view, record, at_ms)
     local then_lines = smaller.lines_at(lines, at_ms)
     view.posted = then_lines.predicted.gross_minor
     view.book, view.parcels = unit_book.as_of(book, at_ms), book.parcels or {}
-    view.refunds = refund_book.of(book)
+    view.refunds, view.offered = refund_book.of(book), offered_units(book, at_ms)
+    view.has_fetched = has_fetched(book, at_ms)
     add_lines(view, then_lines, at_ms)
     add_moved(view)
     add_payments(view, then_lines)
@@ -327,6 +371,7 @@ function order_view.of(key, record, at_ms)
     end
     local view = {key = key, order_id = record.order_id, accepted_ms = record.accepted_ms,
         state = "in_flight", causes = {}, codes = {}, refund_open = 0, credit_open = 0,
+        offered_open = 0,
         moved_open = 0, conflicts = 0, stages = {}, money_credited = 0, unexplained_refund = 0}
     read_history(view, at_ms)
     if record.posted_ms and record.posted_ms <= at_ms then

@@ -67,6 +67,23 @@ def restless():
     assert all(shop.posted(order)["copies"] == 1 for order in orders)
 
 
+def reconciled():
+    """An order ties when Khaos shows it, not before, and the report says that no totals were compared."""
+    settings(cloud_silent=True)
+    order = shop.place("plain", 40)
+    neap.until(lambda: reference(order) in imports(), "Khaos has it, in silence")
+    waiting = shop.host.ask("reconcile")
+    found = [(d["order"], d["class"]) for d in waiting["differences"]]
+    assert found == [(str(order["order_id"]), "in_flight")], found
+    settings(cloud_silent=False)
+    shop.until_right(order)
+    done = shop.host.ask("reconcile")
+    assert done["differences"] == [], done["differences"]
+    assert [c["class"] for c in done["classes"]] == ["agrees"], done["classes"]
+    assert done["proofs"] == [{"orders": done["orders"], "proof": "shown by Khaos Control Cloud, which tells no totals"}]
+    assert done["orders"] == len(KINDS) + 7 + 1, done
+
+
 def silence(order):
     """The open exception about an order that Khaos does not show."""
     return next((e for e in shop.host.exceptions("not_shown_by_khaos") if e["subject"] == reference(order)), None)
@@ -186,6 +203,22 @@ def shipped():
     neap.until(lambda: {i["status"] for i in shop.document(order)["items"]} == {"shipped"}, "all is shipped")
 
 
+def two_boxes():
+    """One shipment in two packages: Khaos does not say what is in which; the shop hears of both consignments."""
+    order = shop.place("multi_unit", 63)
+    shop.until_right(order)
+    lines = [line for line in shop.posted(order)["lines"] if line["import_ref"].startswith("SC-")]
+    boxes = [{"consignment": f"TWO-{n}", "items": [
+        {"stock_code": line["stock_code"], "quantity": round(float(line["quantity"])),
+         "import_ref": line["import_ref"]} for line in lines[n::2]]} for n in range(2)]
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "ship", "boxes": boxes})
+    neap.until(lambda: {i["status"] for i in shop.document(order)["items"]} == {"shipped"}, "all is shipped")
+    told = [s["body"] for s in shop.entry(order)["shipments"]]
+    assert sorted(s["shipmentKey"] for s in told) == ["TWO-0", "TWO-1"], told
+    units = [i["orderItemId"] for s in told for i in s["items"]]
+    assert sorted(units) == sorted(i["id"] for i in shop.document(order)["items"]), units
+
+
 def returned():
     """Goods that SCAYLE took back are offered to Khaos once, tied to their order, on the customer's code."""
     order = shop.place("multi_unit", 61)
@@ -212,6 +245,42 @@ def returned():
     assert line["SourceReference"] == {"SourceOrder": {"AssociatedRef": reference(order)}}, line
     assert round(line["UnitPrice"]["Gross"] * 100) == back[0]["price"]["withTax"], (line, back)
     assert [n for n in shop.control("khaos", "GET", "cloud")["returns"] if n.startswith(reference(order))] == [name]
+
+
+def return_not_fetched():
+    """Khaos does not download returns: not credited, told of, and closed when it downloads it after all."""
+    order = shop.place("multi_unit", 62)
+    shop.until_right(order)
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "ship"})
+    neap.until(lambda: {i["status"] for i in shop.document(order)["items"]} == {"shipped"}, "all is shipped")
+    settings(cloud=False)
+    shop.control("scayle", "POST", "return", {"order_id": order["order_id"], "count": 1})
+
+    def differs():
+        found = [d for d in shop.host.ask("reconcile")["differences"] if d["order"] == str(order["order_id"])]
+        return found[0]["class"] if found else None
+
+    neap.until(lambda: differs() == "in_flight", "it is offered, not credited")
+    told = neap.until(lambda: shop.host.exceptions("return_not_fetched"), "somebody is told")[0]
+    assert told["subject"] == reference(order) + "-R1" and str(order["order_id"]) in told["message"], told
+    assert differs() == "refunded_not_credited", differs()
+    shop.host.kill()
+    shop.host.start()
+    settings(cloud=True)
+    neap.until(lambda: not shop.host.exceptions("return_not_fetched"), "the download closes it")
+    assert differs() is None, "it is credited"
+    assert shop.control("khaos", "GET", "cloud")["returns"][reference(order) + "-R1"]["status"] == "OK"
+
+
+def khaos_silent():
+    restart(POLL_SILENCE_MS="2500")
+    assert not shop.host.exceptions("khaos_silent")
+    settings(cloud=False)
+    told = neap.until(lambda: shop.host.exceptions("khaos_silent"), "somebody is told that Khaos does not call")
+    assert [e["subject"] for e in told] == ["orders"] and "has not asked for orders" in told[0]["message"], told
+    settings(cloud=True)
+    neap.until(lambda: not shop.host.exceptions("khaos_silent"), "the next download closes it")
+    restart(POLL_SILENCE_MS="3600000")
 
 
 def cancellation(key):
@@ -371,6 +440,7 @@ try:
     neap.case("Khaos pushes its stock codes first", codes_are_known)
     neap.case("orders are fetched page by page and come to the penny", flowing)
     neap.case("repeats, reordering and forgotten continuations double nothing", restless)
+    neap.case("reconciliation counts an order that Khaos shows, and says that totals are not compared", reconciled)
     neap.case("an order that nobody fetches is told of, and closed by the push", not_fetched)
     neap.case("an import that failed without a word is told of, and closed by the push", failed_import)
     neap.case("a channel that tells nothing is told of, a retry doubles nothing", silent_channel)
@@ -379,7 +449,10 @@ try:
     neap.case("a dismissed order that Khaos shows after all is noted", dismissed)
     neap.case("a retry gets exactly the orders it names", specific)
     neap.case("parcels hold the units of the lines that Khaos names", shipped)
+    neap.case("a shipment in two packages is two parcels, each with its consignment", two_boxes)
     neap.case("a return that SCAYLE tells of is offered to Khaos once", returned)
+    neap.case("a return that Khaos does not fetch is told of, and not credited before it does", return_not_fetched)
+    neap.case("a Khaos that does not call is told of, and closed by its next call", khaos_silent)
     neap.case("a cancelled order that Khaos never fetched is taken back", cancelled_in_time)
     neap.case("one that Khaos may have is in doubt until the push", cancelled_in_doubt)
     neap.case("kill -9 on both sides loses and doubles nothing", killed)

@@ -373,17 +373,15 @@ def refused_in_the_middle():
 def tries_to_write():
     """A client's own stage that writes wherever it can: nothing of it leaves."""
     shop.write("flows_evil.lua", EVIL)
-    shop.edit("client.lua", "merchant_key = \"fellside\",\n                khaos = khaos,\n"
-                            "                delegation_grace_ms",
-              "merchant_key = \"fellside\", stages = {map = \"flows_evil\"},\n                khaos = khaos,\n"
-              "                delegation_grace_ms")
+    shop.edit("client.lua", "delegation_grace_ms = number(",
+              "stages = {map = \"flows_evil\"}, delegation_grace_ms = number(")
     since = forget_calls()
     before = shop.ledger("khaos", brief=1), shop.ledger("scayle")
     document = audit("--codes", "0")[1]
     only_read(since)
     assert (shop.ledger("khaos", brief=1), shop.ledger("scayle")) == before
     assert document["refused"] == 4 * part(document, "mapped")["looked"], document["refused"]
-    shop.edit("client.lua", ", stages = {map = \"flows_evil\"}", "")
+    shop.edit("client.lua", "stages = {map = \"flows_evil\"}, ", "")
 
 
 EVIL = """

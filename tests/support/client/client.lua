@@ -41,8 +41,11 @@ return {
     retry = {initial_ms = 50, max_ms = number("RETRY_MAX_MS", 300)},
     flows = {
         -- What Khaos Control Cloud calls; on-premise, the mirror asks instead.
-        khaos_cloud = is_cloud and {use = "flows.khaos_cloud", settings = {
-            khaos = khaos, public_url = var("PUBLIC_URL", "http://127.0.0.1:9/demo"),
+        khaos_cloud = is_cloud and {use = "flows.khaos_cloud", schedules = {
+            watch = {every_ms = number("CLOUD_WATCH_MS", 300)},
+        }, settings = {
+            khaos = khaos, poll_silence_ms = number("POLL_SILENCE_MS", 3600000),
+            public_url = var("PUBLIC_URL", "http://127.0.0.1:9/demo"),
             format = var("CLOUD_FORMAT", "JSON"), page_size = number("CLOUD_PAGE", 500),
             buffer_field = "Web Buffer",
         }} or nil,

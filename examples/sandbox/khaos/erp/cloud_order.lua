@@ -210,6 +210,10 @@ local function read_line(r, given, country)
     end
     local about = type(given.StockDescription) == "table" and given.StockDescription or {}
     local quantity = digits(r, given, "Quantity") or "1"
+    local off_minor = value and calc.minor(calc.decimal(value))
+    if off_minor and r.w.settings.cloud_value_per_unit then
+        off_minor = off_minor * math.tointeger(tonumber(quantity))
+    end
     return {
         values = {STOCK_DESC = about.Parameter or about.Name, ORDER_QTY = quantity,
             KSD_DISCOUNT = percent, FREEITEM_REASON = reason, IMPORT_REF = given.ImportRef,
@@ -218,7 +222,7 @@ local function read_line(r, given, country)
         item = item, quantity = calc.decimal(quantity),
         price_is = is, price_text = written, price = calc.decimal(written or "0"),
         discount = calc.decimal(percent or "0"),
-        value_discount = value and calc.minor(calc.decimal(value)) or nil,
+        value_discount = off_minor,
         tax_code = item and tax_code(item, country) or "1",
     }
 end

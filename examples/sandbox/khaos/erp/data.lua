@@ -28,6 +28,7 @@ data.SETTINGS = {
     cloud_xml = false, -- pushes in XML, whatever the configuration file says
     cloud_duplicate = false, -- every push twice
     cloud_reorder = false, -- the pushes of one run in reverse order
+    cloud_value_per_unit = false, -- ValueDiscount is of each unit of its line (contract 11.15)
     cloud_forget = false, -- crashes after importing a download: the continuation is not kept
     cloud_silent = false, -- "don't upload order status"
     clock_skew_ms = 0, -- added to every date that leaves

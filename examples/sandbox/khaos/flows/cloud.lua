@@ -60,6 +60,18 @@ local function header(answer, name)
     return nil
 end
 
+-- What somebody asked for while the download was under way is asked for the next time.
+local function still_wanted(now, asked)
+    local is_asked, list = {}, json.array({})
+    for _, reference in ipairs(asked) do
+        is_asked[reference] = true
+    end
+    for _, reference in ipairs(now) do
+        list[#list + 1] = not is_asked[reference] and reference or nil
+    end
+    return list
+end
+
 local function download(settings, state)
     local w = open(settings)
     local path = path_of(state.config, "OrderDownload")
@@ -78,7 +90,7 @@ local function download(settings, state)
         elseif not w.settings.cloud_forget then
             local now = cloud_channel.state(w)
             now.continuation = header(answer, "sirion-continuation") or now.continuation
-            now.retry = json.array({})
+            now.retry = still_wanted(now.retry, state.retry)
             cloud_channel.keep(w, now)
         end
     end)

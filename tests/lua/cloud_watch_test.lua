@@ -1,0 +1,270 @@
+-- What Khaos Control Cloud should do and does not: polls and pushes that stay away, returns that it
+-- does not fetch. A return was credited when it was offered, and nobody heard of one that Khaos
+-- never fetched.
+local downloads = require("flows.cloud_stages.downloads")
+local fake_job = require("fake_job")
+local khaos_cloud = require("flows.khaos_cloud")
+local offer = require("flows.returns_stages.offer")
+local order_units = require("flows.order_units")
+local order_view = require("reports.reconcile.order_view")
+local presence = require("flows.cloud_stages.presence")
+local queue = require("flows.cloud_stages.queue")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+local unit_book = require("flows.unit_book")
+local worklist = require("flows.returns_stages.worklist")
+
+local MINUTE_MS = 60000
+local KHAOS = {kind = "cloud", silence_ms = 120 * MINUTE_MS, push_age_ms = 30 * MINUTE_MS,
+    zone = "Europe/London"}
+local SETTINGS = {khaos = KHAOS, poll_silence_ms = 60 * MINUTE_MS,
+    stock_silence_ms = 24 * 60 * MINUTE_MS, format = "JSON", page_size = 500,
+    match_address_on = {}, match_contact_on = {}, khaos_return_reason = "6"}
+local CTX = {settings = SETTINGS}
+
+local function watch(world, settings)
+    local ended = world:play(khaos_cloud, {event = {name = "schedule.watch", key = "watch"},
+        settings = settings or SETTINGS})
+    assert(ended.done, tostring(ended.error))
+end
+
+-- Minutes in which we are there.
+local function pass(world, minutes)
+    for _ = 1, minutes do
+        world.now_ms = world.now_ms + MINUTE_MS
+        world:with(function()
+            presence.beat(KHAOS.push_age_ms)
+        end)
+    end
+end
+
+local function hear(world, name)
+    world:with(function()
+        presence.heard(name, KHAOS.push_age_ms)
+    end)
+end
+
+local function new_world()
+    local world = fake_job.world({http = function() end})
+    hear(world, "orders")
+    hear(world, "stock_status")
+    return world
+end
+
+local function subjects(world)
+    local list = {}
+    for id in pairs(world.exceptions) do
+        list[#list + 1] = id
+    end
+    table.sort(list)
+    return list
+end
+
+local function silence_tests(t)
+    t.case("no download of orders for an hour is told of, and closes with the next", function()
+        local world = new_world()
+        pass(world, 59)
+        watch(world)
+        t.equal(subjects(world), {})
+        pass(world, 1)
+        watch(world)
+        t.equal(subjects(world), {"khaos_silent orders"})
+        hear(world, "orders")
+        watch(world)
+        t.equal(subjects(world), {})
+    end)
+    t.case("a channel that only stops pushing levels is told of a day later", function()
+        local world = new_world()
+        for _ = 1, 24 do
+            pass(world, 60)
+            hear(world, "orders")
+        end
+        watch(world)
+        t.equal(subjects(world), {"khaos_silent stock_status"})
+        hear(world, "stock_status")
+        watch(world)
+        t.equal(subjects(world), {})
+    end)
+    t.case("a Khaos that never called is told of", function()
+        local world = fake_job.world({http = function() end})
+        pass(world, 61)
+        watch(world)
+        t.equal(subjects(world), {"khaos_silent orders"})
+    end)
+    t.case("our own absence is not Khaos's silence, and does not end it", function()
+        local world = new_world()
+        world.now_ms = world.now_ms + 600 * MINUTE_MS
+        pass(world, 59)
+        watch(world)
+        t.equal(subjects(world), {})
+        pass(world, 2)
+        watch(world)
+        t.equal(subjects(world), {"khaos_silent orders"})
+        world.now_ms = world.now_ms + 600 * MINUTE_MS
+        pass(world, 1)
+        watch(world)
+        t.equal(subjects(world), {"khaos_silent orders"})
+    end)
+    t.case("what a person dismissed is not told of again before Khaos has called", function()
+        local world = new_world()
+        pass(world, 60)
+        watch(world)
+        world.exceptions = {}
+        pass(world, 60)
+        watch(world)
+        t.equal(subjects(world), {})
+        hear(world, "orders")
+        pass(world, 60)
+        watch(world)
+        t.equal(subjects(world), {"khaos_silent orders"})
+    end)
+    t.case("without a setting four missed polls are too many", function()
+        local world = new_world()
+        local settings = {khaos = KHAOS, frequency_minutes = 5, stock_silence_ms = 0}
+        pass(world, 19)
+        watch(world, settings)
+        t.equal(subjects(world), {})
+        pass(world, 1)
+        watch(world, settings)
+        t.equal(subjects(world), {"khaos_silent orders"})
+    end)
+    t.case("nobody is told on-premise, nor where the setting says so", function()
+        local world = new_world()
+        pass(world, 90)
+        watch(world, {khaos = {kind = "soap"}})
+        watch(world, {khaos = KHAOS, poll_silence_ms = 0, stock_silence_ms = 0})
+        t.equal(subjects(world), {})
+    end)
+end
+
+-- ---- returns ---------------------------------------------------------------------------------
+
+local KEY, REFERENCE, RETURN = "order:1", "SC1", "SC1-R1"
+local LINE = {kind = "item", stock_code = "TEE", quantity = 2, import_ref = "SC-a",
+    unit_ids = {"a", "b"}, vat_code = 1, value = {moved_minor = 0},
+    predicted = {net_minor = 2000, tax_minor = 400, gross_minor = 2400}}
+
+-- An order that Khaos shows, one of its two units sent and taken back by SCAYLE.
+local function returned_world()
+    local world = new_world()
+    world:with(function()
+        store.put(support.RECORDS, KEY, {order_id = "1", reference = REFERENCE, urn = "FO1",
+            order_code = "SO1", accepted_ms = 1, posted_ms = 1})
+        store.put(support.LINES, REFERENCE, {key = KEY, order_id = "1", currency = "GBP",
+            lines = {LINE}, predicted = LINE.predicted, delivery = {predicted = {net_minor = 0,
+            tax_minor = 0, gross_minor = 0}}})
+        queue.put("orders", REFERENCE, KEY, {InvoiceAddress = {Line1 = "1 High Street"}})
+        queue.show("orders", REFERENCE, "SO1")
+        local book = unit_book.new({key = KEY, currency = "GBP", units = {
+            {id = "a", sku = "TEE", line = "SC-a", paid_minor = 1200},
+            {id = "b", sku = "TEE", line = "SC-a", paid_minor = 1200}}})
+        unit_book.apply(book, {kind = "ship", id = "s", origin = "khaos", at_ms = 2, units = {"a"}})
+        unit_book.apply(book, {kind = "return", id = "r", origin = "scayle", at_ms = 3,
+            units = {"a"}})
+        book.refunds = {units = {a = {minor = 1200, at_ms = 3}}, charges = {}, stated = {},
+            undeliverable = {}, gone = {}, late = {}, told = {}, cancelled_minor = 0}
+        order_units.save(book)
+    end)
+    return world
+end
+
+local function offer_it(world)
+    local ok, problem
+    local flow = {run = function(job)
+        ok, problem = offer.units(job, KEY, "scayle:1", {"a"})
+    end}
+    local ended = world:play(flow, {event = {name = "scayle.returned", key = KEY},
+        settings = SETTINGS})
+    assert(ended.done and ok, tostring(ended.error or problem))
+end
+
+local function download(world)
+    world:with(function()
+        downloads.returns(CTX, {headers = {}})
+    end)
+end
+
+-- {refunded and not credited, on its way, credited in the book}
+local function money(world, at_ms)
+    return world:with(function()
+        local view = order_view.of(KEY, support.record(KEY), at_ms or world.now_ms)
+        return {view.refund_open, view.offered_open, unit_book.credited(order_units.load(KEY))}
+    end)
+end
+
+local function return_tests(t)
+    t.case("a return is credited when Khaos fetches it, once, not when it is offered", function()
+        local world = returned_world()
+        offer_it(world)
+        offer_it(world)
+        local offered_ms = world.now_ms
+        t.equal(money(world), {0, 1200, 0})
+        pass(world, 5)
+        download(world)
+        download(world)
+        t.equal(money(world), {0, 0, 1200})
+        t.equal(world:with(function()
+            return order_view.of(KEY, support.record(KEY), world.now_ms).has_fetched
+        end), true)
+        t.equal({money(world, offered_ms)[2], money(world, offered_ms - 1)[1]}, {1200, 1200},
+            "as it was then")
+    end)
+    t.case("while it waits no person is asked to book it too", function()
+        local world = returned_world()
+        t.equal(world:with(function()
+            return worklist.open_goods(order_units.load(KEY))
+        end), {"a"})
+        offer_it(world)
+        t.equal(world:with(function()
+            return worklist.open_goods(order_units.load(KEY))
+        end), {})
+    end)
+    t.case("one that Khaos does not fetch is told of, is wrong, and closes when it does", function()
+        local world = returned_world()
+        offer_it(world)
+        pass(world, 119)
+        hear(world, "orders")
+        watch(world)
+        t.equal(subjects(world), {})
+        pass(world, 1)
+        watch(world)
+        t.equal(subjects(world), {"return_not_fetched " .. RETURN})
+        t.equal(money(world), {1200, 0, 0})
+        local told = world.exceptions["return_not_fetched " .. RETURN]
+        assert(told.message:find("1 x TEE of order 1, 12.00 GBP", 1, true), told.message)
+        watch(world)
+        download(world)
+        watch(world)
+        t.equal(subjects(world), {})
+        t.equal(money(world), {0, 0, 1200})
+    end)
+    t.case("a person who closes it has booked it: Khaos is not given it any more", function()
+        local world = returned_world()
+        offer_it(world)
+        pass(world, 120)
+        hear(world, "orders")
+        watch(world)
+        world.exceptions = {}
+        watch(world)
+        t.equal(money(world), {0, 0, 1200})
+        world:with(function()
+            t.equal(queue.take("returns", nil, 10), {})
+        end)
+    end)
+    t.case("one that is erased before it is fetched is not credited", function()
+        local world = returned_world()
+        offer_it(world)
+        world:with(function()
+            store.delete("personal_cloud_returns", KEY .. "\n" .. RETURN)
+        end)
+        download(world)
+        t.equal(money(world), {1200, 0, 0})
+        watch(world)
+        t.equal({subjects(world), money(world)}, {{}, {1200, 0, 0}})
+    end)
+end
+
+return function(t)
+    silence_tests(t)
+    return_tests(t)
+end
