@@ -18,6 +18,12 @@ local function when_told(value)
     return ALERTS_URL ~= "" and value() or nil
 end
 
+local SHOPS = {
+    {shop_key = "fo", country = "GB", shop_country_id = "1412"},
+    {shop_key = "fo", country = "DE", shop_country_id = "1415"},
+    {shop_key = "fo", country = "IE", shop_country_id = "1421"},
+}
+
 return {
     name = "demo",
     live_from = var("LIVE_FROM", "2026-01-01T00:00:00Z"),
@@ -63,6 +69,7 @@ return {
         connection_refused = CONSULTANT,
         script_error = CONSULTANT,
         credit_exceeds_invoice = FINANCE,
+        credit_note_changed = FINANCE,
         return_not_in_khaos = FINANCE,
         return_not_fetched = FINANCE,
         return_unmatched = FINANCE,
@@ -87,11 +94,7 @@ return {
         }, settings = {
             merchant_key = "fellside",
             khaos = KHAOS,
-            shops = {
-                {shop_key = "fo", country = "GB", shop_country_id = "1412"},
-                {shop_key = "fo", country = "DE", shop_country_id = "1415"},
-                {shop_key = "fo", country = "IE", shop_country_id = "1421"},
-            },
+            shops = SHOPS,
             despatch_promise_hours = 48,
             despatch_flow = "despatch",
             returns_flow = "returns",
@@ -108,7 +111,8 @@ return {
                 tax = require("mappings.tax"),
                 shipping = require("mappings.shipping"),
                 payments = require("mappings.payments"),
-                promotions = require("mappings.promotions"),
+                promotions = require(KHAOS.kind == "cloud" and "mappings.promotions_cloud"
+                    or "mappings.promotions"),
             },
         }},
         alerts = when_told(function()
@@ -120,8 +124,15 @@ return {
                 heartbeats = {{of = "orders"}},
             }}
         end),
-        returns = {use = "flows.returns", settings = {merchant_key = "fellside", khaos = KHAOS,
-            khaos_return_reason = "6", tell_goodwill = true}},
+        returns = {use = "flows.returns", schedules = {
+            sweep = {every_ms = tonumber(var("RETURNS_SWEEP_MS", "21600000"))},
+        }, settings = {
+            merchant_key = "fellside",
+            khaos = KHAOS,
+            shops = SHOPS,
+            khaos_return_reason = "6",
+            tell_goodwill = true,
+        }},
         cancellations = {use = "flows.cancellations", settings = {merchant_key = "fellside",
             khaos = KHAOS}},
         despatch = {use = "flows.despatch", schedules = {

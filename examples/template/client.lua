@@ -43,6 +43,7 @@ return {
         unmapped_promotion = INTEGRATION,
         unmapped_fee = INTEGRATION,
         credit_exceeds_invoice = FINANCE,
+        credit_note_changed = FINANCE,
         return_not_in_khaos = FINANCE,
         unmapped_carrier = INTEGRATION,
         connection_refused = INTEGRATION,

@@ -30,14 +30,15 @@ local function add_line(book, line, index)
         return -- its pennies are the units'
     elseif line.kind ~= "item" then
         table.insert(book.charges, {name = line.import_ref or (line.kind .. index),
-            minor = paid_of(line)})
+            minor = paid_of(line), fee = line.fee, moved_minor = line.value.moved_minor})
         return
     end
     local paid = shares(paid_of(line), #line.unit_ids)
     local reduced = shares(line.value.reduced_minor or 0, #line.unit_ids)
     for i, id in ipairs(line.unit_ids) do
         table.insert(book.units, {id = id, sku = line.stock_code, line = line.import_ref,
-            paid_minor = paid[i], reduced_minor = reduced[i] ~= 0 and reduced[i] or nil})
+            paid_minor = paid[i], reduced_minor = reduced[i] ~= 0 and reduced[i] or nil,
+            moved_minor = line.value.moved_minor})
     end
 end
 

@@ -12,9 +12,13 @@ local refund_book = {}
 ---@field minor integer
 ---@field at_ms integer
 
+---@class refunds.Fee: refunds.Entry
+---@field charge string|nil name of the charge that it was posted as; nil: it cannot be told
+
 ---@class refunds.Ledger book.refunds
 ---@field units table<string, refunds.Entry> by item id
----@field charges table<string, refunds.Entry> by name
+---@field fees table<string, refunds.Fee> by category, key, amount, and number among equal ones
+---@field prices table<string, integer> by item id: what SCAYLE gives back if the unit comes back
 ---@field stated table<string, refunds.Entry> by reference of the refund
 ---@field undeliverable table<string, integer> item id -> when it was told
 ---@field gone table<string, integer> item id -> when SCAYLE first showed it as cancelled
@@ -25,11 +29,17 @@ local refund_book = {}
 
 local CANCELLED = {cancelled = true, canceled = true}
 local DELIVERY = {delivery = true, shipment = true}
+local ROUNDING_MINOR = 1 -- of Khaos, which rounds each line of a credit note
 
-local function sum(amounts)
+-- Of entries, those known by an instant.
+local function sum(amounts, at_ms)
     local total = 0
     for _, entry in pairs(amounts) do
-        total = total + (type(entry) == "table" and entry.minor or entry)
+        if type(entry) ~= "table" then
+            total = total + entry
+        elseif entry.at_ms <= (at_ms or math.maxinteger) then
+            total = total + entry.minor
+        end
     end
     return total
 end
@@ -38,8 +48,8 @@ end
 ---@param book units.Book
 ---@return refunds.Ledger
 function refund_book.of(book)
-    book.refunds = book.refunds or {units = {}, charges = {}, stated = {}, undeliverable = {},
-        gone = {}, late = {}, told = {}, cancelled_minor = 0}
+    book.refunds = book.refunds or {units = {}, fees = {}, prices = {}, stated = {},
+        undeliverable = {}, gone = {}, late = {}, told = {}, cancelled_minor = 0}
     return book.refunds
 end
 
@@ -51,18 +61,39 @@ function refund_book.is_gone(book, id)
     return refund_book.of(book).gone[id] ~= nil
 end
 
--- The charge a fee was posted as: delivery by its name, others by their amount; nil when it cannot
--- be told.
+--- What SCAYLE gave back of a charge, by an instant.
+---@param ledger refunds.Ledger
+---@param name string
+---@param at_ms integer|nil
+---@return integer minor
+function refund_book.of_charge(ledger, name, at_ms)
+    local own = {}
+    for id, fee in pairs(ledger.fees) do
+        own[id] = fee.charge == name and fee or nil
+    end
+    return sum(own, at_ms)
+end
+
+-- How well a fee goes with a charge; 0 for not at all.
+local function likeness(ledger, charge, fee)
+    local own = charge.fee
+    local has_room = refund_book.of_charge(ledger, charge.name) + fee.minor <= charge.minor
+    if own and own.category == fee.category and own.key == fee.key then
+        return has_room and 5 or 4
+    elseif DELIVERY[fee.category] and charge.name == "delivery" then
+        return has_room and 3 or 2
+    end
+    return charge.minor == fee.minor and has_room and 1 or 0
+end
+
+-- The charge a fee was posted as: the fee's own, delivery, or one that costs as much. Of equal ones
+-- the first that was not given back: which of them it is makes no difference to the money.
 local function charge_of(book, ledger, fee)
-    local found
+    local found, best = nil, 0
     for _, charge in ipairs(book.charges) do
-        if DELIVERY[fee.category] and charge.name == "delivery" then
-            return charge.name
-        elseif charge.minor == fee.minor and not ledger.charges[charge.name] then
-            if found then
-                return nil
-            end
-            found = charge.name
+        local value = likeness(ledger, charge, fee)
+        if value > best then
+            found, best = charge.name, value
         end
     end
     return found
@@ -85,6 +116,7 @@ local function tell_items(book, ledger, news)
     local returned, cancelled = {}, 0
     for _, item in ipairs(news.sale.items) do
         local unit = unit_book.unit(book, item.id)
+        ledger.prices[item.id] = unit and refund_of(unit, item)
         if unit and item.status == "returned" then
             returned[#returned + 1] = not unit.returned and item.id or nil
             ledger.units[item.id] = ledger.units[item.id]
@@ -100,6 +132,19 @@ local function tell_items(book, ledger, news)
     return returned
 end
 
+-- A fee is told of by several messages, and one may be given back in parts: equal ones of two
+-- messages are the same, others, and equal ones of one message, are refunds of their own.
+local function tell_fees(book, ledger, news)
+    local numbers = {}
+    for _, fee in ipairs(news.fees or {}) do
+        local id = string.format("%s:%s:%d", fee.category, fee.key, fee.minor)
+        numbers[id] = (numbers[id] or 0) + 1
+        id = id .. ":" .. numbers[id]
+        ledger.fees[id] = ledger.fees[id] or {minor = fee.minor, at_ms = news.at_ms,
+            charge = charge_of(book, ledger, fee)}
+    end
+end
+
 --- Tells what SCAYLE shows of an order now. Repeats change nothing.
 ---@param book units.Book changed in place
 ---@param news refunds.News
@@ -107,15 +152,7 @@ end
 function refund_book.tell(book, news)
     local ledger = refund_book.of(book)
     local returned = tell_items(book, ledger, news)
-    for _, fee in ipairs(news.fees or {}) do
-        local name = charge_of(book, ledger, fee)
-        if name and not ledger.charges[name] then
-            ledger.charges[name] = {minor = fee.minor, at_ms = news.at_ms}
-        elseif not name then
-            local id = "fee:" .. fee.category .. ":" .. fee.key
-            ledger.stated[id] = ledger.stated[id] or {minor = fee.minor, at_ms = news.at_ms}
-        end
-    end
+    tell_fees(book, ledger, news)
     if news.stated and not ledger.stated[news.stated.id] then
         ledger.stated[news.stated.id] = {minor = news.stated.minor, at_ms = news.at_ms}
     end
@@ -139,86 +176,127 @@ local function free_credits(book, ledger)
         goodwill = goodwill + minor - math.min(minor, told and told.minor or 0)
     end
     for _, charge in ipairs(book.charges) do
-        local own = ledger.charges[charge.name]
-        for id, minor in pairs(own and {} or charge.credits) do
+        local refunded = refund_book.of_charge(ledger, charge.name)
+        for id, minor in pairs(refunded == 0 and charge.credits or {}) do
             charges = charges + (ledger.told[id] and 0 or minor)
         end
-        charges = charges + (own and math.max(0, sum(charge.credits) - own.minor) or 0)
+        charges = charges + (refunded > 0 and math.max(0, sum(charge.credits) - refunded) or 0)
     end
     return goodwill + charges
 end
 
--- A refund that no unit and no charge explains: how much of it, less what Khaos credited as money.
--- Nil: SCAYLE says that there was one and no message says how much.
-local function unexplained(book, ledger)
-    local explained = sum(ledger.units) + sum(ledger.charges)
-    local stated = sum(ledger.stated)
-    if next(ledger.stated) then
-        local rest = stated - explained
-        if rest == ledger.cancelled_minor then
-            return 0, explained, stated
-        end
-        return math.max(0, rest - free_credits(book, ledger)), explained, stated
+--- What SCAYLE gave back by an instant that no unit and no charge explains, and what those do: the
+--- amounts that messages state beyond that, and fees that are no charge of the book.
+---@param book units.Book
+---@param ledger refunds.Ledger
+---@param at_ms integer|nil
+---@return integer minor
+---@return integer explained
+function refund_book.rest(book, ledger, at_ms)
+    local placed, loose = 0, sum(ledger.fees, at_ms)
+    for _, charge in ipairs(book.charges) do
+        placed = placed + refund_book.of_charge(ledger, charge.name, at_ms)
     end
-    local is_silent = REFUNDED[ledger.billing or ""] and explained == 0
-        and ledger.cancelled_minor == 0 and unit_book.credited(book) == 0
-        and not next(ledger.told)
-    return not is_silent and 0 or nil, explained, stated
+    loose = loose - placed
+    local explained = sum(ledger.units, at_ms) + placed
+    local rest = sum(ledger.stated, at_ms) - explained
+    if rest == ledger.cancelled_minor then
+        rest = 0
+    end
+    return math.max(rest, loose), explained
 end
 
--- Units of credit notes that are on their way into the book.
-local function planned_units(book)
+-- The same, less what Khaos credited as money. Nil: SCAYLE says that there was a refund and no
+-- message says how much.
+local function unexplained(book, ledger)
+    local rest, explained = refund_book.rest(book, ledger)
+    if rest > 0 then
+        return math.max(0, rest - free_credits(book, ledger)), explained, explained + rest
+    end
+    local is_silent = REFUNDED[ledger.billing or ""] and explained == 0
+        and not next(ledger.stated) and ledger.cancelled_minor == 0
+        and unit_book.credited(book) == 0 and not next(ledger.told)
+    return not is_silent and 0 or nil, explained, explained
+end
+
+-- What credit notes that are on their way into the book credit, by unit and by charge.
+local function planned_credits(book)
     local planned = {}
-    for _, note in pairs(book.credit_notes or {}) do
-        for _, id in ipairs(note.units) do
-            planned[id] = true
+    for code, note in pairs(book.credit_notes or {}) do
+        if not book.changes["khaos:" .. code] then
+            for _, id in ipairs(note.units) do
+                planned[id] = planned[id] or 0
+            end
+            for _, credit in ipairs(note.credits) do
+                local name = credit.unit or credit.charge
+                planned[name] = (planned[name] or 0) + credit.minor
+            end
         end
     end
     return planned
 end
 
 ---@class refunds.Open what Khaos lacks
----@field units {id: string, sku: string, minor: integer, invoiced_minor: integer}[]
----@field charges {name: string, minor: integer, invoiced_minor: integer}[]
+---@field units {id: string, sku: string, minor: integer, invoiced_minor: integer}[] of which
+---   nothing is credited
+---@field money {charge: string|nil, unit: string|nil, name: string, minor: integer,
+---   refund_minor: integer, credited_minor: integer}[] charges, and what the credit of a unit lacks
 ---@field unexplained_minor integer|nil nil: there is one and nobody knows how much
 ---@field explained_minor integer
----@field stated_minor integer
+---@field refunded_minor integer
 ---@field undeliverable string[] units, neither back nor credited
 ---@field cancelled string[] units that SCAYLE shows as cancelled and the book does not, less those
 ---   that it is told of by ourselves and those that a person knows to have left
+
+-- What a credit lacks of a refund, as far as it was invoiced. A line of Khaos may be pennies off
+-- what its units cost, and its credit note rounds anew: that is no shortfall.
+local function add_money(open, entry, refund_minor, credited_minor, target)
+    local minor = math.min(refund_minor, entry.minor or entry.paid_minor) - credited_minor
+    local slack = credited_minor > 0 and ROUNDING_MINOR + math.abs(entry.moved_minor or 0) or 0
+    if minor > slack then
+        target.minor, target.refund_minor, target.credited_minor = minor, refund_minor,
+            credited_minor
+        table.insert(open.money, target)
+    end
+end
+
+local function add_unit(open, ledger, unit, planned, is_told)
+    local refund = ledger.units[unit.id]
+    local is_credited = next(unit.credits) ~= nil or planned[unit.id] ~= nil
+    if refund and not is_credited then
+        table.insert(open.units, {id = unit.id, sku = unit.sku, minor = refund.minor,
+            invoiced_minor = unit.paid_minor})
+    elseif refund then
+        add_money(open, unit, refund.minor, sum(unit.credits) + (planned[unit.id] or 0),
+            {unit = unit.id, name = unit.sku})
+    end
+    if ledger.undeliverable[unit.id] and not unit.returned and not next(unit.credits) then
+        table.insert(open.undeliverable, unit.id)
+    end
+    if ledger.gone[unit.id] and not unit.cancelled and not is_told[unit.id]
+        and not ledger.late[unit.id] and not next(unit.credits) then
+        table.insert(open.cancelled, unit.id)
+    end
+end
 
 --- What SCAYLE refunded and Khaos has no credit of.
 ---@param book units.Book
 ---@return refunds.Open
 function refund_book.open(book)
-    local ledger, planned = refund_book.of(book), planned_units(book)
-    local open, is_told = {units = {}, charges = {}, undeliverable = {}, cancelled = {}}, {}
+    local ledger, planned, is_told = refund_book.of(book), planned_credits(book), {}
+    local open = {units = {}, money = {}, undeliverable = {}, cancelled = {}}
     for _, id in ipairs(book.cancelling or {}) do
         is_told[id] = true -- SCAYLE is told of these by ourselves
     end
-    for _, unit in ipairs(book.units) do
-        local refund = ledger.units[unit.id]
-        if refund and not next(unit.credits) and not planned[unit.id] then
-            table.insert(open.units, {id = unit.id, sku = unit.sku, minor = refund.minor,
-                invoiced_minor = unit.paid_minor})
-        end
-        if ledger.undeliverable[unit.id] and not unit.returned and not next(unit.credits) then
-            table.insert(open.undeliverable, unit.id)
-        end
-        if ledger.gone[unit.id] and not unit.cancelled and not is_told[unit.id]
-            and not ledger.late[unit.id] and not next(unit.credits) then
-            table.insert(open.cancelled, unit.id)
-        end
-    end
     for _, charge in ipairs(book.charges) do
-        local refund = ledger.charges[charge.name]
-        local minor = refund and math.min(refund.minor, charge.minor) - sum(charge.credits) or 0
-        if minor > 0 then
-            table.insert(open.charges, {name = charge.name, minor = minor,
-                invoiced_minor = charge.minor, refund_minor = refund.minor})
-        end
+        add_money(open, charge, refund_book.of_charge(ledger, charge.name),
+            sum(charge.credits) + (planned[charge.name] or 0),
+            {charge = charge.name, name = charge.name})
     end
-    open.unexplained_minor, open.explained_minor, open.stated_minor = unexplained(book, ledger)
+    for _, unit in ipairs(book.units) do
+        add_unit(open, ledger, unit, planned, is_told)
+    end
+    open.unexplained_minor, open.explained_minor, open.refunded_minor = unexplained(book, ledger)
     return open
 end
 
@@ -235,9 +313,9 @@ function refund_book.exceeding(book)
         end
     end
     for _, charge in ipairs(book.charges) do
-        local refund = ledger.charges[charge.name]
-        if refund and refund.minor > charge.minor then
-            table.insert(list, {name = charge.name, refund_minor = refund.minor,
+        local refund_minor = refund_book.of_charge(ledger, charge.name)
+        if refund_minor > charge.minor then
+            table.insert(list, {name = charge.name, refund_minor = refund_minor,
                 invoiced_minor = charge.minor})
         end
     end
@@ -253,7 +331,7 @@ function refund_book.own_money(book, note)
     local ledger = refund_book.of(book)
     local minor, open = note.goodwill_minor or 0, refund_book.open(book)
     for _, credit in ipairs(note.credits) do
-        if credit.charge and not ledger.charges[credit.charge] then
+        if credit.charge and refund_book.of_charge(ledger, credit.charge) == 0 then
             minor = minor + credit.minor
         end
     end

@@ -34,6 +34,7 @@ local FACTS = {ship = "shipped", cancel = "cancelled", ["return"] = "returned"}
 ---@field paid_minor integer gross
 ---@field reduced_minor integer|nil SCAYLE shows its price higher by this: its share of a reduction
 ---   of the whole order
+---@field moved_minor integer|nil by which its line in Khaos is off what its units cost
 ---@field shipped units.Fact|nil
 ---@field cancelled units.Fact|nil
 ---@field returned units.Fact|nil
@@ -43,7 +44,8 @@ local FACTS = {ship = "shipped", cancel = "cancelled", ["return"] = "returned"}
 ---@field key string
 ---@field currency string
 ---@field units units.Unit[] in line order
----@field charges {name: string, minor: integer, credits: table<string, integer>}[] delivery, fees
+---@field charges {name: string, minor: integer, credits: table<string, integer>,
+---   fee: {category: string, key: string}|nil, moved_minor: integer|nil}[] delivery, fees
 ---@field goodwill table<string, integer> by change id
 ---@field changes table<string, string> id -> kind: what was told already
 ---@field credited_ms table<string, integer> id of a credit -> when it was told
@@ -83,11 +85,11 @@ function unit_book.new(order)
         seen[unit.id] = true
         book.units[i] = {id = unit.id, sku = unit.sku, line = unit.line,
             paid_minor = amount(unit.paid_minor, "unit " .. unit.id), credits = {},
-            reduced_minor = unit.reduced_minor}
+            reduced_minor = unit.reduced_minor, moved_minor = unit.moved_minor}
     end
     for i, charge in ipairs(order.charges or {}) do
         book.charges[i] = {name = charge.name, minor = amount(charge.minor, charge.name),
-            credits = {}}
+            credits = {}, fee = charge.fee, moved_minor = charge.moved_minor}
     end
     return book
 end

@@ -382,8 +382,9 @@ local function sets_of(units, set)
     return sets
 end
 
--- The lines of a set stand together under one number, header first; no other line has one.
-local function check_packs(posting, units, by_id)
+-- The lines of a set stand together under one number, header first; no other line has one. The
+-- others have one place over SOAP, places of their own in Cloud.
+local function check_packs(posting, units, by_id, is_cloud)
     local number_of, last = {}, nil
     for _, line in ipairs(posting.lines) do
         local unit = by_id[line.unit_ids[1]]
@@ -395,7 +396,8 @@ local function check_packs(posting, units, by_id)
             number_of[set] = number_of[set] or number
             assert(number_of[set] == number, "one set under two numbers")
             assert(is_first == (index == "001"), "a header that is not first")
-            assert(is_first or (last.set == set and tonumber(index) == last.index + 1),
+            local place = is_cloud and last and last.index + 1 or 2
+            assert(is_first or (last.set == set and tonumber(index) == place),
                 "the lines of a set do not stand together")
             assert(not is_first or line.kind == "pack" or unit.is_main, "no main item first")
             assert(line.kind ~= "pack" or line.quantity == sets_of(units, set), "how many sets")
@@ -539,7 +541,7 @@ function judge.posted(order, mappings, result)
     assert(sums.gross + delivery - off == total, string.format(
         "Khaos comes to %d, the order is %d", sums.gross + delivery - off, total))
     check_whole_worth(order, posting, sums, delivery)
-    check_packs(posting, units, by_id)
+    check_packs(posting, units, by_id, mappings.becomes.is_cloud)
     check_payments(posting, total)
     return {
         rounding = rounding, vat = vat_difference(order, posting, sums),

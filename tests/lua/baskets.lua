@@ -210,14 +210,16 @@ local function add_groups(random, order, rates)
     end
 end
 
--- One set or some of the same.
+-- One set or some of the same; one deal has sets of one size.
 local function add_combo(random, order, rates)
     local line, listed = #order.items, {}
     for i = 1, random:up_to(2) + 1 do
         listed[i] = listed_price(random)
     end
     local units, about = mechanics.combo(random, listed), {}
+    order.set_units = 0
     for i in ipairs(units) do
+        order.set_units = order.set_units + (units[i][2] and 1 or 0)
         about[i] = {sku = "SET-" .. line .. i, key = "bk" .. line .. i, listed = listed[i],
             rate = tonumber(random:pick(rates))}
     end
@@ -254,7 +256,7 @@ local function add_items(random, order, rates)
         local kind = random:up_to(100)
         if kind <= 6 then
             add_groups(random, order, rates)
-        elseif kind <= 12 then
+        elseif kind <= 12 and not order.set_units then
             add_combo(random, order, rates)
         elseif kind <= 16 then
             add_external(random, order, rates)
@@ -406,6 +408,9 @@ function baskets.order(random, mappings, id)
         voucher_percent = random:chance(12) and random:pick({5, 10, 15}) or nil,
     }
     add_items(random, order, rates)
+    for _, rule in ipairs(mappings.promotions) do
+        rule.pack_units = rule.becomes == "pack" and rule.pack_code and order.set_units or nil
+    end
     add_fees(random, order, rates)
     local off = add_order_level(random, order)
     local total = sum_of(order) - off

@@ -23,9 +23,10 @@ local CONFIG = {MatchCompanyOn = json.array({"CompanyCode"}),
 
 local function settings(khaos)
     local mappings = {}
-    for _, name in ipairs({"companies", "tax", "shipping", "payments", "promotions"}) do
+    for _, name in ipairs({"companies", "tax", "shipping", "payments"}) do
         mappings[name] = require("mappings." .. name)
     end
+    mappings.promotions = require("mappings.promotions_cloud")
     khaos.kind = "cloud"
     return {merchant_key = "fellside", despatch_promise_hours = 48, mappings = mappings,
         khaos = khaos, staging = {rules = {{name = "day walk sets", approval = "rule",

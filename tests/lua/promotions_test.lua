@@ -60,18 +60,62 @@ local function deal_order(sets)
     return support.order(items)
 end
 
+local CLOUD = {settings = {merchant_key = "us", despatch_promise_hours = 24,
+    khaos = {kind = "cloud"}}}
+
+-- Units that one deal reduced, by stock code, in order.
+local function chosen(codes)
+    local items = {}
+    for i, code in ipairs(codes) do
+        items[i] = unit(i, code, 1000, {reduction("promotion", "absolute", 100, {id = "deal"})})
+    end
+    return support.order(items)
+end
+
 local function pack_tests(t)
     t.case("a combo deal stands under its pack header, money and VAT on the units", function()
         local result = map(deal_order(1), DEAL)
         t.equal(shape(result), {"001.001 SET x1 0.00", "001.002 COAT x1 75.00",
-            "001.003 BOOK x1 net 5.00", "- OTHER x1 7.00"})
+            "001.002 BOOK x1 net 5.00", "- OTHER x1 7.00"})
         t.equal({result.posting.lines[1].kind, #result.posting.lines[1].unit_ids}, {"pack", 0})
     end)
     t.case("two sets are a header of two, and its children follow it wherever they were", function()
         local order = deal_order(2)
         table.insert(order.items, 1, table.remove(order.items))
         t.equal(shape(map(order, DEAL)), {"- OTHER x1 7.00", "001.001 SET x2 0.00",
-            "001.002 COAT x2 75.00", "001.003 BOOK x2 net 5.00"})
+            "001.002 COAT x2 75.00", "001.002 BOOK x2 net 5.00"})
+    end)
+    t.case("in Cloud each child has a place of its own", function()
+        t.equal(shape(map(deal_order(1), DEAL, nil, CLOUD)), {"001.001 SET x1 0.00",
+            "001.002 COAT x1 75.00", "001.003 BOOK x1 net 5.00", "- OTHER x1 7.00"})
+    end)
+    t.case("sets that differ are as many as their size says, or held without it", function()
+        local codes = {"COAT", "HAT-RED", "COAT", "HAT-BLUE"}
+        t.equal(support.causes(map(chosen(codes), DEAL)),
+            {"unmapped_promotion:sets of promotion deal"})
+        local rules = {{match = {id = "deal"}, becomes = "pack", pack_code = "SET",
+            pack_units = 2}}
+        t.equal(shape(map(chosen(codes), rules)), {"001.001 SET x2 0.00", "001.002 COAT x2 9.00",
+            "001.002 HAT-RED x1 9.00", "001.002 HAT-BLUE x1 9.00"})
+        codes[5] = "COAT"
+        t.equal(support.causes(map(chosen(codes), rules)),
+            {"unmapped_promotion:sets of promotion deal"})
+    end)
+    t.case("units of one code are no sets of one, unless it is a single one", function()
+        t.equal({support.causes(map(chosen({"A", "A", "A"}), DEAL)),
+            support.causes(map(chosen({"A"}), DEAL))},
+            {{"unmapped_promotion:sets of promotion deal"}, {}})
+    end)
+    t.case("more packs than Khaos can number hold the order", function()
+        local items = {}
+        for i = 1, 1000 do
+            items[i] = unit(i, "COAT", 100, nil, {itemGroup = {id = "g" .. i, isMainItem = true}})
+        end
+        local rules = {{match = {category = "configurable"}, becomes = "pack"}}
+        t.equal(support.causes(map(support.order(items), rules)),
+            {"unmapped_promotion:packs of order 5001"})
+        table.remove(items)
+        t.equal(support.causes(map(support.order(items), rules)), {})
     end)
     t.case("each pack has its own number, also on the wire", function()
         local order = support.order({
@@ -111,7 +155,7 @@ local function set_tests(t)
         local order = support.order({part(1, "A", "KIT-1"), part(2, "B", "KIT-2"),
             part(3, "B", "KIT-1")})
         t.equal(shape(map(order, rules)), {"001.001 KIT-1 x1 0.00", "001.002 A x1 5.00",
-            "001.003 B x1 5.00", "002.001 KIT-2 x1 0.00", "002.002 B x1 5.00"})
+            "001.002 B x1 5.00", "002.001 KIT-2 x1 0.00", "002.002 B x1 5.00"})
         order.items[1].merchantAdditionalData = {other = "x"}
         t.equal(support.causes(map(order, rules)), {"unmapped_promotion:bundle without bundle"})
     end)
@@ -179,6 +223,32 @@ local function net_tests(t)
         t.equal({whole.undiscounted_minor, whole.discounts.free_shipping, whole.gross_minor},
             {2495, 495, 2000})
     end)
+    local function off(policy, standard, express, fees)
+        local order = support.order({unit(1, "A", 2000)})
+        order.shipping = {policy = policy, deliveryCosts = standard[1],
+            deliveryCostsWithoutDiscount = standard[2], expressDeliveryCosts = express[1],
+            expressDeliveryCostsWithoutDiscount = express[2]}
+        order.cost.appliedFees = {}
+        for i, minor in ipairs(fees or {}) do
+            order.cost.appliedFees[i] = {category = "delivery", key = "f" .. i,
+                amount = {withTax = minor, withoutTax = minor}, tax = {vat = {rate = 0.0}}}
+            order.cost.withTax = order.cost.withTax + minor
+            order.payment[1].amount = order.cost.withTax
+        end
+        local result = map(order, {{match = {category = "free_shipping"}, becomes = "delivery"}})
+        t.equal(support.causes(result), {})
+        return result.posting.gross_to_net.discounts.free_shipping or 0
+    end
+    t.case("of two ways of delivery the one counts that the shopper had", function()
+        t.equal({off("standard", {0, 495}, {0, 995}), off("express", {0, 495}, {0, 995}),
+            off("home_express", {0, 495}, {0, 995}), off(nil, {0, 495}, {0, 995})},
+            {495, 995, 995, 495})
+        t.equal({off(nil, {495, 495}, {0, 995}), off("standard", {495, 495}, {0, 995}, {495}),
+            off(nil, {495, 495}, {500, 995}, {500})}, {995, 0, 495})
+    end)
+    t.case("both count where both were charged", function()
+        t.equal(off("express", {395, 495}, {400, 500}, {395, 400}), 200)
+    end)
 end
 
 -- ---- declarations ----------------------------------------------------------------------------
@@ -210,13 +280,38 @@ local function declaration_tests(t)
         local mappings = support.mappings(nil, {REFUSED[1][1], REFUSED[2][1]})
         t.equal({mapping_schema.check(mappings, "m", "cloud")}, {true})
     end)
-    t.case("a rule may go by the effect that the order's promotion names", function()
+    t.case("a rule may go by the effect that is declared for a promotion's id or code", function()
         local order = support.order({unit(1, "A", 1000, {reduction("promotion", "absolute", 100,
-            {id = "p7"})})})
-        local rules = {{match = {effect = "combo_deal"}, becomes = "price"}}
-        t.equal(support.causes(map(order, rules)), {"unmapped_promotion:promotion p7"})
-        order.items[1].promotions = {{id = "p7", effect = {type = "combo_deal"}}}
+            {id = "p7"})}), unit(2, "A", 1000, {reduction("promotionCode", "absolute", 100,
+            {code = "SET"})})})
+        local rules = {{match = {effect = "combo_deal"}, becomes = "price"},
+            {match = {category = "promotion"}, becomes = "percent"}}
+        local function causes(effects)
+            local mappings = support.mappings(nil, rules)
+            mappings.effects = effects
+            return support.causes(support.map(order, {mappings = mappings}))
+        end
+        t.equal(causes({p7 = "combo_deal", SET = "combo_deal"}), {})
+        t.equal(causes({p7 = "automatic_discount", SET = "combo_deal"}), {})
+        -- One that nobody declared may be what an earlier rule is about: no later one gets it.
+        t.equal(causes({SET = "combo_deal"}), {"unmapped_promotion:promotion p7"})
+        t.equal(causes({p7 = "combo_deal"}), {"unmapped_promotion:promotionCode SET"})
+    end)
+    t.case("free shipping has its effect by itself, other categories have none", function()
+        local order = support.order({unit(1, "A", 1000, {reduction("sale", "absolute", 100)})})
+        order.shipping = {deliveryCosts = 0, deliveryCostsWithoutDiscount = 495}
+        local rules = {{match = {effect = "combo_deal"}, becomes = "price"},
+            {match = {effect = "free_shipping"}, becomes = "delivery"},
+            {match = {category = "sale"}, becomes = "price"}}
         t.equal(support.causes(map(order, rules)), {})
+    end)
+    t.case("a rule by an effect needs the table that declares effects", function()
+        local mappings = support.mappings(nil, {{match = {effect = "combo_deal"},
+            becomes = "price"}})
+        local _, messages = mapping_schema.check(mappings, "m")
+        t.matches(messages[1], "promotions%[1%]%.match%.effect: orders do not show it")
+        mappings.effects = {p7 = "combo_deal"}
+        t.equal({mapping_schema.check(mappings, "m")}, {true})
     end)
 end
 

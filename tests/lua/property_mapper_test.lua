@@ -19,7 +19,10 @@ local rule = require("khaos_rule")
 -- What the simulated Khaos keeps of a net price. Cutting is left to khaos_rule: it rounds.
 local SANDBOX_KEEPS = {{name = "as sent"}, {name = "4", places = 4}, {name = "2", places = 2}}
 
-local SETTINGS = {merchant_key = "us", despatch_promise_hours = 48}
+local function settings_of(mappings)
+    return {merchant_key = "us", despatch_promise_hours = 48,
+        khaos = {kind = mappings.becomes.is_cloud and "cloud" or "soap"}}
+end
 
 -- Of the baskets without a fault. Only a lone unit at a net price can be out of reach (2 to 19% of
 -- prices, by rate), and half of the profiles here allow no rounding or a single penny of it; each
@@ -127,7 +130,7 @@ local function play(tally, random, id)
     local order, expects = baskets.order(random, mappings, id)
     local entry = {order = order, mappings = mappings, expects = expects}
     local result = map.map{order = order, delegation = order.delegation, mappings = mappings,
-        settings = SETTINGS, has_stock_code = has_stock_code}
+        settings = settings_of(mappings), has_stock_code = has_stock_code}
     count(tally, "units", #order.items)
     local ok, message = pcall(judge, tally, entry, result)
     if not ok then

@@ -1,5 +1,6 @@
 --- Random histories of returns, refunds, goodwill and credit notes on either master, told late,
---- twice and in any order; then persons do what they are asked. Judged by sums of its own.
+--- twice and in any order; several charges, parts of them, credits below the refund; then persons
+--- do what they are asked. Judged by sums of its own.
 ---
 ---     neap test --lua --set count=5000 --set seed=1 tests/lua/returns_property_test.lua
 local baskets = require("baskets")
@@ -8,7 +9,23 @@ local returns_world = require("returns_world")
 local unit_book = require("flows.unit_book")
 
 local SKUS = {"TEE", "SOCK"}
-local DELIVERY = {{category = "delivery", key = "base", minor = 495}}
+-- What a client may have posted: delivery of two fees, equal fees whose names are known or not.
+local CHARGES = {
+    {{name = "delivery", minor = 495}},
+    {{name = "F1", minor = 200}, {name = "F2", minor = 200}, {name = "delivery", minor = 895}},
+    {{name = "F1", minor = 200, fee = {category = "additional", key = "gift"}},
+        {name = "F2", minor = 200, fee = {category = "payment", key = "p"}},
+        {name = "F3", minor = 500, fee = {category = "delivery", key = "express"}},
+        {name = "delivery", minor = 395}},
+}
+local FEES = {
+    {{category = "delivery", key = "base", minor = 495}},
+    {{category = "payment", key = "p", minor = 200},
+        {category = "additional", key = "gift", minor = 200},
+        {category = "delivery", key = "base", minor = 395},
+        {category = "delivery", key = "express", minor = 500}},
+}
+FEES[3] = FEES[2]
 
 local function sum(amounts)
     local total = 0
@@ -20,11 +37,11 @@ end
 
 -- What SCAYLE does, and the messages of it: some first, some twice.
 local function scayle_refund(sim, fees, amount, units)
-    sim.refunds = sim.refunds + 1
+    sim.refunds, sim.refunded = sim.refunds + 1, sim.refunded + amount
     local id = "RF" .. sim.refunds
     for _ = 1, 1 + sim.random:up_to(2) do
         table.insert(sim.queue, sim.w:message("scayle.refund", {kind = "refund", refund_id = id,
-            amount = amount, fees = fees}))
+            amount = sim.is_stated and amount or nil, fees = fees}))
     end
     if units then
         table.insert(sim.queue, sim.w:message("scayle.returned", {kind = "returned",
@@ -48,18 +65,28 @@ local MOVES = {
             return sim.w.status[found.id] == nil
         end)
         if unit then
-            sim.w.status[unit.id] = "returned"
+            sim.w.status[unit.id], sim.is_refunded[unit.id] = "returned", true
             scayle_refund(sim, nil, unit.reduced or unit.price, {unit.id})
         end
     end,
-    function(sim) -- the delivery is refunded
-        if not sim.delivery then
-            sim.delivery = true
-            scayle_refund(sim, DELIVERY, 495)
+    function(sim) -- one or two fees are refunded, or a part of one and then the rest
+        local first = table.remove(sim.fees, 1)
+        local second = sim.random:up_to(2) == 1 and table.remove(sim.fees, 1) or nil
+        if first and not second and sim.random:up_to(2) == 1 then
+            local part = {category = first.category, key = first.key,
+                minor = first.minor // 3}
+            scayle_refund(sim, {part}, part.minor)
+            first = {category = first.category, key = first.key,
+                minor = first.minor - part.minor}
+        end
+        if first then
+            scayle_refund(sim, {first, second}, first.minor + (second and second.minor or 0))
         end
     end,
     function(sim) -- an agent's goodwill in SCAYLE
-        scayle_refund(sim, nil, sim.random:up_to(300))
+        if sim.is_stated then
+            scayle_refund(sim, nil, sim.random:up_to(300))
+        end
     end,
     function(sim) -- goods come back to Khaos
         local unit = sim.w.units[sim.random:up_to(#sim.w.units)]
@@ -70,6 +97,11 @@ local MOVES = {
         local minor = sim.random:up_to(5) == 1 and 100000 or sim.random:up_to(300)
         table.insert(sim.queue, (sim.w:note({}, minor)))
     end,
+    function(sim) -- goods of which Khaos credits less, by a penny or by much
+        local unit = sim.w.units[sim.random:up_to(#sim.w.units)]
+        local less = sim.random:up_to(2) == 1 and 1 or sim.random:up_to(unit.paid_minor)
+        table.insert(sim.queue, (sim.w:note({[unit.sku] = 1}, unit.paid_minor - less)))
+    end,
     function(sim) -- goods with the delivery
         local unit = sim.w.units[sim.random:up_to(#sim.w.units)]
         table.insert(sim.queue, (sim.w:note({[unit.sku] = 1}, unit.paid_minor + 495,
@@ -78,19 +110,21 @@ local MOVES = {
 }
 
 local function check(sim)
-    local book, credited, invoiced = sim.w:book(), 0, 495
-    for _, unit in ipairs(book.units) do
-        local own, ids = sum(unit.credits), 0
-        for _ in pairs(unit.credits) do
-            ids = ids + 1
+    local book, credited, invoiced, taken = sim.w:book(), 0, 0, {}
+    for _, note in pairs(book.credit_notes or {}) do
+        for _, id in ipairs(note.units) do
+            assert(not taken[id], "two credit notes took one unit back: " .. id)
+            taken[id] = true
         end
-        assert(own <= unit.paid_minor, "more credited than invoiced: " .. unit.id)
-        assert(ids <= 1, "two credits for one unit: " .. unit.id)
-        credited, invoiced = credited + own, invoiced + unit.paid_minor
     end
-    local delivery = sum(book.charges[1].credits)
-    assert(delivery <= 495, "more credited than the delivery")
-    assert(credited + delivery + sum(book.goodwill) <= invoiced, "more credited than invoiced")
+    for _, list in ipairs({book.units, book.charges}) do
+        for _, entry in ipairs(list) do
+            local own, whole = sum(entry.credits), entry.paid_minor or entry.minor
+            assert(own <= whole, "more credited than invoiced: " .. (entry.id or entry.name))
+            credited, invoiced = credited + own, invoiced + whole
+        end
+    end
+    assert(credited + sum(book.goodwill) <= invoiced, "more credited than invoiced")
 end
 
 local function play(sim, event)
@@ -109,6 +143,17 @@ local function deliver(sim)
         end
         play(sim, event)
     end
+end
+
+-- SCAYLE refunds what we told it came back, and says so.
+local function echoes(sim)
+    for _, unit in ipairs(sim.w.units) do
+        if sim.w.status[unit.id] == "returned" and not sim.is_refunded[unit.id] then
+            sim.is_refunded[unit.id] = true
+            scayle_refund(sim, nil, unit.reduced or unit.price, {unit.id})
+        end
+    end
+    deliver(sim)
 end
 
 -- Persons credit what the lists ask for, to the penny that the list names.
@@ -147,8 +192,7 @@ local PERSONS = {
                 if unit.sku == sku and quantity > 0 and unit.returned
                     and sim.w.status[unit.id] ~= "returned" then
                     sim.w.status[unit.id], quantity = "returned", quantity - 1
-                    play(sim, sim.w:message("scayle.returned", {kind = "returned",
-                        units = {unit.id}}))
+                    echoes(sim)
                 end
             end
         end
@@ -156,7 +200,7 @@ local PERSONS = {
 }
 
 local function persons(sim)
-    for _ = 1, 8 do
+    for _ = 1, 12 do
         for cause, message in pairs(sim.w:open()) do
             if PERSONS[cause] then
                 PERSONS[cause](sim, message)
@@ -165,8 +209,21 @@ local function persons(sim)
     end
 end
 
+-- All that SCAYLE gave back, by its own sums: Khaos credited it, as far as it was invoiced, or a
+-- person is asked for it. A penny for each unit may be Khaos's rounding.
+local function check_money(sim, book)
+    local due = math.min(sim.refunded, unit_book.invoiced(book)) - #sim.w.units
+    local asked = 0
+    for cause, message in pairs(sim.w:open()) do
+        asked = asked + (ASKED[cause] and named_minor(message, table.unpack(ASKED[cause])) or 0)
+    end
+    assert(unit_book.credited(book) + asked >= due, string.format(
+        "%d refunded, %d credited and %d asked for", sim.refunded, unit_book.credited(book), asked))
+end
+
 local function check_end(sim)
     local book = sim.w:book()
+    check_money(sim, book)
     for _, unit in ipairs(book.units) do
         if sim.w.status[unit.id] == "returned" then
             assert(next(unit.credits) or sim.w:open().return_not_in_khaos,
@@ -195,9 +252,11 @@ local function history(random, master)
             units[i].price, units[i].reduced = units[i][2], units[i][2] - random:up_to(300)
         end
     end
+    local kind = random:up_to(#CHARGES)
     local w = returns_world.new(units, {returns_master = master,
-        tell_goodwill = random:up_to(2) == 1})
-    local sim = {w = w, random = random, queue = {}, refunds = 0}
+        tell_goodwill = random:up_to(2) == 1}, CHARGES[kind])
+    local sim = {w = w, random = random, queue = {}, refunds = 0, refunded = 0, is_refunded = {},
+        is_stated = random:up_to(2) == 1, fees = table.move(FEES[kind], 1, #FEES[kind], 1, {})}
     for _ = 1, random:up_to(8) do
         MOVES[random:up_to(#MOVES)](sim)
         if random:up_to(3) == 1 then
@@ -205,6 +264,7 @@ local function history(random, master)
         end
     end
     deliver(sim)
+    echoes(sim)
     persons(sim)
     check_end(sim)
     return json.encode(w.told)

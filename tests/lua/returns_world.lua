@@ -68,7 +68,7 @@ local function begin(w)
     store.put(support.RECORDS, KEY, {order_id = ORDER, shop_key = "fo", country = "GB",
         order_code = CODE, reference = REFERENCE, urn = "U1"})
     local book = unit_book.new{key = KEY, currency = "GBP", units = w.units,
-        charges = {{name = "delivery", minor = 495}}}
+        charges = w.charges}
     local ids = {}
     for _, unit in ipairs(w.units) do
         ids[#ids + 1] = not unit.is_here and unit.id or nil
@@ -82,18 +82,22 @@ local function begin(w)
 end
 
 --- A world with one order; units {sku, paid, price (SCAYLE's, default paid), reduced, is_here (not
---- sent yet)}.
+--- sent yet), moved}.
 ---@param units table[]
 ---@param more table|nil settings
+---@param charges table[]|nil {name, minor, fee}, default the delivery at 4.95
 ---@return ReturnsWorld
-function returns_world.new(units, more)
+function returns_world.new(units, more, charges)
     local w = setmetatable({units = {}, status = {}, billing = "billing_completed", told = {},
         patches = {}, settings = returns_world.settings(more), notes = 0, messages = 0,
-        total = 495}, World)
+        total = 0, charges = charges or {{name = "delivery", minor = 495}}}, World)
+    for _, charge in ipairs(w.charges) do
+        w.total = w.total + charge.minor
+    end
     for i, unit in ipairs(units) do
         w.units[i] = {id = tostring(100 + i), sku = unit[1], line = "L" .. i,
             paid_minor = unit[2], price = unit.price or unit[2], reduced = unit.reduced,
-            is_here = unit.is_here}
+            is_here = unit.is_here, moved_minor = unit.moved}
         w.total = w.total + w.units[i].price
     end
     w.job = fake_job.world({http = function(request)
@@ -124,7 +128,8 @@ end
 --- Khaos shows a credit note; gives its event.
 ---@param items table<string, integer> by stock code
 ---@param total integer
----@param more {delivery: integer|nil, is_stray: boolean|nil, code: string|nil}|nil
+---@param more {delivery: integer|nil, is_stray: boolean|nil, code: string|nil, state: string|nil
+---   default issued}|nil
 function World:note(items, total, more)
     more = more or {}
     self.notes = self.notes + 1
@@ -135,7 +140,7 @@ function World:note(items, total, more)
     local payload = {reference = REFERENCE, seen_as = "credit:" .. code, number = self.notes}
     self.job:with(function()
         store.put("despatch_seen", payload.seen_as, {number = self.notes, snapshot = {
-            order_code = code, is_credit_note = true, urn = "U1",
+            order_code = code, is_credit_note = true, urn = "U1", state = more.state or "issued",
             credit = {total_minor = total, delivery_minor = more.delivery or 0, currency = "GBP",
                 items = list}}})
     end)
@@ -150,9 +155,10 @@ end
 function World:parcel(units, is_told)
     self.job:with(function()
         store.put("despatch_seen", REFERENCE, {number = 1, snapshot = {order_code = CODE,
-            reference = REFERENCE, parcels = {{id = "I1", items = {}}}}})
+            reference = REFERENCE, parcels = {{id = "I1", invoice = "I1", items = {}}}}})
         local book = order_units.load(KEY)
-        book.parcels = {I1 = {units = json.array(units), is_told = is_told or nil}}
+        book.parcels = {I1 = {number = 1, shipment = "I1", items = {},
+            units = json.array(units), is_told = is_told or nil}}
         order_units.save(book)
     end)
 end

@@ -439,6 +439,15 @@ local function stock_feed(t)
         orders.cancel(w, orders.get(w, order.code), "test")
         t.equal(jackets(w), before)
     end)
+    t.case("children of one pack have one place over SOAP, and no other", function()
+        local function twice(place)
+            return import(new_world(), {[ITEM] = line("FO-KIT-DAY", "0.00", "001.001")
+                .. line("FO-JKT-1042-M", "110.00", "001.002")
+                .. line("FO-BTL-0750-GRN", "20.00", place) .. ITEM})
+        end
+        t.equal(twice("001.002").kind, "imported")
+        t.matches(twice("001.003").reason, "children of pack 001 are 001%.002, not 001%.003")
+    end)
     for place, words in pairs({["001.002"] = "which has no header", ["1.1"] = "must be like",
         ["001.001"] = "is not a pack"}) do
         t.case("refused: a jacket at pack place " .. place, function()

@@ -257,6 +257,26 @@ local FITS = {
     {{currency = "EUR"}, false},
 }
 
+local function effect_tests(t)
+    local function is_staged(mechanic)
+        return staging.rule({rules = {{mechanic = {effect = "combo_deal"}}}},
+            {mechanics = {mechanic}, posting = ABOUT.posting}) ~= nil
+    end
+    t.case("a rule by effect fits what is declared so, and whatever nobody declared", function()
+        t.equal({is_staged{category = "promotion", effect = "combo_deal"},
+            is_staged{category = "promotion", effect = "buy_x_get_y"},
+            is_staged{category = "promotion"}, is_staged{category = "promotionCode"},
+            is_staged{category = "sale"}}, {true, false, true, true, false})
+    end)
+    t.case("the posting of a promotion nobody declared waits for a person", function()
+        local s = scene(t, {{name = "sets", mechanic = {effect = "combo_deal"},
+            approval = "person"}})
+        s.scayle.order.promotions = {{id = "p7"}}
+        table.insert(s.settings.mappings.promotions, 1, {match = {id = "p7"}, becomes = "price"})
+        held_on(t, play(s), "204417")
+    end)
+end
+
 local function rule_tests(t)
     for i, row in ipairs(FITS) do
         t.case(string.format("rule %d %s", i, row[2] and "fits" or "does not fit"), function()
@@ -275,4 +295,5 @@ return function(t)
     changing(t)
     refusing(t)
     rule_tests(t)
+    effect_tests(t)
 end

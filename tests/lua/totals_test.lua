@@ -68,6 +68,46 @@ local function untied_tests(t)
     end)
 end
 
+-- A total of 10.00, a membership discount of 2.00 and what was paid.
+local function member_order(paid, more)
+    local order = support.order({support.item(1, "A", 600), support.item(2, "B", 400)},
+        {membershipDiscount = {reductionValue = 200}})
+    for key, value in pairs(more or {}) do
+        order[key] = value
+    end
+    order.payment = order.payment[2] and order.payment or {{key = "card", amount = paid}}
+    return order
+end
+
+local function member_tests(t)
+    local function mapped(order)
+        return support.map(order, {mappings = support.mappings(nil, {{becomes = "price",
+            match = {category = "membership"}, split = "all"}})})
+    end
+    t.case("a total said before the membership discount is told by what was paid", function()
+        local result = mapped(member_order(800))
+        t.equal({result.posting.total, prices(result), result.posting.payments[1].amount},
+            {"8.00", {"4.80", "3.20"}, "8.00"})
+        t.equal({result.trail.data.total_check.form, result.trail.data.total_check.member_off_minor,
+            result.facts.amount.minor}, {"A+F", 200, 800})
+    end)
+    t.case("gift cards pay too", function()
+        local result = mapped(member_order(nil, {payment = {{key = "card", amount = 500},
+            {key = "gc", amount = 300, isGiftCard = true}}}))
+        t.equal({result.posting.total, #result.posting.payments}, {"8.00", 2})
+    end)
+    t.case("a total that was paid in full has it taken off already, or not at all", function()
+        t.equal(mapped(member_order(1000)).posting.total, "10.00")
+    end)
+    t.case("any other sum is no proof, and holds", function()
+        t.equal(support.causes(mapped(member_order(900))), {"totals_do_not_tie:5001 payments"})
+    end)
+    t.case("a membership discount that nobody declared holds in this reading too", function()
+        t.equal(support.causes(support.map(member_order(800))),
+            {"unmapped_promotion:membership absolute"})
+    end)
+end
+
 local function shared_order()
     local order = support.order({support.item(1, "A", 3000),
         support.item(2, "X", 1000, {merchant = {referenceKey = "them"}})})
@@ -101,6 +141,7 @@ local function shared_tests(t)
 end
 
 return function(t)
+    member_tests(t)
     voucher_tests(t)
     untied_tests(t)
     shared_tests(t)

@@ -67,15 +67,15 @@ CHANGES = {
         '            look_after_ms = tonumber(var("CANCEL_LOOK_MS", "600000")),\n'
         '            khaos = var("CANCEL_ADD_ON", "") == "" and KHAOS\n'
         '            or {kind = KHAOS.kind, push_age_ms = KHAOS.push_age_ms, add_ons = {"cancel_order"}}}}',
-    'returns = {use = "flows.returns", settings = {merchant_key = "fellside", khaos = KHAOS,':
-        'returns = {use = "flows.returns", settings = {merchant_key = "fellside",\n'
-        '            credit_wait_ms = tonumber(var("CREDIT_WAIT_MS", "86400000")),\n'
+    'khaos = KHAOS,\n            shops = SHOPS,\n            khaos_return_reason':
+        'credit_wait_ms = tonumber(var("CREDIT_WAIT_MS", "86400000")),\n'
         '            khaos = var("RETURN_ADD_ON", "") == "" and KHAOS or {kind = KHAOS.kind,\n'
-        '                push_age_ms = KHAOS.push_age_ms, add_ons = {"process_return"}},',
-    'merchant_key = "fellside",\n            khaos = KHAOS,\n            shops = {':
-        'merchant_key = "fellside",\n            khaos = var("AMEND_ADD_ON", "") == "" and KHAOS\n'
+        '                push_age_ms = KHAOS.push_age_ms, add_ons = {"process_return"}},\n'
+        '            shops = SHOPS,\n            khaos_return_reason',
+    'khaos = KHAOS,\n            shops = SHOPS,\n            despatch_promise':
+        'khaos = var("AMEND_ADD_ON", "") == "" and KHAOS\n'
         '            or {kind = KHAOS.kind, push_age_ms = KHAOS.push_age_ms, add_ons = {"amend_order"}},\n'
-        '            shops = {',
+        '            shops = SHOPS,\n            despatch_promise',
     'approval = "rule"}': 'approval = var("APPROVAL", "rule")}',
 }
 

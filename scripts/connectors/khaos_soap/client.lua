@@ -35,6 +35,7 @@ client.NO_DATE = "1899-12-30T00:00:00"
 ---@field action string|nil SOAPAction, with {operation}
 ---@field zone string|nil of the server's clock
 ---@field add_ons string[]|nil paid developments of this installation
+---@field credit_note_stages integer[]|nil in which a credit note counts as issued, beside 70 and on
 
 ---@class khaos.Client
 ---@field connection string
@@ -43,6 +44,7 @@ client.NO_DATE = "1899-12-30T00:00:00"
 ---@field action string
 ---@field zone string of the Khaos server's clock
 ---@field capabilities table<string, boolean>
+---@field credit_note_stages integer[]|nil
 local Client = {}
 Client.__index = Client
 
@@ -58,6 +60,12 @@ local DEFAULTS = {
 local STANDARD = {"import_order", "find_order", "poll_order_status", "import_customer",
     "poll_stock", "export_orders"}
 local ADD_ONS = {"cancel_order", "amend_order", "process_return"}
+local LISTS = {
+    add_ons = {type = "list", items = {type = "string", enum = ADD_ONS},
+        help = "paid developments this installation has"},
+    credit_note_stages = {type = "list", items = {type = "integer", min = 2, max = 99},
+        help = "stages of an invoice in which a credit note counts as issued, beside 70 and above"},
+}
 local NEVER = {"create_return", "create_credit_note", "push_stock", "push_order_status"}
 
 local function capabilities_of(add_ons)
@@ -85,9 +93,10 @@ end
 ---@return khaos.Client
 function client.new(options)
     options = options or {}
-    local made = {capabilities = capabilities_of(options.add_ons)}
+    local made = {capabilities = capabilities_of(options.add_ons),
+        credit_note_stages = options.credit_note_stages}
     for name in pairs(options) do
-        if DEFAULTS[name] == nil and name ~= "add_ons" then
+        if DEFAULTS[name] == nil and not LISTS[name] then
             error("khaos client: unknown option " .. tostring(name), 2)
         end
     end
@@ -100,8 +109,10 @@ end
 --- The settings that a flow passes on to client.new.
 ---@return table schema node
 function client.schema()
-    local fields = {add_ons = {type = "list", items = {type = "string", enum = ADD_ONS},
-        help = "paid developments this installation has"}}
+    local fields = {}
+    for name, field in pairs(LISTS) do
+        fields[name] = field
+    end
     for name, value in pairs(DEFAULTS) do
         fields[name] = {type = "string", default = value}
     end

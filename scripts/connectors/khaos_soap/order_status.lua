@@ -109,8 +109,9 @@ local function parcels_of(node)
     return joined(parcels)
 end
 
--- What a credit note takes back: stock codes with quantities, and its gross total.
-local function credit_of(node)
+-- What a credit note takes back: stock codes with quantities, and its gross total. What was
+-- cancelled of it is no part of it.
+local function credit_of(node, invoices)
     local currency = xml.value(node, "CURRENCY_CODE")
     local total, delivery = 0, nil
     for _, name in ipairs({"ITEMS_TOTAL", "DELIVERY_TOTAL"}) do
@@ -119,8 +120,8 @@ local function credit_of(node)
         total = minor and total and total + math.abs(minor) or nil
         delivery = minor and math.abs(minor) -- the last one's
     end
-    local items, invoices = {}, xml.child(node, "INVOICES")
-    for _, invoice in ipairs(invoices and xml.children(invoices, "INVOICE") or {}) do
+    local items = {}
+    for _, invoice in ipairs(invoices) do
         local list = xml.child(invoice, "INVOICE_ITEMS")
         for _, item in ipairs(list and items_of(list, "INVOICE_ITEM") or {}) do
             items[#items + 1] = item
@@ -129,14 +130,47 @@ local function credit_of(node)
     return {total_minor = total, delivery_minor = delivery, currency = currency, items = items}
 end
 
-local function snapshot(node)
+-- Only an issued credit note gives something back. It is a sales document like others (contract
+-- 4.2): all its invoices are in a finished stage (4.3), or in one that the installation counts as
+-- such; without any, Khaos says that it is complete.
+local function credit_state(node, invoices, all, issued_stages)
+    if xml.child(node, "CANCELLED") or #all > 0 and #invoices == 0 then
+        return "cancelled"
+    end
+    for _, invoice in ipairs(invoices) do
+        local stage = count(invoice.attrs.INVOICE_STAGE_ID)
+        if stage < STAGE_ISSUED and not issued_stages[stage] then
+            return "draft"
+        end
+    end
+    local is_issued = #invoices > 0 or is_set(xml.value(node, "COMPLETE"))
+    return is_issued and "issued" or "draft"
+end
+
+local function credit_note(node, issued_stages)
+    local list, all, left = xml.child(node, "INVOICES"), {}, {}
+    for i, invoice in ipairs(list and xml.children(list, "INVOICE") or {}) do
+        all[i] = invoice
+        local is_cancelled = count(invoice.attrs.INVOICE_STAGE_ID) == STAGE_CANCELLED
+        left[#left + 1] = not is_cancelled and invoice or nil
+    end
+    local company = xml.child(node, "COMPANY_NAME")
+    return {
+        order_code = node.attrs.SORDER_CODE,
+        is_credit_note = true,
+        reference = text(node.attrs.ASSOCIATED_REF),
+        state = credit_state(node, left, all, issued_stages),
+        credit = credit_of(node, left),
+        parcels = {},
+        urn = company and text(company.attrs.COMPANY_CODE),
+    }
+end
+
+local function snapshot(node, issued_stages)
     local cancelled = xml.child(node, "CANCELLED")
     local kind = xml.child(node, "ORDER_TYPE")
     if kind and kind.text:lower():find("credit", 1, true) then
-        local company = xml.child(node, "COMPANY_NAME")
-        return {order_code = node.attrs.SORDER_CODE, is_credit_note = true,
-            reference = text(node.attrs.ASSOCIATED_REF), credit = credit_of(node), parcels = {},
-            urn = company and text(company.attrs.COMPANY_CODE)}
+        return credit_note(node, issued_stages)
     end
     return {
         order_code = node.attrs.SORDER_CODE,
@@ -152,7 +186,8 @@ end
 ---@class khaos.Snapshot
 ---@field order_code string
 ---@field reference string|nil ours
----@field is_credit_note boolean|nil then only reference, urn and credit are there
+---@field is_credit_note boolean|nil then only reference, state, urn and credit are there
+---@field state "draft"|"issued"|"cancelled"|nil of a credit note
 ---@field urn string|nil of a credit note's customer
 ---@field credit {total_minor: integer|nil, delivery_minor: integer|nil, currency: string|nil,
 ---   items: {stock_code: string, quantity: integer}[]}|nil
@@ -165,18 +200,21 @@ end
 ---   items: {stock_code: string, quantity: integer}[]}[] what has left
 
 -- The snapshots of a status list.
-local function snapshots_of(reply)
+local function snapshots_of(khaos, reply)
     local root, problem = client.document(reply, "STATUS_LIST")
     if problem then
         return nil, problem
     end
-    local found = {}
+    local found, issued_stages = {}, {}
+    for _, stage in ipairs(khaos.credit_note_stages or {}) do
+        issued_stages[stage] = true
+    end
     for _, node in ipairs(root and xml.children(root, "ORDER_STATUS") or {}) do
         if not text(node.attrs.SORDER_CODE) then
             return nil, errors.new({kind = "remote", retryable = true,
                 message = "Khaos's status list has an order without a code"})
         end
-        found[#found + 1] = snapshot(node)
+        found[#found + 1] = snapshot(node, issued_stages)
     end
     return found
 end
@@ -192,7 +230,7 @@ local function read(khaos, ids, mapping_type, is_web_only, from)
     if not reply then
         return nil, err
     end
-    return snapshots_of(reply)
+    return snapshots_of(khaos, reply)
 end
 
 --- Orders that changed at or after an instant, cancelled ones and changed tracking too. Which of

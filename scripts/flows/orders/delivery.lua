@@ -8,6 +8,8 @@ local delivery = {}
 
 local text = amounts.text
 
+local DELIVERY = {delivery = true, shipment = true} -- categories of fees
+
 local function fee_name(fee)
     return string.format("%s/%s", fee.category or "?", fee.key or "?")
 end
@@ -91,15 +93,32 @@ local function add_fee_line(work, fee, rule)
     work.fees[#work.fees + 1] = {fee = fee, rule = rule, tax = tax, name = fee_name(fee)}
 end
 
+-- Which of the order's delivery costs the shopper had: the one that the policy names, else the one
+-- that was charged; both only where both were charged.
+local function had_costs(work, standard, express)
+    local charged = 0
+    for _, entry in ipairs(read.table(work.cost, "appliedFees")) do
+        local fee = read_fee(entry)
+        charged = charged + (DELIVERY[fee.category] and fee.gross or 0)
+    end
+    if standard.paid > 0 and express.paid > 0 and standard.paid + express.paid == charged then
+        return {standard, express}
+    end
+    local policy = (read.text(read.table(work.order, "shipping"), "policy") or ""):lower()
+    local is_express = policy:find("express", 1, true) or not policy:find("standard", 1, true)
+        and standard.paid ~= charged and express.paid == charged
+    return {is_express and express or standard}
+end
+
 local function check_free_shipping(work)
-    local shipping = read.table(work.order, "shipping")
-    local off = 0
-    for _, kind in ipairs({"deliveryCosts", "expressDeliveryCosts"}) do
-        local full = read.integer(shipping, kind .. "WithoutDiscount")
+    local shipping, costs, off = read.table(work.order, "shipping"), {}, 0
+    for i, kind in ipairs({"deliveryCosts", "expressDeliveryCosts"}) do
         local paid = read.integer(shipping, kind)
-        if full and paid and full > paid then
-            off = off + full - paid
-        end
+        costs[i] = {paid = paid or 0,
+            full = paid and read.integer(shipping, kind .. "WithoutDiscount") or 0}
+    end
+    for _, cost in ipairs(had_costs(work, costs[1], costs[2])) do
+        off = off + math.max(0, cost.full - cost.paid)
     end
     if off > 0 and promotions.rule(work, {category = "free_shipping", amount = off}) then
         work.delivery.reduced_minor = off

@@ -307,7 +307,7 @@ end
 local function add_header(work, first)
     local pack = first.pack
     local header = {sku = pack.code, final = 0, base = 0, rate = first.rate}
-    local sets = packs.sets(pack)
+    local sets = pack.sets
     local pieces = represent.lines(want_of(work, header, sets))
     local place = packs.next_place(work, pack)
     add_line(work, pieces[1], {
@@ -339,11 +339,12 @@ local function add_fee(work, entry, index)
     if not pieces then
         return unreachable(work, unit, 1)
     end
-    add_line(work, pieces[1], {
+    local line = add_line(work, pieces[1], {
         sku = unit.sku, name = entry.rule.description, tax = entry.tax, kind = "fee",
         charged = fee.gross,
         import_ref = string.format("SC%s-F%d", work.order_id, index),
     })
+    line.fee = {category = fee.category, key = fee.key}
     work.trail:say("line %d %s: fee %s, %s gross", #work.lines, unit.sku, entry.name,
         text(fee.gross))
     work.trail:say("  %s", khaos_text(pieces[1]))

@@ -1,7 +1,7 @@
 --- What a client's mappings/*.lua and the mapper's settings may hold, and the checks across them.
 ---
----     mapping_schema.schema            -- {companies, tax, shipping, payments, promotions}
----     mapping_schema.settings_fields   -- the flow settings that the mapper reads
+---     mapping_schema.schema           -- {companies, tax, shipping, payments, promotions, effects}
+---     mapping_schema.settings_fields  -- the flow settings that the mapper reads
 ---     mapping_schema.check(mappings, "settings.mappings")
 local amounts = require("flows.orders.amounts")
 local money = require("neap.money")
@@ -114,13 +114,15 @@ local function becomes()
     return list
 end
 
+local EFFECTS = {"buy_x_get_y", "automatic_discount", "combo_deal", "free_shipping"}
+
 local PROMOTION_MATCH = {
     category = {type = "string", enum = {"sale", "campaign", "voucher", "promotion",
         "promotionCode", "membership", "free_shipping", "bundle", "configurable", "unexplained"}},
     type = {type = "string", enum = {"relative", "absolute"}},
     code = text(), id = text(), campaign = text(),
-    effect = {type = "string", enum = {"buy_x_get_y", "automatic_discount", "combo_deal",
-        "free_shipping"}, help = "where the tenant's orders show the effect of a promotion"},
+    effect = {type = "string", enum = EFFECTS,
+        help = "of a promotion, as the table effects declares it: orders do not show it"},
 }
 
 local PROMOTIONS = {type = "list", required = true, items = {type = "record", fields = {
@@ -134,6 +136,8 @@ local PROMOTIONS = {type = "list", required = true, items = {type = "record", fi
         help = "stock code of the pack header"},
     pack_key = {type = "string", min_length = 1,
         help = "key of the bundle information that tells one set from another"},
+    pack_units = {type = "integer", min = 1, max = 999,
+        help = "units of one set that are reduced; needed where not every set has one of each"},
     note = {type = "string"},
 }}}
 
@@ -167,6 +171,9 @@ mapping_schema.schema = {type = "record", required = true, fields = {
     shipping = SHIPPING,
     payments = PAYMENTS,
     promotions = PROMOTIONS,
+    effects = {type = "map", keys = {type = "string", min_length = 1},
+        values = {type = "string", enum = EFFECTS},
+        help = "id or code of a promotion -> its effect in SCAYLE"},
 }}
 
 mapping_schema.settings_fields = {
@@ -261,11 +268,13 @@ local function check_pack(path, rule, say)
     if rule.becomes:find("pack", 1, true) then
         if category == "configurable" and rule.pack_code then
             say("%s.pack_code: the main item of a configurable product is its header", path)
+        elseif category == "configurable" and rule.pack_units then
+            say("%s.pack_units: an item group is one set", path)
         elseif category ~= "configurable" and category ~= "bundle" and not rule.pack_code then
             say("%s: becomes %q needs the pack_code of its header", path, rule.becomes)
         end
-    elseif rule.pack_code or rule.pack_key then
-        say("%s: pack_code and pack_key belong to becomes \"pack\"", path)
+    elseif rule.pack_code or rule.pack_key or rule.pack_units then
+        say("%s: pack_code, pack_key and pack_units belong to becomes \"pack\"", path)
     elseif category == "configurable" then
         say("%s: a configurable product is lines without a rule, or becomes \"pack\"", path)
     end
@@ -305,6 +314,10 @@ local function cross_check(mappings, line, say)
         check_payment("payments.gift_card", mappings.payments.gift_card, say)
     end
     for i, rule in ipairs(mappings.promotions) do
+        if rule.match.effect and rule.match.effect ~= "free_shipping" and not mappings.effects then
+            say("promotions[%d].match.effect: orders do not show it; declare the promotions of "
+                .. "each effect in the table effects", i)
+        end
         check_promotion(i, rule, line, say)
     end
 end

@@ -1,5 +1,6 @@
---- Packs: units that stand in Khaos as one set, a header line and its children
---- (PACK_SORT_ORDER 001.001, 001.002, ...; "PackLink" in Cloud).
+--- Packs: units that stand in Khaos as sets, a header line and its children. The header is 001.001;
+--- its children are all 001.002 over SOAP (PACK_SORT_ORDER), and 001.002, 001.003 and on in Cloud
+--- (PackLink).
 ---
 --- Three mechanics can be one, each declared by a rule with becomes = "pack":
 ---
@@ -14,22 +15,26 @@ local read = require("flows.orders.read")
 
 local packs = {}
 
-local MAX_PACKS = 999
+local LAST_PLACE = 999
+local SOAP_CHILD = 2
 
 ---@class orders.Pack
 ---@field id string
 ---@field code string|nil stock code of the header; nil: the main item is the header
+---@field rule table
+---@field counts table<string, integer> units by stock code
+---@field sets integer|nil how many sets its units are; of one with a code
 ---@field number integer|nil once a line of it was written
 ---@field written integer lines so far
 
-local function join(work, unit, id, code)
+local function join(work, unit, rule, id, code)
     if unit.pack then
         work.trail:note("Unit %s stays in its first pack, not in %s too", unit.id, id)
         return
     end
     local pack = work.packs[id]
     if not pack then
-        pack = {id = id, code = code, written = 0, counts = {}}
+        pack = {id = id, code = code, rule = rule, written = 0, counts = {}}
         work.packs[id] = pack
     end
     pack.counts[unit.sku or "?"] = (pack.counts[unit.sku or "?"] or 0) + 1
@@ -50,7 +55,7 @@ local function of_bundle(work, unit)
     end
     local set = read.text(unit.bundle, rule.pack_key)
     if set then
-        join(work, unit, "bundle " .. set, rule.pack_code or set)
+        join(work, unit, rule, "bundle " .. set, rule.pack_code or set)
     else
         work.causes:add("unmapped_promotion", "bundle without " .. rule.pack_key, string.format(
             "Item %s has bundle information, but no %s to tell its set by", unit.id,
@@ -62,7 +67,7 @@ local function of_promotion(work, unit)
     local from = unit.pack_of
     if from then
         local reduction = from.reduction
-        join(work, unit, string.format("%s %s", reduction.category,
+        join(work, unit, from.rule, string.format("%s %s", reduction.category,
             reduction.id or reduction.code or reduction.type or ""), from.rule.pack_code)
     end
 end
@@ -81,7 +86,7 @@ local function of_groups(work)
     end
     for _, unit in ipairs(work.units) do
         if unit.group and with_main[unit.group] then
-            join(work, unit, "item group " .. unit.group)
+            join(work, unit, rule, "item group " .. unit.group)
         end
     end
 end
@@ -91,6 +96,48 @@ local function check_headers(work)
         if pack.code and not work.input.has_stock_code(pack.code) then
             work.causes:add("unknown_stock_code", pack.code, string.format(
                 "Stock code %s (the pack header of %s) does not exist in Khaos", pack.code, id))
+        end
+    end
+end
+
+local function gcd(a, b)
+    return b == 0 and a or gcd(b, a % b)
+end
+
+-- How many sets the units of a pack are. Nothing on an order tells the sets of a promotion apart:
+-- it is what the rule says one holds, else only sure when each set has one of each. The parts of a
+-- composite product are always the same. Nil: it cannot be told.
+local function sets_of(pack)
+    local units, codes, common, is_even = 0, 0, 0, true
+    for _, count in pairs(pack.counts) do
+        is_even = is_even and (common == 0 or count == common)
+        units, codes, common = units + count, codes + 1, gcd(common, count)
+    end
+    local size = pack.rule.pack_units
+    if size then
+        return units % size == 0 and units // size or nil
+    elseif pack.rule.match.category == "bundle" then
+        return common
+    end
+    return is_even and (codes > 1 or units == 1) and common or nil
+end
+
+local function counts_text(pack)
+    local words = {}
+    for code, count in pairs(pack.counts) do
+        words[#words + 1] = string.format("%d x %s", count, code)
+    end
+    return table.concat(words, ", ")
+end
+
+local function count_sets(work)
+    for id, pack in pairs(work.packs) do
+        pack.sets = pack.code and sets_of(pack)
+        if pack.code and not pack.sets then
+            work.causes:add("unmapped_promotion", "sets of " .. id, string.format(
+                "How many sets (%s) %s are cannot be told: %s", pack.code, counts_text(pack),
+                pack.rule.pack_units and string.format("a set has %d units",
+                    pack.rule.pack_units) or "the rule declares no pack_units"))
         end
     end
 end
@@ -105,24 +152,11 @@ function packs.assign(work)
     end
     of_groups(work)
     check_headers(work)
+    count_sets(work)
 end
 
-local function gcd(a, b)
-    return b == 0 and a or gcd(b, a % b)
-end
-
---- How many sets a pack holds: what divides every count of its codes.
----@param pack orders.Pack
----@return integer
-function packs.sets(pack)
-    local sets = 0
-    for _, count in pairs(pack.counts) do
-        sets = gcd(sets, count)
-    end
-    return math.max(sets, 1)
-end
-
---- The place of the next line of a pack: "001.001" is its header. Nil beyond what Khaos can number.
+--- The place of the next line of a pack: "001.001" is its header. Nil, with the cause added, beyond
+--- what Khaos can number.
 ---@param work table
 ---@param pack orders.Pack
 ---@return string|nil
@@ -132,10 +166,15 @@ function packs.next_place(work, pack)
         pack.number = work.pack_count
     end
     pack.written = pack.written + 1
-    if pack.number > MAX_PACKS or pack.written > MAX_PACKS then
+    local is_cloud = read.text(read.table(work.settings, "khaos"), "kind") == "cloud"
+    local place = is_cloud and pack.written or math.min(pack.written, SOAP_CHILD)
+    if pack.number > LAST_PLACE or place > LAST_PLACE then
+        work.causes:add("unmapped_promotion", "packs of order " .. work.order_id, string.format(
+            "Order %s has more packs, or lines in one, than the %d that Khaos can number",
+            work.order_id, LAST_PLACE))
         return nil
     end
-    return string.format("%03d.%03d", pack.number, pack.written)
+    return string.format("%03d.%03d", pack.number, place)
 end
 
 --- Groups of lines with those of one pack together, its main item first.

@@ -64,6 +64,7 @@ end
 
 local function check_sum(work, sum)
     local whole = read.integer(read.table(work.order, "cost"), "withTax")
+    whole = whole and whole - (work.member_off or 0)
     if whole and sum ~= whole then
         work.causes:add("totals_do_not_tie", work.order_id .. " payments", string.format(
             "Order %s is %s, but its payments sum to %s (difference %s)", work.order_id,

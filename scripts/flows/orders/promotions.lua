@@ -16,15 +16,38 @@ local read = require("flows.orders.read")
 
 local promotions = {}
 
-local MATCH_FIELDS = {"category", "type", "code", "id", "campaign", "effect"}
+local MATCH_FIELDS = {"category", "type", "code", "id", "campaign"}
 
-local function matches(match, reduction)
+--- Whether reductions of this category come of a promotion, which has an effect.
+---@param category string
+---@return boolean
+function promotions.has_effect(category)
+    return category == "promotion" or category == "promotionCode"
+end
+
+-- Orders do not show the effect of a promotion (contract 2.5, 2.6): the client declares it by the
+-- promotion's id or code. Nil: it has none; false: it has one, which nobody declared.
+local function effect_of(work, reduction)
+    if reduction.category == "free_shipping" then
+        return "free_shipping"
+    elseif not promotions.has_effect(reduction.category) then
+        return nil
+    end
+    local declared = read.table(work.mappings, "effects")
+    return declared[reduction.id or ""] or declared[reduction.code or ""] or false
+end
+
+-- Whether a rule matches; nil when only the effect that nobody declared can tell.
+local function matches(match, reduction, effect)
     for _, field in ipairs(MATCH_FIELDS) do
         if match[field] ~= nil and match[field] ~= reduction[field] then
             return false
         end
     end
-    return true
+    if match.effect and effect == false then
+        return nil
+    end
+    return match.effect == nil or match.effect == effect
 end
 
 -- Codes of vouchers are often one per customer: one exception per kind, not per code. Promotions
@@ -103,7 +126,8 @@ local function remember_mechanic(work, rule, reduction)
     local entry = work.mechanics[name]
     if not entry then
         entry = {category = reduction.category, type = reduction.type, id = reduction.id,
-            code = reduction.code, effect = reduction.effect, campaign = reduction.campaign,
+            code = reduction.code, effect = effect_of(work, reduction) or nil,
+            campaign = reduction.campaign,
             becomes = rule.becomes, amount_minor = 0}
         work.mechanics[name] = entry
         table.insert(work.trail.data.mechanics, entry)
@@ -111,26 +135,17 @@ local function remember_mechanic(work, rule, reduction)
     entry.amount_minor = entry.amount_minor + (reduction.amount or 0)
 end
 
---- Whether any rule goes by the effect of a promotion.
----@param work table
----@return boolean
-function promotions.asks_effects(work)
-    for _, rule in ipairs(read.table(work.mappings, "promotions")) do
-        if rule.match.effect then
-            return true
-        end
-    end
-    return work.settings.staging ~= nil
-end
-
---- The first rule that matches, nil when there is none; nothing is remembered.
+--- The first rule that matches, nil when there is none or it cannot be told; nothing is remembered.
 ---@param work table
 ---@param reduction table
----@return table|nil
+---@return table|nil rule
+---@return boolean|nil is_open the effect of the promotion would tell, and nobody declared it
 function promotions.find(work, reduction)
+    local effect = effect_of(work, reduction)
     for _, rule in ipairs(read.table(work.mappings, "promotions")) do
-        if matches(rule.match, reduction) then
-            return rule
+        local fits = matches(rule.match, reduction, effect)
+        if fits ~= false then
+            return fits and rule or nil, fits == nil
         end
     end
     return nil
@@ -138,13 +153,14 @@ end
 
 --- The rule of a reduction, or nil with the cause added.
 ---@param work table
----@param reduction table {category, type, code, id, campaign, effect, amount, name}
+---@param reduction table {category, type, code, id, campaign, amount, name}
 ---@return table|nil
 function promotions.rule(work, reduction)
-    local rule = promotions.find(work, reduction)
+    local rule, is_open = promotions.find(work, reduction)
     if not rule then
-        work.causes:add("unmapped_promotion", subject_of(reduction), string.format(
-            "No rule says what %s becomes in Khaos", describe(reduction)))
+        work.causes:add("unmapped_promotion", subject_of(reduction), string.format(is_open
+            and "A rule goes by the effect of %s, which mappings.effects does not declare"
+            or "No rule says what %s becomes in Khaos", describe(reduction)))
         return nil
     end
     local reference = parts[rule.becomes].reference
@@ -251,13 +267,6 @@ function promotions.apply(work)
     end
 end
 
---- The effect a promotion of the order names, where the tenant shows one.
----@param promotion any
----@return string|nil
-function promotions.effect(promotion)
-    return read.text(promotion, "effect") or read.text(read.table(promotion, "effect"), "type")
-end
-
 local function is_seen(work, entry)
     for _, unit in ipairs(work.units) do
         for _, reduction in ipairs(unit.reductions) do
@@ -279,7 +288,6 @@ function promotions.check_order_level(work)
             id = read.text(promotion, "id"),
             code = read.text(promotion, "code"),
             name = read.text(promotion, "displayName"),
-            effect = promotions.effect(promotion),
         }
         if (entry.id or entry.code) and not is_seen(work, entry) then
             promotions.rule(work, entry)

@@ -90,4 +90,15 @@ function read.sum_fees(cost)
     return sum
 end
 
+--- What was paid, gift cards too.
+---@param order table
+---@return integer
+function read.sum_payments(order)
+    local sum = 0
+    for _, payment in ipairs(read.table(order, "payment")) do
+        sum = sum + (read.integer(payment, "amount") or 0)
+    end
+    return sum
+end
+
 return read

@@ -1,9 +1,10 @@
 --- Which postings are shown before they go, by the client's staging rules. Pure.
+local promotions = require("flows.orders.promotions")
 local read = require("flows.orders.read")
 
 local staging = {}
 
-local MECHANIC_FIELDS = {"category", "type", "code", "id", "campaign", "effect"}
+local MECHANIC_FIELDS = {"category", "type", "code", "id", "campaign"}
 
 --- What a rule may look at.
 ---@class orders.Staged
@@ -11,13 +12,15 @@ local MECHANIC_FIELDS = {"category", "type", "code", "id", "campaign", "effect"}
 ---@field posting table
 ---@field market string|nil shop country id
 
+-- A promotion whose effect nobody declared may be of any: it is shown rather than let through.
 local function is_mechanic(wanted, mechanic)
     for _, field in ipairs(MECHANIC_FIELDS) do
         if wanted[field] ~= nil and wanted[field] ~= mechanic[field] then
             return false
         end
     end
-    return true
+    return wanted.effect == nil or wanted.effect == mechanic.effect
+        or mechanic.effect == nil and promotions.has_effect(mechanic.category)
 end
 
 local function has_mechanic(about, fits)

@@ -1,7 +1,9 @@
 --- Which total the order has, whether its own figures tie, and where order-level reductions go.
 ---
 --- With A the sum of unit prices, F the fees, V the absolute order-level reductions and M the
---- membership discount, the total is A+F, A+F-V or A+F-V-M; which one held is recorded.
+--- membership discount, the total is A+F, A+F-V or A+F-V-M; which one held is recorded. What is
+--- captured is less by M (contract 2.5, costCapture): whether the total that an order shows is so
+--- too is told by what was paid.
 local amounts = require("flows.orders.amounts")
 local money = require("neap.money")
 local promotions = require("flows.orders.promotions")
@@ -228,16 +230,30 @@ local function find_form(work, sums)
     return nil
 end
 
+-- The total may be said before the membership discount, and the payments come to what is after it.
+local function take_member_off(work, sums)
+    work.member_off = 0
+    if sums.member > 0 and work.total_form ~= "A+F-V-M"
+        and read.sum_payments(work.order) == work.total - sums.member then
+        work.member_off, work.total = sums.member, work.total - sums.member
+    end
+end
+
 local function record(work, sums)
     work.trail.data.total_check = {
         form = work.total_form, units_minor = sums.units, fees_minor = sums.fees,
         order_level_minor = sums.level, membership_minor = sums.member, total_minor = work.total,
+        member_off_minor = work.member_off,
     }
     work.trail:say("Order total %s %s: units %s + fees %s%s%s (check %s)", text(work.total),
         work.currency or "?", text(sums.units), text(sums.fees),
         work.total_form ~= "A+F" and " - order reductions " .. text(sums.level) or "",
-        work.total_form == "A+F-V-M" and " - membership " .. text(sums.member) or "",
-        work.total_form)
+        (work.total_form == "A+F-V-M" or work.member_off > 0)
+            and " - membership " .. text(sums.member) or "", work.total_form)
+    if work.member_off > 0 then
+        work.trail:say("SCAYLE's total is %s; the payments come to it less the membership discount",
+            text(work.total + work.member_off))
+    end
 end
 
 -- What is taken off the order as a whole: the header says it, no line does.
@@ -267,11 +283,13 @@ function totals.check(work)
     if not work.total_form then
         return
     end
+    take_member_off(work, sums)
     record(work, sums)
     if work.total_form ~= "A+F" and #list > 0 then
         place(work, list, level)
     end
-    if work.total_form == "A+F-V-M" and member and member.rule then
+    local is_taken_off = work.total_form == "A+F-V-M" or work.member_off > 0
+    if is_taken_off and member and member.rule then
         spread(work, member)
     end
     sum_order_shares(work)

@@ -1,7 +1,6 @@
 --- The units (SCAYLE items) of an order that are ours, read and checked one by one.
 local amounts = require("flows.orders.amounts")
 local market = require("flows.orders.market")
-local promotions = require("flows.orders.promotions")
 local read = require("flows.orders.read")
 
 local units = {}
@@ -48,25 +47,9 @@ local function rate_of(work, vat, delegated)
     return rate or nil
 end
 
--- The effect that one of the promotions on the item, or on the order, names for this id.
-local function effect_of(work, item, id)
-    if not work.asks_effects then
-        return nil
-    end
-    for _, document in ipairs({item, work.order}) do
-        for _, promotion in ipairs(read.either(document, "promotions", "promotion")) do
-            if id and read.text(promotion, "id") == id then
-                return promotions.effect(promotion)
-            end
-        end
-    end
-    return nil
-end
-
-local function read_reduction(work, reduction, item)
+local function read_reduction(reduction, item)
     local amount = read.table(reduction, "amount")
     return {
-        effect = effect_of(work, item, read.text(reduction, "id")),
         category = read.text(reduction, "category") or "unknown",
         type = read.text(reduction, "type"),
         code = read.text(reduction, "code"),
@@ -112,7 +95,7 @@ local function read_unit(work, item)
         reductions = {},
     }
     for i, reduction in ipairs(read.table(price, "appliedReductions")) do
-        unit.reductions[i] = read_reduction(work, reduction, item)
+        unit.reductions[i] = read_reduction(reduction, item)
     end
     return unit
 end
@@ -212,7 +195,6 @@ function units.collect(work)
     work.rates = {}
     work.worked_on = {}
     work.is_shared = false
-    work.asks_effects = promotions.asks_effects(work)
     work.delegated_items = index_delegation(work.input.delegation)
     for _, item in ipairs(read.table(work.order, "items")) do
         if read.is_ours(item, work.settings.merchant_key) then

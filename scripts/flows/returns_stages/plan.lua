@@ -15,23 +15,36 @@ local function planned_units(book)
     return taken
 end
 
--- Units of a code that can come back: those that SCAYLE told of first, then the shipped ones.
-local function candidates(book, taken, sku)
+-- What SCAYLE gives back for a unit, as far as it was invoiced.
+local function cost_of(book, id)
+    local ledger, paid = refund_book.of(book), unit_book.unit(book, id).paid_minor
+    local refund = ledger.units[id]
+    return math.min(paid, refund and refund.minor or ledger.prices[id] or paid)
+end
+
+-- Units of a code that can come back: those that SCAYLE told of first, then the shipped ones; among
+-- either, one that costs what the note credits comes first.
+local function candidates(book, taken, sku, minor)
     local list = {}
     for _, state in ipairs({"returned", "shipped"}) do
+        local first, last = #list + 1, #list
         for _, id in ipairs(unit_book.pick(book, sku, state, #book.units)) do
             if not taken[id] then
-                list[#list + 1] = id
+                last = last + 1
+                local is_it = cost_of(book, id) == minor
+                table.insert(list, is_it and first or last, id)
+                first = first + (is_it and 1 or 0)
             end
         end
     end
     return list
 end
 
-local function units_of(book, credit)
+local function units_of(book, credit, for_goods)
     local taken, units = planned_units(book), {}
+    local is_one = #credit.items == 1 and credit.items[1].quantity == 1
     for _, item in ipairs(credit.items) do
-        local free = candidates(book, taken, item.stock_code)
+        local free = candidates(book, taken, item.stock_code, is_one and for_goods or nil)
         if #free < item.quantity then
             return nil, string.format("it takes back %d x %s, of which %d were sent and are not "
                 .. "back yet", item.quantity, item.stock_code, #free)
@@ -52,76 +65,85 @@ local function sum(amounts)
     return total
 end
 
--- What SCAYLE gave back for each of the units, when that is what the credit note says too.
-local function as_refunded(book, units, total)
-    local ledger, credits, given = refund_book.of(book), {}, 0
+-- What the goods of a note are credited with: what SCAYLE gives back for each, when that is their
+-- sum; of less each by its share; more goes to the first ones that cost more.
+local function shares(book, units, total)
+    local credits, cost, given = {}, 0, 0
     for i, id in ipairs(units) do
-        local refund = ledger.units[id]
-        if not refund or refund.minor > unit_book.unit(book, id).paid_minor then
-            return nil
-        end
-        credits[i], given = {unit = id, minor = refund.minor}, given + refund.minor
-    end
-    return given == total and credits or nil
-end
-
--- Less than the units cost: each by its share, the pennies to the first ones that cost as much.
-local function shares(book, units, paid, total)
-    local credits, given = {}, 0
-    for i, id in ipairs(units) do
-        local minor = unit_book.unit(book, id).paid_minor * total // math.max(1, paid)
-        credits[i], given = {unit = id, minor = minor}, given + minor
+        credits[i] = {unit = id, minor = cost_of(book, id)}
+        cost = cost + credits[i].minor
     end
     for _, entry in ipairs(credits) do
-        if given < total and entry.minor < unit_book.unit(book, entry.unit).paid_minor then
-            entry.minor, given = entry.minor + 1, given + 1
-        end
+        entry.minor = total < cost and entry.minor * total // cost or entry.minor
+        given = given + entry.minor
+    end
+    for _, entry in ipairs(credits) do
+        local most = total < cost and 1 or total - given -- pennies, or what is more
+        local room = unit_book.unit(book, entry.unit).paid_minor - entry.minor
+        local more = math.min(most, room, total - given)
+        entry.minor, given = entry.minor + more, given + more
     end
     return credits
 end
 
-local function free_of(charge, credits)
-    local free = charge.minor - sum(charge.credits)
+local function target_of(book, entry)
+    if entry.unit then
+        local unit = unit_book.unit(book, entry.unit)
+        return unit, unit.paid_minor
+    end
+    for _, charge in ipairs(book.charges) do
+        if charge.name == entry.charge then
+            return charge, charge.minor
+        end
+    end
+    return nil, 0
+end
+
+local function given_to(credits, entry)
+    local minor = 0
     for _, credit in ipairs(credits) do
-        free = free - (credit.charge == charge.name and credit.minor or 0)
+        local is_same = credit.unit == entry.unit and credit.charge == entry.charge
+        minor = minor + (is_same and credit.minor or 0)
     end
-    return free
+    return minor
 end
 
-local function add_charge(charge, credits, open)
-    local minor = math.min(open, free_of(charge, credits))
-    if minor > 0 then
-        credits[#credits + 1] = {charge = charge.name, minor = minor}
-        return open - minor
+-- Credits as much of `minor` on a unit or charge as was invoiced for it and is not credited; gives
+-- what is left.
+local function give(book, credits, entry, minor)
+    local target, whole = target_of(book, entry)
+    local free = target and whole - sum(target.credits) - given_to(credits, entry) or 0
+    local given = math.min(minor, free)
+    if given > 0 then
+        credits[#credits + 1] = {unit = entry.unit, charge = entry.charge, minor = given}
+        return minor - given
     end
-    return open
+    return minor
 end
 
--- More than the units cost: delivery and other charges, in their order.
-local function add_charges(book, credits, open)
-    for _, charge in ipairs(book.charges) do
-        open = add_charge(charge, credits, open)
+-- Money without goods: what Khaos calls delivery is delivery; then what SCAYLE refunded and Khaos
+-- has not credited. What is an amount that is asked for to the penny is that. Gives what is left.
+local function give_asked(book, credits, minor, delivery)
+    local open = refund_book.open(book)
+    local asked = open.money
+    delivery = math.min(delivery, minor)
+    local left = minor - delivery + give(book, credits, {charge = "delivery"}, delivery)
+    local function missing(entry)
+        return entry.minor - given_to(credits, entry)
     end
-    return open
-end
-
--- Money without goods: the charges that SCAYLE refunded, when it is their sum to the penny; else
--- what Khaos calls delivery is delivery, and the rest is goodwill.
-local function money_only(book, credit)
-    local wanted, credits = 0, {}
-    for i, charge in ipairs(refund_book.open(book).charges) do
-        credits[i], wanted = {charge = charge.name, minor = charge.minor}, wanted + charge.minor
+    for _, entry in ipairs(asked) do
+        if missing(entry) == left then
+            return give(book, credits, entry, left)
+        end
     end
-    if wanted > 0 and wanted == credit.total_minor then
-        return credits, 0
+    if left == open.unexplained_minor then
+        return left
     end
-    credits = {}
-    local delivery = credit.delivery_minor or 0
-    local open = delivery
-    for _, charge in ipairs(book.charges) do
-        open = charge.name == "delivery" and add_charge(charge, credits, open) or open
+    for _, entry in ipairs(asked) do
+        local part = math.max(0, math.min(missing(entry), left))
+        left = left - part + give(book, credits, entry, part)
     end
-    return credits, credit.total_minor - delivery + open
+    return left
 end
 
 --- The units that a credit note takes back and what it credits: {units, credits, goodwill_minor},
@@ -136,21 +158,26 @@ function plan.of(book, credit)
     if not total or credit.currency ~= book.currency then
         return nil, "its total cannot be read, or is in another currency"
     end
-    local units, problem = units_of(book, credit)
+    local delivery = credit.delivery_minor or 0
+    local units, problem = units_of(book, credit, total - delivery)
     if not units then
         return nil, problem
     elseif #units == 0 then
-        local credits, goodwill_minor = money_only(book, credit)
-        return {units = units, credits = credits, goodwill_minor = goodwill_minor}
+        local credits = {}
+        return {units = units, credits = credits,
+            goodwill_minor = give_asked(book, credits, total, delivery)}
     end
-    local paid, for_goods = 0, total - (credit.delivery_minor or 0)
+    local paid = 0
     for _, id in ipairs(units) do
         paid = paid + unit_book.unit(book, id).paid_minor
     end
-    local credits = as_refunded(book, units, for_goods)
-        or shares(book, units, paid, math.min(paid, for_goods))
-    return {units = units, credits = credits,
-        goodwill_minor = add_charges(book, credits, total - math.min(paid, for_goods))}
+    local for_goods = math.max(0, math.min(paid, total - delivery))
+    local credits = shares(book, units, for_goods)
+    local left = give_asked(book, credits, total - for_goods, delivery)
+    for _, charge in ipairs(book.charges) do
+        left = give(book, credits, {charge = charge.name}, left)
+    end
+    return {units = units, credits = credits, goodwill_minor = left}
 end
 
 return plan

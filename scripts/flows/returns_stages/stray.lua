@@ -84,7 +84,8 @@ end
 
 local function pass_on(job, said, snapshot, reference)
     local lines = store.get(support.LINES, reference)
-    job:emit({source = "khaos.credit_note.matched", id = snapshot.order_code,
+    job:emit({source = "khaos.credit_note.matched",
+        id = snapshot.order_code .. ":" .. said.number,
         key = "returns:" .. lines.key, name = "khaos.credit_note",
         payload = {reference = reference, seen_as = said.seen_as, number = said.number}})
     job:note("returns", string.format("credit note %s belongs to order %s", snapshot.order_code,
@@ -98,9 +99,12 @@ end
 ---@param seen table its newest snapshot
 function stray.run(job, said, seen)
     local snapshot = seen.snapshot
-    if store.get(stray.TAKEN, snapshot.order_code)
-        or #customer_orders.of(snapshot.urn) == 0 then
-        return -- taken meanwhile, or of somebody who never bought through us
+    local taken = store.get(stray.TAKEN, snapshot.order_code)
+    if taken then -- the order's job sees what has changed since
+        pass_on(job, said, snapshot, support.record(taken.key).reference)
+        return
+    elseif snapshot.state ~= "issued" or #customer_orders.of(snapshot.urn) == 0 then
+        return -- nobody's money yet, or of somebody who never bought through us
     end
     local reference, words = named(job, snapshot)
     local list = candidates(snapshot)

@@ -1,6 +1,7 @@
 --- Takes a credit note of Khaos into the order's book, tells SCAYLE which units came back and,
 --- where a client asks for it, what money Khaos alone gave back.
 local cancelled = require("flows.returns_stages.cancelled")
+local changed = require("flows.returns_stages.changed")
 local fulfillment = require("connectors.scayle.fulfillment")
 local goodwill = require("flows.returns_stages.goodwill")
 local json = require("neap.json")
@@ -59,21 +60,21 @@ local function await_parcels(job, lines, reference)
     end
 end
 
--- What the credit note means. It is thought out anew until something of it was told, so that a
--- note that was corrected in Khaos is read as it is now.
-local function planned(job, lines, seen)
-    local book = order_units.load(lines.key)
-    local code = seen.snapshot.order_code
+-- The note that SCAYLE was told of, or that the book holds.
+local function taken_note(book, code)
     local note = book and book.credit_notes and book.credit_notes[code]
-    if note and (note.told or book.changes["khaos:" .. code]) then
-        return note
+    return note and (note.told or book.changes["khaos:" .. code]) and note or nil
+end
+
+local function note_of(job, lines, seen, book)
+    local code, credit = seen.snapshot.order_code, seen.snapshot.credit
+    local replaced = book and changed.replaced_by(job, book, credit)
+    if replaced then
+        return changed.replacement(book, code, replaced)
     end
-    if note then
-        book.credit_notes[code] = nil
-    end
-    local problem = "the order has no book of units"
+    local note, problem = nil, "the order has no book of units"
     if book then
-        note, problem = plan.of(book, seen.snapshot.credit)
+        note, problem = plan.of(book, credit)
     end
     if not note then
         hold(job, "return_unmatched", code, string.format(
@@ -86,11 +87,25 @@ local function planned(job, lines, seen)
         hold_exceeding(job, lines, book, seen, subject)
     end
     note.units, note.own_minor = json.array(note.units), refund_book.own_money(book, note)
+    return note
+end
+
+-- What the credit note means. It is thought out anew until something of it was told, so that a
+-- note that was corrected in Khaos is read as it is now.
+local function planned(job, lines, seen)
+    local book = order_units.load(lines.key)
+    local code = seen.snapshot.order_code
+    if taken_note(book, code) then
+        return
+    elseif book and book.credit_notes then
+        book.credit_notes[code] = nil
+    end
+    local note = note_of(job, lines, seen, book)
+    note.credit = seen.snapshot.credit
     book.credit_notes = book.credit_notes or {}
     book.credit_notes[code] = note
     order_units.save(book)
     store.put(stray.TAKEN, code, {key = lines.key})
-    return note
 end
 
 -- SCAYLE may have taken units back already and its message be under way: those come first.
@@ -170,7 +185,12 @@ end
 local function take_credit_note(job, said)
     local seen = store.get(SEEN, said.seen_as)
     local lines = store.get(support.LINES, said.reference)
-    local code, currency = seen.snapshot.order_code, lines.currency
+    local snapshot, code = seen.snapshot, seen.snapshot.order_code
+    if snapshot.state ~= "issued" and not taken_note(order_units.load(lines.key), code) then
+        job:note("returns", string.format("credit note %s is %s in Khaos: nothing is told", code,
+            snapshot.state == "draft" and "not issued" or "cancelled"))
+        return
+    end
     await_parcels(job, lines, said.reference)
     take_in_returns(job, lines, code)
     planned(job, lines, seen)
@@ -187,8 +207,9 @@ local function take_credit_note(job, said)
     cancelled.tell(job, lines.key, "after " .. code)
     process.close(job, order_units.load(lines.key), lines.order_id, "credited by " .. code)
     goodwill.tell(job, lines, code, note)
+    changed.settle(job, lines, code, snapshot)
     job:note("returns", string.format("credit note %s: %d units back, %s %s credited", code,
-        #note.units, money.to_text(seen.snapshot.credit.total_minor, currency), currency))
+        #note.units, money.to_text(note.credit.total_minor, lines.currency), lines.currency))
 end
 
 local RUNS = {

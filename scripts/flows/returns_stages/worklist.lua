@@ -73,18 +73,27 @@ LISTS[worklist.GOODS] = function(book, record)
             .. "note closes this.", list, record.order_code or "?", amount(book, minor))
 end
 
-LISTS[worklist.MONEY] = function(book, record, open)
-    local words = {}
-    for i, charge in ipairs(open.charges) do
-        words[i] = string.format("%s of %s", amount(book, charge.minor), charge.name)
+-- "4.95 GBP of delivery, 18.00 GBP of TEE (refunded 20.00 GBP, credited 2.00 GBP)"
+local function money_words(book, entries)
+    local words, sum = {}, 0
+    for i, entry in ipairs(entries) do
+        sum = sum + entry.minor
+        words[i] = string.format("%s of %s%s", amount(book, entry.minor), entry.name,
+            entry.credited_minor > 0 and string.format(" (refunded %s, credited %s)",
+                amount(book, entry.refund_minor), amount(book, entry.credited_minor)) or "")
     end
-    if #words == 0 then
+    return table.concat(words, ", "), amount(book, sum)
+end
+
+LISTS[worklist.MONEY] = function(book, record, open)
+    if #open.money == 0 then
         return nil
     end
-    local list = table.concat(words, ", ")
-    return string.format("SCAYLE refunds %s of order %s", list, record.order_id),
-        string.format("Credit %s on sales order %s in Khaos, without goods: its credit note "
-            .. "closes this.", list, record.order_code or "?")
+    local list, sum = money_words(book, open.money)
+    return string.format("SCAYLE refunds %s of order %s that Khaos has not credited: %s", sum,
+        record.order_id, list),
+        string.format("Credit %s on sales order %s in Khaos, without goods (%s): its credit note "
+            .. "closes this.", sum, record.order_code or "?", list)
 end
 
 LISTS[worklist.UNEXPLAINED] = function(book, record, open)
@@ -102,7 +111,7 @@ LISTS[worklist.UNEXPLAINED] = function(book, record, open)
             .. "much went back", record.order_id, known), remedy
     end
     return string.format("SCAYLE refunded %s of order %s, %s: %s is left", amount(book,
-        open.stated_minor), record.order_id, known, amount(book, minor)), remedy
+        open.refunded_minor), record.order_id, known, amount(book, minor)), remedy
 end
 
 LISTS[worklist.EXCEEDS] = function(book, record)

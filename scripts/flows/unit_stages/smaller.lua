@@ -44,8 +44,8 @@ local function adopt_units(key, digest)
     local book = order_units.load(key)
     for _, unit in ipairs(digest.units) do
         local own = unit_book.unit(book, unit.id)
-        own.line, own.paid_minor, own.reduced_minor = unit.line, unit.paid_minor,
-            unit.reduced_minor
+        own.line, own.paid_minor, own.reduced_minor, own.moved_minor = unit.line,
+            unit.paid_minor, unit.reduced_minor, unit.moved_minor
     end
     for _, charge in ipairs(digest.charges) do
         for _, old in ipairs(book.charges) do

@@ -171,7 +171,7 @@ end
 
 local function add_charge(view, charge, money, at_ms)
     local credited = charge and sum(charge.credits) or 0
-    local refunded = charge and refund_at(view.refunds.charges[charge.name], at_ms) or 0
+    local refunded = charge and refund_book.of_charge(view.refunds, charge.name, at_ms) or 0
     add(view, money.code, charge_stage(view), money.net, money.gross)
     add(view, money.code, "credited", net_part(money.net, money.gross, credited), credited)
     add(view, money.code, "refunded", net_part(money.net, money.gross, refunded), refunded)
@@ -258,8 +258,7 @@ end
 -- refund that no unit and no charge explains) or was told of.
 local function add_goodwill(view, at_ms)
     local ledger, minor = view.refunds, sum(view.book.goodwill)
-    local explained = sum_until(ledger.units, at_ms) + sum_until(ledger.charges, at_ms)
-    local stated = math.max(0, sum_until(ledger.stated, at_ms) - explained)
+    local stated = refund_book.rest(view.book, ledger, at_ms)
     if minor > 0 then
         add(view, GOODWILL, "credited", minor, minor)
     end

@@ -101,7 +101,7 @@ def the_rule_knows_units():
 def at_random(seed, kills, orders, has_protection):
     campaign = Campaign(seed, has_protection, variables={
         "DESPATCH_EVERY_MS": "300", "STOCK_POLL_MS": "400", "STOCK_SEND_MS": "300", "CANCEL_ADD_ON": "1",
-        "CANCEL_LOOK_MS": "2000"})
+        "CANCEL_LOOK_MS": "2000", "RETURNS_SWEEP_MS": "5000"})
     campaign.sandbox.variables["SANDBOX_WEBHOOK_PATH"] = "/scayle/webhook"
     warehouse = Warehouse(campaign)
     words = "on" if has_protection else "off"

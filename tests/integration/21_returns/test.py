@@ -61,6 +61,33 @@ def from_khaos():
     neap.until(lambda: count(order, "returned") == 2, "the second credit note takes another unit back")
 
 
+def drafts_and_mistakes():
+    """Only an issued credit note is one; what becomes of it later is for a person."""
+    order, sku = sent(10)
+    goods = [{"stock_code": sku, "quantity": 1}]
+    draft = in_khaos(order, action="credit", items=goods, is_draft=True)["credit_note"]
+    wrong = in_khaos(order, action="credit", items=goods, is_draft=True)["credit_note"]
+    in_khaos(order, action="credit_note", credit_note=wrong, cancel="Entered by mistake")
+    neap.time.sleep(1)
+    neap.until(idle, "both are read")
+    assert returns(order) == [] and count(order, "returned") == 0, "SCAYLE was told of a draft"
+    in_khaos(order, action="credit_note", credit_note=draft, issue=True)
+    neap.until(lambda: count(order, "returned") == 1, "it is issued: SCAYLE is told")
+    neap.until(idle, "nothing is left to do")
+    in_khaos(order, action="credit_note", credit_note=draft, items=goods, amount_minor=1)
+    told = neap.until(lambda: [e for e in shop.host.exceptions("credit_note_changed") if e["subject"] == draft],
+                      "a person is told of the correction")
+    assert "over 1 x " + sku + " and 0.01 GBP now" in told[0]["message"], told
+    in_khaos(order, action="credit_note", credit_note=draft, items=goods)
+    neap.until(lambda: not shop.host.exceptions("credit_note_changed"), "it is as it was taken")
+    in_khaos(order, action="credit_note", credit_note=draft, cancel="The wrong order")
+    neap.until(lambda: shop.host.exceptions("credit_note_changed"), "a person is told that it is gone")
+    in_khaos(order, action="credit", items=goods)
+    neap.until(lambda: not shop.host.exceptions("credit_note_changed"), "another one takes its place")
+    neap.until(idle, "nothing is left to do")
+    assert count(order, "returned") == 1 and len(returns(order)) == 1, returns(order)
+
+
 def from_scayle():
     order, sku = sent(20)
     shop.control("scayle", "POST", "return", {"order_id": order["order_id"], "count": 1})
@@ -275,6 +302,7 @@ shop.scayle.variables["SANDBOX_WEBHOOK_PATH"] = "/scayle/webhook"
 shop.start()
 try:
     neap.case("a credit note of Khaos is told to SCAYLE once, and its echo changes nothing", from_khaos)
+    neap.case("a draft or cancelled credit note is none, and a changed one is for a person", drafts_and_mistakes)
     neap.case("a return that only SCAYLE knows is for a person, and the credit note proves it", from_scayle)
     neap.case("delivery and goodwill are credited too", with_delivery)
     neap.case("never more is credited than invoiced, nothing comes back that was not sent", too_much)

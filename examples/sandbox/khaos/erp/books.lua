@@ -3,6 +3,7 @@
 
 local json = require("neap.json")
 local orders = require("erp.orders")
+local returns = require("erp.returns")
 local stock = require("erp.stock")
 
 local books = {}
@@ -41,13 +42,15 @@ local function order_of(order)
     }
 end
 
+-- Drafts and cancelled credit notes give nothing back.
 local function credit_of(credit)
+    local is_issued = returns.is_issued(credit)
     return {
         code = credit.code,
         reference = credit.reference,
         currency = credit.currency,
-        items = json.array(credit.items),
-        minor = credit.items_minor + credit.delivery_minor,
+        items = json.array(is_issued and credit.items or {}),
+        minor = is_issued and credit.items_minor + credit.delivery_minor or 0,
     }
 end
 

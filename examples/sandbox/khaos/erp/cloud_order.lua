@@ -303,7 +303,7 @@ function cloud_order.read(w, given)
     for i, line in ipairs(type(given.Items) == "table" and given.Items or {}) do
         order.lines[i] = read_line(r, line, country)
     end
-    packs.check(r, order.lines)
+    packs.check(r, order.lines, true)
     for i, payment in ipairs(type(given.Payments) == "table" and given.Payments or {}) do
         order.payments[i] = read_payment(r, payment)
     end

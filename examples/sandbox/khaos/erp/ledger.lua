@@ -164,12 +164,17 @@ function ACTIONS.credit(w, order, body)
     return {credit_note = returns.credit(w, order, body)}
 end
 
+-- A credit note is issued, cancelled or corrected; see erp.returns.
+function ACTIONS.credit_note(w, order, body)
+    return {credit_note = returns.change(w, order, body)}
+end
+
 ACTIONS["return"] = function(w, order, body)
     return {return_code = returns.enter(w, order, body)}
 end
 
---- POST _control/orders {code|reference, action = "ship"|"issue"|"track"|"credit"|"return"|
---- "cancel"|"take_off"|"stage"|"tamper", ...}.
+--- POST _control/orders {code|reference, action = "ship"|"issue"|"track"|"credit"|"credit_note"|
+--- "return"|"cancel"|"take_off"|"stage"|"tamper", ...}.
 ---@param w table
 ---@param body table
 ---@return neap.Reply
@@ -181,8 +186,8 @@ function ledger.act(w, body)
     end
     local action = ACTIONS[body.action or ""]
     if not action then
-        return control.bad("action must be ship, issue, track, credit, return, cancel, take_off, "
-            .. "stage or tamper")
+        return control.bad("action must be ship, issue, track, credit, credit_note, return, "
+            .. "cancel, take_off, stage or tamper")
     end
     if body.action == "ship" and order.cancelled then
         return control.reply(409, {error = "the order is cancelled"})

@@ -264,7 +264,7 @@ function order_check.read(w, node)
     for i, item in ipairs(reader.list(r, blocks.ORDER_ITEMS or none, "ORDER_ITEM")) do
         order.lines[i] = read_line(r, item, i)
     end
-    packs.check(r, order.lines)
+    packs.check(r, order.lines, false)
     if #order.lines == 0 then
         reader.problem(r, "ORDER_ITEMS has no line")
     end

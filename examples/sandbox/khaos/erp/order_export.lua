@@ -18,6 +18,7 @@ local STAGES = {
     [11] = "AUTHPAYMENT",
     [12] = "PICKING",
     [14] = "SHIPPING",
+    [16] = "ISSUE",
     [18] = "FUTURESTOCK",
     [19] = "MANUALHOLD",
     [70] = "ISSUED",
@@ -318,9 +319,11 @@ local function credit_node(w, credit)
         tag("CURRENCY_CODE", credit.currency),
         tag("DATE_CREATED", world.date(w, credit.created_ms)),
         total("ITEMS_TOTAL", credit.items_minor), total("DELIVERY_TOTAL", credit.delivery_minor),
-        tag("COMPLETE", "-1"),
+        tag("COMPLETE", credit.stage >= STAGE_ISSUED and "-1" or "0"),
+        cancelled_node(credit),
         "<INVOICES><INVOICE" .. attribute("INVOICE_CODE", "I" .. credit.code)
-            .. attribute("INVOICE_STAGE_ID", STAGE_ISSUED) .. "><INVOICE_ITEMS>",
+            .. attribute("INVOICE_STAGE_ID", credit.cancelled and 1 or credit.stage)
+            .. "><INVOICE_ITEMS>",
         item_nodes("INVOICE_ITEM", items),
         "</INVOICE_ITEMS></INVOICE></INVOICES></ORDER_STATUS>",
     })
@@ -410,7 +413,10 @@ function order_export.status_ex(w, p)
         end
     end
     for _, credit in ipairs(has_ids and {} or orders.credits(w)) do
-        if credit.created_ms >= from and credit.created_ms <= to then
+        local is_wanted = credit.updated_ms >= from and credit.updated_ms <= to
+            and (not credit.cancelled or truth(p.IncludeCancelled))
+            and (credit.stage >= STAGE_ISSUED or not truth(p.ConfirmedOnly))
+        if is_wanted then
             parts[#parts + 1] = credit_node(w, credit)
         end
     end

@@ -516,6 +516,13 @@ function orders.save_credit(w, credit)
 end
 
 ---@param w table
+---@param code string
+---@return table|nil
+function orders.credit(w, code)
+    return w.store.get(CREDITS, code)
+end
+
+---@param w table
 ---@return table[]
 function orders.credits(w)
     local list = {}

@@ -4,10 +4,13 @@ local control = require("lib.sandbox.control")
 local data = require("erp.data")
 local orders = require("erp.orders")
 local stock = require("erp.stock")
+local world = require("erp.world")
 
 local returns = {}
 
 local RETURNS = "erp_returns"
+local STAGE_ISSUED = 70
+local STAGE_DRAFT = 16
 
 -- What units of a code cost in Khaos, the dearest line first.
 local function line_cost(order, code, count)
@@ -23,36 +26,84 @@ local function line_cost(order, code, count)
     return total
 end
 
+-- The goods of a credit note, and what they come to; `amount_minor` replaces the sum.
+local function fill(order, credit, body)
+    local items, sum = {}, 0
+    for i, entry in ipairs(body.items or {}) do
+        items[i] = {stock_code = entry.stock_code, quantity = entry.quantity}
+        sum = sum + line_cost(order, entry.stock_code, entry.quantity)
+    end
+    credit.items = items
+    credit.items_minor = body.amount_minor or sum
+    credit.delivery_minor = body.delivery and order.delivery.gross or 0
+end
+
+-- Goods of an issued credit note are back in stock; sign -1 takes them out again.
+local function move_goods(w, order, credit, sign)
+    for _, entry in ipairs(returns.is_issued(credit) and credit.items or {}) do
+        stock.move(w, entry.stock_code, order.header.SITE or data.SITES[1].name,
+            sign * entry.quantity)
+    end
+end
+
+--- Whether a credit note gives anything back.
+---@param credit table
+---@return boolean
+function returns.is_issued(credit)
+    return credit.stage == STAGE_ISSUED and not credit.cancelled
+end
+
 --- A processed return: a credit note for items (back to stock), with `delivery` for the delivery
 --- charge too; `amount_minor` replaces the sum; without items it is money only. `is_free`: booked
---- for the customer and on no sales order, so nothing of ours is on it.
+--- for the customer and on no sales order, so nothing of ours is on it. `is_draft`: not issued.
 ---@param w table
 ---@param order table
 ---@param body table
 ---@return string code
 function returns.credit(w, order, body)
-    local items, sum = {}, 0
-    for i, entry in ipairs(body.items or {}) do
-        items[i] = {stock_code = entry.stock_code, quantity = entry.quantity}
-        sum = sum + line_cost(order, entry.stock_code, entry.quantity)
-        stock.move(w, entry.stock_code, order.header.SITE or data.SITES[1].name, entry.quantity)
-    end
-    local number = control.next_number(w.store, "credit_note", 900100)
-    local code = ("CN%d"):format(number)
+    local code = ("CN%d"):format(control.next_number(w.store, "credit_note", 900100))
     local has_reference = w.settings.credit_notes_carry_reference and not body.is_free
-    orders.save_credit(w, {
+    local credit = {
         code = code,
         reference = has_reference and order.reference or "",
         order_code = order.code,
         urn = order.urn,
         other_ref = order.other_ref,
         currency = order.currency,
-        items = items,
-        items_minor = body.amount_minor or sum,
-        delivery_minor = body.delivery and order.delivery.gross or 0,
+        stage = body.is_draft and STAGE_DRAFT or STAGE_ISSUED,
         created_ms = w.now_ms,
-    })
+        updated_ms = w.now_ms,
+    }
+    fill(order, credit, body)
+    move_goods(w, order, credit, 1)
+    orders.save_credit(w, credit)
     return code
+end
+
+--- A person issues a draft (`issue`), cancels a credit note (`cancel`: a reason) or corrects it
+--- (`items`, `delivery`, `amount_minor` as they are to be).
+---@param w table
+---@param order table
+---@param body table {credit_note, ...}
+---@return string|nil code nil: there is none like this
+function returns.change(w, order, body)
+    local credit = orders.credit(w, body.credit_note or "")
+    if not credit or credit.order_code ~= order.code then
+        return nil
+    end
+    move_goods(w, order, credit, -1)
+    if body.cancel then
+        credit.cancelled = {at = world.date_time(w, w.now_ms):sub(1, 10), reason = body.cancel,
+            user = "sandbox"}
+    elseif body.issue then
+        credit.stage = STAGE_ISSUED
+    else
+        fill(order, credit, body)
+    end
+    move_goods(w, order, credit, 1)
+    credit.updated_ms = w.now_ms
+    orders.save_credit(w, credit)
+    return credit.code
 end
 
 --- Enters a return that is not processed yet.

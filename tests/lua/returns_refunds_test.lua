@@ -1,0 +1,178 @@
+--- What SCAYLE refunds, to the penny: several fees, parts of them, credit notes below the refund.
+--- Each of these was once asked for in part, or not at all, and nobody was told.
+local order_view = require("reports.reconcile.order_view")
+local refund_book = require("flows.refund_book")
+local returns_world = require("returns_world")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+local unit_book = require("flows.unit_book")
+
+local STANDARD = {category = "delivery", key = "base", minor = 395}
+local EXPRESS = {category = "delivery", key = "express", minor = 500}
+local PAYMENT = {category = "payment", key = "p", minor = 200}
+local GIFT = {category = "additional", key = "gift", minor = 200}
+
+local function world(charges)
+    return returns_world.new({{"TEE", 2000}, {"SOCK", 500, moved = -2}}, nil, charges)
+end
+
+local function asked(w)
+    local open = refund_book.open(w:book())
+    local list = {unexplained = open.unexplained_minor}
+    for _, entry in ipairs(open.money) do
+        list[entry.name] = entry.minor
+    end
+    return list
+end
+
+local function refund(w, ...)
+    return w:play(w:message("scayle.refund", {kind = "refund", fees = {...}}))
+end
+
+local function several_fees(t)
+    local both = {{name = "delivery", minor = 895}}
+    t.case("two delivery fees that one event refunds are both asked for", function()
+        local w = world(both)
+        refund(w, STANDARD, EXPRESS)
+        refund(w, EXPRESS, STANDARD) -- by another message
+        t.equal(asked(w), {unexplained = 0, delivery = 895})
+        w:play((w:note({}, 895, {delivery = 895})))
+        t.equal({asked(w), w:open()}, {{unexplained = 0}, {}})
+    end)
+    t.case("a fee that is refunded in parts is asked for as a whole", function()
+        local w = world(both)
+        refund(w, {category = "delivery", key = "base", minor = 400})
+        refund(w, {category = "delivery", key = "base", minor = 495})
+        refund(w, {category = "delivery", key = "base", minor = 400})
+        t.equal(asked(w), {unexplained = 0, delivery = 895})
+    end)
+    t.case("what is refunded of a fee beyond its charge is shown, not asked for", function()
+        local w = world{{name = "delivery", minor = 495}}
+        refund(w, {category = "delivery", key = "base", minor = 400})
+        refund(w, {category = "delivery", key = "base", minor = 495})
+        t.equal(asked(w), {unexplained = 0, delivery = 495})
+        t.matches(w:open().refund_exceeds_invoice, "refunded 8%.95 GBP, invoiced 4%.95 GBP")
+    end)
+    t.case("equal fees are two charges, whichever is which", function()
+        local w = world{{name = "F1", minor = 200}, {name = "F2", minor = 200}}
+        w.status["101"] = "returned"
+        refund(w, PAYMENT, GIFT)
+        t.equal(asked(w), {unexplained = 0, F1 = 200, F2 = 200})
+        t.matches(w:open().refund_not_in_khaos, "refunds 4%.00 GBP")
+        t.matches(w:open().return_not_in_khaos, "refunds 20%.00 GBP")
+    end)
+    t.case("a fee is the charge it was posted as, where the posting tells", function()
+        local w = world{{name = "F1", minor = 200, fee = GIFT}, {name = "F2", minor = 200,
+            fee = PAYMENT}, {name = "F3", minor = 500, fee = EXPRESS},
+            {name = "delivery", minor = 395}}
+        refund(w, {category = "payment", key = "p", minor = 150}, EXPRESS)
+        t.equal(asked(w), {unexplained = 0, F2 = 150, F3 = 500})
+    end)
+    t.case("a fee that is no charge is asked for though units explain more", function()
+        local w = world{{name = "delivery", minor = 495}}
+        w.status["101"] = "returned"
+        refund(w, PAYMENT)
+        t.equal(asked(w), {unexplained = 200})
+        t.matches(w:open().refund_unexplained, "2%.00 GBP is left")
+        w:play((w:note({}, 200)))
+        t.equal(asked(w), {unexplained = 0})
+    end)
+end
+
+local function shortfalls(t)
+    local function returned(minor)
+        local w = world()
+        w.status["101"], w.status["102"] = "returned", "returned"
+        w:play(w:message("scayle.returned", {kind = "returned", units = {"101", "102"}}))
+        w:play((w:note({TEE = 1}, minor)))
+        w:play((w:note({SOCK = 1}, 498)))
+        return w
+    end
+    t.case("a credit note below the refund leaves the rest open, with both figures", function()
+        local w = returned(200)
+        t.matches(w:open().refund_not_in_khaos,
+            "18%.00 GBP of TEE %(refunded 20%.00 GBP, credited 2%.00 GBP%)")
+        w:play((w:note({}, 1800)))
+        t.equal({w:open(), unit_book.state(w:book().units[1]), w:book().goodwill},
+            {{}, "refunded", {}})
+    end)
+    t.case("pennies of Khaos's rounding and of its lines are no shortfall", function()
+        t.equal({returned(1999):open(), returned(2000):open()}, {{}, {}})
+        t.matches(returned(1998):open().refund_not_in_khaos, "0%.02 GBP of TEE")
+    end)
+    t.case("it does not matter whether the credit note comes first", function()
+        local w = world()
+        w:play((w:note({TEE = 1}, 1500)))
+        t.equal(w:open(), {})
+        w:play(w:message("scayle.returned", {kind = "returned", units = {"101"}}))
+        t.matches(w:open().refund_not_in_khaos, "5%.00 GBP of TEE")
+    end)
+    t.case("several units share a credit by what SCAYLE gives back for each", function()
+        local w = returns_world.new({{"TEE", 1000, price = 1000, reduced = 700}, {"SOCK", 500}})
+        w:play((w:note({TEE = 1, SOCK = 1}, 1199)))
+        w:play(w:message("scayle.returned", {kind = "returned", units = {"101", "102"}}))
+        t.equal(w:open(), {})
+    end)
+    t.case("money without goods answers what is asked for before it is goodwill", function()
+        local w = returned(200)
+        refund(w, {category = "delivery", key = "base", minor = 495})
+        w:play((w:note({}, 495)))
+        t.equal(asked(w), {unexplained = 0, TEE = 1800})
+        w:play((w:note({}, 1000)))
+        t.equal({asked(w), w:book().goodwill}, {{unexplained = 0, TEE = 800}, {}})
+        w:play((w:note({}, 802)))
+        t.equal({asked(w), w:book().goodwill}, {{unexplained = 0}, {["khaos:CN5"] = 2}})
+    end)
+    t.case("of equal goods the unit comes back that costs what is credited", function()
+        local w = returns_world.new({{"TEE", 0}, {"TEE", 2000}})
+        w:play((w:note({TEE = 1}, 2000)))
+        t.equal(w.told, {"102"})
+    end)
+end
+
+-- ---- reconciliation --------------------------------------------------------------------------
+
+local function line(kind, ref, gross, unit_ids, moved)
+    return {kind = kind, import_ref = ref, vat_code = "1", unit_ids = unit_ids or {},
+        predicted = {net_minor = gross, tax_minor = 0, gross_minor = gross},
+        value = {moved_minor = moved or 0}}
+end
+
+-- The reconciliation's view of the order of world().
+local function view(w)
+    return w.job:with(function()
+        local lines = store.get(support.LINES, "SC7")
+        lines.lines = {line("item", "L1", 2000, {"101"}), line("item", "L2", 498, {"102"}, -2)}
+        lines.delivery = line("delivery", nil, 495)
+        lines.predicted, lines.paid = {gross_minor = 2993}, {}
+        store.put(support.LINES, "SC7", lines)
+        return order_view.of(returns_world.KEY, {order_id = "7", reference = "SC7",
+            order_code = "SO7", accepted_ms = 1, posted_ms = 1}, w.job.now_ms + 1)
+    end)
+end
+
+local function reconciling(t)
+    t.case("the reconciliation has open what the lists ask for", function()
+        local w = world()
+        w.status["101"], w.status["102"] = "returned", "returned"
+        refund(w, {category = "delivery", key = "base", minor = 195},
+            {category = "delivery", key = "base", minor = 300}, PAYMENT)
+        w:play((w:note({TEE = 1}, 200)))
+        w:play((w:note({SOCK = 1}, 499)))
+        local seen = view(w)
+        t.equal(asked(w), {unexplained = 200, delivery = 495, TEE = 1800})
+        t.equal({seen.problem or "none", seen.refund_open, seen.unexplained_refund,
+            seen.credit_open}, {"none", 1800 + 495 + 1, 200, 0}) -- a penny of SOCK's line besides
+        w:play((w:note({}, 495, {delivery = 495})))
+        w:play((w:note({}, 1800)))
+        seen = view(w)
+        t.equal({asked(w), seen.refund_open, seen.unexplained_refund},
+            {{unexplained = 200}, 1, 200})
+    end)
+end
+
+return function(t)
+    several_fees(t)
+    reconciling(t)
+    shortfalls(t)
+end
