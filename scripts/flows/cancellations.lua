@@ -1,10 +1,10 @@
 --- The cancellations flow: SCAYLE asks whether an order can still be cancelled, and gets the truth
 --- in its answer.
 ---
---- "POST /scayle/cancellation" makes two events. One overtakes on the order's key, whether the
---- order is known yet or not: it is the tombstone that the orders flow looks at before it posts.
---- The other is this flow's job on the key "cancellation:<reference>", which waits a few seconds
---- for the order to come to rest and then answers:
+--- "POST /scayle/cancellation" makes an event, the job on the key "cancellation:<reference>". It
+--- puts an overtaking event on the order's key first, whether the order is known yet or not: the
+--- tombstone that the orders flow looks at before it posts. Then it waits a few seconds for the
+--- order to come to rest and answers:
 ---
 ---     never posted                    successful
 ---     posted, Khaos cancels it        successful
@@ -94,11 +94,6 @@ local function handle(ctx, request)
     reply.events = {{source = "scayle.cancellation", id = name .. ":" .. entry.tries,
         key = "cancellation:" .. reference, payload = request.body,
         name = is_part and part.EVENT or "cancellation.asked"}}
-    if not is_part then
-        reply.events[2] = {source = "scayle.cancellation.notice", id = reference,
-            key = "reference:" .. reference, name = "cancellation", class = "overtaking",
-            idle = "keep", flow = ctx.settings.orders_flow}
-    end
     return reply
 end
 

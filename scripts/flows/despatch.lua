@@ -35,12 +35,14 @@ return {
     name = "despatch",
     version = 1,
     schema = {type = "record", fields = fields},
-    triggers = {{kind = "schedule", name = "poll", every_ms = 2 * MINUTE_MS}},
+    triggers = {{kind = "schedule", name = "poll", every_ms = 2 * MINUTE_MS}, {kind = "act"}},
     run = function(job)
         if job.event.name == "schedule.poll" then
             poll(job)
+        elseif job.event.name:find("^dismissed%.") then
+            apply.dismissed(job)
         else
-            apply(job)
+            apply.status(job)
         end
     end,
 }

@@ -78,6 +78,20 @@ function order_units.save(book)
     end
 end
 
+--- Changes a book in one piece: jobs on other keys change it too, and a slice may be cut in two.
+---@generic T
+---@param key string
+---@param fn fun(book: units.Book): T must not wait
+---@return T
+function order_units.change(key, fn)
+    return store.atomic(function()
+        local book = order_units.load(key)
+        local result = fn(book)
+        order_units.save(book)
+        return result
+    end)
+end
+
 --- Begins the book of an order that Khaos just took; one that is there stays.
 ---@param key string
 ---@param posting table

@@ -15,6 +15,7 @@
 local amend = require("connectors.khaos_soap.amend")
 local cancel = require("connectors.khaos_soap.cancel")
 local accept = require("flows.order_stages.accept")
+local differing = require("flows.order_stages.differing")
 local dismissal = require("flows.order_stages.dismissal")
 local history = require("flows.order_history")
 local khaos_line = require("flows.khaos_line")
@@ -144,6 +145,7 @@ local function run(job)
     elseif name == "schedule.sweep" then
         sweep(job)
         units_wanted.look_again(job)
+        differing.look_again(job)
     elseif name == unit_events.NAME then
         require("flows.unit_stages.look")(job)
     elseif name:find("^dismissed%.") then

@@ -53,6 +53,19 @@ function refund_book.of(book)
     return book.refunds
 end
 
+--- SCAYLE shows these as cancelled.
+---@param book units.Book
+---@param ids string[]
+---@param at_ms integer
+function refund_book.tell_gone(book, ids, at_ms)
+    local gone = refund_book.of(book).gone
+    for _, id in ipairs(ids) do
+        if unit_book.unit(book, id) then
+            gone[id] = gone[id] or at_ms
+        end
+    end
+end
+
 --- Does SCAYLE show the unit as cancelled?
 ---@param book units.Book
 ---@param id string

@@ -176,8 +176,12 @@ end
 ---@param at_ms integer
 function stock_pending.not_amended(key, at_ms)
     local entry = store.get(POSTED, key)
-    if entry and entry.former then
-        is_posted(key, entry, entry.former.units, math.min(entry.former.posted_ms, at_ms))
+    if not entry or not entry.former then
+        return
+    end
+    is_posted(key, entry, entry.former.units, math.min(entry.former.posted_ms, at_ms))
+    for sku in pairs(entry.units) do -- figures were low meanwhile
+        store.put(stock_pending.REREAD, sku, {since_ms = at_ms})
     end
 end
 

@@ -68,7 +68,46 @@ local function causes(w)
     return list
 end
 
+local function tombs(w)
+    local list = {}
+    for _, event in ipairs(w.events) do
+        list[#list + 1] = event.name == "cancellation" and event.key or nil
+    end
+    return list
+end
+
+-- Seen before: SCAYLE was told "failed", and the order, which came later, was ended all the same.
+local function tombstones(t)
+    t.case("an order that was called cancelled is never posted", function()
+        local w = world({})
+        t.equal({ask(w, "fogb-8"), tombs(w)}, {"successful", {"reference:fogb-8"}})
+    end)
+    t.case("one whose cancellation was refused because nobody knew it is", function()
+        local w = world({"SO7"}, {[support.UNNAMED] = KEY})
+        t.equal({ask(w, "fogb-8"), tombs(w)}, {"failed", {}})
+    end)
+end
+
+local function unheard(t)
+    t.case("an order that never comes to rest is not forgotten", function()
+        local w = world({})
+        w:with(function()
+            store.put(support.RECORDS, "order:fo:8", {order_id = "8", shop_key = "fo",
+                country = "GB", merchant = "fellside"})
+            support.call_by("fogb-8", "order:fo:8")
+        end)
+        local given = settings()
+        given.look_after_ms = DAY_MS
+        local ended, waits = w:play(flow, {settings = given, live_from_ms = w.now_ms,
+            event = {name = "cancellation.unheard", key = "k", source = "test", id = "1",
+                payload = json.encode({orderReferenceKey = "fogb-8"})}})
+        t.equal({ended, #waits, causes(w)}, {{done = true}, 7, {"cancellation_undecided"}})
+    end)
+end
+
 return function(t)
+    unheard(t)
+    tombstones(t)
     t.case("a posted order is known by SCAYLE's name and by the code we wrote back", function()
         for _, name in ipairs({"fogb-7", "SO7"}) do
             local w = world({"fogb-7", "SO7"})

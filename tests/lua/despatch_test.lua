@@ -38,14 +38,36 @@ local function keep_order(skus)
     store.put(support.LINES, REFERENCE, order)
 end
 
+-- SCAYLE refuses a shipment that names a unit it shows otherwise (w.states).
+local function scayle(w, request)
+    local body = request.body and json.decode(request.body)
+    if request.method == "GET" then
+        local items = json.array({})
+        for _, id in ipairs(w.ids) do
+            items[#items + 1] = {id = tonumber(id), status = w.states[id] or "available"}
+        end
+        return {status = 200, headers = {}, body = json.encode({id = 7, items = items}),
+            elapsed_ms = 1}
+    end
+    for _, item in ipairs(request.path:find("shipments") and body.items or {}) do
+        if w.states[tostring(item.orderItemId)] then
+            return {status = 409, headers = {}, body = "{}", elapsed_ms = 1}
+        end
+    end
+    table.insert(w.told, {path = request.path, body = body})
+    return {status = 204, headers = {}, body = "", elapsed_ms = 1}
+end
+
 -- An order of these codes (units 101, 102, ...), and what SCAYLE is told of it.
 local function world(skus)
-    local told = {}
-    local w = fake_job.world({http = function(request)
-        told[#told + 1] = {path = request.path, body = request.body and json.decode(request.body)}
-        return {status = 204, headers = {}, body = "", elapsed_ms = 1}
+    local w
+    w = fake_job.world({http = function(request)
+        return scayle(w, request)
     end})
-    w.told = told
+    w.told, w.states, w.ids = {}, {}, {}
+    for i in ipairs(skus) do
+        w.ids[i] = tostring(100 + i)
+    end
     w:with(function()
         keep_order(skus)
     end)
@@ -181,6 +203,65 @@ local function identity(t)
     end)
 end
 
+local function dismiss(w, cause, subject)
+    local payload = json.encode({cause = cause, by = "eve", subject = subject, reason = "by hand"})
+    return (w:play(flow, {settings = settings(), event = {name = "dismissed." .. cause,
+        source = "test", key = "despatch:" .. KEY, id = subject, payload = payload}}))
+end
+
+local function by_people(t)
+    t.case("a parcel that fits nothing holds no other, and dismissed it is left alone", function()
+        local w = world({"TEE", "SOCK"})
+        local odd = box("CAP", "T1") .. box("TEE", "T2")
+        local ended = feed(w, status(invoice(odd)))
+        t.equal({ended.held[1].cause, shipped(w)}, {"despatch_unmatched", {"101@T2"}})
+        t.equal(dismiss(w, "despatch_unmatched", ended.held[1].subject), DONE)
+        t.equal({feed(w, status(invoice(odd .. box("SOCK", "T3")))), shipped(w)},
+            {DONE, {"101@T2", "102@T3"}})
+    end)
+    t.case("a pack leaves as other codes, in whichever parcel", function()
+        local w = world({"PACK", "TEE"})
+        t.equal({feed(w, status(invoice(box("PART", "T1", 2) .. box("TEE", "T2")),
+            {is_complete = true, sold = 3})), shipped(w), cancelled(w)},
+            {DONE, {"102@T2", "101@T1"}, {}})
+    end)
+    t.case("a unit that SCAYLE cancelled meanwhile does not keep back its parcel", function()
+        local w = world({"TEE", "SOCK"})
+        w.states["101"] = "cancelled"
+        local both = status(invoice(box("TEE", "T1") .. box("SOCK", "T1")))
+        t.equal({feed(w, both), shipped(w)}, {DONE, {"102@T1"}})
+        t.equal(w.events[#w.events].name, "units.cancelled")
+    end)
+    t.case("nor does one whose shipment was entered by hand", function()
+        local w = world({"TEE", "SOCK"})
+        w.states["101"] = "shipped"
+        w.states["102"] = "shipped"
+        t.equal({feed(w, status(invoice(box("TEE", "T1")))), shipped(w)}, {DONE, {}})
+    end)
+    t.case("a refused parcel that a person entered is not told again", function()
+        local w = world({"TEE", "SOCK"})
+        w.states["101"] = "pended" -- whatever that may be
+        local ended = feed(w, status(invoice(box("TEE", "T1"))))
+        t.equal(ended.held[1].cause, "refused_by_scayle")
+        t.equal(dismiss(w, "refused_by_scayle", ended.held[1].subject), DONE)
+        t.equal({feed(w, status(invoice(box("TEE", "T1") .. box("SOCK", "T2")))), shipped(w)},
+            {DONE, {"102@T2"}})
+    end)
+    t.case("every shipment has a key of its own", function()
+        local w = world({"TEE", "TEE", "TEE"})
+        feed(w, status(invoice(box("TEE") .. box("TEE") .. box("TEE")), {sold = 3}))
+        t.equal(shipped(w), {"101@I1", "102@I1/I1", "103@I1/I1/2"})
+    end)
+    t.case("what Khaos takes back is told once, and closes when it is there again", function()
+        local w = world({"TEE", "TEE"})
+        feed(w, status(invoice(box("TEE", "T1", 2))))
+        feed(w, status(invoice(box("TEE", "T1"))))
+        t.equal(causes(w), {"despatch_changed"})
+        feed(w, status(invoice(box("TEE", "T1", 2))))
+        t.equal({causes(w), shipped(w)}, {{}, {"101@T1", "102@T1"}})
+    end)
+end
+
 local function taken_off(t)
     t.case("what Khaos took off a complete order is cancelled in SCAYLE, once", function()
         local w = world({"TEE", "SOCK"})
@@ -223,6 +304,24 @@ local function cancelled_in_scayle(t)
             t.equal(unit_book.summary(order_units.load(KEY)).shipped.units, 2)
         end)
     end)
+    t.case("nobody says of one that it never left when Khaos counts more", function()
+        local w = world({"TEE", "SOCK"})
+        gone(w, "102")
+        feed(w, status(invoice(box("TEE", "T1")), {is_complete = true, sold = 2}))
+        t.equal({shipped(w), causes(w)}, {{"101@T1"}, {"despatch_short"}})
+    end)
+    t.case("packs do not tell which of them left: a person is told", function()
+        local w = world({"PACK", "PACK"})
+        gone(w, "101")
+        feed(w, status(invoice(box("PART", "T1", 4)), {is_complete = true, sold = 4}))
+        t.equal({shipped(w), w.events[#w.events].name}, {{"102@T1"}, "units.cancelled"})
+    end)
+    t.case("the merchant's cancellation leaves out what SCAYLE cancelled", function()
+        local w = world({"TEE", "SOCK", "CAP"})
+        gone(w, "102")
+        feed(w, (status(""):gsub("<INVOICES>", "<CANCELLED><REASON>x</REASON></CANCELLED>%0")))
+        t.equal(cancelled(w), {101, 103})
+    end)
     t.case("a parcel of such units alone tells SCAYLE nothing", function()
         local w = world({"TEE", "SOCK"})
         gone(w, "101")
@@ -233,6 +332,7 @@ end
 
 return function(t)
     identity(t)
+    by_people(t)
     taken_off(t)
     cancelled_in_scayle(t)
 end

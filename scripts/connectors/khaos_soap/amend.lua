@@ -37,7 +37,8 @@ function amend.request(khaos, settings, order_code, posting)
     return khaos:request(settings.operation, parameters)
 end
 
---- What the reply says: nothing is sure but that there was one; words of a refusal are kept.
+--- What the reply says: nothing is sure but that there was one, so the order is read back before
+--- anything is believed. Words of a refusal are kept.
 ---@param answer neap.http.Answer
 ---@param settings {operation: string}
 ---@return {amended: boolean}|nil
@@ -71,14 +72,18 @@ function amend.quantities(khaos, reference)
     return found
 end
 
---- Quantities that lines ask for, by stock code.
----@param lines table[] {stock_code, quantity}
+--- Quantities of goods that an order's lines ask for, by stock code: fees, headers of packs and the
+--- rounding item come and go with them.
+---@param lines table[] {kind, stock_code, unit_ids}
+---@param without table<string, true>|nil ids of units that are not counted
 ---@return table<string, integer>
-function amend.wanted(lines)
+function amend.wanted(lines, without)
     local wanted = {}
     for _, line in ipairs(lines) do
-        local count = tonumber(line.quantity) or 0
-        wanted[line.stock_code] = (wanted[line.stock_code] or 0) + (math.tointeger(count) or count)
+        for _, id in ipairs(line.kind == "item" and line.unit_ids or {}) do
+            local count = without and without[id] and 0 or 1
+            wanted[line.stock_code] = (wanted[line.stock_code] or 0) + count
+        end
     end
     return wanted
 end
@@ -108,8 +113,9 @@ local function undecided(message)
         retryable = true})
 end
 
---- Lookup for the effect: is the order as it should be, as it was, or neither? Between deletion
---- and import there is none: that is no answer yet.
+--- Lookup for the effect: is the order as it should be? If not, it may be sent again: it makes the
+--- same order of it, whatever a person did to it meanwhile. Between deletion and import there is
+--- none: that is no answer yet. One that somebody cancelled must not be imported again.
 ---@async
 ---@param khaos khaos.Client
 ---@param reference string
@@ -118,6 +124,12 @@ end
 ---@return "found"|"absent"|nil
 ---@return any
 function amend.lookup(khaos, reference, wanted, before)
+    local list, problem = orders.find(khaos, reference)
+    if not list then
+        return nil, problem
+    elseif list[1] and list[1].is_cancelled then
+        return "found", {is_cancelled = true}
+    end
     local found, err = amend.quantities(khaos, reference)
     if not found then
         if err then
@@ -127,10 +139,8 @@ function amend.lookup(khaos, reference, wanted, before)
             .. ": it may have been deleted and not imported again")
     elseif amend.is_same(found, wanted, before) then
         return "found", {amended = true}
-    elseif amend.is_same(found, before, wanted) then
-        return "absent"
     end
-    return undecided("order " .. reference .. " in Khaos is neither as it was nor as it should be")
+    return "absent"
 end
 
 return amend

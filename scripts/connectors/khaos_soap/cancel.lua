@@ -39,6 +39,25 @@ function cancel.read(answer, settings)
     return nil, err
 end
 
+cancel.NOT_SHOWN = "Khaos took the request, but does not show the order as cancelled"
+
+--- What Khaos shows after it answered: what its reply means is not documented.
+---@async
+---@param job neap.Job
+---@param khaos khaos.Client
+---@param record {reference: string, order_code: string}
+---@return {is_cancelled: boolean, left: integer|nil}|nil
+---@return neap.Error|nil
+function cancel.shown(job, khaos, record)
+    return job:step("cancelled in Khaos " .. record.order_code, function()
+        local state, result = cancel.lookup(khaos, record.reference, record.order_code)
+        if not state then
+            return nil, result
+        end
+        return {is_cancelled = state == "found", left = state == "found" and result.left or nil}
+    end)
+end
+
 --- Is the order cancelled in Khaos? What had left before that is not: a person may have sent a part
 --- and cancelled the rest.
 ---@async

@@ -132,6 +132,23 @@ local SHIPPED = {shipped = true, delivered = true, returned = true}
 local RETURNED = {returned = true}
 local CANCELLED = {cancelled = true, canceled = true, undeliverable = true, unavailable = true}
 
+--- What of the units a shipment can still be told of: not what SCAYLE shows as cancelled, nor what
+--- it shows as shipped already.
+---@param order table as SCAYLE shows it
+---@param units string[]
+---@return {open: string[], cancelled: string[]}
+function fulfillment.still_open(order, units)
+    local found = {open = json.array({}), cancelled = {}}
+    for i, state in ipairs(states_of(order, units)) do
+        if CANCELLED[state] then
+            table.insert(found.cancelled, units[i])
+        elseif not SHIPPED[state] then
+            table.insert(found.open, units[i])
+        end
+    end
+    return found
+end
+
 local function look_up(scayle, where, order_id, units, wanted)
     local order, err = orders.get(scayle, where, order_id)
     if not order then

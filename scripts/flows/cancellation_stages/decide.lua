@@ -60,6 +60,17 @@ function decide.known(reference)
     return entry.result
 end
 
+--- The tombstone: the orders flow looks at it before it posts. Never where SCAYLE may be told that
+--- the order could not be cancelled because nobody knows whose it is: it would end what SCAYLE takes
+--- for ours.
+---@param job neap.Job
+---@param reference string
+function decide.entomb(job, reference)
+    job:emit({source = "scayle.cancellation.notice", id = reference,
+        key = "reference:" .. reference, name = "cancellation", class = "overtaking",
+        idle = "keep", flow = job.settings.orders_flow})
+end
+
 --- Remembers a decision.
 ---@param job neap.Job
 ---@param reference string
@@ -80,10 +91,10 @@ end
 -- ---- posted orders ---------------------------------------------------------------------------
 
 local function mark_cancelled(key, units)
-    local book = order_units.load(key)
-    unit_book.apply(book, {kind = "cancel", id = "scayle:cancellation", origin = "scayle",
-        at_ms = time.now_ms(), units = units})
-    order_units.save(book)
+    order_units.change(key, function(book)
+        unit_book.apply(book, {kind = "cancel", id = "scayle:cancellation", origin = "scayle",
+            at_ms = time.now_ms(), units = units})
+    end)
 end
 
 local function all_units(book)
@@ -94,7 +105,7 @@ local function all_units(book)
     return units
 end
 
--- What Khaos did ({cancelled, left}); nil and its words when it would not.
+-- What Khaos did ({left}); nil and its words when it would not.
 local function cancel_in_khaos(job, khaos, record)
     local settings = job.settings.cancel_order
     local result, err = job:effect({
@@ -110,12 +121,18 @@ local function cancel_in_khaos(job, khaos, record)
             return cancel.lookup(khaos, record.reference, record.order_code)
         end,
     })
-    if result then
-        return result
-    elseif err.retryable or err.kind == "cancelled" then
-        error(err, 0)
+    if not result then
+        if err.retryable or err.kind == "cancelled" then
+            error(err, 0)
+        end
+        return nil, err.message
     end
-    return nil, err.message
+    local shown, problem = cancel.shown(job, khaos, record)
+    shown = support.check({job = job}, "Khaos", shown, problem)
+    if not shown.is_cancelled then
+        return nil, cancel.NOT_SHOWN
+    end
+    return shown
 end
 
 local function worklist(job, key, record, words)
@@ -242,7 +259,10 @@ local function try(job, reference)
     if decide.is_strange(job, record) then
         decide.tell_strange(job, reference)
         settle(job, reference, "refused", STRANGE)
-    elseif not record then
+        return true
+    end
+    decide.entomb(job, reference)
+    if not record then
         settle(job, reference, "successful", "cancelled before the order was known")
     elseif record.order_code then
         decide.posted(job, reference, key, record)

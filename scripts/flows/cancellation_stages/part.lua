@@ -113,14 +113,6 @@ local function ask_a_person(job, asked, record, skus)
             record.order_id, counted(skus)), remedy = remedy, recheck = "manual"})
 end
 
--- The order as a whole from here on: the tombstone, and the usual decision.
-local function as_a_whole(job, asked)
-    job:emit({source = "scayle.cancellation.notice", id = asked.order_reference_key,
-        key = "reference:" .. asked.order_reference_key, name = "cancellation",
-        class = "overtaking", idle = "keep", flow = job.settings.orders_flow})
-    return decide.run(job)
-end
-
 local function refuse_unknown(job, asked)
     job:open_exception({cause = "cancellation_unknown", subject = asked.order_reference_key,
         message = string.format("The shopper wants a part of order %s cancelled (warehouses %s), "
@@ -160,7 +152,7 @@ function part.run(job)
     elseif #found.skus == 0 then
         answer(job, asked, "successful", "its units there are cancelled already")
     elseif found.elsewhere == 0 then
-        return as_a_whole(job, asked)
+        return decide.run(job) -- it is about the whole order
     else
         ask_a_person(job, asked, record, found.skus)
         answer(job, asked, "refused", "a person must cancel a part of it")

@@ -13,7 +13,7 @@ local unheard = {}
 
 unheard.EVENT = "cancellation.unheard"
 
-local LOOKS = 1000 -- a week, by the default of look_after_ms
+local LOOK_FOR_MS = 7 * 24 * 3600000
 
 --- Has it looked after, once per order and on a key of its own: repeats must not wait behind it.
 ---@param job neap.Job
@@ -80,13 +80,23 @@ local function cancel_in_scayle(job, asked, record)
         recheck = "manual"}}
 end
 
+-- The order never came to rest: whoever mends it must know what the shopper wants.
+local function give_up(job, reference, record)
+    local id = record and record.order_id or reference
+    job:open_exception({cause = "cancellation_undecided", subject = reference,
+        message = string.format("The shopper wants order %s cancelled, which is under way since, "
+            .. "so nothing is decided", id),
+        remedy = string.format("See what the order waits for (neap order %s) and end it; is it in "
+            .. "Khaos, cancel it there. Then close this.", id), recheck = "manual"})
+end
+
 --- The job of an event "cancellation.unheard".
 ---@async
 ---@param job neap.Job
 function unheard.run(job)
     local asked = assert(cancellation.parse(job.event.payload))
     local reference = asked.order_reference_key
-    for look = 1, LOOKS do
+    for look = 1, LOOK_FOR_MS // job.settings.look_after_ms do
         job:sleep("look " .. look, job.settings.look_after_ms)
         -- Remembered: once it began to tell SCAYLE, a late repeat does not stop it half way.
         local found = job:step("found " .. look, function()
@@ -106,6 +116,8 @@ function unheard.run(job)
             return
         end
     end
+    local _, record = decide.order_of(reference)
+    give_up(job, reference, record)
 end
 
 return unheard

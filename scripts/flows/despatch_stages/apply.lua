@@ -5,7 +5,9 @@ local gone = require("flows.despatch_stages.gone")
 local json = require("neap.json")
 local news = require("flows.despatch_stages.news")
 local order_units = require("flows.order_units")
+local orders = require("connectors.scayle.orders")
 local parcels = require("flows.despatch_stages.parcels")
+local refund_book = require("flows.refund_book")
 local scayle_client = require("connectors.scayle.client")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -44,64 +46,57 @@ local function carrier_of(job, parcel)
     return carrier
 end
 
--- The tracking number; one that another parcel of the order has already gets the invoice behind.
+-- The tracking number; what another parcel of the order has already gets the invoice behind, and a
+-- number.
 local function shipment_key(book, parcel)
-    local wanted = parcel.consignment or parcel.invoice
-    for id, other in pairs(book.parcels) do
-        if id ~= parcel.id and other.shipment_key == wanted then
-            return wanted .. "/" .. parcel.invoice
-        end
+    local taken, base = {}, parcel.consignment or parcel.invoice
+    for _, other in pairs(book.parcels) do
+        taken[other.shipment_key or ""] = true
     end
-    return wanted
-end
-
--- Chooses the units of a parcel once and keeps the choice: a repeat tells the same.
-local function plan(job, lines, parcel, is_last)
-    local book = order_units.load(lines.key)
-    local units, problem = choose(book, lines, parcel, is_last)
-    if not units then
-        hold(job, "despatch_unmatched", parcel.id, string.format(
-            "Parcel %s of order %s cannot be told to SCAYLE: %s", parcel.id, lines.order_id,
-            problem), "Enter the shipment in SCAYLE by hand and dismiss this, or correct the "
-            .. "order in Khaos and close it.")
-    end
-    local number = 1
-    for _ in pairs(book.parcels) do
+    local key, number = base, 1
+    while taken[key] do
+        key = base .. "/" .. parcel.invoice .. (number > 1 and "/" .. number or "")
         number = number + 1
     end
-    book.parcels[parcel.id] = {number = number, shipment = parcels.shipment_of(parcel),
-        items = json.array(parcel.items), units = json.array(units),
-        told = gone.without(book, units), carrier = carrier_of(job, parcel),
-        is_unissued = parcel.is_unissued, shipment_key = shipment_key(book, parcel),
-        left_at = left_at(job.settings, parcel)}
-    order_units.save(book)
+    return key
+end
+
+-- Keeps the units of a parcel: a repeat tells the same.
+local function plan(job, lines, parcel, units)
+    local carrier = carrier_of(job, parcel)
+    order_units.change(lines.key, function(book)
+        book.parcels[parcel.id] = {number = parcels.next_number(book),
+            shipment = parcels.shipment_of(parcel), items = json.array(parcel.items),
+            units = json.array(units), told = gone.without(book, units), carrier = carrier,
+            is_unissued = parcel.is_unissued, shipment_key = shipment_key(book, parcel),
+            left_at = left_at(job.settings, parcel)}
+    end)
 end
 
 -- A parcel left before its invoice was issued; now it is.
 local function mark_issued(lines, snapshot)
-    local book = order_units.load(lines.key)
-    local changed = false
     local issued = {}
     for _, parcel in ipairs(snapshot.parcels) do
         issued[parcels.shipment_of(parcel)] = not parcel.is_unissued
     end
-    for _, planned in pairs(book.parcels) do
-        if planned.is_unissued and issued[planned.shipment] and not planned.issued_ms then
-            planned.issued_ms, changed = time.now_ms(), true
+    order_units.change(lines.key, function(book)
+        for _, planned in pairs(book.parcels) do
+            if planned.is_unissued and issued[planned.shipment] then
+                planned.issued_ms = planned.issued_ms or time.now_ms()
+            end
         end
-    end
-    if changed then
-        order_units.save(book)
-    end
+    end)
 end
 
 local function mark(lines, kind, id, units)
-    local book = order_units.load(lines.key)
-    local outcome = unit_book.apply(book, {kind = kind, id = id, origin = "khaos",
-        at_ms = time.now_ms(), units = units})
-    assert(#outcome.refused == 0, "the book does not know its own units")
-    order_units.save(book)
-    return book
+    order_units.change(lines.key, function(book)
+        local outcome = unit_book.apply(book, {kind = kind, id = id, origin = "khaos",
+            at_ms = time.now_ms(), units = units})
+        assert(#outcome.refused == 0, "the book does not know its own units")
+        if kind == "ship" then
+            book.parcels[id:match("^khaos:(.*)$")].is_told = true
+        end
+    end)
 end
 
 local function check_result(job, lines, result, err, what)
@@ -115,11 +110,12 @@ local function check_result(job, lines, result, err, what)
         "Compare the order in SCAYLE and Khaos, correct what differs, then close this.")
 end
 
-local function tell_parcel(job, scayle, lines, id, planned)
+local function ship(job, scayle, lines, id, planned)
     local where = {shop_key = lines.shop_key, country = lines.country}
-    local result, err = job:effect({
+    local again = planned.told_again and "#" .. planned.told_again or ""
+    return job:effect({
         connection = scayle.connection, name = "ship_parcel", class = "lookup",
-        key = lines.key .. "/" .. id,
+        key = lines.key .. "/" .. id .. again,
         request = function()
             return fulfillment.shipment_request(where, {order_id = lines.order_id,
                 merchant = job.settings.merchant_key, carrier = planned.carrier,
@@ -131,19 +127,47 @@ local function tell_parcel(job, scayle, lines, id, planned)
             return fulfillment.lookup_shipped(scayle, where, lines.order_id, planned.told)
         end,
     })
-    check_result(job, lines, result, err, "parcel " .. id)
+end
+
+-- A refused parcel may hold units that SCAYLE has cancelled, or was told of by hand: then the rest
+-- is told by itself. False: it holds none.
+local function tell_less(job, scayle, lines, id, planned)
+    local where = {shop_key = lines.shop_key, country = lines.country}
+    local order, err = orders.get(scayle, where, lines.order_id)
+    order = support.check({job = job}, "SCAYLE", order, err)
+    local found = fulfillment.still_open(order, planned.told)
+    if #found.open == #planned.told then
+        return false
+    end
+    order_units.change(lines.key, function(book)
+        refund_book.tell_gone(book, found.cancelled, time.now_ms())
+        local own = book.parcels[id]
+        own.told, own.told_again = found.open, (own.told_again or 0) + 1
+    end)
+    return true
+end
+
+local function tell_parcel(job, scayle, lines, id)
+    while true do
+        local planned = order_units.load(lines.key).parcels[id]
+        local result, err
+        if #planned.told > 0 then
+            result, err = ship(job, scayle, lines, id, planned)
+        end
+        local is_over = result or #planned.told == 0
+        local is_open = not is_over and (err.retryable or err.kind == "cancelled")
+        if is_over or is_open or not tell_less(job, scayle, lines, id, planned) then
+            return check_result(job, lines, is_over, err, "parcel " .. id)
+        end
+    end
 end
 
 -- Tells of what was planned, also by a run that ended before it could.
 local function send_planned(job, scayle, lines)
     for _, id in ipairs(parcels.untold(order_units.load(lines.key))) do
+        tell_parcel(job, scayle, lines, id)
         local planned = order_units.load(lines.key).parcels[id]
-        if #planned.told > 0 then
-            tell_parcel(job, scayle, lines, id, planned)
-        end
-        local book = mark(lines, "ship", "khaos:" .. id, planned.units)
-        book.parcels[id].is_told = true
-        order_units.save(book)
+        mark(lines, "ship", "khaos:" .. id, planned.units)
         job:note("despatch", string.format("parcel %s (%s) with %d units is in SCAYLE", id,
             planned.shipment_key, #planned.told))
         if #planned.told < #planned.units then
@@ -152,15 +176,51 @@ local function send_planned(job, scayle, lines)
     end
 end
 
-local function send_news(job, scayle, lines, snapshot, with_late)
-    local new = parcels.news(order_units.load(lines.key), snapshot)
-    for i, parcel in ipairs(new) do
-        if with_late or parcel.consignment then
-            plan(job, lines, parcel, i == #new and snapshot.is_complete == true)
+local function unmatched(lines, parcel, problem)
+    return {cause = "despatch_unmatched", subject = parcel.id, recheck = "manual",
+        message = string.format("Parcel %s of order %s cannot be told to SCAYLE: %s", parcel.id,
+            lines.order_id, problem),
+        remedy = "Enter the shipment in SCAYLE by hand and dismiss this, or correct the order in "
+            .. "Khaos and close it."}
+end
+
+-- One that fits; nil when none does, and why not.
+local function send_one(job, scayle, lines, snapshot, list)
+    local causes = {}
+    for _, parcel in ipairs(list) do
+        local is_last = #list == 1 and snapshot.is_complete == true
+        local units, problem = choose(order_units.load(lines.key), lines, parcel, is_last)
+        if units then
+            plan(job, lines, parcel, units)
             send_planned(job, scayle, lines)
+            return true
+        end
+        causes[#causes + 1] = unmatched(lines, parcel, problem)
+    end
+    return nil, causes
+end
+
+-- Those that fit first: what is left of a complete order is then the last one's.
+local function send_news(job, scayle, lines, snapshot, with_late)
+    while true do
+        local list, late = {}, 0
+        for _, parcel in ipairs(parcels.news(order_units.load(lines.key), snapshot)) do
+            if with_late or parcel.consignment then
+                list[#list + 1] = parcel
+            else
+                late = late + 1
+            end
+        end
+        if #list == 0 then
+            return late > 0
+        end
+        local sent, causes = send_one(job, scayle, lines, snapshot, list)
+        if not sent and late > 0 then
+            return true -- one without a number may be what is left
+        elseif not sent then
+            job:hold(causes)
         end
     end
-    return #new > 0 and not new[#new].consignment
 end
 
 -- A parcel without a tracking number waits for one, once; the others go first.
@@ -183,15 +243,17 @@ end
 
 -- Tells SCAYLE once that the units are cancelled by the merchant.
 local function cancel(job, scayle, lines, snapshot, words)
-    local book = order_units.load(lines.key)
     local id = "khaos:cancelled:" .. snapshot.order_code
-    if not book.cancelling then
-        book.cancelling = open_units(book)
-        order_units.save(book)
-    end
-    local units = book.cancelling
+    local book = order_units.change(lines.key, function(own)
+        own.cancelling = own.cancelling or open_units(own)
+        own.cancelling_told = own.cancelling_told or gone.without(own, own.cancelling)
+        return own
+    end)
+    local units, told = book.cancelling, book.cancelling_told
     if #units == 0 or book.changes[id] then
         return
+    elseif #told == 0 then -- SCAYLE cancelled all of them before
+        return mark(lines, "cancel", id, units)
     end
     local where = {shop_key = lines.shop_key, country = lines.country}
     local result, err = job:effect({
@@ -199,11 +261,11 @@ local function cancel(job, scayle, lines, snapshot, words)
         key = lines.key .. "/" .. snapshot.order_code,
         request = function()
             return fulfillment.cancellation_request(where, lines.order_id,
-                job.settings.merchant_key, units)
+                job.settings.merchant_key, told)
         end,
         read = fulfillment.read,
         lookup = function()
-            return fulfillment.lookup_cancelled(scayle, where, lines.order_id, units)
+            return fulfillment.lookup_cancelled(scayle, where, lines.order_id, told)
         end,
     })
     check_result(job, lines, result, err, "the cancellation")
@@ -219,11 +281,15 @@ end
 -- Khaos calls the order complete. Units that no parcel held were taken off it, which is certain
 -- when it shows how many units the order has and all of these have left.
 local function cancel_missing(job, scayle, lines, snapshot)
-    gone.never_left(job, lines.key)
+    local quantity = snapshot.quantity
+    local is_told = order_units.load(lines.key).cancelling ~= nil
+    if not quantity or quantity > 0 and parcels.count(snapshot) >= quantity then
+        gone.never_left(job, lines.key)
+    end
     local missing = #open_units(order_units.load(lines.key))
-    if missing == 0 and not order_units.load(lines.key).cancelling then
+    if missing == 0 and not is_told then
         return
-    elseif (snapshot.quantity or 0) > 0 and parcels.count(snapshot) >= snapshot.quantity then
+    elseif quantity and quantity > 0 and parcels.count(snapshot) >= quantity then
         return cancel(job, scayle, lines, snapshot, "taken off the order in Khaos")
     elseif missing > 0 then
         job:open_exception({cause = "despatch_short", subject = lines.order_id,
@@ -232,6 +298,26 @@ local function cancel_missing(job, scayle, lines, snapshot)
             remedy = "If they were taken off the order in Khaos, cancel them in SCAYLE; if they "
                 .. "have left, enter their shipment there. Then close this.",
             recheck = "manual"})
+    end
+end
+
+-- Khaos shows less in a shipment than SCAYLE was told of it.
+local function tell_taken_back(job, lines, snapshot)
+    local missing = parcels.taken_back(order_units.load(lines.key), snapshot)
+    local is_new = order_units.change(lines.key, function(book)
+        local before = book.taken_back
+        book.taken_back = missing
+        return missing ~= before
+    end)
+    if missing and is_new then
+        job:open_exception({cause = "despatch_changed", subject = lines.order_id,
+            message = string.format("Khaos does not show any more what SCAYLE was told to have "
+                .. "left of order %s: %s", lines.order_id, missing),
+            remedy = "Compare the shipments of both sides. What has not left must be put right in "
+                .. "SCAYLE, which has invoiced it; then close this.",
+            recheck = "manual"})
+    elseif not missing and is_new then
+        job:close_exception("despatch_changed", lines.order_id, "Khaos shows it again")
     end
 end
 
@@ -260,24 +346,18 @@ local function close_clocks(job, lines)
     end
 end
 
---- The job of an event "khaos.status".
----@async
----@param job neap.Job
-return function(job)
-    local said = assert(json.decode(job.event.payload))
-    local seen = store.get(news.SEEN, said.reference)
-    local lines = store.get(support.LINES, said.reference)
-    -- Also when that snapshot has an event of its own: this job may have begun to tell SCAYLE
-    -- something whose outcome it must find out. What is told by now the next one leaves alone.
+local function run(job, reference)
+    local seen, lines = store.get(news.SEEN, reference), store.get(support.LINES, reference)
     local scayle = scayle_client.new(job.settings.scayle)
     local snapshot = seen.snapshot
     if not order_units.load(lines.key) then
-        hold(job, "despatch_unmatched", said.reference, string.format(
+        hold(job, "despatch_unmatched", reference, string.format(
             "Order %s has no book of units", lines.order_id),
             "Enter its shipments in SCAYLE by hand and dismiss this.")
     end
     send_parcels(job, scayle, lines, snapshot)
     mark_issued(lines, snapshot)
+    tell_taken_back(job, lines, snapshot)
     if snapshot.is_cancelled then
         cancel_rest(job, scayle, lines, snapshot)
     elseif snapshot.is_complete then
@@ -285,3 +365,59 @@ return function(job)
     end
     close_clocks(job, lines)
 end
+
+local apply = {}
+
+--- The job of an event "khaos.status". It works from the newest snapshot, also when that has an
+--- event of its own: this job may have begun to tell SCAYLE something whose outcome it must find
+--- out. What is told by now the next one leaves alone.
+---@async
+---@param job neap.Job
+function apply.status(job)
+    run(job, assert(json.decode(job.event.payload)).reference)
+end
+
+-- A person entered by hand what could not be told.
+local DISMISSED = {}
+
+function DISMISSED.despatch_unmatched(book, _, id, snapshot)
+    for _, parcel in ipairs(book.parcels[id] and {} or parcels.news(book, snapshot)) do
+        if parcel.id == id then
+            book.parcels[id] = {number = parcels.next_number(book), is_told = true,
+                shipment = parcels.shipment_of(parcel), items = json.array(parcel.items),
+                units = json.array({}), told = json.array({})}
+        end
+    end
+end
+
+function DISMISSED.refused_by_scayle(book, lines, subject, snapshot)
+    local id = subject:match(" parcel (.*)$")
+    local planned, is_cancelling = id and book.parcels[id], book.cancelling ~= nil
+    if planned then
+        planned.is_told = true
+        unit_book.apply(book, {kind = "ship", id = "khaos:" .. id, origin = "khaos",
+            at_ms = time.now_ms(), units = planned.units})
+    elseif is_cancelling and subject == lines.order_id .. " the cancellation" then
+        unit_book.apply(book, {kind = "cancel", id = "khaos:cancelled:" .. snapshot.order_code,
+            origin = "khaos", at_ms = time.now_ms(), units = book.cancelling})
+    end
+end
+
+--- The job of an event "dismissed.<cause>": what was dismissed is not told again, the rest is.
+---@async
+---@param job neap.Job
+function apply.dismissed(job)
+    local said = assert(json.decode(job.event.payload))
+    local key = job.key:match("^despatch:(.*)$")
+    local reference = key and support.record(key).reference
+    local seen, dismiss = reference and store.get(news.SEEN, reference), DISMISSED[said.cause]
+    if not seen or not dismiss or not order_units.load(key) then
+        return
+    end
+    order_units.change(key, function(book)
+        dismiss(book, store.get(support.LINES, reference), said.subject, seen.snapshot)
+    end)
+    run(job, reference)
+end
+
+return apply

@@ -50,12 +50,12 @@ local function free_units(book, given, sku, of_line)
     return table.move(gone, 1, #gone, #list + 1, list)
 end
 
--- Everything that is left, when Khaos says that this parcel is the last of the order.
+-- Everything that is left, when Khaos says that this parcel is the last of the order: also what
+-- SCAYLE cancelled, for nothing tells whether it is in it.
 local function all_free(book, given)
     local units = {}
     for _, unit in ipairs(book.units) do
-        if unit_book.state(unit) == "open" and not given[unit.id]
-            and not refund_book.is_gone(book, unit.id) then
+        if unit_book.state(unit) == "open" and not given[unit.id] then
             units[#units + 1] = unit.id
         end
     end

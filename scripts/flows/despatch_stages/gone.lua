@@ -38,19 +38,19 @@ end
 ---@param job neap.Job
 ---@param key string of the order
 function gone.never_left(job, key)
-    local book, units = order_units.load(key), {}
-    for _, unit in ipairs(book.units) do
-        if unit_book.state(unit) == "open" then
-            if not refund_book.is_gone(book, unit.id) then
-                return -- not told of all of it yet
-            end
-            units[#units + 1] = unit.id
+    local count = order_units.change(key, function(book)
+        local units = {}
+        for _, unit in ipairs(book.units) do
+            local is_out = unit_book.state(unit) == "open" and refund_book.is_gone(book, unit.id)
+            units[#units + 1] = is_out and unit.id or nil
         end
-    end
-    if #units > 0 then
-        unit_book.apply(book, {kind = "cancel", origin = "scayle", at_ms = time.now_ms(),
-            id = "khaos:complete:" .. events.name_of(units), units = units})
-        order_units.save(book)
+        if #units > 0 then
+            unit_book.apply(book, {kind = "cancel", origin = "scayle", at_ms = time.now_ms(),
+                id = "khaos:complete:" .. events.name_of(units), units = units})
+        end
+        return #units
+    end)
+    if count > 0 then
         look(job, key, "complete")
     end
 end

@@ -11,6 +11,7 @@ local parcels = {}
 ---@field items {stock_code: string, quantity: integer, import_ref: string|nil}[] of Khaos
 ---@field units string[] ids
 ---@field told string[] those of them that SCAYLE is told of
+---@field told_again integer|nil how often it was told of fewer, after a refusal
 ---@field carrier string
 ---@field shipment_key string
 ---@field left_at string
@@ -122,6 +123,44 @@ function parcels.untold(book)
         return book.parcels[a].number < book.parcels[b].number
     end)
     return ids
+end
+
+---@param book units.Book
+---@return integer
+function parcels.next_number(book)
+    local number = 1
+    for _ in pairs(book.parcels) do
+        number = number + 1
+    end
+    return number
+end
+
+--- What SCAYLE was told of and Khaos shows as left no more: it took a shipment back. Over all
+--- shipments, because an invoice may be made anew under another code.
+---@param book units.Book
+---@param snapshot khaos.Snapshot
+---@return string|nil words, nil: nothing
+function parcels.taken_back(book, snapshot)
+    local told, words = {}, {}
+    if snapshot.is_cancelled then
+        return nil -- it may show no parcels at all
+    end
+    for _, planned in pairs(book.parcels) do
+        add(told, planned.is_told and planned.items or {})
+    end
+    for _, parcel in ipairs(snapshot.parcels) do
+        if #parcel.items == 0 then
+            return nil -- Khaos does not say what is in it
+        end
+        for _, item in ipairs(parcel.items) do
+            told[item.stock_code] = (told[item.stock_code] or 0) - item.quantity
+        end
+    end
+    for code, quantity in pairs(told) do
+        words[#words + 1] = quantity > 0 and string.format("%d x %s", quantity, code) or nil
+    end
+    table.sort(words)
+    return #words > 0 and table.concat(words, ", ") or nil
 end
 
 --- Is there anything that SCAYLE must be told of?

@@ -1,6 +1,6 @@
 --- Reads a posted order back over SOAP and compares it with the prediction. A difference is shown
 --- to a person and stops nothing: the order is in Khaos.
-local history = require("flows.order_history")
+local differing = require("flows.order_stages.differing")
 local khaos_orders = require("connectors.khaos_soap.orders")
 local money = require("neap.money")
 local news = require("flows.despatch_stages.news")
@@ -28,55 +28,25 @@ local function open(work, cause, message)
         recheck = "manual"})
 end
 
-local function text(minor, currency)
-    return minor and money.to_text(minor, currency) or "an unreadable amount"
-end
-
--- True when they differ.
-local function compare(work, posted, found)
-    local predicted, currency = posted.predicted, posted.currency
-    local code = work.record.order_code
-    if found.total_minor ~= predicted.gross_minor or found.currency ~= currency then
-        open(work, "posted_total_differs", string.format("Khaos order %s comes to %s %s, predicted "
-            .. "and paid were %s %s", code, text(found.total_minor, currency),
-            found.currency or "?", text(predicted.gross_minor, currency), currency))
-        return true
-    end
-    local off = found.net_minor and math.abs(found.net_minor - predicted.net_minor) or 0
-    if off > work.settings.net_tolerance_minor then
-        open(work, "posted_total_differs", string.format("Khaos order %s has the right total, but "
-            .. "net %s instead of %s", code, text(found.net_minor, currency),
-            text(predicted.net_minor, currency)))
-        return true
-    end
-    work.job:note("confirm", string.format("read back: %s %s, as predicted",
-        text(found.total_minor, currency), currency))
-    return false
-end
-
-local function remember(work, count, first, differs)
-    history.add(work.key, "read_back", {count = count, total_minor = first and first.total_minor,
-        net_minor = first and first.net_minor, currency = first and first.currency,
-        cancelled = first and first.is_cancelled or nil, differs = differs or nil})
-end
-
 local function check(work, found)
     local posted = store.get(support.LINES, work.record.reference)
-    if #found == 0 then
-        open(work, "posted_total_differs", string.format(
-            "Khaos took order %s as %s but does not list it", work.record.reference,
-            work.record.order_code))
-        remember(work, 0, nil, true)
-        return
-    end
+    local code = work.record.order_code
     if #found > 1 then
         open(work, "duplicate_in_khaos", string.format("Khaos has %d orders with the reference %s",
             #found, work.record.reference))
     end
-    if found[1].is_cancelled then
+    if found[1] and found[1].is_cancelled then
         work.job:note("confirm", "the order is cancelled in Khaos already")
     end
-    remember(work, #found, found[1], compare(work, posted, found[1]))
+    local problem = differing.problem(code, posted, found, work.settings.net_tolerance_minor)
+    differing.note(work.key, found, problem)
+    if problem then
+        work.job:note("confirm", problem)
+        differing.open(work.job, work.key, work.record.reference, posted, problem)
+    else
+        work.job:note("confirm", string.format("read back: %s %s, as predicted",
+            money.to_text(found[1].total_minor, posted.currency), posted.currency))
+    end
 end
 
 -- An order whose outcome was open for long may have been sent since, and the status feed has passed

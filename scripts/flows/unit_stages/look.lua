@@ -11,8 +11,8 @@ local json = require("neap.json")
 local open = require("flows.order_stages.open")
 local order_units = require("flows.order_units")
 local orders = require("connectors.scayle.orders")
+local read = require("flows.orders.read")
 local refund_book = require("flows.refund_book")
-local remaining = require("flows.orders.remaining")
 local support = require("flows.order_stages.support")
 local take_out = require("flows.unit_stages.take_out")
 local time = require("neap.time")
@@ -39,11 +39,16 @@ end
 local function compare(book, gone)
     local found = {open = json.array({}), left = json.array({}), out = {}, minor = 0, kept = 0,
         shipped = 0}
-    local own = set_of(book.cancelling)
+    local own, leaving = set_of(book.cancelling), {}
+    for _, planned in pairs(book.parcels or {}) do
+        for _, id in ipairs(planned.units) do
+            leaving[id] = true -- SCAYLE is being told
+        end
+    end
     for _, unit in ipairs(book.units) do
         local state = unit_book.state(unit)
-        local is_open = state == "open" and not own[unit.id]
-        local has_left = unit.shipped ~= nil or unit.returned ~= nil
+        local has_left = unit.shipped ~= nil or unit.returned ~= nil or leaving[unit.id] == true
+        local is_open = state == "open" and not own[unit.id] and not has_left
         found.shipped = found.shipped + (has_left and 1 or 0)
         if state == "cancelled" or gone[unit.id] then
             found.out[unit.id] = true
@@ -62,17 +67,17 @@ end
 
 -- Told once per unit.
 local function tell_late(job, key, record, left)
-    local book = order_units.load(key)
-    local late, new = refund_book.of(book).late, 0
-    for _, id in ipairs(left) do
-        if not late[id] then
-            late[id], new = time.now_ms(), new + 1
+    local new = order_units.change(key, function(book)
+        local late, count = refund_book.of(book).late, 0
+        for _, id in ipairs(left) do
+            count = count + (late[id] and 0 or 1)
+            late[id] = late[id] or time.now_ms()
         end
-    end
+        return count
+    end)
     if new == 0 then
         return
     end
-    order_units.save(book)
     job:open_exception({cause = "cancel_too_late", subject = record.order_id,
         message = string.format("%d units of order %s were cancelled in SCAYLE, but have left",
             #left, record.order_id),
@@ -90,16 +95,20 @@ end
 
 -- Despatch leaves these out while there are others of their code.
 local function remember_gone(key, ids)
-    local book = order_units.load(key)
-    local ledger, changed = refund_book.of(book), false
-    for _, id in ipairs(ids) do
-        if unit_book.unit(book, id) and not ledger.gone[id] then
-            ledger.gone[id], changed = time.now_ms(), true
+    order_units.change(key, function(book)
+        refund_book.tell_gone(book, ids, time.now_ms())
+    end)
+end
+
+-- Our units that SCAYLE shows as cancelled, also those that had left before.
+local function cancelled_units(work)
+    local ids = {}
+    for _, item in ipairs(read.table(work.order, "items")) do
+        if read.is_ours(item, work.settings.merchant_key) and orders.is_item_cancelled(item) then
+            ids[#ids + 1] = read.text(item, "id")
         end
     end
-    if changed then
-        order_units.save(book)
-    end
+    return ids
 end
 
 --- One look.
@@ -115,7 +124,7 @@ return function(job)
     work.key, work.record = key, record
     wanted.prove(work)
     work.order = fetch(work)
-    local ids = remaining.units(work.order, work.settings.merchant_key)
+    local ids = cancelled_units(work)
     remember_gone(key, ids)
     -- Remembered: once Khaos was asked, a repeat asks for the same, whatever is known by then.
     local found = job:step("compare", function()

@@ -40,8 +40,7 @@ local function adopt_lines(reference, digest)
     return lines
 end
 
-local function adopt_units(key, digest)
-    local book = order_units.load(key)
+local function adopt_units(book, digest)
     for _, unit in ipairs(digest.units) do
         local own = unit_book.unit(book, unit.id)
         own.line, own.paid_minor, own.reduced_minor, own.moved_minor = unit.line,
@@ -53,7 +52,6 @@ local function adopt_units(key, digest)
         end
     end
     book.charges = digest.charges
-    order_units.save(book)
 end
 
 --- The order in Khaos is the smaller one now.
@@ -62,7 +60,9 @@ end
 ---@param digest table as smaller.digest gives it
 function smaller.adopt(key, reference, digest)
     local lines = adopt_lines(reference, digest)
-    adopt_units(key, digest)
+    order_units.change(key, function(book)
+        adopt_units(book, digest)
+    end)
     history.add(key, "ordered", {minor = digest.predicted.gross_minor, currency = lines.currency,
         company = lines.company, market = lines.market})
 end

@@ -10,7 +10,6 @@ local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
-local unit_book = require("flows.unit_book")
 local wanted = require("flows.unit_stages.wanted")
 
 -- The order without them, proved to the penny; nil and why when it cannot be said.
@@ -31,18 +30,25 @@ local function posting_of_rest(work, out)
     return result.posting
 end
 
-local function entry_of(work, found, posting)
-    local lines = store.get(support.LINES, work.record.reference)
-    local before, after = amend.wanted(lines.lines), amend.wanted(lines.lines)
-    local book = order_units.load(work.key)
-    for _, id in ipairs(found.open) do
-        local sku = unit_book.unit(book, id).sku
-        after[sku] = (after[sku] or 0) - 1
+-- Units that are out of the order already, though its lines may hold them: what is left could not
+-- be mapped then.
+local function cancelled(book)
+    local ids = {}
+    for _, unit in ipairs(book.units) do
+        ids[unit.id] = unit.cancelled and true or nil
     end
+    return ids
+end
+
+local function entry_of(work, found, posting)
+    local lines = store.get(support.LINES, work.record.reference).lines
+    local book = order_units.load(work.key)
+    local before = amend.wanted(lines, cancelled(book))
+    local after = amend.wanted(lines, found.out)
     return {key = work.key, order_id = work.order_id, order_code = work.record.order_code,
         reference = work.record.reference, units = found.open,
         is_whole = found.kept == 0 and found.shipped == 0,
-        wanted = posting and amend.wanted(posting.lines) or after, before = before,
+        wanted = after, before = before,
         minor = found.minor, currency = book.currency,
         posting = smaller.digest(work.key, posting)}
 end
@@ -58,12 +64,13 @@ local function ask(work, spec)
     return nil, "Khaos did not do it: " .. err.message
 end
 
+-- Whatever the reply says: what it means is not documented, so the order itself is asked.
 local function cancel_whole(work, record)
     if not work.khaos.capabilities.cancel_order then
         return nil
     end
     local settings = work.settings.cancel_order
-    return ask(work, {
+    local done, words = ask(work, {
         connection = work.khaos.connection, name = "cancel_order", key = record.order_code,
         class = "lookup",
         request = function()
@@ -76,6 +83,28 @@ local function cancel_whole(work, record)
             return cancel.lookup(work.khaos, record.reference, record.order_code)
         end,
     })
+    if not done then
+        return nil, words
+    end
+    local shown, err = cancel.shown(work.job, work.khaos, record)
+    shown = support.check(work, "Khaos", shown, err)
+    if not shown.is_cancelled then
+        return nil, cancel.NOT_SHOWN
+    end
+    return {left = shown.left}
+end
+
+-- Its answer may be all that says so: the order must show it, too.
+local function amended(work, entry)
+    local answer = wanted.read(work, entry, "amended order in Khaos")
+    local first = answer.found[1]
+    if wanted.is_shown(entry, answer) then
+        return {found = answer.found}
+    elseif first and first.is_cancelled then
+        return {is_cancelled = true}
+    end
+    return nil, first and "Khaos took the amendment, but the order does not show it"
+        or "Khaos took the amendment and shows no such order any more: IT MAY BE LOST THERE"
 end
 
 local function amend_part(work, entry, found, posting)
@@ -100,9 +129,9 @@ local function amend_part(work, entry, found, posting)
         end,
     })
     if not done then
-        stock_pending.not_amended(work.key, time.now_ms())
+        return nil, words
     end
-    return done, words
+    return amended(work, entry)
 end
 
 --- Takes the units of a comparison out.
@@ -114,7 +143,10 @@ return function(work, found)
     if found.kept > 0 then
         posting, why = posting_of_rest(work, found.out)
     end
-    local entry = entry_of(work, found, posting)
+    -- Remembered: the mappings may change while it is open what became of the request.
+    local entry = work.job:step("what is wanted", function()
+        return entry_of(work, found, posting)
+    end)
     local done, words
     if entry.is_whole then
         done, words = cancel_whole(work, work.record)
@@ -122,18 +154,13 @@ return function(work, found)
         done, words = amend_part(work, entry, found, posting)
     end
     if not done then
+        stock_pending.not_amended(work.key, time.now_ms())
         return wanted.open(work, entry, words or why)
-    end
-    if done.left then
-        -- Some left before: the status feed knows which, and cancels the rest.
-        work.job:note("cancellation", string.format("%s is cancelled in Khaos; %d units had left",
-            entry.order_code, done.left))
+    elseif done.left or done.is_cancelled then
+        -- The status feed knows what of it had left, and cancels the rest.
+        stock_pending.not_amended(work.key, time.now_ms())
+        work.job:note("cancellation", entry.order_code .. " is cancelled in Khaos as a whole")
         return
-    elseif not entry.is_whole then
-        local answer = wanted.read(work, entry, "amended order in Khaos")
-        if answer.found[1] then
-            wanted.check_total(work.job, entry, answer.found)
-        end
     end
-    wanted.done(work.job, entry)
+    wanted.done(work.job, entry, done.found)
 end

@@ -2,6 +2,7 @@
 --- and the proof that somebody did. A unit is cancelled in its book only when Khaos shows that it
 --- is; over Khaos Control Cloud, which shows no lines, when the rest of the order has left.
 local amend = require("connectors.khaos_soap.amend")
+local differing = require("flows.order_stages.differing")
 local events = require("flows.unit_stages.events")
 local history = require("flows.order_history")
 local khaos_orders = require("connectors.khaos_soap.orders")
@@ -130,8 +131,7 @@ function wanted.close(job, key, note)
     local entry = wanted.get(key)
     if entry then
         store.delete(wanted.TABLE, key)
-        job:close_exception(PART, entry.order_id, note)
-        job:close_exception(WHOLE, entry.order_id, note)
+        job:close_exception(entry.is_whole and WHOLE or PART, entry.order_id, note)
         job:note("cancellation", note)
     end
 end
@@ -159,29 +159,14 @@ function wanted.read(work, entry, name)
     return support.check(work, "Khaos", answer, err)
 end
 
-local function note_read_back(entry, found, predicted)
-    local first = found[1]
-    history.add(entry.key, "read_back", {count = #found, total_minor = first.total_minor,
-        net_minor = first.net_minor, currency = first.currency,
-        cancelled = first.is_cancelled or nil,
-        differs = predicted and first.total_minor ~= predicted.gross_minor or nil})
-end
-
---- The order that Khaos shows comes to what is left of it, or a person is told.
----@param job neap.Job
----@param entry units.Wanted
----@param found table[] as khaos_soap.orders.find gives it, not empty
-function wanted.check_total(job, entry, found)
-    local predicted = not entry.is_whole and entry.posting and entry.posting.predicted or nil
-    note_read_back(entry, found, predicted)
-    if predicted and found[1].total_minor ~= predicted.gross_minor then
-        job:open_exception({cause = "posted_total_differs", subject = entry.reference,
-            recheck = "manual",
-            message = string.format("Khaos order %s comes to %s without the cancelled units, %s "
-                .. "would be right", entry.order_code, found[1].total_minor
-                and amount(entry, found[1].total_minor) or "an unreadable amount",
-                amount(entry, predicted.gross_minor)),
-            remedy = "Correct prices or delivery of the order in Khaos, then close this."})
+-- The order that Khaos shows comes to what is left of it, or a person is told.
+local function check_total(job, entry, found)
+    local posted = store.get(support.LINES, entry.reference)
+    local problem = differing.problem(entry.order_code, posted, found,
+        job.settings.net_tolerance_minor)
+    differing.note(entry.key, found, problem)
+    if problem then
+        differing.open(job, entry.key, entry.reference, posted, problem)
     end
 end
 
@@ -189,37 +174,57 @@ end
 --- the stock follow.
 ---@param job neap.Job
 ---@param entry units.Wanted
-function wanted.done(job, entry)
+---@param found table[]|nil the order as khaos_soap.orders.find gives it; nil: it is cancelled
+function wanted.done(job, entry, found)
     if entry.posting and not entry.is_whole then
         smaller.adopt(entry.key, entry.reference, entry.posting)
+        check_total(job, entry, found)
     end
-    local book, now_ms = order_units.load(entry.key), time.now_ms()
-    local outcome = unit_book.apply(book, {kind = "cancel", origin = "scayle",
-        id = "scayle:units:" .. events.name_of(entry.units), at_ms = now_ms, units = entry.units})
-    assert(#outcome.refused == 0, "the book does not know its own units")
-    order_units.save(book)
-    stock_pending.amended(entry.key, skus_of(book, entry.units), now_ms)
+    local now_ms = time.now_ms()
+    local skus = order_units.change(entry.key, function(book)
+        local outcome = unit_book.apply(book, {kind = "cancel", origin = "scayle", at_ms = now_ms,
+            id = "scayle:units:" .. events.name_of(entry.units), units = entry.units})
+        assert(#outcome.refused == 0, "the book does not know its own units")
+        return skus_of(book, entry.units)
+    end)
+    stock_pending.amended(entry.key, skus, now_ms)
     job:note("cancellation", string.format("Khaos order %s is without %d cancelled unit%s",
         entry.order_code, #entry.units, #entry.units == 1 and "" or "s"))
     wanted.close(job, entry.key, entry.order_code .. " in Khaos is without the cancelled units")
 end
 
---- Has somebody taken out in Khaos what the worklist asks for? An order that was cancelled there as
---- a whole comes with the status feed, which knows what of it had left.
+--- Does Khaos show what an entry wants? An order that is cancelled there as a whole comes with the
+--- status feed, which knows what of it had left.
+---@param entry units.Wanted
+---@param answer table as wanted.read gives it
+---@return boolean
+function wanted.is_shown(entry, answer)
+    local first = answer.found[1]
+    return first ~= nil and not first.is_cancelled and answer.quantities ~= nil
+        and amend.is_same(answer.quantities, entry.wanted, entry.before)
+end
+
+-- Once something left, Khaos's lines may show what is left to send (not documented): then the
+-- order's completion is the proof (despatch_stages/gone.lua).
+local function has_left(key)
+    local book = order_units.load(key)
+    local summary = unit_book.summary(book)
+    return next(book.parcels or {}) ~= nil or summary.shipped ~= nil or summary.returned ~= nil
+        or summary.refunded ~= nil
+end
+
+--- Has somebody taken out in Khaos what the worklist asks for?
 ---@async
 ---@param work table
 function wanted.prove(work)
     local entry = wanted.get(work.key)
-    if not entry or entry.is_whole or not work.khaos.capabilities.export_orders then
+    if not entry or entry.is_whole or not work.khaos.capabilities.export_orders
+        or has_left(work.key) then
         return
     end
     local answer = wanted.read(work, entry, "order in Khaos")
-    local first = answer.found[1]
-    local is_out = first and not first.is_cancelled and answer.quantities
-        and amend.is_same(answer.quantities, entry.wanted, entry.before)
-    if is_out and wanted.get(work.key) then
-        wanted.check_total(work.job, entry, answer.found)
-        wanted.done(work.job, entry)
+    if wanted.is_shown(entry, answer) and wanted.get(work.key) then
+        wanted.done(work.job, entry, answer.found)
     end
 end
 

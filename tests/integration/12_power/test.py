@@ -20,18 +20,20 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import campaign  # noqa: E402
 import neap  # noqa: E402
 import power  # noqa: E402
+import warehouse  # noqa: E402
 
 CUTS = int(os.environ.get("NEAP_CUTS") or "60")
 SEED = int(os.environ.get("NEAP_SEED") or "20261128")
 ORDERS = max(60, CUTS)
 KINDS = ("send", "send", "sync", "write", "any")
-CANCELLATIONS = max(4, CUTS // 6)
 LIFE_S = 1.5  # a host whose cut does not come by then meets it at its next call
 
-flow = campaign.Campaign(SEED)
+flow = campaign.Campaign(SEED, variables={"DESPATCH_EVERY_MS": "300", "STOCK_POLL_MS": "400", "STOCK_SEND_MS": "300",
+                                          "CANCEL_ADD_ON": "1", "CANCEL_LOOK_MS": "2000",
+                                          "RETURNS_SWEEP_MS": "5000"})
 flow.host = power.PowerHost(flow.host)
 flow.sandbox.variables["SANDBOX_WEBHOOK_PATH"] = "/scayle/webhook"
-asked = []  # orders in Khaos whose shoppers wanted them cancelled
+people = warehouse.Warehouse(flow)
 host = flow.host
 chance = flow.random
 print(f"# seed {SEED}, {CUTS} cuts, {ORDERS} orders; data in {host.folder}")
@@ -104,46 +106,34 @@ def cut_once():
         cut_now()
 
 
-def want_cancelled():
-    """A shopper wants an order cancelled that is in Khaos: SCAYLE asks, and asks again when nobody answers."""
-    orders = [o["order_id"] for o in flow.expectations() if o["expect"] == "posted" and o.get("reference_key")]
-    orders = [order_id for order_id in orders if order_id not in asked]
-    if orders and len(asked) < CANCELLATIONS:
-        asked.append(chance.choice(orders))
-        flow.control("scayle", "POST", "cancel", {"order_id": asked[-1]})
-
-
-def cancellation_answers(order_id):
-    entry = flow.control("scayle", "GET", f"ledger?order_id={order_id}")["orders"][0]
-    return [json.loads(c["body"])["cancellationResult"] for c in entry["cancellations"] if c.get("status") == 201]
-
-
-def end_cancellations():
-    """Each was refused, for nobody cancels in Khaos here; a repeat gets the same; a person lets them be sent."""
-    for order_id in asked:
-        neap.until(lambda order_id=order_id: cancellation_answers(order_id), f"cancellation of {order_id}", 60)
-        flow.control("scayle", "POST", "cancel", {"order_id": order_id})
-        neap.until(lambda order_id=order_id: len(cancellation_answers(order_id)) > 1, "the repeat is answered")
-        assert set(cancellation_answers(order_id)) == {"failed"}, cancellation_answers(order_id)
-        code, text = host.verb("exceptions", "dismiss", "cancel_in_khaos", str(order_id), "--reason", "sent",
-                               "--who", "eve")
-        assert code == 0, text
-    assert len(asked) == CANCELLATIONS, asked
-
-
 def cut_while_orders_flow():
+    """The second half of the cuts meets parcels, cancellations and returns of what is posted by then."""
     flow.start()
+    flow.control("khaos", "POST", "settings", {"paid_add_ons": True})
+    flow.control("scayle", "POST", "settings", {"repeat_conflicts": False, "rate_limits": {
+        "ordersRead": 1000000, "fulfillmentWrite": 1000000}})
     cut_now()
-    flow.play(ORDERS, max(20, CUTS * 600 // ORDERS))
-    for _ in range(CUTS):
-        want_cancelled()
+    flow.play(ORDERS, max(20, CUTS * 300 // ORDERS))
+    for number in range(CUTS):
+        if number == CUTS // 2:
+            start()
+            neap.until(flow.has_flowed, "every order is posted or held", 180)
+            cut_now()
+        for _ in range(3):
+            people.act_at_random(chance)
         cut_once()
     start()
     flow.settle()
-    end_cancellations()
     points = [line.split()[0] for line in host.report("cut")]
-    assert len(points) == CUTS + 1, f"{len(points)} cuts"
+    assert len(points) == CUTS + 2, f"{len(points)} cuts"
     print("# cut at: " + ", ".join(f"{points.count(p)} {p}" for p in ("write", "sync", "name", "send")))
+
+
+def end_units():
+    neap.until(people.ask_again, "every wish to cancel is answered", 120)
+    neap.until(lambda: people.clear_desk() and not people.differences(), "SCAYLE shows what Khaos did", 120)
+    flow.settle()
+    print(f"# done by people: {dict(people.done)}")
 
 
 def check_order_of_leaving():
@@ -152,7 +142,7 @@ def check_order_of_leaving():
     counted = host.counted()
     posted = sum(1 for order in flow.expectations() if order["expect"] == "posted")
     print(f"# seen by the shim: {counted}")
-    assert counted["answers"] - counted["oks"] >= ORDERS + len(asked), counted
+    assert counted["answers"] - counted["oks"] >= ORDERS + people.done["want_cancelled"], counted
     assert counted["oks"] >= ORDERS // 2, counted
     assert counted["effects"] >= 2 * posted, (counted, posted)
 
@@ -256,9 +246,9 @@ def everybody():
 
 
 def somebody():
-    """Posted orders, with the shopper's address."""
+    """Posted orders that nobody cancelled, with the shopper's address."""
     for order, email in everybody():
-        if order["expect"] == "posted":
+        if order["expect"] == "posted" and order["order_id"] not in flow.ended_by_people:
             yield order["order_id"], email
 
 
@@ -324,9 +314,9 @@ def erased_or_not(folder, order_id, secret):
 
 
 def erase_under_cuts():
-    people = list(somebody())[8:]
+    shoppers = list(somebody())[8:]
     all_emails = [email for _, email in everybody()]
-    order_id, secret = next(p for p in people if all_emails.count(p[1]) == 1)
+    order_id, secret = next(p for p in shoppers if all_emails.count(p[1]) == 1)
     outcomes = set()
     at = 0
     code = -9
@@ -353,6 +343,10 @@ def erase_under_cuts():
 try:
     neap.case("a power cut at any call of a first start leaves a place to start from", cut_first_starts)
     neap.case(f"{CUTS} power cuts with orders flowing and faults on: all orders end", cut_while_orders_flow)
+    neap.case("all parcels, cancellations and returns end", end_units)
+    neap.case("every unit is in SCAYLE what Khaos and the shop made of it", people.check_units)
+    neap.case("every parcel, cancelled and returned unit was told once", people.check_told_once)
+    neap.case("every wish to cancel was answered with the truth", people.check_answers)
     neap.case("no answer or effect left before its state was durable", check_order_of_leaving)
     neap.case("a failed sync or root page ends the host with 5, is not tried again, and loses nothing", fail_for_good)
     neap.case("no space at a write or a sync is answered 503 and survived", fail_for_a_while)

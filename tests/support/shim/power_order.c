@@ -484,8 +484,15 @@ static bool needs_ground(const char *data, const struct message *m)
     if (action == NULL) {
         return true;
     }
+    static const char *const CHANGING[] = {"#Import", "/Import", "CancelOrder", "AmendOrder",
+                                           "ProcessReturn"};
     size_t size = strcspn(action, "\r");
-    return memmem(action, size, "#Import", 7) != NULL || memmem(action, size, "/Import", 7) != NULL;
+    for (size_t i = 0; i < sizeof(CHANGING) / sizeof(CHANGING[0]); i++) {
+        if (memmem(action, size, CHANGING[i], strlen(CHANGING[i])) != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static const char *check_message(const char *data, const struct message *m)

@@ -9,7 +9,8 @@
  *   request that    the same method, target and body (q) belong to an effect in state intent (F)
  *   changes things
  *
- * Requests that only ask (GET, HEAD, SOAP operations but Import*), answers to GET and HEAD, other
+ * Requests that only ask (GET, HEAD, SOAP operations but Import* and the
+ * paid ones), answers to GET and HEAD, other
  * statuses and {"accepted":false} need nothing. A 2xx whose request was not seen has no ground.
  */
 #ifndef NEAP_TESTS_POWER_ORDER_H

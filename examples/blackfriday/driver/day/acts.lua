@@ -39,6 +39,20 @@ function ACTS.shopper_cancels(entry)
     end
 end
 
+-- An agent of the shop takes a unit off the order; the office takes it off in Khaos when the client
+-- asks for it.
+function ACTS.agent_takes_off(entry)
+    local order, known = outside.shop_order(entry.order_id), posted(entry.order_id)
+    if known.sent or known.is_cancelled then
+        return
+    end
+    local unit = order.units[1]
+    outside.shop("cancel_items", {order_id = entry.order_id, items = {unit.id}})
+    known.taken_off = {sku = unit.sku}
+    store.put(plan.POSTED, tostring(entry.order_id), known)
+    count("taken_off")
+end
+
 -- A unit that has left, whose SKU has one price in the order.
 local function unit_to_return(order)
     local prices = {}
@@ -148,6 +162,9 @@ function ACTS.send(entry)
     -- Cancelled by the office meanwhile.
     if known.is_cancelled then
         return
+    elseif known.taken_off and not known.taken_off.is_done then
+        agenda.add(time.now_ms() + 20 * MINUTE_MS, entry) -- the office has not come to it
+        return
     end
     known.sent = true
     store.put(plan.POSTED, tostring(entry.order_id), known)
@@ -202,6 +219,17 @@ function MENDS.cancel_in_khaos(problem)
     local known = posted(order_id)
     if not cancel_in_khaos(order_id, "Shopper") and not known.is_cancelled then
         outside.verb({"exceptions", "dismiss", problem.cause, problem.subject}, "it has left")
+    end
+end
+
+function MENDS.amend_in_khaos(problem)
+    local order_id = math.tointeger(tonumber(problem.subject))
+    local known = posted(order_id)
+    if not known.taken_off.is_done then
+        outside.in_khaos(order_id, "take_off", {items = {{stock_code = known.taken_off.sku,
+            quantity = 1}}})
+        known.taken_off.is_done = true
+        store.put(plan.POSTED, problem.subject, known)
     end
 end
 

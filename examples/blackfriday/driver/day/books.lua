@@ -14,7 +14,8 @@ local UNCONTROLLED = 999
 
 local function new_found()
     return {orders = 0, posted = 0, held = 0, never_posted = 0, cancelled = 0, units = 0,
-        sent_units = 0, returned_units = 0, pennies = 0, problems = json.array({}), currencies = {}}
+        sent_units = 0, returned_units = 0, taken_off = 0,
+        pennies = 0, problems = json.array({}), currencies = {}}
 end
 
 local function problem(found, text, ...)
@@ -45,6 +46,20 @@ local function khaos_sum(copy)
         sum = sum + line.minor
     end
     return sum
+end
+
+-- Units that the shop cancelled of an order that is not cancelled: neither side counts them.
+local function taken_off(order)
+    local count, minor = 0, 0
+    for _, unit in ipairs(order.units) do
+        if unit.status == "cancelled" then
+            count, minor = count + 1, minor + unit.minor
+        end
+    end
+    if count == #order.units then
+        return 0, 0
+    end
+    return count, minor
 end
 
 local function unit_states(order)
@@ -84,27 +99,30 @@ end
 local function check_money(found, order, copy)
     local sums = money(found, order.currency)
     local shop, khaos = shop_sum(order), khaos_sum(copy)
-    sums.shop, sums.khaos = sums.shop + order.total_minor, sums.khaos + copy.gross_minor
-    found.pennies = found.pennies + math.abs(order.total_minor - copy.gross_minor)
+    local _, off_minor = taken_off(order)
+    local total = order.total_minor - off_minor
+    sums.shop, sums.khaos = sums.shop + total, sums.khaos + copy.gross_minor
+    found.pennies = found.pennies + math.abs(total - copy.gross_minor)
     if copy.currency ~= order.currency then
         problem(found, "%d: %s in the shop, %s in Khaos", order.id, order.currency, copy.currency)
-    elseif order.total_minor ~= copy.gross_minor then
-        problem(found, "%d: %d in the shop, %d in Khaos", order.id, order.total_minor,
-            copy.gross_minor)
+    elseif total ~= copy.gross_minor then
+        problem(found, "%d: %d in the shop, %d in Khaos", order.id, total, copy.gross_minor)
     elseif shop ~= order.total_minor then
         problem(found, "%d: its units and fees come to %d, not %d", order.id, shop,
             order.total_minor)
     elseif khaos ~= copy.gross_minor then
         problem(found, "%d: the lines of %s come to %d, not %d", order.id, copy.code, khaos,
             copy.gross_minor)
-    elseif copy.payments_minor ~= copy.gross_minor then
+    elseif copy.payments_minor ~= order.total_minor then
         problem(found, "%d: %d paid of %d", order.id, copy.payments_minor, copy.gross_minor)
     end
 end
 
 local function check_units(found, order, copy, credits)
-    local states, count = unit_states(order), #order.units
+    local states, off, off_minor = unit_states(order), taken_off(order)
+    local count = #order.units - off
     local back = states.returned or 0
+    found.taken_off = found.taken_off + off
     found.units = found.units + count
     if copy.cancelled then
         found.cancelled = found.cancelled + 1
@@ -121,7 +139,7 @@ local function check_units(found, order, copy, credits)
             (states.shipped or 0) + back, count)
     end
     local sums = money(found, order.currency)
-    sums.sent_shop = sums.sent_shop + shop_sum(order)
+    sums.sent_shop = sums.sent_shop + shop_sum(order) - off_minor
     sums.sent_khaos = sums.sent_khaos + khaos_sum(copy)
     found.sent_units, found.returned_units = found.sent_units + count, found.returned_units + back
     local credited = credits[copy.reference] or {units = 0, minor = 0}

@@ -9,7 +9,7 @@ local time = require("neap.time")
 
 local plan = {}
 
---- order id -> {kind, lines, sent, returned}: what the driver knows of an order in Khaos.
+--- order id -> {kind, lines, sent, returned, taken_off}: what is known of an order in Khaos.
 plan.POSTED = "posted"
 --- SKU -> units that were written off by hand: as many may be oversold.
 plan.EXPOSED = "exposed"
@@ -170,6 +170,15 @@ local function plan_aftermath(settings, order, order_id, sent_ms)
     end
 end
 
+-- Several units, each of which is worth what the shop shows beside it.
+local function can_shrink(order, order_id)
+    local units = 0
+    for _, line in ipairs(order.lines) do
+        units = units + (line.sku:find("^FO%-") and line.quantity or 0)
+    end
+    return units > 1 and not has_pack(order) and RETURNABLE[store.get("kinds", tostring(order_id))]
+end
+
 --- An order came to Khaos.
 ---@param settings table
 ---@param order table
@@ -184,6 +193,12 @@ function plan.posted(settings, order)
         return
     elseif u < 0.045 then
         agenda.add(now_ms + HOUR_MS, {act = "warehouse_cancels", order_id = order_id})
+        return
+    end
+    if u < 0.12 and can_shrink(order, order_id) then
+        agenda.add(now_ms + 20 * MINUTE_MS, {act = "agent_takes_off", order_id = order_id})
+        agenda.add(at_work(now_ms + 2 * HOUR_MS, draw(settings, order_id, 7)),
+            {act = "send", order_id = order_id, how = "whole"})
         return
     end
     local picked_ms = 30 * MINUTE_MS + math.floor(draw(settings, order_id, 6) * 6 * HOUR_MS)

@@ -60,8 +60,9 @@ function summary.tell(found)
     outside.say(("\n%d orders: %d in Khaos once (%d of them cancelled on both sides), %d held on "
         .. "their cause, %d cancelled before"):format(found.orders, found.posted, found.cancelled,
         found.held, found.never_posted))
-    outside.say(("%d of %d units were sent, %d came back; %d SKUs; %d pennies of difference\n")
-        :format(found.sent_units, found.units, found.returned_units, found.skus, found.pennies))
+    outside.say(("%d of %d units were sent, %d came back, %d were taken off; %d SKUs; %d pennies "
+        .. "of difference\n"):format(found.sent_units, found.units, found.returned_units,
+        found.taken_off, found.skus, found.pennies))
     tell_money(found)
     outside.say(("%-8s both sides agree, by the driver's books"):format(found.ok and "yes" or "NO"))
     for _, text in ipairs(found.problems) do
