@@ -69,6 +69,13 @@ static bool has_flow(void *arg, const char *name)
     return manifest_find_flow(m, name) != NULL;
 }
 
+static const char *flow_at(void *arg, size_t i)
+{
+    struct host_client *client = arg;
+    const struct manifest *m = generation_manifest(runner_generation(client->runner));
+    return i < m->flow_count ? m->flows[i].name : NULL;
+}
+
 static const char *reload_scripts(void *arg)
 {
     struct host_client *client = arg;
@@ -95,6 +102,7 @@ struct ops_view host_view(struct host *host)
             .answers = client->answers,
             .answers_size = HTTP_STATUS_MAX,
             .has_flow = has_flow,
+            .flow_at = flow_at,
             .arg = client,
             .connections = client->connections,
             .connection_count = client->connection_count,

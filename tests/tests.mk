@@ -95,6 +95,12 @@ bench-footprint:
 	@$(MAKE) --no-print-directory -s -j2 MODE=release bench-programs
 	@python3 tests/bench/footprint_bench.py $(PARTS)
 
+## make bench-replay  CPU of replay and reconciliation over recorded orders, beside the minute for 10,000 (ORDERS=1000)
+bench-replay:
+	@$(MAKE) --no-print-directory -s -j2 MODE=release
+	@python3 tests/bench/replay_bench.py $(or $(ORDERS),1000)
+.PHONY: bench-replay
+
 PREFIX ?= /usr/local
 ## make install    binary and scripts under PREFIX=/usr/local (DESTDIR honoured)
 install: all

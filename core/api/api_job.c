@@ -440,7 +440,8 @@ static int job_open_exception(lua_State *L)
     struct exception_cause cause;
     lua_settop(L, 2);
     read_cause(L, 2, &cause);
-    lx_check_rc(L, exception_open(run->scope.work, &cause), "opening an exception");
+    lx_check_rc(L, exception_open_by(run->scope.work, run->scope.flow, &cause),
+                "opening an exception");
     return 0;
 }
 

@@ -454,8 +454,8 @@ static int call(struct vm *vm, lua_CFunction fn, void *arg, struct error *err)
 int api_report_run(struct vm *vm, const struct api_report *report, bool *is_ok_out,
                    struct buf *document, struct error *err)
 {
-    /* The store is read-only, so writing fails by itself. */
-    struct script_scope scope = {.work = report->work, .flow = report->module, .may_write = true};
+    struct script_scope scope = {
+        .work = report->work, .flow = report->module, .may_write = true, .is_reading = true};
     struct report_run run = {.report = report, .document = document};
     void *owner = vm_owner(vm);
     vm_set_owner(vm, &scope);

@@ -112,7 +112,7 @@ static int sorter_replace(lua_State *L)
     if (script_table_check(table, bytes_of("", 0), &err) != 0) {
         return luaL_error(L, "%s", err.message);
     }
-    struct script_scope *scope = lx_store_scope(L);
+    struct script_scope *scope = lx_store_write_scope(L);
     size_t most = REPLACE_MAX * (sizeof(size_t) + SCRIPT_TABLE_KEY_MAX);
     struct buf *changed = lx_new_buf(L, most);
     struct buf *gone = lx_new_buf(L, most);

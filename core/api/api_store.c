@@ -59,7 +59,7 @@ static int store_put_value(lua_State *L)
     struct bytes key = check_bytes(L, 2);
     check_names(L, table, key);
     luaL_argcheck(L, !lua_isnoneornil(L, 3), 3, "a value expected; store.delete removes one");
-    struct script_scope *scope = lx_store_scope(L);
+    struct script_scope *scope = lx_store_write_scope(L);
     lua_settop(L, 3);
     lx_encode_json(L);
     lx_check_rc(L, script_table_put(scope->work, table, key, check_bytes(L, 3)),
@@ -72,7 +72,7 @@ static int store_put_many(lua_State *L)
 {
     struct bytes table = check_bytes(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
-    struct script_scope *scope = lx_store_scope(L);
+    struct script_scope *scope = lx_store_write_scope(L);
     lua_settop(L, 2);
     size_t count = 0;
     for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
@@ -101,7 +101,7 @@ static int store_delete_value(lua_State *L)
     struct bytes table = check_bytes(L, 1);
     struct bytes key = check_bytes(L, 2);
     check_names(L, table, key);
-    struct script_scope *scope = lx_store_scope(L);
+    struct script_scope *scope = lx_store_write_scope(L);
     int rc = script_table_delete(scope->work, table, key);
     if (rc != ERROR_NOT_FOUND) {
         lx_check_rc(L, rc, "writing the store");
@@ -174,7 +174,7 @@ static int store_increment(lua_State *L)
     struct bytes key = check_bytes(L, 2);
     lua_Integer delta = luaL_optinteger(L, 3, 1);
     check_names(L, table, key);
-    struct script_scope *scope = lx_store_scope(L);
+    struct script_scope *scope = lx_store_write_scope(L);
     int64_t value = 0;
     int rc = script_table_increment(scope->work, table, key, delta, &value);
     if (rc == ERROR_INVALID) {
@@ -190,7 +190,7 @@ static int store_atomic(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, 1);
-    struct script_scope *scope = lx_store_scope(L);
+    struct script_scope *scope = lx_store_write_scope(L);
     lx_check_rc(L, work_nested_begin(scope->work), "beginning in the store");
     if (vm_pcall_atomic(L, 0) != LUA_OK) {
         work_nested_abort(scope->work);

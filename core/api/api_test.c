@@ -384,6 +384,35 @@ struct reporting {
     void *arg;
 };
 
+/* {owners = {cause -> owner}, schedules = {name -> {every_ms, cron}}}. [-0, +1] */
+static void push_surroundings(lua_State *L, const struct manifest *m, size_t flow)
+{
+    lua_newtable(L);
+    lua_newtable(L);
+    for (size_t i = 0; i < m->owner_count; i++) {
+        lua_pushstring(L, m->owners[i].owner);
+        lua_setfield(L, -2, m->owners[i].cause);
+    }
+    lua_setfield(L, -2, "owners");
+    lua_newtable(L);
+    for (size_t i = 0; i < m->schedule_count; i++) {
+        const struct manifest_schedule *s = &m->schedules[i];
+        if (s->flow != flow) {
+            continue;
+        }
+        lua_newtable(L);
+        if (s->cron != NULL) {
+            lua_pushstring(L, s->cron);
+            lua_setfield(L, -2, "cron");
+        } else {
+            lua_pushinteger(L, s->every_ms);
+            lua_setfield(L, -2, "every_ms");
+        }
+        lua_setfield(L, -2, s->name);
+    }
+    lua_setfield(L, -2, "schedules");
+}
+
 static void report_flow(lua_State *L, const struct reporting *r, size_t flow)
 {
     const struct manifest_flow *f = &generation_manifest(r->generation)->flows[flow];
@@ -393,7 +422,8 @@ static void report_flow(lua_State *L, const struct reporting *r, size_t flow)
         return;
     }
     generation_push_settings(L, r->generation, flow);
-    lua_call(L, 1, 1);
+    push_surroundings(L, generation_manifest(r->generation), flow);
+    lua_call(L, 2, 1);
     if (!lua_istable(L, -1)) {
         luaL_error(L, "flows.%s (%s): report must return a list of lines, got %s", f->name,
                    f->module, luaL_typename(L, -1));

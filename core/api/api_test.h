@@ -44,8 +44,8 @@ int api_test_golden(struct generation *generation, const struct api_test_options
                     struct error *err) NEAP_MUST_USE;
 
 /*
- * Calls the optional report(settings) of each flow: lines for people on what the settings mean.
- * They are told in the order of flows. An error when a report raised or gave something else.
+ * Calls the optional report(settings, client) of each flow: lines for people on what the settings
+ * mean. They are told in the order of flows. An error when a report raised or gave something else.
  */
 int api_flow_reports(struct generation *generation,
                      void (*on_line)(void *arg, const char *flow, const char *line), void *arg,

@@ -12,6 +12,7 @@
 #include "core/script/source_syntax.h"
 
 #define CHECK_JSON_MAX (16u << 20)
+#define WARNING        "warning: " /* begins a line of a flow's report that is one */
 
 /* What was found out about one folder. */
 struct finding {
@@ -19,7 +20,7 @@ struct finding {
     const struct manifest *manifest; /* NULL when it does not load */
     struct aside_texts report;
     const struct aside_texts *errors;
-    const struct aside_texts *warnings;
+    struct aside_texts *warnings;
     bool is_strict;
 };
 
@@ -31,9 +32,24 @@ static bool is_good(const struct finding *f)
 static void add_report_line(void *arg, const char *flow, const char *line)
 {
     struct finding *f = arg;
-    char *text = xasprintf("%s: %s", flow, line);
-    aside_add(&f->report, text);
+    bool is_warning = strncmp(line, WARNING, strlen(WARNING)) == 0;
+    char *text = xasprintf("%s: %s", flow, is_warning ? line + strlen(WARNING) : line);
+    aside_add(is_warning ? f->warnings : &f->report, text);
     free(text);
+}
+
+/* Problems must reach somebody. A module of the client's own may stand around the shipped one. */
+static void look_for_alerts(struct finding *f)
+{
+    bool has_alerts = f->manifest->is_sandbox; /* nobody owns its problems */
+    for (size_t i = 0; i < f->manifest->flow_count; i++) {
+        has_alerts = has_alerts || strstr(f->manifest->flows[i].module, "alerts") != NULL;
+    }
+    if (has_alerts) {
+        return;
+    }
+    aside_add(f->warnings, "no flow tells problems to anybody: add flows.alerts "
+                           "(docs/flows-alerts.md)");
 }
 
 /* ---- Text
@@ -132,6 +148,7 @@ static int check_folder(struct aside *aside, const char *folder, struct json_wri
         if (api_flow_reports(generation, add_report_line, &f, &err) != 0) {
             aside_add(&aside->errors, err.message);
         }
+        look_for_alerts(&f);
     }
     source_syntax_check(folder, add_syntax_problem, &aside->errors);
     if (json != NULL) {

@@ -48,14 +48,28 @@ const struct cli_verb CLI_EXCEPTIONS = {
 
 static int run_status(const struct cli_args *args)
 {
-    return cli_ask(args, "status");
+    struct cli_args asked = *args;
+    if (cli_has(args, "--stuck") && args->word_count == 0) {
+        asked.words[asked.word_count++] = "stuck";
+    }
+    return cli_ask(&asked, "status");
 }
 
 const struct cli_verb CLI_STATUS = {
     .name = "status",
-    .summary = "health at a glance: jobs by state, open problems, pauses",
+    .summary = "health at a glance: every flow, orders, stock, the books",
     .usage = "neap status [options]",
-    .options = (const struct cli_option[]){CLI_ASK_OPTIONS, {NULL, NULL, NULL}},
+    .details = "Each flow is green, amber (somebody should look) or red (nothing gets through, or "
+               "a promise is\n"
+               "broken), with why; orders in, posted and held; the oldest not in Khaos; how late "
+               "stock is;\n"
+               "the last reconciliation and comparison of stock (docs/health.md). Exit code 1 when "
+               "a problem\n"
+               "is open or a flow is red.",
+    .options = (const struct cli_option[]){CLI_ASK_OPTIONS,
+                                           {"--stuck", NULL,
+                                            "list the orders that do not go on by themselves"},
+                                           {NULL, NULL, NULL}},
     .run = run_status,
 };
 

@@ -4,7 +4,26 @@
 #include <stdlib.h>
 
 #include "core/base/xalloc.h"
+#include "core/cli/files.h"
 #include "core/cli/report.h"
+#include "core/ops/health.h"
+
+/* For `neap status`: a file beside the store, because this only reads the store. */
+static void keep_result(const struct cli_report *report, const char *client, bool is_ok)
+{
+    struct clock *clock = clock_new_system();
+    char *path = xasprintf("%s/%s" HEALTH_RECONCILED_FILE, cli_data_folder(report->args), client);
+    char *text = xasprintf("{\"as_of_ms\":%" PRId64 ",\"at_ms\":%" PRId64 ",\"ties\":%s}\n",
+                           report->at_ms, clock_wall_ms(clock), is_ok ? "true" : "false");
+    char *next = xasprintf("%s.new", path);
+    if (files_write(next, bytes_str(text), true) != 0 || rename(next, path) != 0) {
+        fprintf(stderr, "neap reconcile: %s cannot be written: neap status does not know\n", path);
+    }
+    free(next);
+    free(text);
+    free(path);
+    clock_free(clock);
+}
 
 static int run(const struct cli_args *args)
 {
@@ -28,6 +47,7 @@ static int run(const struct cli_args *args)
         .module = "reports.reconcile",
         .options = (const char *const[]){at, from, only, NULL},
         .at_ms = at_ms,
+        .on_end = from_ms == 0 ? keep_result : NULL, /* a part is not the books */
     };
     int code = cli_report(&report);
     free(at);

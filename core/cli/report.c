@@ -232,6 +232,9 @@ static int tell(struct report_run *run)
     } else {
         fputs(buf_text(&run->lines), stdout);
     }
+    if (run->report->on_end != NULL) {
+        run->report->on_end(run->report, run->client, run->is_ok);
+    }
     return run->is_ok ? CLI_OK : CLI_WRONG;
 }
 

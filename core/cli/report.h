@@ -27,6 +27,8 @@ struct cli_report {
     const char *const *options;         /* NAME=VALUE for the script; ends with NULL */
     const struct report_bounds *bounds; /* it asks the client's systems, within these; or NULL */
     int64_t at_ms;                      /* written into a spreadsheet as its making */
+    /* Told what came of a report that ended; NULL: nobody is. */
+    void (*on_end)(const struct cli_report *report, const char *client, bool is_ok);
 };
 
 /* Runs it and prints; returns the exit code: CLI_WRONG when the report found something wrong. */

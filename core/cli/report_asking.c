@@ -36,6 +36,7 @@ struct small_host {
     struct store *store;
     struct work *work;
     struct api_report_asking *asking;
+    uint64_t max_calls;
     struct event *signals[2];
     bool is_stopped;
     bool is_abandoned;
@@ -199,6 +200,7 @@ static void on_budget(void *arg, struct api_report_budget *out)
     struct read_only_stats stats;
     transport_read_only_stats(h->transport, &stats);
     out->calls = stats.calls;
+    out->max_calls = h->max_calls;
     out->failed = stats.failed;
     out->refused = stats.refused;
     out->over = stats.over;
@@ -276,6 +278,7 @@ static int open_all(struct small_host *h, const struct report_asking *given, str
     const struct manifest *m = generation_manifest(given->generation);
     struct runner_options options = {m->name, find_connection, h};
     struct api_report *report = given->report;
+    h->max_calls = given->bounds->max_calls;
     h->runner = runner_new(&options, given->generation);
     int rc = make_folder(h, err);
     rc = rc != 0 ? rc : open_net(h, given->clock, m, given->bounds, err);

@@ -24,6 +24,7 @@ struct ops_client {
     const uint64_t *answers; /* HTTP answers given, by status; NULL for a stopped host */
     size_t answers_size;
     bool (*has_flow)(void *arg, const char *name); /* NULL for a stopped host */
+    const char *(*flow_at)(void *arg, size_t i);   /* NULL past the end; NULL for a stopped host */
     void *arg;
     struct connection *const *connections;
     size_t connection_count;

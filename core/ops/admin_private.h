@@ -24,6 +24,13 @@ int admin_erase(struct admin_context *c);
 int admin_products(struct admin_context *c);
 int admin_stock(struct admin_context *c);
 
+struct health;
+void admin_health_text(struct admin_context *c, const struct health *health);
+void admin_health_json(struct admin_context *c, const struct health *health);
+/* Orders that are not in Khaos for too long, and those whose job is held or was given up. Returns
+ * how many; JSON: an array. */
+size_t admin_stuck_list(struct admin_context *c);
+
 /* Owned; NULL when nothing answers to ref, or more than one key does (found_out). */
 char *admin_find_key(struct work *work, const char *ref, uint64_t *found_out);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/ops/admin_private.h"
+#include "core/ops/health.h"
 #include "core/work/effect.h"
 #include "core/work/exception.h"
 #include "core/work/job.h"
@@ -44,7 +45,8 @@ static int text_pause(void *arg, const struct pause *pause)
     return 0;
 }
 
-static void status_json(struct admin_context *c, const struct job_counts *counts, uint64_t open)
+static void status_json(struct admin_context *c, const struct job_counts *counts, uint64_t open,
+                        const struct health *health)
 {
     struct json_writer *w = &c->json;
     json_object_begin(w);
@@ -72,12 +74,15 @@ static void status_json(struct admin_context *c, const struct job_counts *counts
     json_array_begin(w);
     pause_each(c->client->work, json_pause, w);
     json_array_end(w);
+    admin_health_json(c, health);
     json_object_end(w);
 }
 
-static void status_text(struct admin_context *c, const struct job_counts *counts, uint64_t open)
+static void status_text(struct admin_context *c, const struct job_counts *counts, uint64_t open,
+                        const struct health *health)
 {
-    buf_addf(c->out, "%s: %" PRIu64 " open exceptions; jobs:", c->client->name, open);
+    buf_addf(c->out, "%s: %s, %" PRIu64 " open exceptions; jobs:", c->client->name,
+             health_colour_name(health->colour), open);
     for (int s = 0; s < JOB_STATE_COUNT; s++) {
         buf_addf(c->out, " %" PRIu64 " %s%s", counts->by_state[s],
                  job_state_name((enum job_state)s), s + 1 < JOB_STATE_COUNT ? "," : "\n");
@@ -91,6 +96,36 @@ static void status_text(struct admin_context *c, const struct job_counts *counts
         buf_addf(c->out, "  the newest scripts do not serve: %s\n", c->client->load_error);
     }
     pause_each(c->client->work, text_pause, c);
+    admin_health_text(c, health);
+}
+
+/* One client; returns what is wrong with it: open exceptions, or 1 when it is red without any. */
+static int status_client(struct admin_context *c, uint64_t *wrong_out)
+{
+    struct job_counts counts;
+    struct health health;
+    uint64_t open = 0;
+    memset(&counts, 0, sizeof(counts));
+    if (job_count(c->client->work, &counts) != 0) {
+        return admin_fail(c, ADMIN_WRONG, "%s: its jobs cannot be counted", c->client->name);
+    }
+    exception_each(c->client->work, NULL, count_one, &open);
+    health_read(c->view, c->client, &health);
+    if (c->request->wants_json) {
+        status_json(c, &counts, open, &health);
+    } else {
+        status_text(c, &counts, open, &health);
+    }
+    *wrong_out = open == 0 && health.colour == HEALTH_RED ? 1 : open;
+    health_free(&health);
+    return ADMIN_OK;
+}
+
+/* neap status --stuck */
+static int status_stuck(struct admin_context *c, uint64_t *wrong_out)
+{
+    *wrong_out = admin_stuck_list(c);
+    return ADMIN_OK;
 }
 
 static void tell_absent(struct admin_context *c, const struct ops_absent *absent)
@@ -109,7 +144,12 @@ static void tell_absent(struct admin_context *c, const struct ops_absent *absent
 
 int admin_status(struct admin_context *c)
 {
-    uint64_t open_all = 0;
+    uint64_t wrong_all = 0;
+    const char *word = admin_word(c, 1);
+    bool is_stuck = word != NULL && strcmp(word, "stuck") == 0;
+    if (word != NULL && !is_stuck) {
+        return admin_fail(c, ADMIN_USAGE, "status takes no words");
+    }
     if (c->request->wants_json) {
         json_array_begin(&c->json);
     }
@@ -118,29 +158,25 @@ int admin_status(struct admin_context *c)
         if (!admin_wants_client(c, c->client)) {
             continue;
         }
-        struct job_counts counts;
-        memset(&counts, 0, sizeof(counts));
-        uint64_t open = 0;
-        if (job_count(c->client->work, &counts) != 0) {
-            return admin_fail(c, ADMIN_WRONG, "%s: its jobs cannot be counted", c->client->name);
+        uint64_t wrong = 0;
+        int code = is_stuck ? status_stuck(c, &wrong) : status_client(c, &wrong);
+        if (code != ADMIN_OK) {
+            return code;
         }
-        exception_each(c->client->work, NULL, count_one, &open);
-        open_all += open;
-        if (c->request->wants_json) {
-            status_json(c, &counts, open);
-        } else {
-            status_text(c, &counts, open);
-        }
+        wrong_all += wrong;
     }
-    for (size_t i = 0; c->request->client == NULL && i < c->view->absent_count; i++) {
+    bool wants_absent = c->request->client == NULL && !is_stuck;
+    for (size_t i = 0; wants_absent && i < c->view->absent_count; i++) {
         tell_absent(c, &c->view->absent[i]);
-        open_all++;
+        wrong_all++;
     }
     if (c->request->wants_json) {
         json_array_end(&c->json);
         buf_add_char(c->out, '\n');
+    } else if (is_stuck && wrong_all == 0) {
+        buf_addf(c->out, "no order is stuck\n");
     }
-    return open_all == 0 ? ADMIN_OK : ADMIN_WRONG;
+    return wrong_all == 0 ? ADMIN_OK : ADMIN_WRONG;
 }
 
 /* What came of loading one client's scripts; problem is NULL when they serve. */

@@ -2,9 +2,12 @@
 #include "core/ops/metrics_page.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/json_writer.h"
+#include "core/base/xalloc.h"
+#include "core/ops/health.h"
 #include "core/work/exception.h"
 #include "core/work/job.h"
 #include "neap/version.h"
@@ -289,12 +292,128 @@ static void refusal_metrics(const struct ops_view *view, struct buf *out)
     }
 }
 
+/* ---- Health: one row for each figure, NULL where a client has none
+ * ----------------------------------- */
+
+struct health_metric {
+    const char *name;
+    const char *help;
+    bool (*value)(const struct health *h, int64_t now_ms, int64_t *value_out);
+};
+
+#define ORDER_METRIC(field)                                                                        \
+    static bool orders_##field(const struct health *h, int64_t now_ms, int64_t *value_out)         \
+    {                                                                                              \
+        (void)now_ms;                                                                              \
+        *value_out = (int64_t)h->orders.field;                                                     \
+        return h->orders.is_known;                                                                 \
+    }
+ORDER_METRIC(in_24h)
+ORDER_METRIC(posted_24h)
+ORDER_METRIC(held)
+ORDER_METRIC(waiting)
+ORDER_METRIC(stuck)
+
+static bool oldest_order(const struct health *h, int64_t now_ms, int64_t *value_out)
+{
+    *value_out = h->orders.oldest_ms == 0 ? 0 : (now_ms - h->orders.oldest_ms) / 1000;
+    return h->orders.is_known;
+}
+
+static bool stock_due(const struct health *h, int64_t now_ms, int64_t *value_out)
+{
+    (void)now_ms;
+    *value_out = (int64_t)h->stock.waiting;
+    return h->stock.is_known;
+}
+
+static bool stock_lag(const struct health *h, int64_t now_ms, int64_t *value_out)
+{
+    (void)now_ms;
+    *value_out = h->stock.lag_ms / 1000;
+    return h->stock.is_known;
+}
+
+static bool since(int64_t at_ms, int64_t now_ms, int64_t *value_out)
+{
+    *value_out = (now_ms - at_ms) / 1000;
+    return at_ms != 0;
+}
+
+static bool stock_full(const struct health *h, int64_t now_ms, int64_t *value_out)
+{
+    return since(h->stock.full_ms, now_ms, value_out);
+}
+
+static bool reconciled(const struct health *h, int64_t now_ms, int64_t *value_out)
+{
+    return since(h->reconciled.at_ms, now_ms, value_out);
+}
+
+static bool reconciled_ties(const struct health *h, int64_t now_ms, int64_t *value_out)
+{
+    (void)now_ms;
+    *value_out = h->reconciled.ties;
+    return h->reconciled.at_ms != 0;
+}
+
+static bool drift_wrong(const struct health *h, int64_t now_ms, int64_t *value_out)
+{
+    (void)now_ms;
+    *value_out = h->drift.wrong;
+    return h->drift.at_ms != 0;
+}
+
+static const struct health_metric HEALTH_METRICS[] = {
+    {"neap_orders_in_day", "Orders accepted in 24 hours.", orders_in_24h},
+    {"neap_orders_posted_day", "Orders posted to Khaos in 24 hours.", orders_posted_24h},
+    {"neap_orders_held", "Orders held now.", orders_held},
+    {"neap_orders_waiting", "Orders accepted and not in Khaos, held ones too.", orders_waiting},
+    {"neap_orders_stuck", "Of these, for longer than the orders flow allows.", orders_stuck},
+    {"neap_oldest_order_seconds", "Age of the oldest of these.", oldest_order},
+    {"neap_stock_due", "Stock figures that are not in the shop yet.", stock_due},
+    {"neap_stock_lag_seconds", "How long the oldest of these is due.", stock_lag},
+    {"neap_stock_full_age_seconds", "Since all of Khaos's stock was read.", stock_full},
+    {"neap_reconciled_age_seconds", "Since the newest reconciliation.", reconciled},
+    {"neap_reconciled_ties", "1 when it tied.", reconciled_ties},
+    {"neap_stock_drift", "Stock codes that differed at the newest comparison.", drift_wrong},
+};
+
+static void health_metrics(const struct ops_view *view, struct buf *out)
+{
+    struct health *all = xcalloc(view->count, sizeof(*all));
+    head(out, "neap_flow_health", "gauge", "0 green, 1 amber, 2 red.");
+    for (size_t i = 0; i < view->count; i++) {
+        health_read(view, &view->clients[i], &all[i]);
+        for (size_t f = 0; f < all[i].flow_count; f++) {
+            buf_addf(out, "neap_flow_health{client=\"%s\",flow=\"%s\"} %d\n", view->clients[i].name,
+                     all[i].flows[f].name, (int)all[i].flows[f].colour);
+        }
+    }
+    for (size_t m = 0; m < sizeof(HEALTH_METRICS) / sizeof(HEALTH_METRICS[0]); m++) {
+        const struct health_metric *metric = &HEALTH_METRICS[m];
+        head(out, metric->name, "gauge", metric->help);
+        for (size_t i = 0; i < view->count; i++) {
+            int64_t value;
+            if (metric->value(&all[i], view->now_ms, &value)) {
+                buf_addf(out, "%s{client=\"%s\"} %" PRId64 "\n", metric->name,
+                         view->clients[i].name, value);
+            }
+        }
+    }
+    for (size_t i = 0; i < view->count; i++) {
+        health_free(&all[i]);
+    }
+    free(all);
+}
+
 void metrics_page(const struct ops_view *view, struct buf *out)
 {
     head(out, "neap_start_time_seconds", "gauge", "When the host started, UTC.");
     buf_addf(out, "neap_start_time_seconds %" PRId64 "\n", view->started_ms / 1000);
     work_metrics(view, out);
     job_metrics(view, out);
+    health_metrics(view, out);
     store_metrics(view, out);
     absent_metrics(view, out);
     reload_metrics(view, out);

@@ -21,6 +21,7 @@ struct script_scope {
     const char *flow;
     struct job_run *run; /* NULL in a route's handler */
     bool may_write;      /* a transaction is open that this entry's writes belong to */
+    bool is_reading;     /* over what a host recorded: writing is refused in words */
 };
 
 struct job_run {
@@ -42,6 +43,8 @@ struct script_scope *lx_scope(lua_State *L);
 
 /* As lx_scope; raises when there is none ("not while scripts load") or no transaction is open. */
 struct script_scope *lx_store_scope(lua_State *L);
+/* As lx_store_scope, for what writes; raises also where only reading is meant. */
+struct script_scope *lx_store_write_scope(lua_State *L);
 
 /*
  * The run whose own coroutine L is. Raises "call this from the flow's own coroutine" anywhere else,

@@ -18,6 +18,15 @@ struct script_scope *lx_store_scope(lua_State *L)
     return scope;
 }
 
+struct script_scope *lx_store_write_scope(lua_State *L)
+{
+    struct script_scope *scope = lx_store_scope(L);
+    if (scope->is_reading) {
+        luaL_error(L, "nothing is written here: this run only reads what a host recorded");
+    }
+    return scope;
+}
+
 struct job_run *lx_job_now(lua_State *L)
 {
     struct script_scope *scope = lx_scope(L);

@@ -367,7 +367,7 @@ static void open_script_error(const struct handling *h, const struct vm_failure 
     struct exception_cause cause = {EXCEPTION_SCRIPT_ERROR, subject, failure->err.message,
                                     "Correct the script; it is loaded as soon as it is saved",
                                     RECHECK_RELOAD};
-    if (exception_open(h->scope.work, &cause) != 0) {
+    if (exception_open_by(h->scope.work, h->scope.flow, &cause) != 0) {
         log_msg(LOG_ERROR, runner_client(h->scope.runner), "the script error could not be kept");
     }
     free(subject);

@@ -15,8 +15,7 @@
 #include "core/work/timeline.h"
 #include "core/work/work_state.h"
 
-#define EXCEPTION_VERSION 1
-#define WAITER_VERSION    1
+#define WAITER_VERSION 1
 
 static const char *const recheck_names[] = {
 #define RECHECK_NAME(symbol, name) [symbol] = (name),
@@ -66,6 +65,7 @@ void exception_free(struct exception *exception)
     free(exception->message);
     free(exception->remedy);
     free(exception->owner);
+    free(exception->flow);
     memset(exception, 0, sizeof *exception);
 }
 
@@ -103,7 +103,9 @@ static int decode(struct bytes value, struct open_exception *x)
     x->e.message = record_get_str(&r);
     x->e.remedy = record_get_str(&r);
     x->e.owner = record_get_str(&r);
-    if (r.is_bad || r.version != EXCEPTION_VERSION || x->e.recheck > RECHECK_RELOAD) {
+    x->e.flow = r.version == 1 ? xstrdup("") : record_get_str(&r);
+    if (r.is_bad || r.version < 1 || r.version > EXCEPTION_VERSION ||
+        x->e.recheck > RECHECK_RELOAD) {
         exception_free(&x->e);
         return ERROR_CORRUPT;
     }
@@ -142,6 +144,7 @@ static int store(struct work *work, const struct open_exception *x)
     record_str(&value, x->e.message);
     record_str(&value, x->e.remedy);
     record_str(&value, x->e.owner);
+    record_str(&value, x->e.flow);
     return work_put(work, &key, &value);
 }
 
@@ -205,7 +208,9 @@ static const char *owner_of(struct work *work, const char *cause)
     return owner == NULL ? "" : owner;
 }
 
-static int open_or_renew(struct work *work, const struct exception_cause *cause, bool is_standing)
+/* flow: that opens it for itself; NULL = it stays as it is. */
+static int open_or_renew(struct work *work, const struct exception_cause *cause, const char *flow,
+                         bool is_standing)
 {
     const char *subject = cause->subject == NULL ? "" : cause->subject;
     struct open_exception x;
@@ -230,6 +235,9 @@ static int open_or_renew(struct work *work, const struct exception_cause *cause,
     x.e.message = log_redacted(cause->message == NULL ? "" : cause->message);
     job_set_text(&x.e.remedy, cause->remedy);
     job_set_text(&x.e.owner, owner_of(work, cause->cause));
+    if (flow != NULL || x.e.flow == NULL) {
+        job_set_text(&x.e.flow, flow);
+    }
     x.e.recheck = cause->recheck;
     x.is_standing = x.is_standing || is_standing;
     rc = store(work, &x);
@@ -241,14 +249,14 @@ static int open_or_renew(struct work *work, const struct exception_cause *cause,
     return rc;
 }
 
-int exception_open(struct work *work, const struct exception_cause *cause)
+int exception_open_by(struct work *work, const char *flow, const struct exception_cause *cause)
 {
     if (cause->cause == NULL || cause->cause[0] == '\0' ||
         strlen(cause->cause) > EXCEPTION_CAUSE_MAX) {
         return ERROR_INVALID;
     }
     int rc = work_nested_begin(work);
-    return rc != 0 ? rc : work_unit_end(work, open_or_renew(work, cause, true));
+    return rc != 0 ? rc : work_unit_end(work, open_or_renew(work, cause, flow, true));
 }
 
 int exception_wait(struct work *work, uint64_t job_id, const struct exception_cause *cause)
@@ -265,7 +273,7 @@ int exception_wait(struct work *work, uint64_t job_id, const struct exception_ca
         record_str(&value, subject);
         rc = work_put(work, &key, &value);
     }
-    return rc != 0 ? rc : open_or_renew(work, cause, false);
+    return rc != 0 ? rc : open_or_renew(work, cause, NULL, false);
 }
 
 /* ---- Closing -----------------------------------------------------------------------------------

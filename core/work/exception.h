@@ -42,6 +42,7 @@ enum exception_how {
 };
 const char *exception_how_name(enum exception_how how);
 
+#define EXCEPTION_VERSION    2 /* of the record; 1: without flow */
 #define EXCEPTION_CAUSE_MAX  200
 #define EXCEPTION_CAUSES_MAX 256 /* of one hold */
 
@@ -60,6 +61,7 @@ struct exception {
     char *message; /* the newest */
     char *remedy;
     char *owner;
+    char *flow; /* that opened it with no job waiting; "" when none did */
     enum exception_recheck recheck;
     int64_t opened_ms;
     uint64_t waiting; /* jobs */
@@ -71,8 +73,13 @@ int exception_load(struct work *work, const char *cause, const char *subject,
                    struct exception *exception_out) NEAP_MUST_USE;
 
 /* Opens (or renews the words of) an exception that no job waits for; holds go through
- * job_request_hold. */
-int exception_open(struct work *work, const struct exception_cause *cause) NEAP_MUST_USE;
+ * job_request_hold. flow: whose problem it is; NULL = nobody's, or whose it was. */
+int exception_open_by(struct work *work, const char *flow,
+                      const struct exception_cause *cause) NEAP_MUST_USE;
+static inline int exception_open(struct work *work, const struct exception_cause *cause)
+{
+    return exception_open_by(work, NULL, cause);
+}
 
 /*
  * Closes; jobs with no cause left become ready, from fresh steps, by deadline then arrival.

@@ -276,7 +276,9 @@ static check_fn check_of(uint8_t table)
 
 static uint8_t newest_version(uint8_t table)
 {
-    return table == KEY_SCHEDULE ? SCHEDULE_VERSION : INTEGRITY_VERSION;
+    return table == KEY_SCHEDULE    ? SCHEDULE_VERSION
+           : table == KEY_EXCEPTION ? EXCEPTION_VERSION
+                                    : INTEGRITY_VERSION;
 }
 
 static int check_record(void *arg, struct bytes key, struct bytes value)

@@ -115,10 +115,10 @@ void check_exception(struct checker *c)
     uint8_t recheck = record_get_u8(&r);
     bool is_standing = record_get_u8(&r) != 0;
     (void)record_get_i64(&r);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < (r.version == 1 ? 5 : 6); i++) {
         (void)record_get_bytes(&r);
     }
-    if (r.is_bad || r.version != INTEGRITY_VERSION || recheck > RECHECK_RELOAD) {
+    if (r.is_bad || recheck > RECHECK_RELOAD) {
         checker_tell(c, "cannot be read");
         return;
     }

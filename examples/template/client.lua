@@ -1,8 +1,10 @@
 --- The manifest of {{name}}: who is connected, who owns which problem, which flows run.
 
-local OPERATIONS = "operations@{{name}}.example"
-local FINANCE = "finance@{{name}}.example"
-local INTEGRATION = "integration@{{name}}.example"
+-- Nobody reads mail there: put your own. `neap check` says so until you do.
+local DOMAIN = "{{name}}.example"
+local OPERATIONS = "operations@" .. DOMAIN
+local FINANCE = "finance@" .. DOMAIN
+local INTEGRATION = "integration@" .. DOMAIN
 
 return {
     name = "{{name}}",
@@ -23,6 +25,8 @@ return {
             basic = {user = var("KHAOS_USER", "neap"), password = secret("KHAOS_PASSWORD")},
             max_concurrent = 4,
         },
+        -- Alerts go out here. A login is basic = {user = "neap", password = secret("SMTP")}.
+        mail = {base_url = var("SMTP_URL", "smtp://mail." .. DOMAIN .. ":587")},
     },
 
     -- What SCAYLE sends with delegations and webhooks.
@@ -79,6 +83,13 @@ return {
             merchant_key = "{{name}}",
             warehouse = "WAREHOUSE", -- SCAYLE's reference key of the warehouse
             policy = {default = {buffer = 0}}, -- units kept back; see docs/flows-stock.md
+        }},
+        products = {use = "flows.products", settings = {merchant_key = "{{name}}"}},
+        alerts = {use = "flows.alerts", settings = {
+            channels = {mail = {kind = "mail", connection = "mail", from = "neap@" .. DOMAIN}},
+            routes = {default = {{channel = "mail"}}}, -- to the owners above: they are addresses
+            nobody = OPERATIONS,
+            heartbeats = {{of = "orders"}},
         }},
     },
 }

@@ -6,11 +6,15 @@
 local deliver = require("flows.alert_stages.deliver")
 local digest = require("flows.alert_stages.digest")
 local heartbeat = require("flows.alert_stages.heartbeat")
+local outbox = require("flows.alert_stages.outbox")
 local quiet = require("flows.alert_stages.quiet")
+local reach = require("flows.alert_stages.reach")
+local stuck = require("flows.alert_stages.stuck")
 local watch = require("flows.alert_stages.watch")
 
 local MINUTE_MS = 60000
 local HOUR_MS = 60 * MINUTE_MS
+local NOBODY = "default"
 
 local CHANNEL = {type = "record", fields = {
     kind = {type = "string", required = true, enum = {"mail", "webhook"}},
@@ -29,7 +33,7 @@ local ROUTES = {type = "list", min = 1, items = {type = "record", fields = {
     to = {type = "string", help = "an address; default: the owner's name, when it is one"},
 }}}
 
-local schema = {type = "record", check = function(settings)
+local function routes_problem(settings)
     for owner, routes in pairs(settings.routes) do
         for _, route in ipairs(routes) do
             if not settings.channels[route.channel] then
@@ -40,12 +44,38 @@ local schema = {type = "record", check = function(settings)
     if not settings.routes.default then
         return "routes: `default` is missing"
     end
+    for owner in pairs(settings.routes) do
+        if owner ~= "default" and #outbox.own_routes(settings, owner) == 0 then
+            return string.format("routes.%s: a mail needs `to`, because %q is no address", owner,
+                owner)
+        end
+    end
+    return nil
+end
+
+-- Whoever the flow itself names must be reached: an alert that goes nowhere is none.
+local function reach_problem(settings)
+    local nobody = settings.nobody or NOBODY
+    if #outbox.own_routes(settings, nobody) == 0 then
+        return string.format("nobody: no route reaches %q: give an address, or `to` in its routes",
+            nobody)
+    end
+    for i, level in ipairs(settings.escalation or {}) do
+        if #outbox.own_routes(settings, level.owner) == 0 then
+            return string.format("escalation[%d]: no route reaches the owner %q", i, level.owner)
+        end
+    end
+    return nil
+end
+
+local schema = {type = "record", check = function(settings)
+    return routes_problem(settings) or reach_problem(settings)
 end, fields = {
     channels = {type = "map", values = CHANNEL, required = true},
     routes = {type = "map", values = ROUTES, required = true,
         help = "owner -> where; `default` for owners that are not named"},
-    nobody = {type = "string", default = "default",
-        help = "who is told of causes that nobody owns"},
+    nobody = {type = "string", default = NOBODY,
+        help = "who is told of causes that nobody owns, and of owners that no route reaches"},
     zone = {type = "string", default = "Europe/London"},
     window_ms = {type = "integer", min = MINUTE_MS, default = 4 * HOUR_MS,
         help = "within this time after the first of a kind, more of it wait for the digest"},
@@ -67,14 +97,18 @@ return {
     triggers = {
         {kind = "schedule", name = "watch", every_ms = MINUTE_MS, on_exception = true},
         {kind = "schedule", name = "digest", cron = "0 8,13,17 * * *"},
+        {kind = "schedule", name = "stuck", cron = "30 7 * * *"},
     },
     run = function(job)
         if job.event.name == "schedule.watch" then
             watch.run(job)
         elseif job.event.name == "schedule.digest" then
             digest.run(job)
+        elseif job.event.name == "schedule.stuck" then
+            stuck.run(job)
         elseif job.event.name == "alert.deliver" then
             deliver(job)
         end
     end,
+    report = reach.report,
 }

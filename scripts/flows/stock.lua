@@ -100,10 +100,18 @@ local fields = {
         help = "a silence longer than this was an absence"},
 }
 
-local function report(settings)
+local function report(settings, client)
     local lines = {}
+    local sending = client.schedules.send
+    local every_ms = sending and (sending.every_ms or MINUTE_MS) -- cron knows minutes
+    if every_ms and every_ms >= settings.away_after_ms then
+        lines[#lines + 1] = string.format("warning: figures are sent every %d s, but a silence of "
+            .. "more than %d s counts as an absence (away_after_ms): stamps would stand still "
+            .. "after every run until a sweep of the orders", every_ms // SECOND_MS,
+            settings.away_after_ms // SECOND_MS)
+    end
     if settings.buffer_field == "SAFE_LEVEL" then
-        lines[1] = "warning: the web buffer is Khaos's safe level, which is a purchasing "
+        lines[#lines + 1] = "warning: the web buffer is Khaos's safe level, which is a purchasing "
             .. "threshold: changing one changes the other"
     end
     return lines

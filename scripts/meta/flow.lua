@@ -10,9 +10,15 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field stages table<string, function>|nil named parts a client may replace one at a time
 ---@field run fun(job: neap.Job)|nil called for every event of this flow, schedule ticks too
 ---@field selftest fun(settings: table)|nil raises when the settings cannot work; run at load
----@field report (fun(settings: table): string[])|nil what the settings mean for people; `neap check` prints it
+---@field report (fun(settings: table, client: neap.FlowSurroundings): string[])|nil what the settings mean for
+---   people; `neap check` prints it, and a line that begins with "warning: " as a warning
 ---@field rehearse (fun(settings: table, case: table): {posted: table|nil, held: string[]|nil, line: string|nil})|nil
 ---   what the flow would do with a golden case, reading and sending nothing; see scripts/lib/golden.lua
+
+--- What a flow's report sees of the client around it.
+---@class neap.FlowSurroundings
+---@field owners table<string, string> cause -> owner, as the manifest says
+---@field schedules table<string, {every_ms: integer|nil, cron: string|nil}> the flow's own, as they run
 
 ---@alias neap.Trigger neap.Route|neap.ScheduleTrigger|neap.ActTrigger
 

@@ -9,6 +9,7 @@ local order_list = require("reports.audit.order_list")
 local page = require("reports.audit.page")
 local rehearsal = require("reports.audit.rehearsal")
 local report = require("neap.report")
+local sold = require("reports.audit.sold")
 local stock_codes = require("reports.audit.stock_codes")
 local stock_figures = require("reports.audit.stock_figures")
 local time = require("neap.time")
@@ -26,6 +27,7 @@ end
 
 local function new_run(options, flows, job)
     local run = {job = job, parts = {}, orders_flows = {}, flows = {}, values = values.new(),
+        sold = sold.new(),
         findings = findings.new(job.settings.owners), live_from_ms = job.live_from_ms,
         now_ms = number(options.now_ms), options = {orders = number(options.orders),
             codes = number(options.codes), since_ms = number(options.since_ms),
@@ -72,14 +74,22 @@ local function view_of(run)
     return view
 end
 
+-- One row per object; of a code sold in several currencies, one for each.
+local function write_object(sheet, finding, object)
+    local sums = findings.sums(object)
+    for _, currency in ipairs(next(sums) and words.sorted(sums) or {""}) do
+        report.row(sheet, {finding.cause, finding.subject, object.name,
+            object.is_open and "open" or "", currency,
+            sums[currency] and words.amount(sums[currency], currency) or false,
+            object.note or "", finding.message, finding.remedy, finding.owner})
+    end
+end
+
 local function write_rows(view)
     local sheet = report.sheet("Findings", COLUMNS)
     for _, finding in ipairs(view.findings) do
         for _, object in ipairs(finding.objects) do
-            report.row(sheet, {finding.cause, finding.subject, object.name,
-                object.is_open and "open" or "", object.currency or "",
-                object.minor and object.currency and words.amount(object.minor, object.currency)
-                    or false, object.note or "", finding.message, finding.remedy, finding.owner})
+            write_object(sheet, finding, object)
         end
     end
     local seen = report.sheet("Values", {{name = "kind"}, {name = "value"},
@@ -118,7 +128,7 @@ local function document(view)
         local objects = json.array({})
         for k, object in ipairs(finding.objects) do
             objects[k] = {name = object.name, minor = object.minor, currency = object.currency,
-                open = object.is_open or false, note = object.note}
+                money = object.sums, open = object.is_open or false, note = object.note}
         end
         list.findings[i] = {cause = finding.cause, subject = finding.subject, kind = finding.kind,
             message = finding.message, remedy = finding.remedy, owner = finding.owner,

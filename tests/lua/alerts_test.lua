@@ -7,6 +7,7 @@ local json = require("neap.json")
 local mail = require("neap.mail")
 local pulse = require("flows.pulse")
 local quiet = require("flows.alert_stages.quiet")
+local reach = require("flows.alert_stages.reach")
 local schema = require("lib.schema")
 local time = require("neap.time")
 local words = require("flows.alert_stages.words")
@@ -140,6 +141,81 @@ local function first_of_a_kind(t)
         world.now_ms = world.now_ms + MINUTE_MS
         open(world, "drift", "A")
         t.equal(tick(world, given), {})
+    end)
+end
+
+local function reach_of(given, owners)
+    return reach.report(given, {owners = owners, schedules = {}})
+end
+
+local function is_refused(t, more, words_of_it)
+    local ok, said = pcall(settings, more)
+    t.equal(ok, false)
+    assert(tostring(said):find(words_of_it, 1, true), said)
+end
+
+local function reached(t)
+    local to_owner = {default = {{channel = "mail"}}}
+    t.case("settings by which nobody is told of what nobody owns are refused", function()
+        is_refused(t, {routes = to_owner, nobody = "default"},
+            'nobody: no route reaches "default": give an address')
+        is_refused(t, {routes = to_owner, nobody = "operations"}, 'no route reaches "operations"')
+        is_refused(t, {routes = {default = {{channel = "hook"}}, finance = {{channel = "mail"}}}},
+            'routes.finance: a mail needs `to`')
+        is_refused(t, {escalation = {{after_ms = HOUR_MS, owner = "manager"}}},
+            'escalation[1]: no route reaches the owner "manager"')
+    end)
+    t.case("an owner whom no route reaches is told through the one for nobody", function()
+        local world, given = world_at("2026-05-04T10:00:00Z"), settings()
+        world.owners.drift = "operations"
+        open(world, "drift", "A")
+        t.equal(tick(world, given), {"first operations@x.example: [test] drift of A"})
+        t.equal(tick(world, given, "digest"),
+            {"digest operations@x.example: [test] 1 problem open, 0 new, 0 closed"})
+    end)
+    t.case("neap check names owners that nothing reaches, and addresses of examples", function()
+        local given = settings({nobody = "ops@shop.co.uk"})
+        t.equal(reach_of(given, {default = "ops@shop.co.uk"}), {})
+        local lines = reach_of(given, {default = "operations", drift = "a@x.example"})
+        t.equal(#lines, 2)
+        assert(lines[1]:find("warning: nobody reads a@x.example, told of drift", 1, true),
+            lines[1])
+        assert(lines[2]:find('no route reaches the owner "operations" (of default): '
+            .. "ops@shop.co.uk is told instead", 1, true), lines[2])
+    end)
+    t.case("an alert whose channel is gone is held, not taken as told", function()
+        local world, given = world_at("2026-05-04T10:00:00Z"), settings()
+        local ended = world:play(alerts, {settings = given, event = {name = "alert.deliver",
+            id = "first-1", payload = json.encode({channel = "pager", to = "", subject = "s"})}})
+        t.equal(ended.held and ended.held[1].cause, "alert_refused")
+        t.equal(ended.held[1].recheck, "reload")
+    end)
+end
+
+local function stuck_orders(t)
+    t.case("every morning: the orders that wait too long, and for what", function()
+        local world, given = world_at("2026-05-04T06:30:00Z"), settings()
+        local function wait(id, hours, more)
+            world.store.put("orders_open", "order:" .. id, {order_id = id, is_told = hours >= 4,
+                accepted_ms = world.now_ms - hours * HOUR_MS})
+            world.store.put("order_history", "order:" .. id, more or {})
+        end
+        t.equal(tick(world, given, "stuck"), {}, "nothing waits: nothing is said")
+        wait("5001", 6, {{kind = "ordered", minor = 4990, currency = "GBP"},
+            {kind = "held", causes = {"unknown_stock_code TS-RED-L"}}})
+        wait("5002", 3)
+        wait("5003", 30, {{kind = "held", causes = {"unmapped_tax 7"}}, {kind = "going"}})
+        wait("5004", 5)
+        world.owners.stuck_order, world.owners.gave_up = "desk@x.example", "desk@x.example"
+        open(world, "stuck_order", "5001")
+        open(world, "gave_up", "order:5004", {message = "Gave up"})
+        t.equal(tick(world, given, "stuck"),
+            {"stuck desk@x.example: [test] 3 stuck orders are not in Khaos"})
+        local text = last_text(world)
+        for _, part in ipairs({"  5003  for 30 h, under way\n  5001  GBP 49.90, for 6 h, held: "
+            .. "unknown_stock_code TS-RED-L\n  5004  for 5 h, Gave up\n"}) do
+            assert(text:find(part, 1, true), text)
+        end
     end)
 end
 
@@ -306,6 +382,50 @@ local function heartbeats(t)
             quiet = {from = "10:00", to = "15:00", zone = "UTC"}})
         t.equal(tick(world, sleepy), {})
     end)
+    t.case("hours in which the host was down are no silence", function()
+        local world, given = world_at("2026-03-02T10:00:00Z"), settings(rules)
+        weeks_of_orders(world, 3) -- the last order at 10:55
+        world.now_ms = world.now_ms + 55 * MINUTE_MS
+        t.equal(tick(world, given), {})
+        local down_ms = world.now_ms
+        world.now_ms = down_ms + 3 * HOUR_MS
+        t.equal(tick(world, given), {}, "we were away, not the orders")
+        for minute = 10, 30, 10 do
+            world.now_ms = down_ms + 3 * HOUR_MS + minute * MINUTE_MS
+            t.equal(tick(world, given), {})
+        end
+        world.now_ms = world.now_ms + 11 * MINUTE_MS
+        t.equal(tick(world, given),
+            {"first operations@x.example: [test] No order for 41 minutes; usual is one every "
+                .. "10 minutes"}, "since the start it is one")
+    end)
+    t.case("nor are they learnt as hours without orders", function()
+        local world, given = world_at("2026-03-02T10:00:00Z"), settings(rules)
+        weeks_of_orders(world, 3)
+        tick(world, given)
+        local before = world.store.get("pulse", "orders")
+        local noon = assert(time.parse_iso("1970-01-05T12:00:00Z")) // HOUR_MS % 168 + 1
+        assert(before.means[noon] > 5, before.means[noon])
+        for _, hours in ipairs({4, 24, 2}) do -- down, then up a day later to learn
+            world.now_ms = world.now_ms + hours * HOUR_MS
+            tick(world, given)
+        end
+        local after = world.store.get("pulse", "orders")
+        assert(after.hour > before.hour)
+        t.equal(after.means[noon], before.means[noon])
+        t.equal(after.seen[noon], before.seen[noon])
+    end)
+    t.case("what nobody learns of does not pile up", function()
+        local world = world_at("2026-03-02T10:00:00Z")
+        for _ = 1, 24 * 60 do
+            world:with(function()
+                pulse.beat("posted", world.now_ms)
+            end)
+            world.now_ms = world.now_ms + HOUR_MS
+        end
+        local kept = #world.store.range("pulse_counts", {limit = 2000})
+        assert(kept < 24 * 30, kept)
+    end)
     t.case("what is learnt stays small", function()
         local world = world_at("2026-03-02T10:00:00Z")
         weeks_of_orders(world, 6)
@@ -402,6 +522,8 @@ end
 
 return function(t)
     first_of_a_kind(t)
+    reached(t)
+    stuck_orders(t)
     digests(t)
     quiet_hours(t)
     escalations(t)

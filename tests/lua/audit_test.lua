@@ -1,6 +1,7 @@
 --- The audit's pieces: what a finding shows, what a page lets through, figures, values.
 local findings = require("reports.audit.findings")
 local page = require("reports.audit.page")
+local sold = require("reports.audit.sold")
 local values = require("reports.audit.values")
 local words = require("reports.audit.words")
 
@@ -36,6 +37,32 @@ return function(t)
         t.equal(listed({"3", "1", "2"}), listed({"2", "3", "1"}))
     end)
 
+    t.case("orders are listed as numbers, those of one number by what is noted", function()
+        local list = findings.new()
+        for _, object in ipairs({{name = "100"}, {name = "99", note = "b"}, {name = "9"},
+            {name = "99", note = "a"}, {name = "101"}}) do
+            list:add({cause = "c", subject = "s", kind = "order", message = "m", remedy = "r"},
+                object)
+        end
+        local found = {}
+        for i, object in ipairs(list:list()[1].objects) do
+            found[i] = object.name .. (object.note or "")
+        end
+        t.equal(found, {"9", "99a", "99b", "100", "101"})
+    end)
+    t.case("what orders sold of a code is its money, in every currency, units and orders apart",
+        function()
+        local seen = sold.new()
+        local function item(code, minor)
+            return {variant = {referenceKey = code, id = 7}, price = {withTax = minor}}
+        end
+        seen:add({items = {item("A", 100), item("A", 150), item("B", 30)}},
+            {currency = "GBP", state = "open"})
+        seen:add({items = {item("A", 20), item(nil, 5)}}, {currency = "EUR", state = "past"})
+        t.equal(seen:of("A"), {money = {GBP = 250, EUR = 20}, orders = 2, open = 1})
+        t.equal(seen:of("variant 7"), {money = {EUR = 5}, orders = 1, open = 0})
+        t.equal(seen:of("C"), nil)
+    end)
     t.case("a subject that names an order or an item is no value of its own", function()
         local function subject(cause, text)
             return findings.subject({cause = cause, subject = text}, "204417")
@@ -88,6 +115,31 @@ return function(t)
             "3 of 5; 2 would not be posted: cancelled, unpaid or gone by now")
     end)
 
+    t.case("every mechanic that a mapping decides is a value, wherever it stands", function()
+        local seen = values.new()
+        local set = {merchantAdditionalData = {set = "7"}, price = {withTax = 900,
+            undiscountedWithTax = 1000, appliedReductions = {{category = "promotion",
+                type = "relative", id = "p1", amount = {absoluteWithTax = 100}}}}}
+        seen:add({
+            items = {set, {itemGroup = {id = "g", isMainItem = true}, price = {withTax = 900,
+                undiscountedWithTax = 1000}}, {price = {withTax = 900, undiscountedWithTax = 1000,
+                appliedReductions = {{category = "sale", amount = {absoluteWithTax = 100}}}}}},
+            cost = {appliedReductions = {{category = "voucher", type = "absolute", code = "X",
+                amount = {absoluteWithTax = 500}}}},
+            membershipDiscount = {reductionValue = 200},
+            promotions = {{id = "p1"}, {id = "p2", code = "C"}},
+            shipping = {deliveryCosts = 0, deliveryCostsWithoutDiscount = 495},
+        }, {minor = 100, currency = "GBP"}, false)
+        local found = {}
+        for _, entry in ipairs(seen:list()) do
+            if entry.dimension == "reduction" then
+                found[#found + 1] = entry.value
+            end
+        end
+        t.equal(found, {"bundle", "configurable", "free_shipping", "membership absolute",
+            "promotion relative p1", "promotionCode p2", "sale", "unexplained",
+            "voucher absolute"})
+    end)
     t.case("a value counts once per order, whatever the order's shape", function()
         local seen = values.new()
         local order = {shopCountry = {id = 1412, countryCode = "GB"}, currencyCode = "GBP",

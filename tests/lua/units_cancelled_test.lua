@@ -4,9 +4,11 @@
 local khaos_sandbox = require("khaos_sandbox") -- first: it makes the modules a runner lacks
 local amend = require("connectors.khaos_soap.amend")
 local codes = require("flows.khaos_codes")
+local differing = require("flows.order_stages.differing")
 local erp_orders = require("erp.orders")
 local fake_job = require("fake_job")
 local flow = require("flows.orders")
+local history = require("flows.order_history")
 local json = require("neap.json")
 local order_units = require("flows.order_units")
 local schema = require("lib.schema")
@@ -82,6 +84,13 @@ local function look(s)
         end
     end
     error("a look does not end: " .. tostring(ended.error))
+end
+
+-- The tick of the sweep that reads orders with another total again.
+local function read_again(s)
+    s.world.now_ms = s.world.now_ms + 1000
+    local ended = s.world:attempt({run = differing.look_again}, chain(s))
+    assert(ended.done, ended.error)
 end
 
 local function in_khaos(s)
@@ -178,6 +187,19 @@ local function amending(t)
         end
         look(s)
         t.equal({cancelled(s), causes(s)}, {{JACKET_1}, {"posted_total_differs"}})
+        read_again(s)
+        t.equal(causes(s), {"posted_total_differs"})
+        s.khaos.before = nil
+        local w, order = s.khaos.world(), in_khaos(s) -- a person corrects it
+        order.items.gross = order.items.gross - 1
+        erp_orders.save(w, order)
+        read_again(s)
+        t.equal(causes(s), {})
+        s.world:with(function()
+            local entries = store.get(history.TABLE, KEY)
+            t.equal({entries[#entries].kind, entries[#entries].differs or false},
+                {"read_back", false})
+        end)
     end)
 end
 
@@ -437,7 +459,7 @@ local function clear_desk(s)
     end
 end
 
-local function history(t, random)
+local function by_chance(t, random)
     local s = scene(t, random(2) == 1 and WITH or nil)
     unkind(s, random)
     local gone, count = {}, 0
@@ -505,7 +527,7 @@ return function(t)
                 state = (state * 1103515245 + 12345) & 0x7fffffff
                 return (state >> 8) % n + 1
             end
-            local s, gone, taken = history(t, random)
+            local s, gone, taken = by_chance(t, random)
             check(t, s, gone, "history " .. number)
             amended, units = amended + (in_khaos(s).amended or 0), units + taken
         end

@@ -78,10 +78,20 @@ static bool is_orders(void *arg, const char *name)
     return strcmp(name, "orders") == 0;
 }
 
+static const char *flow_at(void *arg, size_t i)
+{
+    static const char *const FLOWS[] = {"orders", "stock", NULL};
+    (void)arg;
+    return FLOWS[i];
+}
+
 static const char *ask(struct world *w, struct question q)
 {
-    struct ops_client client = {
-        .name = "acme", .work = w->work, .generation = 1, .has_flow = is_orders};
+    struct ops_client client = {.name = "acme",
+                                .work = w->work,
+                                .generation = 1,
+                                .has_flow = is_orders,
+                                .flow_at = flow_at};
     struct ops_view view = {.clients = &client,
                             .count = 1,
                             .is_live = !q.is_stopped,
@@ -449,18 +459,87 @@ static void status_is_health_at_a_glance(void)
     struct world *w = open_world();
     ASK(w, .words = {"status"});
     CHECK_INT(the_answer.code, 1);
-    check_said("acme: 1 open exceptions; jobs:");
+    check_said("acme: amber, 1 open exceptions; jobs:");
+    check_said("  orders         amber: 2 held: ");
     check_said(" 2 held");
     check_said(" 1 done");
     ASK(w, .words = {"status"}, .wants_json = true);
     check_member("0.jobs.held", "2");
     check_member("0.exceptions", "1");
+    check_member("0.health.colour", "amber");
+    ASK(w, .words = {"status", "quo"});
+    CHECK_INT(the_answer.code, 2);
     ASK(w, .words = {"status"}, .client = "other", .wants_json = true);
     CHECK_INT(the_answer.code, 0);
     CHECK_STR(buf_text(&the_answer.text), "[]\n");
     ASK(w, .words = {"weather"});
     CHECK_INT(the_answer.code, 2);
     check_said("there is no question \"weather\"");
+    world_close(w);
+}
+
+/* What no job and no exception tells: the host itself does not get on. */
+static void what_should_have_run_is_red(void)
+{
+    struct world *w = open_world();
+    is_code_missing = false;
+    world_order(w, "note:2", "d");
+    clock_advance(w->clock, 4 * 60000);
+    ASK(w, .words = {"status"}, .wants_json = true);
+    check_member("0.health.flows.0.why", "2 held: held");
+    clock_advance(w->clock, 2 * 60000);
+    ASK(w, .words = {"status"}, .wants_json = true);
+    check_member("0.health.flows.0.why", "2 held: held; note:2 waits its turn for 6 min");
+    check_member("0.health.colour", "amber");
+    clock_advance(w->clock, HOUR_MS);
+    ASK(w, .words = {"status"}, .wants_json = true);
+    check_member("0.health.flows.0.colour", "red");
+    ASK(w, .words = {"status"}, .wants_json = true, .is_stopped = true);
+    check_member("0.health.colour", "amber"); /* nothing runs there, nothing is late */
+    world_close(w);
+}
+
+static void held_beyond_a_deadline_is_red(void)
+{
+    struct world *w = open_world();
+    clock_advance(w->clock, 32 * HOUR_MS);
+    ASK(w, .words = {"status"}, .wants_json = true);
+    check_member("0.health.flows.0.colour", "red");
+    ASK(w, .words = {"status"});
+    check_said("orders         red: 2 held beyond a deadline; 2 held: ");
+    world_close(w);
+}
+
+static void a_standing_exception_belongs_to_its_flow(void)
+{
+    struct world *w = open_world();
+    struct exception_cause cause = {"stock_drift", "MAIN", "3 codes differ", "", RECHECK_PROOF};
+    CHECK_INT(exception_open_by(w->work, "stock", &cause), 0);
+    struct exception_cause silence = {"silence", "stock", "No figure for 3 h", "", RECHECK_PROOF};
+    CHECK_INT(exception_open_by(w->work, "alerts", &silence), 0);
+    world_settle(w);
+    world_restart(w);
+    ASK(w, .words = {"status"});
+    check_said("  stock          red: No figure for 3 h; 3 codes differ\n");
+    struct exception_cause refused = {"connection_refused", "SCAYLE 401", "SCAYLE refuses us", "",
+                                      RECHECK_MANUAL};
+    CHECK_INT(exception_open(w->work, &refused), 0);
+    ASK(w, .words = {"status"});
+    check_said("acme: red, ");
+    check_said("  for all flows: SCAYLE refuses us\n");
+    world_close(w);
+}
+
+static void stuck_orders_are_listed_with_what_they_wait_for(void)
+{
+    struct world *w = open_world();
+    ASK(w, .words = {"status", "stuck"});
+    CHECK_INT(the_answer.code, 1);
+    check_said("acme SCAYLE order 204417: since ");
+    check_said(", GBP 164.92, first deadline in 31 h\n  ");
+    ASK(w, .words = {"status", "stuck"}, .wants_json = true);
+    check_member("0.key", KEY);
+    check_member("1.minor", "508");
     world_close(w);
 }
 
@@ -660,6 +739,12 @@ int main(void)
              acts_need_a_reason_and_a_host);
     tap_case("a release lets the orders go on and is audited", a_release_lets_orders_go_on);
     tap_case("status is health at a glance", status_is_health_at_a_glance);
+    tap_case("what should have run and has not is red", what_should_have_run_is_red);
+    tap_case("what is held beyond a deadline is red", held_beyond_a_deadline_is_red);
+    tap_case("a standing exception belongs to the flow that opened it",
+             a_standing_exception_belongs_to_its_flow);
+    tap_case("stuck orders are listed with what they wait for",
+             stuck_orders_are_listed_with_what_they_wait_for);
     tap_case("a pause lasts until it is resumed", a_pause_is_durable_until_resumed);
     tap_case("ages and money read well", ages_and_money_read_well);
     tap_case("every metric line follows its HELP and TYPE", metrics_are_announced);

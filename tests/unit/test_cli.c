@@ -200,7 +200,7 @@ static void check_new(void)
     check_said(the_out, "(client fell)");
     check_said(the_out, "neap check ");
     CHECK_INT(RUN("check", "@/a/acme"), 0);
-    check_said(the_out, ": ok (6 flows, 3 routes, 8 schedules)");
+    check_said(the_out, ": ok (8 flows, 3 routes, 13 schedules)");
     check_said(the_out, "warning: secret SCAYLE_TOKEN is not");
     check_said(the_out, "payment paypal is paid");
     CHECK_INT(RUN("test", "@/a/acme"), 0);
@@ -217,18 +217,20 @@ static void check_check(void)
     temp_folder_make(the_folder, sizeof(the_folder));
     CHECK_INT(RUN("new", "@/acme"), 0);
     CHECK_INT(RUN("check", "--strict", "@/acme"), 1);
-    check_said(the_out, "3 errors");
+    check_said(the_out, "alerts: nobody reads operations@acme.example, told of what nobody owns");
+    check_said(the_out, "6 errors");
+    change_file("acme/client.lua", "acme.example", "acme-shop.com");
     setenv("SCAYLE_TOKEN", "token-of-scayle", 1);
     setenv("KHAOS_PASSWORD", "password-of-khaos", 1);
     setenv("DELEGATION_PASSWORD", "password-of-scayle", 1);
     CHECK_INT(RUN("check", "--strict", "--json", "@/acme"), 0);
-    check_said(the_out, "\"ok\":true,\"client\":\"acme\",\"flows\":6");
+    check_said(the_out, "\"ok\":true,\"client\":\"acme\",\"flows\":8");
     check_said(the_out, "\"errors\":[],\"warnings\":[]");
     unsetenv("SCAYLE_TOKEN");
     unsetenv("KHAOS_PASSWORD");
     unsetenv("DELEGATION_PASSWORD");
     CHECK_INT(RUN("check", "--set", "SCAYLE_URL=gopher://x", "@/acme"), 1);
-    check_said(the_out, "client.lua:16: connections.scayle.base_url: ");
+    check_said(the_out, "client.lua:18: connections.scayle.base_url: ");
     change_file("acme/mappings/tax.lua", "code = 1}", "code = 0}");
     change_file("acme/mappings/companies.lua", "\"gross\",", "\"grss\",");
     CHECK_INT(RUN("check", "@/acme"), 1);
@@ -239,6 +241,26 @@ static void check_check(void)
     change_file("acme/client.lua", "return {", "return {{");
     CHECK_INT(RUN("check", "@/acme", "no/such"), 3);
     check_said(the_out, "client.lua:");
+    temp_folder_remove(the_folder);
+}
+
+/* What loads, but does not do what its people think it does. */
+static void check_warnings(void)
+{
+    temp_folder_make(the_folder, sizeof(the_folder));
+    CHECK_INT(RUN("new", "@/acme"), 0);
+    change_file("acme/client.lua", "default = OPERATIONS", "default = \"operations\"");
+    change_file("acme/client.lua", "use = \"flows.stock\",",
+                "use = \"flows.stock\", schedules = {send = {every_ms = 30000}},");
+    CHECK_INT(RUN("check", "@/acme"), 0);
+    check_said(the_out, "warning: alerts: no route reaches the owner \"operations\"");
+    check_said(the_out, "warning: stock: figures are sent every 30 s, but a silence of");
+    change_file("acme/client.lua", "nobody = OPERATIONS", "nobody = \"operations\"");
+    CHECK_INT(RUN("check", "@/acme"), 1);
+    check_said(the_out, "nobody: no route reaches \"operations\"");
+    change_file("acme/client.lua", "alerts = {use", "alerts = nil, nothing = nil and {use");
+    CHECK_INT(RUN("check", "@/acme"), 0);
+    check_said(the_out, "warning: no flow tells problems to anybody");
     temp_folder_remove(the_folder);
 }
 
@@ -319,6 +341,7 @@ int main(void)
     tap_case("the last value of an option counts, integers are checked", check_values);
     tap_case("a new client passes check and test as it is", check_new);
     tap_case("check finds every problem with file and line", check_check);
+    tap_case("check warns of what loads and reaches nobody", check_warnings);
     tap_case("check compiles what nothing requires yet", check_unloaded);
     tap_case("test shows what differs and runs the client's own tests", check_test);
     return tap_done();

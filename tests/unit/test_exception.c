@@ -1,4 +1,5 @@
 /* Exceptions: many jobs on one cause, many causes on one job, and the ways they end. */
+#include "core/work/work_state.h"
 #include "tests/support/work_world.h"
 
 static const char *missing[4]; /* subjects that do not exist yet, by key of the job */
@@ -291,8 +292,42 @@ static void new_scripts_close_what_no_job_waits_for(void)
     world_close(w);
 }
 
+/* A store of before exceptions knew their flow is read as it is, and grows up when renewed. */
+static void a_record_of_before_has_no_flow(void)
+{
+    struct world *w = world_open(world_done);
+    struct exception_cause drift = {"drift", "A", "2 too many", "", RECHECK_MANUAL};
+    struct exception e;
+    struct key key;
+    struct bytes value;
+    char old[256];
+    CHECK_INT(exception_open(w->work, &drift), 0);
+    world_settle(w);
+    key_begin(&key, KEY_EXCEPTION);
+    key_text(&key, "drift");
+    key_text(&key, "A");
+    CHECK_INT(work_nested_begin(w->work), 0);
+    CHECK_INT(store_get(w->store, key_bytes(&key), &value), 0);
+    size_t size = value.size - 4; /* the length of the empty flow */
+    memcpy(old, value.data, size);
+    old[0] = 1;
+    CHECK_INT(store_put(w->store, key_bytes(&key), bytes_of(old, size)), 0);
+    CHECK_INT(work_nested_commit(w->work), 0);
+    CHECK_INT(exception_load(w->work, "drift", "A", &e), 0);
+    CHECK_STR(e.message, "2 too many");
+    CHECK_STR(e.flow, "");
+    exception_free(&e);
+    CHECK_INT(exception_open_by(w->work, "stock", &drift), 0);
+    CHECK_INT(exception_open(w->work, &drift), 0);
+    CHECK_INT(exception_load(w->work, "drift", "A", &e), 0);
+    CHECK_STR(e.flow, "stock");
+    exception_free(&e);
+    world_close(w);
+}
+
 int main(void)
 {
+    tap_case("a record of before has no flow", a_record_of_before_has_no_flow);
     tap_case("the last cause releases", the_last_cause_releases);
     tap_case("new scripts close what no job waits for", new_scripts_close_what_no_job_waits_for);
     tap_case("release goes by deadline, then arrival", release_goes_by_deadline_then_arrival);

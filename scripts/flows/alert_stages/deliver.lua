@@ -63,8 +63,12 @@ return function(job)
     local channel = job.settings.channels[alert.channel]
     job:facts({title = "alert: " .. alert.subject})
     if not channel then
-        job:note("alerts", "the channel " .. alert.channel .. " is gone: not sent")
-        return
+        job:hold({{
+            cause = "alert_refused", subject = alert.channel, recheck = "reload",
+            message = string.format("An alert cannot be delivered: the channel %s is gone",
+                alert.channel),
+            remedy = "Give the channel in the manifest again, or dismiss the alert.",
+        }})
     end
     local is_mail = channel.kind == "mail"
     local done, err = job:effect({

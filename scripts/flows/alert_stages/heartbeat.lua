@@ -33,6 +33,9 @@ end
 ---@param job neap.Job
 ---@param now_ms integer
 function heartbeat.check(job, now_ms)
+    if #job.settings.heartbeats > 0 then
+        pulse.present(now_ms)
+    end
     for _, rule in ipairs(job.settings.heartbeats) do
         pulse.learn(rule.of, now_ms)
         local setting = rule.quiet or job.settings.quiet

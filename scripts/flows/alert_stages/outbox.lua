@@ -5,11 +5,10 @@ local words = require("flows.alert_stages.words")
 
 local outbox = {}
 
---- Where an owner is told: [{channel, to}], none when nobody can be.
 ---@param settings table
 ---@param owner string
----@return {channel: string, to: string}[]
-function outbox.routes(settings, owner)
+---@return {channel: string, to: string}[] empty when its own routes reach nobody
+function outbox.own_routes(settings, owner)
     local routes = {}
     for _, route in ipairs(settings.routes[owner] or settings.routes.default) do
         local to = route.to or owner
@@ -23,22 +22,30 @@ function outbox.routes(settings, owner)
     return routes
 end
 
+--- Where an owner is told; one whom no route reaches is told as nobody's problems are. The schema
+--- sees to it that those reach somebody.
+---@param settings table
+---@param owner string
+---@return {channel: string, to: string}[]
+function outbox.routes(settings, owner)
+    local routes = outbox.own_routes(settings, owner)
+    return #routes > 0 and routes or outbox.own_routes(settings, settings.nobody)
+end
+
 ---@class alerts.Alert
 ---@field id string what it is about
----@field kind "first"|"digest"|"escalation"
+---@field kind "first"|"digest"|"escalation"|"stuck"
 ---@field owner string
 ---@field subject string
 ---@field text string
 ---@field data table|nil for webhooks
 ---@field at_ms integer
 
---- Sends an alert to every route of its owner. Returns how many there are.
+--- Sends an alert to every route of its owner.
 ---@param job neap.Job
 ---@param alert alerts.Alert
----@return integer
 function outbox.send(job, alert)
-    local routes = outbox.routes(job.settings, alert.owner)
-    for _, route in ipairs(routes) do
+    for _, route in ipairs(outbox.routes(job.settings, alert.owner)) do
         local about = table.concat({alert.id, route.channel, route.to}, "\n")
         local id = alert.kind .. "-" .. crypto.sha256(about):sub(1, 32)
         job:emit({
@@ -50,11 +57,6 @@ function outbox.send(job, alert)
             },
         })
     end
-    if #routes == 0 then
-        job:note("alerts", string.format("nobody to tell: %s (owner %s)", alert.subject,
-            alert.owner == "" and "nobody" or alert.owner))
-    end
-    return #routes
 end
 
 return outbox

@@ -60,9 +60,8 @@ function decide.known(reference)
     return entry.result
 end
 
---- The tombstone: the orders flow looks at it before it posts. Never where SCAYLE may be told that
---- the order could not be cancelled because nobody knows whose it is: it would end what SCAYLE takes
---- for ours.
+--- The tombstone: the orders flow looks at it before it posts. Never where SCAYLE is told that the
+--- order was not cancelled because nobody knows whose it is: it would end what SCAYLE has as ours.
 ---@param job neap.Job
 ---@param reference string
 function decide.entomb(job, reference)

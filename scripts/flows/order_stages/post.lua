@@ -3,6 +3,7 @@ local customer_orders = require("flows.customer_orders")
 local history = require("flows.order_history")
 local order_units = require("flows.order_units")
 local posted_lines = require("flows.order_stages.posted_lines")
+local pulse = require("flows.pulse")
 local staged = require("flows.order_stages.staged")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
@@ -41,6 +42,7 @@ local function remember(work, posted)
     if not work.record.order_reference_key then
         store.put(support.UNNAMED, work.key, {})
     end
+    pulse.beat("posted", time.now_ms())
     local promise = work.settings.despatch_promise_hours
     local accepted_ms = work.delegated_ms or work.record.accepted_ms or time.now_ms()
     order_units.begin(work.key, posting, {order_id = work.order_id,

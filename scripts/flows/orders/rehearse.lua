@@ -13,10 +13,16 @@ local HELD = {}
 
 local function none() end
 
+-- What is not there would reach out, wait or remember.
+local ONLY_COMPUTES = {__index = function(_, name)
+    error(string.format("job.%s is not there: a rehearsal only computes, nothing is sent, waited "
+        .. "for or remembered", tostring(name)), 2)
+end}
+
 -- Enough of a job for a map stage that computes.
 local function new_job(settings)
-    local job = {settings = settings, key = "order:rehearsed", facts = none, trail = none,
-        note = none, alias = none}
+    local job = setmetatable({settings = settings, key = "order:rehearsed", facts = none,
+        trail = none, note = none, alias = none}, ONLY_COMPUTES)
     function job.links()
         return {}
     end

@@ -40,7 +40,7 @@ local KINDS = {
         .. "before both are sold."},
 }
 
-local function note_of(finding)
+local function note_of(finding, sales)
     local parts = {}
     if finding.near then
         parts[1] = (finding.kind == "duplicate_in_khaos" and "beside " or "did you mean ")
@@ -53,6 +53,10 @@ local function note_of(finding)
         parts[#parts + 1] = string.format("%d variants", finding.count)
     elseif finding.kind == "no_code" then
         parts[#parts + 1] = "product " .. (finding.product or "?")
+    end
+    if sales then
+        parts[#parts + 1] = string.format("in %d of the orders looked at, %d open now",
+            sales.orders, sales.open)
     end
     return #parts > 0 and table.concat(parts, "; ") or nil
 end
@@ -72,9 +76,11 @@ local function tell(run, finding)
         end
         return
     end
+    local name = finding.code ~= "" and finding.code or "variant " .. finding.ids[1]
+    local sales = run.sold:of(name)
     run.findings:add({cause = words[1], subject = words[2], kind = "code", message = words[3],
-        remedy = words[4]}, {name = finding.code ~= "" and finding.code
-            or "variant " .. finding.ids[1], note = note_of(finding)})
+        remedy = words[4]}, {name = name, sums = sales and sales.money,
+            is_open = sales ~= nil and sales.open > 0, note = note_of(finding, sales)})
 end
 
 -- ---- the two sides ---------------------------------------------------------------------------

@@ -50,8 +50,19 @@ end
 ---@field name string order number or stock code
 ---@field minor integer|nil
 ---@field currency string|nil
----@field is_open boolean|nil the order is open now
+---@field sums table<string, integer>|nil instead of both: of several currencies
+---@field is_open boolean|nil the order, or an order with the code, is open now
 ---@field note string|nil
+
+--- The money of an object, by currency.
+---@param object audit.Object
+---@return table<string, integer>
+function findings.sums(object)
+    if object.sums then
+        return object.sums
+    end
+    return object.minor and object.currency and {[object.currency] = object.minor} or {}
+end
 
 --- Adds an object to a finding, which is made when it is not there yet.
 ---@param about {cause: string, subject: string, kind: "order"|"code"|"value", message: string,
@@ -73,8 +84,8 @@ function Findings:add(about, object)
         and about.message < entry.message and about.message or entry.message
     entry.count = entry.count + 1
     entry.open = entry.open + (object.is_open and 1 or 0)
-    if object.minor and object.currency then
-        entry.money[object.currency] = (entry.money[object.currency] or 0) + object.minor
+    for currency, minor in pairs(findings.sums(object)) do
+        entry.money[currency] = (entry.money[currency] or 0) + minor
     end
     if #entry.objects < KEPT then
         entry.objects[#entry.objects + 1] = object

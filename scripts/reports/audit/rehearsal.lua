@@ -182,6 +182,7 @@ local function tell(run, part, entry, order, result)
     end
     tell_causes(run, entry, result.causes)
     run.values:add(order, entry, is_held)
+    run.sold:add(order, entry)
 end
 
 -- ---- reading ---------------------------------------------------------------------------------

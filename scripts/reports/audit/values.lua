@@ -1,5 +1,8 @@
 --- The values that real orders hold where a mapping decides: how often, in how much money, and how
---- many orders with them would be held.
+--- many orders with them would be held. A reduction is read wherever the mapper reads one: on
+--- items, on the order, in what was left of the delivery charge, and in how items stand together.
+local read = require("flows.orders.read")
+
 local values = {}
 
 ---@class audit.Values
@@ -43,16 +46,91 @@ local function reduction_name(reduction)
     return #parts > 0 and table.concat(parts, " ") or "unknown"
 end
 
+-- What the reductions of a unit do not explain of the way from its listed price. Whether `sale`
+-- counts below the listed price is not known: both are accepted, as by the mapper.
+local function is_unexplained(price)
+    local paid = read.integer(price, "withTax")
+    local listed = read.integer(price, "undiscountedWithTax")
+    if not paid or not listed then
+        return false
+    end
+    local open, sale = listed - paid, 0
+    for _, reduction in ipairs(tables_in(price, "appliedReductions")) do
+        local amount = read.integer(read.table(reduction, "amount"), "absoluteWithTax") or 0
+        open = open - amount
+        sale = sale + (read.text(reduction, "category") == "sale" and amount or 0)
+    end
+    return open ~= 0 and open ~= -sale
+end
+
 local function read_items(order, add)
     for _, item in ipairs(tables_in(order, "items")) do
-        local price = type(item) == "table" and item.price
+        local price = read.table(item, "price")
         add("tax rate", vat_rate(price))
         for _, name in ipairs({"appliedReductions", "reductions"}) do
             for _, reduction in ipairs(tables_in(price, name)) do
                 add("reduction", reduction_name(reduction))
             end
         end
+        add("reduction", is_unexplained(price) and "unexplained" or nil)
+        add("reduction", next(read.table(item, "merchantAdditionalData")) ~= nil and "bundle"
+            or nil)
+        add("reduction", read.table(item, "itemGroup").isMainItem == true and "configurable"
+            or nil)
     end
+end
+
+local function is_delivery_reduced(order)
+    local shipping = read.table(order, "shipping")
+    for _, kind in ipairs({"deliveryCosts", "expressDeliveryCosts"}) do
+        local full = read.integer(shipping, kind .. "WithoutDiscount")
+        local paid = read.integer(shipping, kind)
+        if full and paid and full > paid then
+            return true
+        end
+    end
+    return false
+end
+
+local function named_in(list, promotion)
+    for _, reduction in ipairs(list) do
+        local id, code = read.text(promotion, "id"), read.text(promotion, "code")
+        if id and read.text(reduction, "id") == id or code and read.text(reduction, "code") == code
+        then
+            return true
+        end
+    end
+    return false
+end
+
+local function is_shown_by_item(order, promotion)
+    for _, item in ipairs(tables_in(order, "items")) do
+        if named_in(tables_in(read.table(item, "price"), "appliedReductions"), promotion) then
+            return true
+        end
+    end
+    return false
+end
+
+-- Promotions the order names, where no reduction of an item says so. Their effects no order shows.
+local function read_promotions(order, add)
+    for _, promotion in ipairs(read.either(order, "promotions", "promotion")) do
+        local category = read.text(promotion, "code") and "promotionCode" or "promotion"
+        local is_named = read.text(promotion, "id") or read.text(promotion, "code")
+        if is_named and not is_shown_by_item(order, promotion) then
+            add("reduction", reduction_name({category = category, id = promotion.id}))
+        end
+    end
+end
+
+local function read_order_reductions(order, add)
+    for _, reduction in ipairs(tables_in(order.cost, "appliedReductions")) do
+        add("reduction", reduction_name(reduction))
+    end
+    local points = read.integer(read.table(order, "membershipDiscount"), "reductionValue") or 0
+    add("reduction", points ~= 0 and "membership absolute" or nil)
+    add("reduction", is_delivery_reduced(order) and "free_shipping" or nil)
+    read_promotions(order, add)
 end
 
 local function read_fees(order, add)
@@ -69,6 +147,7 @@ local function read_all(order, add)
         plain(country.countryCode) or "?"))
     add("currency", plain(order.currencyCode) or "none")
     read_items(order, add)
+    read_order_reductions(order, add)
     read_fees(order, add)
     for _, name in ipairs({"payments", "payment"}) do
         for _, payment in ipairs(tables_in(order, name)) do

@@ -16,7 +16,9 @@ function words.amount(minor, currency)
         rest)
 end
 
-local function sorted(sums)
+---@param sums table<string, any>
+---@return string[] keys
+function words.sorted(sums)
     local names = {}
     for name in pairs(sums) do
         names[#names + 1] = name
@@ -30,7 +32,7 @@ end
 ---@return string
 function words.money(sums)
     local parts = {}
-    for _, currency in ipairs(sorted(sums)) do
+    for _, currency in ipairs(words.sorted(sums)) do
         parts[#parts + 1] = currency .. " " .. words.amount(sums[currency], currency)
     end
     return #parts > 0 and table.concat(parts, ", ") or "-"

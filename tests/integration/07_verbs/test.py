@@ -89,7 +89,7 @@ def reading():
     expect(USAGE, "exceptions", "mend")
     status = as_json(WRONG, "status")[0]
     assert status["client"] == "demo" and status["jobs"]["held"] == 1 and status["exceptions"] == 1, status
-    assert "demo: 1 open exception" in expect(WRONG, "status")
+    assert "demo: amber, 1 open exception" in expect(WRONG, "status")
     assert as_json(OK, "status", "--client", "nobody") == []
     whole = as_json(OK, "verify")
     assert [c["client"] for c in whole] == ["demo"] and whole[0]["records"] > 50, whole

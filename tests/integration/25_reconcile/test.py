@@ -352,6 +352,64 @@ def edited_scripts():
     assert code == 1 and paths == {"payments[1].transaction_id"}, document
 
 
+REACHES_OUT = """
+local http = require("neap.http")
+local store = require("neap.store")
+return function(work, standard)
+    local ended = standard(work)
+    local said = {}
+    for i, try in ipairs({
+        function() http.request({connection = "khaos", path = "/soap/IKosWeb", method = "POST", body = "x"}) end,
+        function() http.all({{connection = "scayle", path = "/orders", method = "POST", body = "x"}}) end,
+        function() work.job:effect({connection = "khaos", name = "import_order", key = "k", class = "once"}) end,
+        function() work.job:emit({source = "s", id = "replayed", name = "order.found"}) end,
+        function() work.job:step("s", function() end) end,
+        function() work.job:open_exception({cause = "stuck_order", subject = "replayed", message = "m"}) end,
+        function() store.put("orders", "order:replayed", {}) end,
+        function() store.put_many("orders", {["order:replayed"] = {}}) end,
+        function() store.delete("orders", work.key) end,
+        function() store.increment("pulse_counts", "replayed") end,
+        function() store.atomic(function() end) end,
+    }) do
+        local ok, err = pcall(try)
+        said[i] = ok and "DONE" or tostring(err)
+    end
+    if work.posting then
+        work.posting.header.order_note = table.concat(said, " | ")
+    end
+    return ended
+end
+"""
+
+
+def reaches_out():
+    """A client's own stage that would act does nothing in a replay, and hears why."""
+    folder = edited("client.lua", "despatch_promise_hours = 48,",
+                    "despatch_promise_hours = 48, stages = {map = \"flows_reach\"},")
+    with open(os.path.join(folder, "flows_reach.lua"), "w", encoding="utf-8") as f:
+        f.write(REACHES_OUT)
+
+    def outside():
+        return ([shop.ledger(system) for system in ("scayle", "khaos")], shop.host.exceptions(),
+                shop.host.order("replayed"))
+    before = outside()
+    code, document = replay(str(orders["plain"]["order_id"]), folder=folder)
+    said = {f["path"]: f["now"] for f in document["differences"][0]["fields"]}["header.order_note"].split(" | ")
+    assert code == 1 and len(said) == 11 and "DONE" not in said, said
+    for text in said[:2]:
+        assert "call this from the flow's own coroutine" in text, said
+    for name, text in zip(("effect", "emit", "step", "open_exception"), said[2:6]):
+        assert f"job.{name} is not there: a rehearsal only computes" in text, said
+    for text in said[6:]:
+        assert "nothing is written here: this run only reads what a host recorded" in text, said
+    assert outside() == before, "something left the replay"
+    with open(os.path.join(folder, "flows_reach.lua"), "w", encoding="utf-8") as f:
+        f.write("return function(work, standard) standard(work) work.job:emit({}) end")
+    code, document = replay("--since", "2020-01-01", folder=folder)
+    assert code == 1 and set(document["results"]) <= {"failed"}, document["results"]
+    assert "job.emit is not there" in document["differences"][0]["fields"][0]["now"], document["differences"][0]
+
+
 def erased():
     order = orders["shipped"]
     report = json.loads(shop.host.verb("erase", str(order["order_id"]), "--reason", "asked", "--json")[1])
@@ -382,6 +440,7 @@ try:
     neap.case("replay through an edited mapping: each field that differs, and the money", edited_mapping)
     neap.case("replay: an order that would be held now is its whole money", would_be_held)
     neap.case("replay through edited scripts, broken ones too", edited_scripts)
+    neap.case("replay: a stage that would act outside is refused, in words", reaches_out)
     neap.case("replay: an erased order has no record any more", erased)
 finally:
     shop.stop()

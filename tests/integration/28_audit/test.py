@@ -130,6 +130,7 @@ def plant_orders():
     sku = first_sku(shop.document(orders["good 20"]))
     changed("misspelt", set_sku(sku.lower()), seed=31)
     changed("unknown", set_sku("FO-GONE-1"), seed=32)
+    changed("ghost", set_sku("FO-AUD-GHOST"), seed=33)  # a variant, but no stock code
     for kind in ("unmapped_tax", "unmapped_payment", "unmapped_market", "undeclared_promotion", "totals_do_not_tie"):
         place(kind, kind, seed=5)
     place("another market", "unmapped_market", seed=6)
@@ -167,9 +168,11 @@ def plant_codes():
                         "FO-AUD-TWIN": 1, "fo-aud-twin": 1, "FO-AUD-SPELT": 1}.items():
         shop.control("khaos", "POST", "stock", {"code": code, "level": level, "buffer": 0})
     shop.control("khaos", "POST", "stock", {"code": "FO-AUD-OLD", "level": 2, "discontinued": True})
+    shop.control("khaos", "POST", "stock", {"code": "FO-AUD-STYLE", "level": 1, "buffer": 0})  # its sizes are sold
+    shop.control("khaos", "POST", "stock", {"code": "FO-AUD-SIZE", "level": 6, "buffer": 0, "parent": "FO-AUD-STYLE"})
     shop.control("scayle", "POST", "products", {"products": [
         {"key": "P-AUD", "variants": [{"sku": s} for s in ("FO-AUD-MORE", "FO-AUD-LESS", "FO-AUD-SAME", "FO-AUD-NONE",
-                                                           "FO-AUD-TWIN", "fo-aud-twin", "fo aud spelt")]},
+                                                           "FO-AUD-TWIN", "fo-aud-twin", "fo aud spelt", "FO-AUD-SIZE")]},
         {"key": "P-GHOST", "variants": [{"sku": "FO-AUD-GHOST"}, {}] + [{"sku": s} for s in HOSTILE]},
         {"key": "P-TWICE", "variants": [{"sku": "FO-AUD-SAME"}]},
     ]})
@@ -177,6 +180,7 @@ def plant_codes():
     set_figure("FO-AUD-LESS", 2)
     set_figure("FO-AUD-SAME", 7)
     set_figure("FO-AUD-TWIN", 1)
+    set_figure("FO-AUD-SIZE", 6)
     set_figure("fo-aud-twin", 1)
 
 
@@ -206,6 +210,7 @@ def planted():
     wanted = {
         ("unknown_stock_code", base["sku"].lower()): ["misspelt"],
         ("unknown_stock_code", "FO-GONE-1"): ["unknown"],
+        ("unknown_stock_code", "FO-AUD-GHOST"): ["ghost"],
         ("unmapped_tax", "uk 0.13"): ["unmapped_tax"],
         ("unmapped_payment", "sofort"): ["unmapped_payment"],
         ("unmapped_market", "1430"): ["unmapped_market", "another market"],
@@ -237,7 +242,7 @@ def planted():
 
 def held_money_ties(document):
     """The summary: each order once, whatever holds it."""
-    held = ["misspelt", "unknown", "unmapped_tax", "unmapped_payment", "unmapped_market", "another market",
+    held = ["misspelt", "unknown", "ghost", "unmapped_tax", "unmapped_payment", "unmapped_market", "another market",
             "undeclared_promotion", "totals_do_not_tie", "already posted", "shared", "undated"]
     not_mapped = {"cancelled", "returned", "unpaid"}
     for part_name, wanted in (("held", held), ("held_open", held),
@@ -245,7 +250,9 @@ def held_money_ties(document):
         got = {currency: s["minor"] for currency, s in document[part_name].items()}
         assert got == money(*wanted), (part_name, got, money(*wanted))
         assert sum(s["orders"] for s in document[part_name].values()) == len(wanted), part_name
-    assert part(document, "mapped")["looked"] == len(orders) - len(not_mapped)
+    mapped = part(document, "mapped")
+    assert mapped["looked"] == mapped["of"] == mapped["in_all"] == len(orders) - len(not_mapped), mapped
+    assert not mapped.get("ended"), f"what is cancelled is asked for: {mapped}"
 
 
 def words_and_owners(found):
@@ -272,6 +279,11 @@ def planted_codes():
         ("stock_drift", "too few"): {"FO-AUD-LESS"},
     }, added
     assert found[("no_code", "SCAYLE")]["count"] == 1
+    gaps = found[("unknown_stock_code", "variants of SCAYLE")]
+    ghost = next(o for o in gaps["objects"] if o["name"] == "FO-AUD-GHOST")
+    sold = sum(item["price"]["withTax"] for item in shop.document(orders["ghost"])["items"])
+    assert gaps["money"] == ghost["money"] == {"GBP": sold}, (gaps["money"], ghost, sold)
+    assert ghost["open"] and ghost["note"].endswith("in 1 of the orders looked at, 1 open now"), ghost
     note = found[("stock_drift", "too many")]["objects"][0]["note"]
     assert note == "SCAYLE shows 10, Khaos has 4 available = 4", note
     assert found[("stock_code_spelling", "variants of SCAYLE")]["objects"][0]["note"] == "did you mean FO-AUD-SPELT"
@@ -320,6 +332,8 @@ def bounded():
     assert only_read(since) == 12
     stopped = part(document, "mapped")
     assert "the budget of calls was used up" in stopped["stopped"] and stopped["looked"] < stopped["of"], stopped
+    listed = part(audit("--max-calls", "6")[1], "listed")
+    assert listed.get("stopped", "").endswith("/CH: its share of the budget (50% of 6 calls) was used up"), listed
     few = audit("--orders", "3", "--codes", "2")[1]
     assert (part(few, "mapped")["looked"], part(few, "mapped")["of"]) == (3, 3)
     assert part(few, "mapped")["in_all"] > 3 and part(few, "figures")["looked"] == 2
@@ -373,15 +387,15 @@ def refused_in_the_middle():
 def tries_to_write():
     """A client's own stage that writes wherever it can: nothing of it leaves."""
     shop.write("flows_evil.lua", EVIL)
-    shop.edit("client.lua", "delegation_grace_ms = number(",
-              "stages = {map = \"flows_evil\"}, delegation_grace_ms = number(")
+    shop.edit("client.lua", "despatch_promise_hours = 48,",
+              "despatch_promise_hours = 48, stages = {map = \"flows_evil\"},")
     since = forget_calls()
     before = shop.ledger("khaos", brief=1), shop.ledger("scayle")
     document = audit("--codes", "0")[1]
     only_read(since)
     assert (shop.ledger("khaos", brief=1), shop.ledger("scayle")) == before
     assert document["refused"] == 4 * part(document, "mapped")["looked"], document["refused"]
-    shop.edit("client.lua", "stages = {map = \"flows_evil\"}, ", "")
+    shop.edit("client.lua", ", stages = {map = \"flows_evil\"}", "")
 
 
 EVIL = """
@@ -413,6 +427,35 @@ def on_the_cloud():
         assert "Khaos Control Cloud" in part(document, name)["stopped"], part(document, name)
     assert names(found[("unmapped_payment", "sofort")]) == {number("unmapped_payment")}
     assert ("unknown_stock_code", "FO-GONE-1") not in found
+
+
+def carriers():
+    """Comes with the delegation, so the tenant's list stands for it."""
+    assert not [s for c, s in findings(audit("--codes", "0")[1]) if c == "unmapped_shipping"]
+    files_before = {name: shop.read(name) for name in ("mappings/shipping.lua", "mappings/companies.lua")}
+    for name, text in files_before.items():
+        shop.write(name, text.replace("DHL_DE", "DHL_GONE"))
+    found = findings(audit("--codes", "0")[1])
+    for name, text in files_before.items():
+        shop.write(name, text)
+    finding = found[("unmapped_shipping", "DHL_DE")]
+    assert finding["kind"] == "value" and finding["count"] == 1 and finding["owner"] == "operations", finding
+
+
+def approved():
+    """Orders that a staging rule would show to a person; those that a rule approves are no finding."""
+    def with_rules(rules):
+        shop.edit("client.lua", "despatch_promise_hours = 48,", f"staging = {{rules = {{{rules}}}}},"
+                                                                "despatch_promise_hours = 48,")
+        found = findings(audit("--codes", "0")[1])
+        shop.edit("client.lua", f"staging = {{rules = {{{rules}}}}},", "")
+        return found
+    by_person = with_rules('{name = "all of it", markets = {"1412"}}')
+    finding = by_person[("approval", "all of it")]
+    assert number("good 20") in names(finding) and number("misspelt") not in names(finding), finding
+    assert finding["money"]["GBP"] >= orders["good 20"]["total_minor"], finding["money"]
+    by_rule = with_rules('{name = "all of it", markets = {"1412"}, approval = "rule"}')
+    assert ("approval", "all of it") not in by_rule, by_rule
 
 
 def as_the_products_flow_has_it():
@@ -495,6 +538,8 @@ try:
     neap.case("trouble that passes is asked through, trouble that stays is told", refused_in_the_middle)
     neap.case("a script that tries to write changes nothing", tries_to_write)
     neap.case("on the Cloud it says what cannot be audited, and audits the rest", on_the_cloud)
+    neap.case("a carrier of the tenant without a courier code is a gap", carriers)
+    neap.case("orders that a person would have to approve are told", approved)
     neap.case("what the products flow's settings leave out is no gap", as_the_products_flow_has_it)
     neap.case("what is hostile in an order's values is harmless in every form", hostile_values)
     neap.case("without space for what it reads it ends and says so", no_space)

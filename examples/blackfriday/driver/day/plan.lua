@@ -32,6 +32,9 @@ local RETURNABLE = {plain = true, multi_unit = true, express = true, mixed_vat =
     guest = true, eur = true, collection_point = true, zero_rated_export = true,
     free_shipping = true}
 
+--- Kinds of which an agent takes a unit off.
+local SHRINKABLE = {plain = true, multi_unit = true, express = true, guest = true}
+
 local SKUS = {"FO-SCK-0007-L", "FO-JKT-1042-M", "FO-BTL-0750-GRN", "FO-CAP-0311", "FO-GIL-2201-S",
     "FO-MAP-LAKES", "FO-BAR-0012", "FO-TNT-0200"}
 local FIRST_SHARE, DELIVERED_SHARE = 0.5, 0.2 -- of the orders, in units per SKU
@@ -170,13 +173,14 @@ local function plan_aftermath(settings, order, order_id, sent_ms)
     end
 end
 
--- Several units, each of which is worth what the shop shows beside it.
+-- Several units at plain gross prices: of others the pennies that Khaos makes of what is left are a
+-- person's.
 local function can_shrink(order, order_id)
     local units = 0
     for _, line in ipairs(order.lines) do
         units = units + (line.sku:find("^FO%-") and line.quantity or 0)
     end
-    return units > 1 and not has_pack(order) and RETURNABLE[store.get("kinds", tostring(order_id))]
+    return units > 1 and SHRINKABLE[store.get("kinds", tostring(order_id))]
 end
 
 --- An order came to Khaos.

@@ -1,0 +1,106 @@
+--- Every morning: the orders that were accepted long ago and are not in Khaos, one line each, with
+--- what each waits for. How long is long, the orders flow says (`stuck_after_ms`).
+local history = require("flows.order_history")
+local json = require("neap.json")
+local money = require("neap.money")
+local outbox = require("flows.alert_stages.outbox")
+local stock_pending = require("flows.stock_pending")
+local store = require("neap.store")
+local time = require("neap.time")
+local words = require("flows.alert_stages.words")
+
+local stuck = {}
+
+local CAUSE = "stuck_order"
+local PAGE = 500
+local LISTED = 200
+
+-- cause words of dead jobs: key -> message
+local function given_up(job)
+    local keys = {}
+    for _, cause in ipairs({"gave_up", "crashed"}) do
+        for _, e in ipairs(job:exceptions(cause)) do
+            keys[e.subject] = e.message
+        end
+    end
+    return keys
+end
+
+-- What the history of an order says: its money, and what it is held on now.
+local function read_history(key)
+    local amount, held = nil, nil
+    for _, entry in ipairs(store.get(history.TABLE, key) or {}) do
+        if entry.kind == "ordered" then
+            amount = entry
+        elseif entry.kind == "held" or entry.kind == "going" then
+            held = entry.causes
+        end
+    end
+    return amount, held
+end
+
+local function entry_of(key, open, dead)
+    local amount, held = read_history(key)
+    return {order_id = open.order_id, accepted_ms = open.accepted_ms,
+        amount = amount and money.format(amount.minor, amount.currency),
+        waits_for = held and "held: " .. table.concat(held, ", ") or dead[key] or "under way"}
+end
+
+-- The first LISTED, and how many there are.
+local function find(job)
+    local list, count, after = {}, 0, nil
+    local dead = given_up(job)
+    repeat
+        local page = store.range(stock_pending.OPEN, {after = after, limit = PAGE})
+        for _, pair in ipairs(page) do
+            after = pair.key
+            if pair.value.is_told then
+                count = count + 1
+                list[#list + 1] = #list < LISTED and entry_of(pair.key, pair.value, dead) or nil
+            end
+        end
+    until #page < PAGE
+    table.sort(list, function(a, b)
+        if a.accepted_ms ~= b.accepted_ms then
+            return a.accepted_ms < b.accepted_ms
+        end
+        return a.order_id < b.order_id
+    end)
+    return list, count
+end
+
+local function compose(job, owner, list, count, now_ms)
+    local lines = {"Accepted from SCAYLE and not in Khaos, the longest waiting first:", ""}
+    for _, entry in ipairs(list) do
+        lines[#lines + 1] = words.line(string.format("  %s  %s%s, %s", entry.order_id,
+            entry.amount and entry.amount .. ", " or "",
+            "for " .. words.span(now_ms - entry.accepted_ms), entry.waits_for))
+    end
+    if count > #list then
+        lines[#lines + 1] = string.format("and %d more", count - #list)
+    end
+    lines[#lines + 1] = ""
+    lines[#lines + 1] = "See: neap status --stuck, neap order ORDER"
+    return words.finish(lines, owner, job.client, now_ms, job.settings.zone)
+end
+
+---@param job neap.Job
+function stuck.run(job)
+    local now_ms = time.now_ms()
+    local list, count = find(job)
+    if count == 0 then
+        return
+    end
+    local told = job:exceptions(CAUSE)[1]
+    local owner = told and told.owner ~= "" and told.owner or job.settings.nobody
+    outbox.send(job, {
+        id = string.format("stuck %s %s", owner, job.event.id), kind = "stuck", owner = owner,
+        at_ms = now_ms,
+        subject = string.format("[%s] %s not in Khaos", job.client,
+            words.count(count, "stuck order") .. (count == 1 and " is" or " are")),
+        text = compose(job, owner, list, count, now_ms),
+        data = {count = count, orders = json.array(list)},
+    })
+end
+
+return stuck
