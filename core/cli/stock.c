@@ -39,9 +39,10 @@ const struct cli_verb CLI_STOCK = {
     .usage = "neap stock [options] [SKU] | drift [--check | --fix]",
     .details =
         "With SKU: the figure in SCAYLE with its terms (available in Khaos, what accepted orders\n"
-        "take that Khaos does not know yet, the buffer, the caps), when it was read, sent and\n"
-        "stamped. Without: how many figures wait to be sent and since when, how far a\n"
-        "bulk request and the reading of all codes are.\n"
+        "take that Khaos does not know yet, the buffer, what may be sold below zero, the caps),\n"
+        "each with its source and as of when; when it was read, sent and stamped. Without: how\n"
+        "many figures wait to be sent and since when, the order that holds them up when what it\n"
+        "takes is not known, how far a bulk request and the reading of all codes are.\n"
         "drift: what the newest weekly comparison of all codes found, classified (in flight, "
         "stale,\n"
         "by hand, missing); exit code 1 when something differs. --check compares now, --fix has\n"

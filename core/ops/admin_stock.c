@@ -18,6 +18,14 @@
 #define DIRTY_TABLE "stock_dirty"
 #define STATE_TABLE "stock_state"
 
+static char *text_copy(struct bytes text)
+{
+    char *copy = xmalloc(text.size + 1);
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    return copy;
+}
+
 /* A copy: what is borrowed from the store goes with the next read. NULL when absent. */
 static char *table_copy(struct work *work, const char *table, const char *key)
 {
@@ -25,10 +33,7 @@ static char *table_copy(struct work *work, const char *table, const char *key)
     if (script_table_get(work, bytes_str(table), bytes_str(key), &json) != 0) {
         return NULL;
     }
-    char *copy = xmalloc(json.size + 1);
-    memcpy(copy, json.data, json.size);
-    copy[json.size] = '\0';
-    return copy;
+    return text_copy(json);
 }
 
 static int64_t number_of(const char *json, const char *name, int64_t otherwise)
@@ -65,6 +70,40 @@ static void print_ago(struct admin_context *c, const char *what, int64_t at_ms)
     }
 }
 
+/* "    -3  buffer in Khaos              item in Khaos                2 min ago" */
+static void print_term(struct admin_context *c, const char *term)
+{
+    struct buf words;
+    struct buf source;
+    char ago[64] = "";
+    buf_init(&words, 4096);
+    buf_init(&source, 4096);
+    text_of(term, "words", &words);
+    text_of(term, "source", &source);
+    int64_t at_ms = number_of(term, "at_ms", 0);
+    if (at_ms > 0) {
+        admin_format_distance(at_ms - c->view->now_ms, ago, sizeof(ago));
+    }
+    buf_addf(c->out, "    %6" PRId64 "  %-28s %-28s %s\n", number_of(term, "quantity", 0),
+             buf_text(&words), buf_text(&source), ago);
+    buf_free(&words);
+    buf_free(&source);
+}
+
+static void print_terms(struct admin_context *c, const char *sent)
+{
+    struct bytes terms;
+    struct bytes term;
+    if (!json_find(bytes_str(sent), "terms", &terms)) {
+        return;
+    }
+    while (json_next(&terms, &term)) {
+        char *copy = text_copy(term);
+        print_term(c, copy);
+        free(copy);
+    }
+}
+
 struct stock_figure {
     char *item;
     char *sent;
@@ -79,6 +118,7 @@ static void print_figure(struct admin_context *c, const char *sku, const struct 
         text_of(f->sent, "text", &words);
         buf_addf(c->out, "%s %s: %" PRId64 " in SCAYLE\n  %s\n", c->client->name, sku,
                  number_of(f->sent, "quantity", 0), buf_text(&words));
+        print_terms(c, f->sent);
         text_of(f->sent, "state", &words);
         buf_addf(c->out, "  %-12s %s\n", "answer",
                  strcmp(buf_text(&words), "set") == 0       ? "in force"
@@ -147,6 +187,14 @@ static void print_state(struct admin_context *c, const struct stock_state *s)
     buf_addf(c->out, "%s: %s%" PRId64 " figures wait, the oldest for %" PRId64 " s\n",
              c->client->name, flag_of(s->lag, "is_more") ? "at least " : "",
              number_of(s->lag, "waiting", 0), number_of(s->lag, "oldest_ms", 0) / 1000);
+    struct buf order_id;
+    buf_init(&order_id, 4096);
+    text_of(s->lag, "held_by", &order_id);
+    if (buf_text(&order_id)[0] != '\0') {
+        buf_addf(c->out, "  %-12s order %s: what it takes is not known yet\n", "held by",
+                 buf_text(&order_id));
+    }
+    buf_free(&order_id);
     if (s->bulk != NULL && !flag_of(s->bulk, "is_over")) {
         buf_addf(c->out,
                  "  bulk request %" PRId64 " of %" PRId64 " figures: %" PRId64

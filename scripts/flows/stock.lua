@@ -1,6 +1,7 @@
 --- The stock flow: what Khaos has to sell goes to SCAYLE, gently and never ahead of what we know.
 ---
 ---     sellable = available in Khaos - accepted orders that Khaos does not know yet - buffer
+---         + what may be sold below zero
 ---
 --- "poll" reads what moved and "full", once a week, all; "send" tells what changed: the newest
 --- figure of each code only, drops to zero first, `batch` at a time or by bulk requests.
@@ -43,6 +44,8 @@ local POLICY = {type = "record", fields = {
     floor = quantity("fewer than this many are shown as none"),
     cap = quantity("the most that is shown"),
     uncontrolled = quantity("shown of codes that Khaos keeps no level of"),
+    below_zero = quantity("sold beyond the level, of codes whose orders Khaos takes below zero "
+        .. "(RUN_TO_ZERO off)"),
 }}
 
 local BULK = {type = "record", help = "many figures by SCAYLE's bulk requests; without it each "

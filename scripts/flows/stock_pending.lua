@@ -3,12 +3,13 @@
 --- An order counts from the slice that accepts it until a read of Khaos that *began after* the
 --- import's reply: only such a figure surely holds it. Kits count for what they are made of.
 local store = require("neap.store")
+local tables = require("flows.stock_stages.tables")
 local watermark = require("flows.stock_stages.watermark")
 
 local stock_pending = {}
 
 --- order key -> accepted and not posted: {order_id, accepted_ms, confirmed_ms, units = {sku ->
---- quantity}|nil}
+--- quantity}|nil, hold}; without units it holds the stamps of figures (watermark.hold)
 stock_pending.OPEN = "orders_open"
 -- order key -> {units, posted_ms}; while Khaos amends it {units, posted_ms, left, former}
 local POSTED = "stock_pending"
@@ -44,6 +45,12 @@ local function insert(key, units, posted_ms)
     end
 end
 
+local function reread(units, at_ms)
+    for sku in pairs(units or {}) do
+        store.put(stock_pending.REREAD, sku, {since_ms = at_ms})
+    end
+end
+
 -- The order was confirmed before this instant, ours.
 local function take(units, at_ms)
     local scayle_ms = watermark.scayle_ms(at_ms)
@@ -52,8 +59,8 @@ local function take(units, at_ms)
         if not taken or taken.at_ms < scayle_ms then
             store.put(TAKEN, sku, {at_ms = scayle_ms})
         end
-        store.put(stock_pending.REREAD, sku, {since_ms = at_ms})
     end
+    reread(units, at_ms)
 end
 
 local function has_index()
@@ -74,10 +81,23 @@ local function is_same(a, b)
     return true
 end
 
---- An order is open from now on, and takes the units in its entry.
+local function release(entry)
+    if entry and entry.hold then
+        watermark.release(entry.hold)
+        entry.hold = nil
+    end
+end
+
+--- An order is open from now on, and takes the units in its entry. No figure can be right that is
+--- stamped after the confirmation of an order without them.
 ---@param key string of the order
 ---@param entry table
 function stock_pending.open(key, entry)
+    if not entry.units then
+        local accepted_ms = entry.accepted_ms or 0
+        entry.hold = watermark.hold(key, {order_id = entry.order_id, seen_ms = accepted_ms},
+            entry.confirmed_ms or watermark.scayle_ms(accepted_ms))
+    end
     store.put(stock_pending.OPEN, key, entry)
     if entry.units and has_index() then
         insert(key, entry.units)
@@ -95,9 +115,34 @@ function stock_pending.add(key, units)
     end
     if has_index() then
         remove(key, entry.units)
+        reread(entry.units, entry.accepted_ms or 0)
     end
+    release(entry)
     entry.units = units
     stock_pending.open(key, entry)
+end
+
+--- The units of an open order, from a source that does not count where others have told them.
+---@param key string of the order
+---@param units table<string, integer>
+function stock_pending.learn(key, units)
+    local entry = store.get(stock_pending.OPEN, key)
+    if entry and not entry.units then
+        stock_pending.add(key, units)
+    end
+end
+
+--- SCAYLE lists an order that is known.
+---@param key string of the order
+---@param units table<string, integer>|nil
+---@param at_ms integer
+function stock_pending.listed(key, units, at_ms)
+    local entry = store.get(stock_pending.OPEN, key)
+    if units then
+        stock_pending.learn(key, units)
+    elseif entry and entry.hold then
+        watermark.seen(entry.hold, at_ms)
+    end
 end
 
 --- Khaos took the order: its reply came at this instant.
@@ -106,6 +151,7 @@ end
 function stock_pending.posted(key, at_ms)
     local entry = store.get(stock_pending.OPEN, key)
     store.delete(stock_pending.OPEN, key)
+    release(entry)
     -- Without an index nobody ever read a level: the first reading will hold the order.
     if entry and entry.units and has_index() then
         store.put(POSTED, key, {units = entry.units, posted_ms = at_ms})
@@ -130,13 +176,12 @@ end
 function stock_pending.drop(key, now_ms)
     local entry = store.get(stock_pending.OPEN, key)
     store.delete(stock_pending.OPEN, key)
+    release(entry)
     if not entry or not entry.units or not has_index() then
         return
     end
     remove(key, entry.units)
-    for sku in pairs(entry.units) do
-        store.put(stock_pending.REREAD, sku, {since_ms = now_ms})
-    end
+    reread(entry.units, now_ms)
 end
 
 --- Khaos is asked to delete the order and to import it anew: a reading in between would show all of
@@ -176,16 +221,14 @@ end
 ---@param at_ms integer
 function stock_pending.not_amended(key, at_ms)
     local entry = store.get(POSTED, key)
-    if not entry or not entry.former then
-        return
-    end
-    is_posted(key, entry, entry.former.units, math.min(entry.former.posted_ms, at_ms))
-    for sku in pairs(entry.units) do -- figures were low meanwhile
-        store.put(stock_pending.REREAD, sku, {since_ms = at_ms})
+    if entry and entry.former then
+        is_posted(key, entry, entry.former.units, math.min(entry.former.posted_ms, at_ms))
+        reread(entry.units, at_ms)
     end
 end
 
---- The order in Khaos is without some units since this instant; they are free, and read anew.
+--- The order in Khaos is without some units since this instant; they are free, and read anew, as is
+--- what is left of it: its figures counted it twice.
 ---@param key string
 ---@param skus table<string, true>
 ---@param at_ms integer
@@ -196,10 +239,9 @@ function stock_pending.amended(key, skus, at_ms)
     local entry = store.get(POSTED, key)
     if entry and entry.former then
         is_posted(key, entry, entry.left, at_ms)
+        reread(entry.units, at_ms)
     end
-    for sku in pairs(skus) do
-        store.put(stock_pending.REREAD, sku, {since_ms = at_ms})
-    end
+    reread(skus, at_ms)
 end
 
 local function index_one(key)
@@ -229,45 +271,150 @@ function stock_pending.begin()
     store.put(STATE, "index", {is_complete = true})
 end
 
--- ---- sums ------------------------------------------------------------------------------------
+-- ---- kits ------------------------------------------------------------------------------------
 
-local function direct(sku, read_ms)
-    local sum, orders, after = 0, 0, nil
+-- Every row whose key begins so: fn(rest of the key, value).
+local function each_of(name, prefix, fn)
+    local after
     repeat
-        local page = store.range(BY_SKU, {prefix = sku .. "\n", after = after, limit = PAGE})
+        local page = store.range(name, {prefix = prefix, after = after, limit = PAGE})
         for _, pair in ipairs(page) do
             after = pair.key
-            local posted_ms = pair.value.posted_ms
-            if not posted_ms or posted_ms >= read_ms then
-                sum, orders = sum + pair.value.quantity, orders + 1
-            end
+            fn(pair.key:sub(#prefix + 1), pair.value)
         end
     until #page < PAGE
-    return sum, orders
 end
 
-local function kits_of(sku)
-    return store.range(KITS_OF, {prefix = sku .. "\n", limit = PAGE})
+local function components_of(code)
+    local item = store.get(tables.ITEMS, code)
+    return item and item.components or {}
 end
 
---- Units of a code that orders take and a reading begun at read_ms does not hold.
+--- Remembers what a kit is made of.
+---@param kit string
+---@param old table<string, integer>|nil
+---@param new table<string, integer>|nil
+function stock_pending.set_components(kit, old, new)
+    for component in pairs(old or {}) do
+        store.delete(KITS_OF, place(component, kit))
+    end
+    for component, quantity in pairs(new or {}) do
+        store.put(KITS_OF, place(component, kit), quantity)
+    end
+end
+
+local function add_components(found, code)
+    if not found[code] then
+        found[code] = true
+        for component in pairs(components_of(code)) do
+            add_components(found, component)
+        end
+    end
+end
+
+local function add_kits(found, code)
+    found[code] = true
+    each_of(KITS_OF, code .. "\n", function(kit)
+        if not found[kit] then
+            add_kits(found, kit)
+        end
+    end)
+end
+
+--- These codes and all whose figure depends on what is taken of them: what they are made of, kits
+--- of them, and kits that share a component with them.
+---@param codes table<string, any>
+---@return table<string, true>
+function stock_pending.related(codes)
+    local parts, found = {}, {}
+    for code in pairs(codes) do
+        add_components(parts, code)
+    end
+    for code in pairs(parts) do
+        add_kits(found, code)
+    end
+    return found
+end
+
+-- ---- sums ------------------------------------------------------------------------------------
+
+local DEPTH = 4 -- of kits in kits; a ring ends there
+
+local Sums = {}
+Sums.__index = Sums
+
+-- Units of a code that orders name and a reading begun at read_ms does not hold.
+local function direct(code, read_ms)
+    local sum = 0
+    each_of(BY_SKU, code .. "\n", function(_, row)
+        if not row.posted_ms or row.posted_ms >= read_ms then
+            sum = sum + row.quantity
+        end
+    end)
+    return sum
+end
+
+-- The same by themselves and in kits.
+function Sums:taken(code, read_ms, depth)
+    local known = self[read_ms] or {}
+    self[read_ms] = known
+    if not known[code] then
+        local sum = direct(code, read_ms)
+        if depth < DEPTH then
+            each_of(KITS_OF, code .. "\n", function(kit, each)
+                sum = sum + each * self:taken(kit, read_ms, depth + 1)
+            end)
+        end
+        known[code] = sum
+    end
+    return known[code]
+end
+
+-- How many of it cannot be had any more: of a kit so many as lack their scarcest component,
+-- whether that was ordered by itself, in this kit or in another.
+function Sums:gone(code, components, read_ms, depth)
+    local gone = self:taken(code, read_ms, 0)
+    for component, each in pairs(depth < DEPTH and components or {}) do
+        local parts = self:gone(component, components_of(component), read_ms, depth + 1)
+        gone = math.max(gone, (parts + each - 1) // each)
+    end
+    return gone
+end
+
+-- How many of a kit its components would make if all sites were one. What a site owes is missing at
+-- the others, which Khaos does not count against a kit that they can make.
+local function limit_of(item)
+    local limit
+    for component, each in pairs(item.components or {}) do
+        local part = store.get(tables.ITEMS, component)
+        if part and part.available and not part.potential then
+            local made = math.max(part.available, 0) // each
+            limit = math.min(limit or made, made)
+        end
+    end
+    return limit
+end
+
+--- What orders take of a code and a reading begun at read_ms does not hold; of a kit, how many its
+--- components allow.
 ---@param item stock.Item|{code: string, components: table<string, integer>|nil}
 ---@param read_ms integer
----@return {quantity: integer, orders: integer}
+---@return stock.Pending
+function Sums:of(item, read_ms)
+    return {quantity = self:gone(item.code, item.components, read_ms, 0), limit = limit_of(item)}
+end
+
+--- Sums of one slice: what many kits share is added up once.
+function stock_pending.sums()
+    return setmetatable({}, Sums)
+end
+
+--- One sum alone.
+---@param item stock.Item|{code: string, components: table<string, integer>|nil}
+---@param read_ms integer
+---@return stock.Pending
 function stock_pending.sum(item, read_ms)
-    local quantity, orders = direct(item.code, read_ms)
-    for _, pair in ipairs(kits_of(item.code)) do
-        local kits, count = direct(pair.key:match("\n(.*)$"), read_ms)
-        quantity, orders = quantity + kits * pair.value, orders + count
-    end
-    -- A component that is ordered by itself cannot be built into a kit any more.
-    local lost = 0
-    for component, each in pairs(item.components or {}) do
-        local single, count = direct(component, read_ms)
-        lost = math.max(lost, (single + each - 1) // each)
-        orders = orders + (single > 0 and count or 0)
-    end
-    return {quantity = quantity + lost, orders = orders}
+    return stock_pending.sums():of(item, read_ms)
 end
 
 --- Codes of orders that were posted before an instant and are subtracted still.
@@ -303,30 +450,6 @@ function stock_pending.settle(read_ms)
             end
         end
     until #page < PAGE
-end
-
---- Remembers what a kit is made of.
----@param kit string
----@param old table<string, integer>|nil
----@param new table<string, integer>|nil
-function stock_pending.set_components(kit, old, new)
-    for component in pairs(old or {}) do
-        store.delete(KITS_OF, place(component, kit))
-    end
-    for component, quantity in pairs(new or {}) do
-        store.put(KITS_OF, place(component, kit), quantity)
-    end
-end
-
---- Kits that hold a code.
----@param sku string
----@return string[]
-function stock_pending.kits_of(sku)
-    local list = {}
-    for i, pair in ipairs(kits_of(sku)) do
-        list[i] = pair.key:match("\n(.*)$")
-    end
-    return list
 end
 
 return stock_pending

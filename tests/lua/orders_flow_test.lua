@@ -524,6 +524,142 @@ local function sweeping(t)
     end)
 end
 
+-- Seen before: an order that only a webhook or a sweep told of took nothing of the stock until its
+-- job had waited ten minutes for the delegation, while the stamps of figures moved on.
+local TWO = {{merchant = {referenceKey = "fellside"}, variant = {referenceKey = "A"}},
+    {merchant = {referenceKey = "fellside"}, variant = {referenceKey = "A"}},
+    {merchant = {referenceKey = "fellside"}, variant = {referenceKey = "B"}, status = "cancelled"},
+    {merchant = {referenceKey = "other"}, variant = {referenceKey = "C"}}}
+
+local function open_entry(s, id)
+    return s.world.store.get("orders_open", "order:fo:" .. id)
+end
+
+local function holding(s)
+    return #s.world.store.range("stock_unknown_orders", {})
+end
+
+local function webhook(s, id, items)
+    return s.world:call(flow, "webhook", {body = json.encode({key = "k" .. id,
+        type = "order-confirmed", payload = {id = id, items = items,
+            shopCountry = {id = 1412, shopKey = "fo", countryCode = "GB"},
+            confirmedAt = "2026-05-04T10:02:58+00:00"}})}, s.settings)
+end
+
+local function taking(t)
+    t.case("an order takes its units from the sweep or the webhook that tells of it", function()
+        local s = scene(t)
+        s.scayle.list = function()
+            return page({listed(1, {items = TWO})})
+        end
+        is_done(t, sweep(s))
+        webhook(s, 2, TWO)
+        t.equal({open_entry(s, 1).units, open_entry(s, 2).units, holding(s)},
+            {{A = 2}, {A = 2}, 0})
+    end)
+    t.case("an order without its items holds the stamps of figures until they are known", function()
+        local s = scene(t)
+        webhook(s, 1)
+        t.equal({open_entry(s, 1).units or "none", holding(s)}, {"none", 1})
+        s.scayle.list = function()
+            return page({listed(1, {items = TWO})})
+        end
+        is_done(t, sweep(s))
+        t.equal({open_entry(s, 1).units, holding(s), #s.world.events}, {{A = 2}, 0, 0})
+    end)
+    t.case("an order that a whole sweep does not show holds nothing any more", function()
+        local s = scene(t)
+        webhook(s, 1)
+        webhook(s, 2)
+        s.scayle.list = function()
+            return page({listed(2, {items = json.array({})})})
+        end
+        is_done(t, sweep(s))
+        t.equal(holding(s), 2)
+        s.world.now_ms = s.world.now_ms + 120000
+        is_done(t, sweep(s))
+        t.equal({holding(s), s.world.store.range("stock_unknown_orders", {})[1].value.order_id},
+            {1, "2"})
+    end)
+    t.case("what a delegation says it takes counts, whatever a webhook or a sweep says", function()
+        local s = scene(t)
+        webhook(s, 5, TWO)
+        delegate(s, [[{"orderId":5,"shopKey":"fo","fulfillingMerchantKey":"fellside",
+            "items":[{"merchantProductVariantReferenceKey":"Z"}]}]])
+        webhook(s, 5, TWO)
+        t.equal(open_entry(s, 5).units, {Z = 1})
+    end)
+    t.case("a delegation of which an item cannot be read holds the stamps", function()
+        local s = scene(t)
+        delegate(s, [[{"orderId":5,"shopKey":"fo","fulfillingMerchantKey":"fellside",
+            "items":[{"merchantProductVariantReferenceKey":"A"},{"quantity":2}]}]])
+        t.equal({open_entry(s, 5).units or "none", holding(s)}, {"none", 1})
+        delegate(s, [[{"orderId":6,"shopKey":"fo","fulfillingMerchantKey":"other","items":[]}]])
+        t.equal(holding(s), 1)
+    end)
+    t.case("an order that ends without its units holds nothing any more", function()
+        local s = scene(t)
+        webhook(s, 204417)
+        s.scayle.order.status = "cancellation_completed"
+        is_done(t, play(s))
+        t.equal({holding(s), open_entry(s, 204417) or "none"}, {0, "none"})
+    end)
+end
+
+local function late(s)
+    return s.world.store.get("order_watermark", "late")
+end
+
+local function being_late(t)
+    t.case("an order that a webhook told of is late, once, when its delegation is", function()
+        local s = scene(t)
+        s.scayle.list = function()
+            return page({listed(1, {items = TWO})})
+        end
+        webhook(s, 1, TWO)
+        is_done(t, sweep(s))
+        t.equal(late(s) or "none", "none")
+        s.world.now_ms = s.world.now_ms + 120000
+        is_done(t, sweep(s))
+        local first = late(s)
+        s.world.now_ms = s.world.now_ms + 120000
+        is_done(t, sweep(s))
+        t.equal({first.at_ms > 0, late(s)}, {true, first})
+    end)
+    t.case("a sweep that is tried again counts from its first attempt", function()
+        local s, asked = scene(t), 0
+        local began_ms = s.world.now_ms
+        s.scayle.list = function()
+            asked = asked + 1
+            if asked == 2 then
+                return {status = 503, headers = {}, elapsed_ms = 1, body = ""}
+            end
+            return page({}, asked < 2 and "p2" or nil)
+        end
+        local chain = fake_job.chain({event = {name = "schedule.sweep", id = "1", payload = "",
+            key = "schedule:orders.sweep", source = "schedule"}, settings = s.settings,
+            live_from_ms = LIVE_FROM_MS})
+        t.equal(s.world:attempt(flow, chain).error ~= nil, true)
+        s.world.now_ms = s.world.now_ms + 60000
+        is_done(t, s.world:attempt(flow, chain))
+        t.equal({asked, s.world.store.get("order_watermark", "sweep").completed_ms}, {3, began_ms})
+    end)
+    t.case("a sweep of several runs counts from the start of its first", function()
+        local s, asked = scene(t), 0
+        local began_ms = s.world.now_ms
+        s.settings.sweep_max_pages = 1
+        s.scayle.list = function()
+            asked = asked + 1
+            return page({}, asked < 3 and "p" .. asked or nil)
+        end
+        for _ = 1, 3 do
+            is_done(t, sweep(s))
+            s.world.now_ms = s.world.now_ms + 60000
+        end
+        t.equal(s.world.store.get("order_watermark", "sweep").completed_ms, began_ms)
+    end)
+end
+
 local function stuck(t)
     t.case("an order accepted and not posted for too long is told once", function()
         local s = scene(t)
@@ -566,6 +702,8 @@ return function(t)
     refusals(t)
     first_told(t)
     sweeping(t)
+    taking(t)
+    being_late(t)
     stuck(t)
     replacing(t)
 end

@@ -51,6 +51,13 @@ local function category_of(item)
     return type(kind) == "table" and (text(kind.Name) or text(kind.Code)) or text(kind)
 end
 
+local function flag(value)
+    if value == nil then
+        return nil -- not known
+    end
+    return truth(value)
+end
+
 local function item_of(item, fields)
     local options = documents.record(item.Options)
     local web = documents.record(item.WebProperties)
@@ -60,7 +67,7 @@ local function item_of(item, fields)
         stock_id = text(item.StockID),
         is_discontinued = truth(options.Discontinued),
         is_published = options.PublishOnWeb == nil or truth(options.PublishOnWeb),
-        runs_to_zero = truth(options.RunToZero) or nil,
+        runs_to_zero = flag(options.RunToZero),
         max_display = whole(web.MetaDisplayQty),
         category = category_of(item),
         buffer = buffer == "SAFE_LEVEL" and whole(item.SafeLevel)

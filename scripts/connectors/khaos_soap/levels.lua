@@ -2,17 +2,19 @@
 --- stock item says about how it may be sold.
 ---
 --- `LEVEL` is net of allocation already and may be negative. A kit has no stock of its own: it can
---- be made BUILD_POTENTIAL_CHILDREN times. Status 5 means that Khaos keeps no level at all.
+--- be made BUILD_POTENTIAL_CHILDREN times. Status 5 means that Khaos keeps no level at all, status
+--- 4 that it refuses orders.
 local chunks = require("connectors.khaos_soap.chunks")
 local client = require("connectors.khaos_soap.client")
 local errors = require("neap.errors")
 local time = require("neap.time")
+local variants = require("connectors.khaos_soap.variants")
 local xml = require("neap.xml")
 
 local levels = {}
 
 local BY_CODE = 1 -- MappingType
-local NOT_CONTROLLED = "5" -- STATUS
+local DISCONTINUED, NOT_CONTROLLED = "4", "5" -- STATUS
 local PACK = "3" -- LINK_TYPE of what a kit is made of
 local LEVEL_CHUNK = 200 -- integrators ask for up to 500 codes at once
 local DETAIL_CHUNK = 15 -- contract 1.8: integrators use 15 codes per ExportStock
@@ -23,12 +25,14 @@ local function whole(text)
 end
 
 local function level_of(node)
-    local controlled = xml.value(node, "STATUS") ~= NOT_CONTROLLED
+    local status = xml.value(node, "STATUS")
+    local controlled = status ~= NOT_CONTROLLED
     local potential = whole(xml.value(node, "BUILD_POTENTIAL_CHILDREN"))
     return {
         available = controlled and whole(xml.value(node, "LEVEL")) or nil,
         potential = controlled and potential or nil,
         is_uncontrolled = not controlled or nil,
+        is_discontinued = status == DISCONTINUED or nil,
     }
 end
 
@@ -36,6 +40,7 @@ end
 ---@field available integer|nil absent when not controlled
 ---@field potential integer|nil of a kit
 ---@field is_uncontrolled boolean|nil
+---@field is_discontinued boolean|nil
 
 --- Levels of codes at one site, by exact code; what Khaos does not know is absent. `each` is called
 --- with what was read of a chunk, its codes and the instant at which its read began, before the
@@ -75,8 +80,7 @@ function levels.read(khaos, codes, site_id, each)
     end)
 end
 
-local function truth(node, name)
-    local text = xml.value(node, name)
+local function truth(text)
     return text == "-1" or text == "1"
 end
 
@@ -103,30 +107,37 @@ local function user_defined(node, name)
     return nil
 end
 
-local function detail_of(node, fields)
-    local field = fields.buffer_field
+local function value(node, name)
+    local text = node and xml.value(node, name)
+    return text ~= "" and text or nil
+end
+
+local function buffer_of(node, field)
+    if not node or not field then
+        return nil
+    end
+    return field == "SAFE_LEVEL" and whole(xml.value(node, field)) or user_defined(node, field)
+end
+
+-- What a nested variant does not say of itself its parent says.
+local function detail_of(node, parent, fields)
+    local function either(name)
+        return value(node, name) or value(parent, name)
+    end
+    local field, runs_to_zero = fields.buffer_field, either("RUN_TO_ZERO")
     return {
-        is_hidden = truth(node, "DELETED") or nil,
-        runs_to_zero = truth(node, "RUN_TO_ZERO") or nil,
-        max_display = whole(xml.value(node, "MAX_DISPLAY_QTY")),
-        category = fields.category_field and xml.value(node, fields.category_field) or nil,
-        buffer = field == "SAFE_LEVEL" and whole(xml.value(node, field))
-            or field and user_defined(node, field) or nil,
+        is_hidden = truth(either("DELETED")) or nil,
+        runs_to_zero = runs_to_zero and truth(runs_to_zero),
+        max_display = whole(either("MAX_DISPLAY_QTY")),
+        category = fields.category_field and either(fields.category_field) or nil,
+        buffer = buffer_of(node, field) or buffer_of(parent, field),
         components = components_of(node),
     }
 end
 
---- How items may be sold, by exact code. `fields` names what the client keeps where: the user
---- defined attribute that holds the web buffer (or SAFE_LEVEL), the element that is the category.
----@async
----@param khaos khaos.Client
----@param codes string[]
----@param fields {buffer_field: string|nil, category_field: string|nil}
----@return table<string, table>|nil
----@return neap.Error|nil
-function levels.details(khaos, codes, fields)
-    local found = {}
-    local ok, failure = chunks.each(codes, DETAIL_CHUNK, function(chunk)
+-- Adds what Khaos exports when it is asked for these codes.
+local function export(khaos, codes, fields, found)
+    return chunks.each(codes, DETAIL_CHUNK, function(chunk)
         local text, err = khaos:call("ExportStock", {{"StockCode", "string",
             table.concat(chunk, ",")}, {"MappingType", "int", BY_CODE}})
         if not text then
@@ -136,15 +147,46 @@ function levels.details(khaos, codes, fields)
         if problem then
             return nil, problem
         end
-        for _, node in ipairs(root and xml.children(root, "STOCK_ITEM") or {}) do
-            local code = xml.value(node, "STOCK_CODE")
-            if code and code ~= "" then
-                found[code] = detail_of(node, fields)
+        variants.each(root or {}, function(node, parent)
+            local code = value(node, "STOCK_CODE")
+            if code and not (parent and found[code]) then
+                found[code] = detail_of(node, parent, fields)
             end
-        end
+        end)
         return true
     end)
-    return ok and found, failure
+end
+
+-- Parents of codes that Khaos does not export by themselves.
+local function parents_of(codes, found, parent_of)
+    local seen, list = {}, {}
+    for _, code in ipairs(codes) do
+        local parent = not found[code] and parent_of(code)
+        if parent and not seen[parent] then
+            seen[parent] = true
+            list[#list + 1] = parent
+        end
+    end
+    return list
+end
+
+--- How items may be sold, by exact code, of others too. `fields` names what the client keeps where:
+--- the user defined attribute that holds the web buffer (or SAFE_LEVEL), the element that is the
+--- category. A variant that Khaos exports only under its parent is asked for by that.
+---@async
+---@param khaos khaos.Client
+---@param codes string[]
+---@param fields {buffer_field: string|nil, category_field: string|nil}
+---@param parent_of fun(code: string): string|nil
+---@return table<string, table>|nil
+---@return neap.Error|nil
+function levels.details(khaos, codes, fields, parent_of)
+    local found = {}
+    local ok, err = export(khaos, codes, fields, found)
+    if ok then
+        ok, err = export(khaos, parents_of(codes, found, parent_of), fields, found)
+    end
+    return ok and found, err
 end
 
 return levels

@@ -2,6 +2,7 @@
 local chunks = require("connectors.khaos_soap.chunks")
 local client = require("connectors.khaos_soap.client")
 local errors = require("neap.errors")
+local variants = require("connectors.khaos_soap.variants")
 local xml = require("neap.xml")
 
 local stock = {}
@@ -139,17 +140,6 @@ local function add_item(found, node, parent_code)
     }
 end
 
--- Variants may come nested: SCS, up to four levels of STYLE, SCS_ITEM.
-local function add_variants(found, node, parent_code)
-    for _, child in ipairs(node) do
-        if child.name == "SCS_ITEM" then
-            add_item(found, child, parent_code)
-        elseif child.name == "STYLE" or child.name == "SCS" then
-            add_variants(found, child, parent_code)
-        end
-    end
-end
-
 local function export_chunk(khaos, codes, found)
     local text, err = khaos:call("ExportStock", {{"StockCode", "string", table.concat(codes, ",")},
         {"MappingType", "int", BY_CODE}})
@@ -160,10 +150,9 @@ local function export_chunk(khaos, codes, found)
     if problem then
         return nil, problem
     end
-    for _, node in ipairs(root and xml.children(root, "STOCK_ITEM") or {}) do
-        add_item(found, node)
-        add_variants(found, node, xml.value(node, "STOCK_CODE"))
-    end
+    variants.each(root or {}, function(node, parent)
+        add_item(found, node, parent and xml.value(parent, "STOCK_CODE"))
+    end)
     return true
 end
 

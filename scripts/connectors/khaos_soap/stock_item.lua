@@ -1,6 +1,7 @@
 --- One stock item of Khaos Control with all that a new variant in a shop may need of it
 --- (ExportStock, contract 3.4).
 local client = require("connectors.khaos_soap.client")
+local variants = require("connectors.khaos_soap.variants")
 local xml = require("neap.xml")
 
 local stock_item = {}
@@ -52,20 +53,14 @@ local function item_of(node, parent)
     return item
 end
 
--- The item itself, or nested below its parent: SCS, up to four levels of STYLE, SCS_ITEM.
-local function find(nodes, code, parent)
-    for _, node in ipairs(nodes) do
-        local is_item = node.name == "STOCK_ITEM" or node.name == "SCS_ITEM"
-        if is_item and xml.value(node, "STOCK_CODE") == code then
-            return item_of(node, parent)
-        elseif is_item or node.name == "SCS" or node.name == "STYLE" then
-            local found = find(node, code, node.name == "STOCK_ITEM" and node or parent)
-            if found then
-                return found
-            end
+local function find(root, code)
+    local found
+    variants.each(root, function(node, parent)
+        if not found and xml.value(node, "STOCK_CODE") == code then
+            found = item_of(node, parent)
         end
-    end
-    return nil
+    end)
+    return found
 end
 
 local function export(khaos, asked, code)

@@ -104,20 +104,21 @@ function delegation.head(body)
     return parse(body, HEAD)
 end
 
---- How many of each SKU a delegation asks for; what cannot be read is left out.
+--- How many of each SKU a delegation asks for; nil when not every item of it can be read.
 ---@param told scayle.Delegation
----@return table<string, integer>
+---@return table<string, integer>|nil
 function delegation.units(told)
     local units = {}
     for _, entry in ipairs(table_of(told.raw.items)) do
         local item = table_of(entry)
         local sku = text_of(item.merchantProductVariantReferenceKey)
         local quantity = math.tointeger(tonumber(item.quantity) or 1)
-        if sku and quantity and quantity > 0 then
-            units[sku] = (units[sku] or 0) + quantity
+        if not sku or not quantity or quantity < 1 then
+            return nil
         end
+        units[sku] = (units[sku] or 0) + quantity
     end
-    return units
+    return next(units) and units or nil
 end
 
 local function fill(template, accepted)

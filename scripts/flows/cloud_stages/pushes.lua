@@ -198,6 +198,7 @@ local function take_item(ctx, item)
     for _, name in ipairs(DETAILS) do
         kept[name] = item[name]
     end
+    kept.details_ms = time.now_ms()
     empty_levels(kept, function(level)
         return level.stock_id and level.stock_id ~= item.stock_id
     end)

@@ -5,6 +5,7 @@ local delegation = require("connectors.scayle.delegation")
 local identify = require("flows.order_stages.identify")
 local json = require("neap.json")
 local pulse = require("flows.pulse")
+local remaining = require("flows.orders.remaining")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -16,7 +17,8 @@ local accept = {}
 --- Notes an order that is now known; what is known already stays.
 ---@param identity orders.Identity
 ---@param fields table
----@param units table<string, integer>|nil what it takes of the stock
+---@param units table<string, integer>|nil what it takes of the stock, nil when that is not known;
+---   of units that were told before, those of its delegation count
 ---@return boolean is_awaited it was known, but not yet delegated
 function accept.remember(identity, fields, units)
     local known = store.get(support.RECORDS, identity.key)
@@ -41,9 +43,11 @@ function accept.remember(identity, fields, units)
     end
     if not record.order_code and not (known and store.get(support.OPEN, identity.key)) then
         stock_pending.open(identity.key, {order_id = identity.order_id,
-            accepted_ms = record.accepted_ms, confirmed_ms = fields.confirmed_ms, units = units})
-    elseif units then
+            accepted_ms = record.accepted_ms, confirmed_ms = record.confirmed_ms, units = units})
+    elseif units and fields.delegated_ms then
         stock_pending.add(identity.key, units)
+    elseif units then
+        stock_pending.learn(identity.key, units)
     end
     return is_awaited
 end
@@ -62,6 +66,14 @@ local function delegation_events(identity, read, body, is_awaited)
     }
 end
 
+-- Orders that are delegated to another merchant take nothing of our stock.
+local function units_of(settings, identity, read)
+    if identity.merchant ~= settings.merchant_key then
+        return {}
+    end
+    return delegation.units(read)
+end
+
 --- POST /scayle/delegation. A repeat of the same delegation gets the first answer.
 ---@param ctx neap.Context
 ---@param request neap.ServerRequest
@@ -74,8 +86,7 @@ function accept.delegation(ctx, request)
     local settings = ctx.settings
     local identity = identify.order(settings, read)
     local is_awaited = accept.remember(identity, {delegated_ms = time.now_ms(),
-        order_reference_key = read.order_reference_key},
-        identity.merchant == settings.merchant_key and delegation.units(read) or nil)
+        order_reference_key = read.order_reference_key}, units_of(settings, identity, read))
     read.merchant_key = identity.merchant
     local reply = delegation.answer(settings.delegation_answer, read)
     reply.events = delegation_events(identity, read, request.body, is_awaited)
@@ -140,7 +151,8 @@ local function events_of(settings, notice, kind, body)
         local event = notice_event(identity, notice, body)
         table.insert(events, event)
         if event.name == "order.seen" then
-            accept.remember(identity, {seen_ms = time.now_ms(), confirmed_ms = event.at_ms})
+            accept.remember(identity, {seen_ms = time.now_ms(), confirmed_ms = event.at_ms},
+                remaining.codes(notice.raw, settings.merchant_key))
         end
     end
     return events

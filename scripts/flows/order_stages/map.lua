@@ -3,7 +3,6 @@
 local codes = require("flows.khaos_codes")
 local history = require("flows.order_history")
 local mapper = require("flows.orders.map")
-local read = require("flows.orders.read")
 local recording = require("flows.order_stages.recording")
 local remaining = require("flows.orders.remaining")
 local stock_pending = require("flows.stock_pending")
@@ -69,18 +68,11 @@ local function all_causes(work, result)
     return all
 end
 
--- How many of each code the order takes, for the stock that is not yet taken in Khaos.
+-- How many of each code the order takes, for the stock that is not yet taken in Khaos. One that is
+-- delegated to another merchant takes nothing of ours.
 local function remember_units(work)
-    local units = {}
-    for _, item in ipairs(work.order.items or {}) do
-        local variant = type(item.variant) == "table" and item.variant or {}
-        local code = variant.referenceKey
-        if type(code) == "string" and read.is_ours(item, work.settings.merchant_key)
-            and not remaining.is_gone(item) then
-            units[code] = (units[code] or 0) + 1
-        end
-    end
-    stock_pending.add(work.key, units)
+    local ours = work.settings.merchant_key
+    stock_pending.add(work.key, work.merchant == ours and remaining.codes(work.order, ours) or {})
 end
 
 -- What the order comes to, and for which company, before and after it is posted.

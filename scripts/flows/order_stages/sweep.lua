@@ -6,20 +6,23 @@
 local accept = require("flows.order_stages.accept")
 local identify = require("flows.order_stages.identify")
 local orders = require("connectors.scayle.orders")
+local remaining = require("flows.orders.remaining")
 local scayle_client = require("connectors.scayle.client")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
+local watermark = require("flows.stock_stages.watermark")
 
-local CURSORS = "orders_sweep" -- "<shop>/<country>" -> {cursor}
+-- "<shop>/<country>" -> {cursor, started_ms}: where the next run goes on, when the first began
+local CURSORS = "orders_sweep"
 -- "sweep" -> {completed_ms}: start of the newest complete sweep; "late" -> {at_ms}: when a sweep
--- last found what should have been told by then
+-- last found what should have been delegated by then
 local WATERMARK = "order_watermark"
 local HOUR_MS = 3600000
 local LATE_MS = 90000 -- a delegation should have come by then
 
--- What of a page is worth telling: ids and dates, no personal data.
+-- What of a page is worth telling: ids, dates and stock codes, no personal data.
 local function digest(page, settings, live_from_ms)
     local found = {}
     for _, order in ipairs(page.orders) do
@@ -30,27 +33,49 @@ local function digest(page, settings, live_from_ms)
             local shop = type(order.shopCountry) == "table" and order.shopCountry or {}
             found[#found + 1] = {order_id = tostring(order.id), shop_key = shop.shopKey,
                 shop_id = shop.id and tostring(shop.id), country_code = shop.countryCode,
-                confirmed_ms = confirmed_ms}
+                confirmed_ms = confirmed_ms, units = remaining.codes(order,
+                settings.merchant_key)}
         end
     end
     return found
 end
 
+local function is_to_be_told_again(record)
+    return record.ended == "not confirmed yet" and not record.order_code
+        and not record.delegated_ms
+end
+
+local function note_late(at_ms)
+    store.put(WATERMARK, "late", {at_ms = at_ms})
+end
+
+-- A webhook came before: its units may be missing, its delegation too.
+local function look_again(key, record, said, is_overdue)
+    stock_pending.listed(key, said.units, time.now_ms())
+    local is_waiting = not record.delegated_ms and not record.order_code and not record.ended
+    if is_overdue and is_waiting and not record.is_late then
+        record.is_late = true
+        store.put(support.RECORDS, key, record)
+        note_late(time.now_ms())
+    end
+end
+
 local function tell(job, said)
-    local identity = identify.order(job.settings, said)
+    local identity, now_ms = identify.order(job.settings, said), time.now_ms()
     local record = store.get(support.RECORDS, identity.key)
-    if record and not (record.ended and not record.order_code and not record.delegated_ms
-        and record.ended == "not confirmed yet") then
+    local is_overdue = now_ms - said.confirmed_ms > LATE_MS
+    if record and not is_to_be_told_again(record) then
+        look_again(identity.key, record, said, is_overdue)
         return false
     end
     local is_new = job:emit({source = "scayle.order", id = identity.key, key = identity.key,
         name = "order.found", payload = said, at_ms = said.confirmed_ms})
-    local now_ms = time.now_ms()
     if is_new then
-        accept.remember(identity, {found_ms = now_ms, confirmed_ms = said.confirmed_ms})
+        accept.remember(identity, {found_ms = now_ms, confirmed_ms = said.confirmed_ms,
+            is_late = is_overdue or nil}, said.units)
     end
-    if is_new and now_ms - said.confirmed_ms > LATE_MS then
-        store.put(WATERMARK, "late", {at_ms = now_ms})
+    if is_new and is_overdue then
+        note_late(now_ms)
     end
     return is_new
 end
@@ -72,16 +97,32 @@ local function is_stale_cursor(err, number, cursor)
     return number == 1 and cursor ~= nil and err.status == 400
 end
 
---- True when the shop country was read to its end.
-local function sweep_shop(job, scayle, shop)
-    local place = shop.shop_key .. "/" .. shop.country
-    local cursor = (store.get(CURSORS, place) or {}).cursor
-    local told = 0
+local function place_of(shop)
+    return shop.shop_key .. "/" .. shop.country
+end
+
+-- When the job began, and where. A later attempt gets the pages of the first, and so its start.
+local function begin(job)
+    return job:step("begin", function()
+        local cursors = {}
+        for _, shop in ipairs(job.settings.shops) do
+            cursors[place_of(shop)] = store.get(CURSORS, place_of(shop))
+        end
+        return {at_ms = time.now_ms(), cursors = cursors}
+    end)
+end
+
+-- When the reading of all its orders began, once the shop country was read to its end.
+local function sweep_shop(job, scayle, shop, began)
+    local place = place_of(shop)
+    local before = began.cursors[place] or {}
+    local cursor, told = before.cursor, 0
+    local started_ms = cursor and (before.started_ms or 0) or began.at_ms
     for number = 1, job.settings.sweep_max_pages do
         local page, err = read_page(job, scayle, shop, number, cursor)
         if not page and is_stale_cursor(err, number, cursor) then
             store.delete(CURSORS, place)
-            return false, told
+            return nil, told
         end
         support.check({job = job}, "SCAYLE", page, err)
         for _, said in ipairs(page.found) do
@@ -90,11 +131,11 @@ local function sweep_shop(job, scayle, shop)
         cursor = page.next
         if not cursor then
             store.delete(CURSORS, place)
-            return true, told
+            return started_ms, told
         end
     end
-    store.put(CURSORS, place, {cursor = cursor})
-    return false, told
+    store.put(CURSORS, place, {cursor = cursor, started_ms = started_ms})
+    return nil, told
 end
 
 local function tell_stuck(job, key, entry, now_ms)
@@ -136,17 +177,18 @@ end
 ---@async
 ---@param job neap.Job
 return function(job)
-    local started_ms = time.now_ms()
+    local began = begin(job)
     local scayle = scayle_client.new(job.settings.scayle)
     find_stuck(job)
-    local is_complete, told = true, 0
+    local oldest_ms, told = began.at_ms, 0
     for _, shop in ipairs(job.settings.shops) do
-        local ended, count = sweep_shop(job, scayle, shop)
-        is_complete = is_complete and ended
+        local started_ms, count = sweep_shop(job, scayle, shop, began)
+        oldest_ms = started_ms and oldest_ms and math.min(oldest_ms, started_ms)
         told = told + count
     end
-    if is_complete then
-        store.put(WATERMARK, "sweep", {completed_ms = started_ms})
+    if oldest_ms then
+        store.put(WATERMARK, "sweep", {completed_ms = oldest_ms})
+        watermark.release_unseen(oldest_ms - LATE_MS)
     end
     if told > 0 then
         job:note("sweep", string.format("%d orders found that nothing had told", told))

@@ -51,6 +51,22 @@ function remaining.units(order, merchant)
     return gone, ours
 end
 
+--- How many of each stock code our units that are not cancelled take; nil when the order shows no
+--- items.
+---@param order table
+---@param merchant string our reference key
+---@return table<string, integer>|nil
+function remaining.codes(order, merchant)
+    local items, codes = read.table(order, "items"), {}
+    for _, item in ipairs(items) do
+        local code = read.text(read.table(item, "variant"), "referenceKey")
+        if code and read.is_ours(item, merchant) and not remaining.is_gone(item) then
+            codes[code] = (codes[code] or 0) + 1
+        end
+    end
+    return #items > 0 and codes or nil
+end
+
 local function copy(record, changes)
     local same = {}
     for name, value in pairs(record) do

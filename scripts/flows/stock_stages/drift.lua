@@ -59,7 +59,7 @@ local function compare(settings, code, answer, asked_ms)
         return nil
     end
     local wanted = figure.of(item, stock_pending.sum(item, item.read_ms),
-        figure.policy(settings.policy, item))
+        figure.policy(settings.policy, item), asked_ms)
     local class = drift.class({expected = wanted.sellable, is_hidden = item.is_hidden,
         is_moving = is_moving(code, sent, asked_ms), sent = sent, shown = shown,
         has_variant = answer.state ~= "unknown"})

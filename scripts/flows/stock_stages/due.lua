@@ -16,7 +16,8 @@ local due = {}
 due.LOOK_AT = 10000 -- marked codes that one run looks at, of either kind
 
 ---@class stock.Due: scayle.StockFigure
----@field text string the figure's terms
+---@field text string the figure's terms as one sentence
+---@field terms table[] as figure.of gives them
 ---@field read_ms integer of the reading that it is of
 ---@field since_ms integer first mark
 ---@field before integer|nil what was sent last
@@ -28,14 +29,15 @@ local function unmark(code)
 end
 
 -- The next figure of a code, nil when there is nothing to tell (now).
-local function next_figure(settings, code, since_ms, now_ms)
+local function next_figure(search, code, since_ms)
+    local settings, now_ms = search.settings, search.now_ms
     local item = store.get(tables.ITEMS, code)
     if not item or not item.read_ms then
         unmark(code)
         return nil
     end
-    local shown = figure.of(item, stock_pending.sum(item, item.read_ms),
-        figure.policy(settings.policy, item))
+    local shown = figure.of(item, search.sums:of(item, item.read_ms),
+        figure.policy(settings.policy, item), now_ms)
     local sent = store.get(tables.SENT, code)
     local is_sent = sent and sent.quantity == shown.sellable
     local is_same = is_sent and sent.state == "set"
@@ -57,7 +59,8 @@ local function next_figure(settings, code, since_ms, now_ms)
     end
     return {sku = code, warehouse = settings.warehouse, merchant = settings.merchant_key,
         quantity = shown.sellable, stamp_ms = math.max(stamp_ms, last_ms), text = shown.text,
-        read_ms = item.read_ms, since_ms = since_ms, before = sent and sent.quantity or nil}
+        terms = shown.terms, read_ms = item.read_ms, since_ms = since_ms,
+        before = sent and sent.quantity or nil}
 end
 
 -- Lower is sooner: to zero, down, new, up.
@@ -95,8 +98,8 @@ function Search:page(table_name, after)
         after = pair.key
         if not self.seen[pair.key] then
             self.seen[pair.key] = true
-            self.list[#self.list + 1] = next_figure(self.settings, pair.key,
-                pair.value.since_ms, self.now_ms)
+            self.list[#self.list + 1] = next_figure(self, pair.key,
+                pair.value.since_ms)
         end
     end
     self.budget = self.budget - #page
@@ -133,7 +136,7 @@ end
 ---@return boolean is_cut there may be more
 function due.find(settings, now_ms, wanted)
     local search = setmetatable({settings = settings, now_ms = now_ms, wanted = wanted, list = {},
-        seen = {}, is_cut = false}, Search)
+        seen = {}, is_cut = false, sums = stock_pending.sums()}, Search)
     search:go(tables.URGENT)
     if not search:is_full() then
         search:go(tables.DIRTY)

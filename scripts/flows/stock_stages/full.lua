@@ -58,7 +58,7 @@ local function list_codes(job, khaos)
         local page = reading.check(job, list:page(PAGE))
         for _, entry in ipairs(page) do
             if #entry.code <= KEY_MAX then
-                rows:add(entry.code, true)
+                rows:add(entry.code, entry.parent_code or true)
                 count = count + 1
             end
         end
@@ -78,14 +78,15 @@ local function is_read(code, state)
 end
 
 local function next_codes(state, limit)
-    local codes = {}
+    local codes, parents = {}, {}
     local page = store.range(tables.LISTED, {after = state.after, limit = limit})
     for _, pair in ipairs(page) do
         state.after = pair.key
         codes[#codes + 1] = not is_read(pair.key, state) and pair.key or nil
+        parents[pair.key] = type(pair.value) == "string" and pair.value or nil
     end
     state.read = state.read + #page
-    return codes, #page < limit
+    return codes, parents, #page < limit
 end
 
 local function begin(job, khaos, before, now_ms)
@@ -113,10 +114,10 @@ function full.run(job)
         state = begin(job, khaos, state, now_ms)
         store.put(tables.STATE, "full", state)
     end
-    local codes, is_over = next_codes(state, settings.full_batch)
-    reading.run(job, khaos, codes, function()
+    local codes, parents, is_over = next_codes(state, settings.full_batch)
+    reading.run(job, khaos, {codes = codes, parents = parents, has_changed = function()
         return true
-    end)
+    end})
     if is_over then
         state = {completed_ms = state.started_ms, read = state.read, listed = state.listed}
         job:note("stock", string.format("full reading of %d codes is complete", state.read))

@@ -1,5 +1,6 @@
---- Reads what moved or was edited in Khaos since the last poll, what orders took or set free, and
---- kits of all these. Everything else is the full reading's (flows.stock_stages.full).
+--- Reads what moved or was edited in Khaos since the last poll, what orders took or set free, kits
+--- of all these and what they are made of. Everything else is the full reading's
+--- (flows.stock_stages.full).
 local khaos_line = require("flows.khaos_line")
 local khaos_stock = require("connectors.khaos_soap.stock")
 local reading = require("flows.stock_stages.reading")
@@ -11,37 +12,42 @@ local time = require("neap.time")
 local MANY = 1000
 local REREAD_MAX = 10000
 
--- code -> whether its details (not only its level) may have changed.
+-- code -> whether its details (not only its level) may have changed; code -> parent.
 local function changes(job, khaos, since_ms)
-    local wanted, since = {}, khaos:date_time(since_ms)
-    local revised, err = khaos_stock.changed_since(khaos, khaos_stock.REVISED, since)
-    for _, entry in ipairs(reading.check(job, revised, err)) do
-        wanted[entry.code] = true
+    local wanted, parents, since = {}, {}, khaos:date_time(since_ms)
+    for _, date_type in ipairs({khaos_stock.REVISED, khaos_stock.MOVED}) do
+        local list, err = khaos_stock.changed_since(khaos, date_type, since)
+        for _, entry in ipairs(reading.check(job, list, err)) do
+            wanted[entry.code] = wanted[entry.code] or date_type == khaos_stock.REVISED
+            parents[entry.code] = entry.parent_code
+        end
     end
-    local moved, problem = khaos_stock.changed_since(khaos, khaos_stock.MOVED, since)
-    for _, entry in ipairs(reading.check(job, moved, problem)) do
-        wanted[entry.code] = wanted[entry.code] or false
-    end
-    return wanted
+    return wanted, parents
 end
 
--- What was set free, and kits whose components moved: Khaos dates neither. True when all that is
--- to be read again is in it.
-local function add_related(wanted)
+-- What orders took or set free, of that what shares components with it: Khaos need not move them.
+-- The wishes stay until each of these was read.
+local function add_wishes(wanted)
     local page = store.range(stock_pending.REREAD, {limit = REREAD_MAX})
     for _, pair in ipairs(page) do
         wanted[pair.key] = wanted[pair.key] or false
-    end
-    local kits = {}
-    for code in pairs(wanted) do
-        for _, kit in ipairs(stock_pending.kits_of(code)) do
-            kits[kit] = true
+        for code in pairs(stock_pending.related({[pair.key] = true})) do
+            local known = store.get(stock_pending.REREAD, code)
+            if not known or known.since_ms < pair.value.since_ms then
+                store.put(stock_pending.REREAD, code, pair.value)
+            end
         end
     end
-    for kit in pairs(kits) do
-        wanted[kit] = wanted[kit] or false
-    end
     return #page < REREAD_MAX
+end
+
+-- Kits of what moved do not move in Khaos. True when all that is to be read again is in it.
+local function add_related(wanted)
+    local is_all = add_wishes(wanted)
+    for code in pairs(stock_pending.related(wanted)) do
+        wanted[code] = wanted[code] or false
+    end
+    return is_all
 end
 
 local function sorted(wanted)
@@ -63,15 +69,15 @@ return function(job)
     local started_ms = time.now_ms()
     local since_ms = state.since_ms or started_ms - settings.overlap_ms
     stock_pending.begin()
-    local wanted = changes(job, khaos, since_ms)
+    local wanted, parents = changes(job, khaos, since_ms)
     local is_all = add_related(wanted)
     local codes = sorted(wanted)
     if #codes >= MANY then
         job:note("stock", string.format("%d codes moved: they are read", #codes))
     end
-    reading.run(job, khaos, codes, function(code)
+    reading.run(job, khaos, {codes = codes, parents = parents, has_changed = function(code)
         return wanted[code]
-    end)
+    end})
     store.put(tables.STATE, "poll", {since_ms = started_ms - settings.overlap_ms,
         ran_ms = started_ms})
     if is_all then

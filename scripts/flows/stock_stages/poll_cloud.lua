@@ -36,12 +36,7 @@ local function waiting_codes(read_ms)
     for _, pair in ipairs(store.range(stock_pending.REREAD, {limit = 10000})) do
         codes[pair.key] = true
     end
-    for code in pairs(codes) do
-        for _, kit in ipairs(stock_pending.kits_of(code)) do
-            codes[kit] = codes[kit] or false
-        end
-    end
-    return codes
+    return stock_pending.related(codes)
 end
 
 --- One tick.

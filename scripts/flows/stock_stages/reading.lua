@@ -4,6 +4,7 @@ local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local tables = require("flows.stock_stages.tables")
+local time = require("neap.time")
 
 local reading = {}
 
@@ -16,8 +17,17 @@ function reading.check(job, value, err)
     return support.check({job = job}, "Khaos", value, err)
 end
 
-local function add_details(job, khaos, codes)
-    local found, err = levels.details(khaos, codes, job.settings)
+-- As a list just said, or one before.
+local function parents(listed)
+    return function(code)
+        local item, row = store.get(tables.ITEMS, code), store.get(tables.LISTED, code)
+        return listed[code] or item and item.parent or type(row) == "string" and row or nil
+    end
+end
+
+local function add_details(job, khaos, codes, parent_of)
+    local began_ms = time.now_ms()
+    local found, err = levels.details(khaos, codes, job.settings, parent_of)
     found = reading.check(job, found, err)
     for _, code in ipairs(codes) do
         local old = store.get(tables.ITEMS, code) or {}
@@ -25,7 +35,8 @@ local function add_details(job, khaos, codes)
         stock_pending.set_components(code, old.components, new.components)
         new.code, new.sites, new.read_ms = code, old.sites, old.read_ms
         new.available, new.potential = old.available, old.potential
-        new.is_uncontrolled = old.is_uncontrolled
+        new.is_uncontrolled, new.is_discontinued = old.is_uncontrolled, old.is_discontinued
+        new.parent, new.details_ms = parent_of(code), began_ms
         store.put(tables.ITEMS, code, new)
     end
 end
@@ -88,17 +99,22 @@ local function without_details(codes, has_changed)
     return list
 end
 
---- Reads these codes.
+---@class stock.Wanted
+---@field codes string[]
+---@field has_changed fun(code: string): boolean its details are asked for, as are unknown codes'
+---@field parents table<string, string> of variants, as a list just said
+
+--- Reads codes.
 ---@async
 ---@param job neap.Job
 ---@param khaos khaos.Client
----@param codes string[]
----@param has_changed fun(code: string): boolean its details are asked for, as are unknown codes'
-function reading.run(job, khaos, codes, has_changed)
+---@param wanted stock.Wanted
+function reading.run(job, khaos, wanted)
     local size = job.settings.chunk
-    for first = 1, #codes, size do
-        local chunk = part(codes, first, first + size - 1)
-        add_details(job, khaos, without_details(chunk, has_changed))
+    local parent_of = parents(wanted.parents)
+    for first = 1, #wanted.codes, size do
+        local chunk = part(wanted.codes, first, first + size - 1)
+        add_details(job, khaos, without_details(chunk, wanted.has_changed), parent_of)
         for _, site_id in ipairs(job.settings.sites) do
             local ok, err = levels.read(khaos, chunk, site_id, function(found, read, began_ms)
                 keep_levels(found, read, began_ms, site_id, job.settings.sites)

@@ -41,8 +41,9 @@ local function keep_lag(list, is_cut, now_ms)
     for _, entry in ipairs(list) do
         oldest_ms = math.min(oldest_ms, entry.since_ms)
     end
+    local held = watermark.held_by()
     store.put(tables.STATE, "lag", {at_ms = now_ms, waiting = #list, is_more = is_cut or nil,
-        oldest_ms = now_ms - oldest_ms})
+        oldest_ms = now_ms - oldest_ms, held_by = held and held.order_id})
 end
 
 local function is_peak(settings, now_ms)

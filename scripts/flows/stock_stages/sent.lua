@@ -1,4 +1,5 @@
 --- Figures that go to SCAYLE: written down before they leave, and what became of them.
+local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local tables = require("flows.stock_stages.tables")
 local time = require("neap.time")
@@ -14,8 +15,9 @@ function sent.write_down(list, now_ms)
     for _, entry in ipairs(list) do
         local before = store.get(tables.SENT, entry.sku)
         store.put(tables.SENT, entry.sku, {quantity = entry.quantity, stamp_ms = entry.stamp_ms,
-            state = "sending", at_ms = now_ms, text = entry.text, read_ms = entry.read_ms,
-            bulk = entry.bulk, was_refused = before and before.was_refused})
+            state = "sending", at_ms = now_ms, text = entry.text, terms = entry.terms,
+            read_ms = entry.read_ms, bulk = entry.bulk,
+            was_refused = before and before.was_refused})
     end
 end
 
@@ -60,7 +62,10 @@ function sent.settle(job, entry, state, newer_ms)
         job:close_exception(REFUSED, entry.sku, "SCAYLE took the figure")
     end
     local item = store.get(tables.ITEMS, entry.sku)
-    if not item or item.read_ms == entry.read_ms then -- else it was read again meanwhile
+    -- Else it was read again meanwhile, or SCAYLE takes away what orders took that the figure knows
+    -- already: then it goes again with a later stamp.
+    local is_last = not item or item.read_ms == entry.read_ms
+    if is_last and not stock_pending.is_taken_since(entry.sku, record.stamp_ms) then
         store.delete(tables.DIRTY, entry.sku)
         store.delete(tables.URGENT, entry.sku)
     end

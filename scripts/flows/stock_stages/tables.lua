@@ -5,7 +5,7 @@ local tables = {
     -- "poll" -> {since_ms, ran_ms}; "full" -> stock.Full; "cursors" -> {table -> code}; "bulk" ->
     -- the bulk request under way (stock.Bulk); "lag", "drift", "drift_wish" -> {...}
     STATE = "stock_state",
-    LISTED = "stock_listed", -- code -> true: what the full reading reads
+    LISTED = "stock_listed", -- code -> its parent or true: what the full reading reads
     GONE = "stock_gone", -- code -> true: listed no more, on its way back into LISTED
     ITEMS = "stock_items", -- code -> what Khaos says of it (stock.Item), its sites, read_ms
     DIRTY = "stock_dirty", -- code -> {since_ms}: to be compared with what was sent
@@ -13,7 +13,7 @@ local tables = {
     -- number -> {sku, quantity, stamp_ms, read_ms}: figures of the bulk request, in its order
     BULK = "stock_bulk",
     DRIFT = "stock_drift", -- code -> {class, khaos, sent, shown, ...}: what differs in the shop
-    -- code -> {quantity, stamp_ms, state, at_ms, text, bulk}: the newest figure
+    -- code -> {quantity, stamp_ms, state, at_ms, text, terms, bulk}: the newest figure
     SENT = "stock_sent",
 }
 
@@ -47,17 +47,18 @@ end
 -- Sums the sites; a reading is as old as its oldest site. Where one site makes the item and
 -- another has it, what can be sold is what both come to.
 local function total(item)
-    local available, potential, read_ms, uncontrolled = nil, nil, nil, nil
+    local available, potential, read_ms, uncontrolled, discontinued
     local either = 0
     for _, site in pairs(item.sites) do
         available = site.available and (available or 0) + site.available or available
         either = either + (site.potential or site.available or 0)
         potential = (potential or site.potential) and either
         uncontrolled = uncontrolled or site.is_uncontrolled
+        discontinued = discontinued or site.is_discontinued
         read_ms = math.min(read_ms or site.read_ms, site.read_ms)
     end
     item.available, item.potential, item.is_uncontrolled = available, potential, uncontrolled
-    item.read_ms = read_ms
+    item.is_discontinued, item.read_ms = discontinued, read_ms
 end
 
 --- Keeps an item whose sites changed, and marks it.
@@ -68,7 +69,8 @@ function tables.keep(code, item, at_ms)
     local before = item.potential or item.available or 0
     total(item)
     store.put(tables.ITEMS, code, item)
-    if item.is_hidden or (item.potential or item.available or 0) < before then
+    if item.is_hidden or item.is_discontinued
+        or (item.potential or item.available or 0) < before then
         tables.mark_urgent(code, at_ms)
     else
         tables.mark(code, at_ms)

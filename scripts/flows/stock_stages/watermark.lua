@@ -5,17 +5,23 @@
 --- with the earlier of the start of its reading and this watermark, in SCAYLE's time.
 ---
 --- While we run it is now less the lag of delegations. Once we were away, were it for a second (a
---- delegation that failed comes again after three minutes), or a sweep found an order that nothing
---- had told in time, it stays at what it was until a sweep that began afterwards has gone through
+--- delegation that failed comes again after three minutes), or a sweep found an order that was not
+--- delegated in time, it stays at what it was until a sweep that began afterwards has gone through
 --- all orders.
+---
+--- An order has reached us when we know what it takes: no figure is stamped after the confirmation
+--- of one whose units nobody has told.
 local store = require("neap.store")
 
 local watermark = {}
 
 local TABLE = "stock_watermark" -- "state" -> {alive_ms, frozen_ms, back_ms, skew_ms}
 -- Of the orders flow: "sweep" -> {completed_ms}: start of the newest complete one; "late" ->
--- {at_ms}: when a sweep last found what should have been told.
+-- {at_ms}: when a sweep last found what should have been delegated.
 local SWEEP = "order_watermark"
+-- "<confirmed, SCAYLE's time>\n<order key>" -> {order_id, seen_ms}: open orders whose units are not
+-- known, and when they were last told of
+local UNKNOWN = "stock_unknown_orders"
 local RESOLUTION_MS = 1000 -- SCAYLE's Date header counts in seconds
 
 ---@class stock.WatermarkSettings
@@ -26,7 +32,7 @@ local function state_of(now_ms)
     return store.get(TABLE, "state") or {alive_ms = now_ms, frozen_ms = 0, back_ms = now_ms}
 end
 
--- An order that only a sweep told of, and late: other delegations may have failed as well.
+-- A delegation did not come in time: others may have failed as well.
 local function has_late_order(state)
     local late = store.get(SWEEP, "late")
     return late ~= nil and late.at_ms > state.back_ms
@@ -49,6 +55,9 @@ function watermark.beat(now_ms, settings, is_first)
     local sweep = store.get(SWEEP, "sweep")
     if state.frozen_ms and sweep and sweep.completed_ms > state.back_ms then
         state.frozen_ms = nil
+    elseif state.frozen_ms and sweep then
+        -- It has told all that was confirmed before it began.
+        state.frozen_ms = math.max(state.frozen_ms, sweep.completed_ms - settings.order_lag_ms)
     end
     state.alive_ms = now_ms
     store.put(TABLE, "state", state)
@@ -79,6 +88,57 @@ function watermark.scayle_ms(at_ms)
     return at_ms - (state_of(at_ms).skew_ms or 0)
 end
 
+--- No figure is stamped after this order was confirmed until it is released.
+---@param key string of the order
+---@param about {order_id: string|nil, seen_ms: integer}
+---@param confirmed_ms integer SCAYLE's time
+---@return string mark to release it by
+function watermark.hold(key, about, confirmed_ms)
+    local mark = string.format("%015d\n%s", math.max(confirmed_ms, 0), key)
+    store.put(UNKNOWN, mark, about)
+    return mark
+end
+
+--- SCAYLE shows the order still, and does not say what it takes.
+---@param mark string
+---@param at_ms integer
+function watermark.seen(mark, at_ms)
+    local about = store.get(UNKNOWN, mark)
+    if about then
+        about.seen_ms = at_ms
+        store.put(UNKNOWN, mark, about)
+    end
+end
+
+--- Releases the orders that were last told of before this instant: a sweep has gone through all
+--- orders since, and SCAYLE has no such order any more that would take anything.
+---@param seen_ms integer
+function watermark.release_unseen(seen_ms)
+    local after
+    repeat
+        local page = store.range(UNKNOWN, {after = after, limit = 500})
+        for _, pair in ipairs(page) do
+            after = pair.key
+            if pair.value.seen_ms < seen_ms then
+                store.delete(UNKNOWN, pair.key)
+            end
+        end
+    until #page < 500
+end
+
+---@param mark string
+function watermark.release(mark)
+    store.delete(UNKNOWN, mark)
+end
+
+--- The oldest order that holds the stamps, nil when none does.
+---@return {order_id: string|nil, confirmed_ms: integer}|nil
+function watermark.held_by()
+    local first = store.range(UNKNOWN, {limit = 1})[1]
+    return first and {order_id = first.value.order_id,
+        confirmed_ms = math.tointeger(tonumber(first.key:match("^%d+")))}
+end
+
 --- The watermark, our time.
 ---@param now_ms integer
 ---@param settings stock.WatermarkSettings
@@ -96,7 +156,11 @@ end
 function watermark.stamp(read_ms, now_ms, settings)
     local ours_ms = math.min(read_ms, watermark.at(now_ms, settings))
     local skew_ms = assert(state_of(now_ms).skew_ms, "SCAYLE's clock is not known yet")
-    return ours_ms - math.max(skew_ms, 0) - RESOLUTION_MS
+    local stamp_ms = ours_ms - math.max(skew_ms, 0) - RESOLUTION_MS
+    local held = watermark.held_by()
+    -- How long before the confirmation SCAYLE blocks the units is not documented.
+    return held and math.min(stamp_ms, held.confirmed_ms - settings.order_lag_ms - RESOLUTION_MS)
+        or stamp_ms
 end
 
 return watermark

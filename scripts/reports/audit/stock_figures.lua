@@ -2,6 +2,7 @@
 --- by the client's own policy, and what SCAYLE shows. Codes without a variant show here too.
 local asking = require("reports.audit.asking")
 local figure = require("flows.stock_stages.figure")
+local khaos_codes = require("flows.khaos_codes")
 local khaos_line = require("flows.khaos_line")
 local levels = require("connectors.khaos_soap.levels")
 local report = require("neap.report")
@@ -15,7 +16,7 @@ local time = require("neap.time")
 local stock_figures = {}
 
 local CHUNK = 60
-local NOTHING = {quantity = 0, orders = 0}
+local NOTHING = {quantity = 0}
 
 -- Every k-th code, so that the sample is the same for the same list.
 local function sample(limit)
@@ -30,10 +31,15 @@ local function sample(limit)
     return chosen, total
 end
 
+local function parent_of(code)
+    local entry = khaos_codes.get(code)
+    return entry and entry.parent_code
+end
+
 local function read_khaos(run, settings, codes)
     local khaos = khaos_line.new(settings.khaos)
     local details, err = asking.again(run, function()
-        return levels.details(khaos, codes, settings)
+        return levels.details(khaos, codes, settings, parent_of)
     end)
     if not details then
         return nil, err
@@ -63,11 +69,13 @@ end
 -- Sums the sites as the stock flow does.
 local function wanted_of(settings, item)
     if next(item.sites) == nil then
-        return figure.of(item, NOTHING, {}) -- a code that cannot be asked for
+        item.is_hidden = true -- a code that cannot be asked for
+        return figure.of(item, NOTHING, figure.policy({}, item), time.now_ms())
     end
     tables.keep(item.code, item, time.now_ms())
     local kept = store.get(tables.ITEMS, item.code)
-    return figure.of(kept, NOTHING, figure.policy(settings.policy, kept))
+    return figure.of(kept, NOTHING, figure.policy(settings.policy, kept),
+        time.now_ms())
 end
 
 local function read_shown(run, settings, code)

@@ -67,6 +67,31 @@ def kits():
     until_figure(2, "FO-STK-KIT")
 
 
+def shared_component():
+    """Kits that share a component know of each other's orders, and so does the component."""
+    order = shop.place("unknown_sku", 9)
+    shop.until_held(order, "unknown_stock_code")
+    items = shop.document(order)["items"]
+    sold = next(i["variant"]["referenceKey"] for i in items
+                if i["variant"]["referenceKey"] != order.get("missing_sku"))
+    taken = sum(i["variant"]["referenceKey"] == sold for i in items)
+    in_khaos("FO-STK-C", level=taken + 2, buffer=0)
+    in_khaos(sold, level=0, buffer=0, kit=["FO-STK-C"])
+    in_khaos("FO-STK-KIT2", level=0, buffer=0, kit=["FO-STK-C"])
+    variants(sold, "FO-STK-C", "FO-STK-KIT2")
+    for code in (sold, "FO-STK-C", "FO-STK-KIT2"):
+        until_figure(2, code)
+
+
+def nested():
+    """A variant that Khaos exports under its parent only is sold, less the buffer of its own."""
+    shop.control("khaos", "POST", "settings", {"nested_variants": True})
+    in_khaos("FO-STK-TEE", buffer=4)
+    in_khaos("FO-STK-TEE-M", parent="FO-STK-TEE", level=7, buffer=2)
+    variants("FO-STK-TEE", "FO-STK-TEE-M")
+    until_figure(5, "FO-STK-TEE-M")
+
+
 def uncontrolled():
     in_khaos("FO-STK-SRV", level=0, controlled=False)
     variants("FO-STK-SRV")
@@ -129,7 +154,14 @@ def explained():
     until_figure(9)
     code, text = shop.host.verb("stock", SKU)
     assert code == 0 and "12 available - 3 buffer in Khaos = 9" in text and "in force" in text, text
+    terms = [line.split() for line in text.splitlines() if "Khaos" in line and "ago" in line]
+    assert terms[0][:5] == ["12", "available", "Khaos,", "site", "1"], text
+    assert terms[1][:7] == ["-3", "buffer", "in", "Khaos", "item", "in", "Khaos"], text
     figures = shop.host.ask("stock", SKU)
+    now_ms = time.time() * 1000
+    told = [(term["quantity"], term["source"]) for term in figures[0]["sent"]["terms"]]
+    assert told == [(12, "Khaos, site 1"), (-3, "item in Khaos")], figures
+    assert all(0 <= now_ms - term["at_ms"] < 60000 for term in figures[0]["sent"]["terms"]), figures
     assert figures[0]["sent"]["quantity"] == 9 and figures[0]["khaos"]["buffer"] == 3, figures
     assert shop.host.verb("stock", "NO-SUCH")[0] == 3
     assert "figures wait" in shop.host.verb("stock")[1]
@@ -174,10 +206,12 @@ try:
     neap.case("the first reading gives the shop its figure, less the buffer kept in Khaos", first)
     neap.case("movements follow, and never below zero", moves)
     neap.case("a kit is what its components make", kits)
+    neap.case("a variant nested under its parent is sold", nested)
     neap.case("what Khaos does not control is always there", uncontrolled)
     neap.case("what was sold of it is there again", sold_again)
     neap.case("what did not change is not sent again", quiet)
     neap.case("held orders take their units", held_orders)
+    neap.case("kits that share a component know of each other's orders", shared_component)
     neap.case("an ignored figure is noticed and sent again", ignored)
     neap.case("neap stock explains the figure", explained)
     neap.case("errors and lost answers end with the right figures", faults)

@@ -24,6 +24,7 @@ data.SETTINGS = {
     create_missing_stock = false, -- the paid development of contract 1.4.6
     default_class = "Web Retail",
     max_codes = 500, -- codes in one export; above: a fault
+    nested_variants = false, -- variants are exported under their parent only (contract 3.4)
     cloud = false, -- the web channel of Khaos Control Cloud is switched on
     cloud_xml = false, -- pushes in XML, whatever the configuration file says
     cloud_duplicate = false, -- every push twice

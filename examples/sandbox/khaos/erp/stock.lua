@@ -302,14 +302,15 @@ local function user_defined(attributes)
     return table.concat(parts)
 end
 
-local function export_item(item)
+-- A nested variant inherits whether its price is net (contract 3.4).
+local function export_item(item, is_nested)
     return table.concat({
-        "<STOCK_ITEM>",
         tag("STOCK_CODE", item.code),
         tag("ASSOCIATED_REF", item.other_ref),
         tag("STOCK_DESC", item.description),
         ("<BUY_PRICE IS_NET=\"-1\">%s</BUY_PRICE>"):format(item.buy_price),
-        ("<SELL_PRICE IS_NET=\"%s\">%s</SELL_PRICE>"):format(bool(item.price_is_net),
+        ("<SELL_PRICE%s>%s</SELL_PRICE>"):format(
+            is_nested and "" or (" IS_NET=\"%s\""):format(bool(item.price_is_net)),
             item.sell_price),
         "<SELL_PRICE_WEB/>",
         tag("VAT_RATE", VAT_PERCENT[item.tax_code] or "20"),
@@ -323,7 +324,6 @@ local function export_item(item)
         tag("SAFE_LEVEL", item.safe_level),
         ("<USER_DEFINED NAME=\"Web Buffer\" TYPE=\"NUMBER\">%d</USER_DEFINED>"):format(item.buffer),
         user_defined(item.user),
-        item.kit and "<LINKED_ITEMS>" or "",
     })
 end
 
@@ -331,7 +331,7 @@ local function export_links(item)
     if not item.kit then
         return ""
     end
-    local parts = {}
+    local parts = {"<LINKED_ITEMS>"}
     for _, code in ipairs(item.kit) do
         parts[#parts + 1] = "<LINK_ITEM>"
             .. tag("STOCK_CODE", code)
@@ -340,6 +340,23 @@ local function export_links(item)
             .. "</LINK_ITEM>"
     end
     return table.concat(parts) .. "</LINKED_ITEMS>"
+end
+
+local function is_nested(w, item)
+    return w.settings.nested_variants and item.parent ~= ""
+        and w.store.get(TABLE, item.parent) ~= nil
+end
+
+local function export_variants(w, parent)
+    local parts = {}
+    for _, item in ipairs(w.settings.nested_variants and stock.all(w) or {}) do
+        if item.parent == parent.code then
+            parts[#parts + 1] = "<SCS_ITEM>" .. export_item(item, true) .. export_links(item)
+                .. "</SCS_ITEM>"
+        end
+    end
+    return #parts == 0 and "" or "<SCS><HEADING LEVEL=\"1\">Size</HEADING><STYLE>"
+        .. table.concat(parts) .. "</STYLE></SCS>"
 end
 
 --- ExportStock(StockCode, MappingType, LastUpdated).
@@ -354,7 +371,10 @@ function stock.export(w, p)
     end
     local parts = {"<?xml version=\"1.0\"?><STOCK_ITEMS>"}
     for _, item in ipairs(items) do
-        parts[#parts + 1] = export_item(item) .. export_links(item) .. "</STOCK_ITEM>"
+        if not is_nested(w, item) then
+            parts[#parts + 1] = "<STOCK_ITEM>" .. export_item(item) .. export_links(item)
+                .. export_variants(w, item) .. "</STOCK_ITEM>"
+        end
     end
     return {"string", table.concat(parts) .. "</STOCK_ITEMS>"}
 end

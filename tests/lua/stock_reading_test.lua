@@ -1,0 +1,146 @@
+-- neap-test-root: examples/sandbox/khaos
+-- What the stock flow makes of what Khaos says of a code: nested variants, run-to-zero,
+-- discontinued, kits; and the figure with its terms, their sources and times.
+local figure = require("flows.stock_stages.figure")
+local flow = require("flows.stock")
+local khaos_sandbox = require("khaos_sandbox")
+local poll = require("flows.stock_stages.poll")
+local schema = require("lib.schema")
+local store = require("neap.store")
+local stock_pending = require("flows.stock_pending")
+local tables = require("flows.stock_stages.tables")
+
+local function settings(more)
+    local all = {khaos = {}, merchant_key = "fellside", warehouse = "KC-MAIN",
+        buffer_field = "Web Buffer", policy = {default = {use_khaos_buffer = true}}}
+    for name, value in pairs(more or {}) do
+        all[name] = value
+    end
+    return schema.with_defaults(flow.schema, all)
+end
+
+-- Runs `body` in a world of its own, with a function that polls.
+local function alone(more, sandbox_settings, body)
+    local world, far = khaos_sandbox.world(sandbox_settings)
+    local job = {settings = settings(more), note = function() end, hold = function(_, causes)
+        error(causes[1].message)
+    end}
+    world:with(function()
+        body(far, function()
+            world.now_ms = world.now_ms + 1000
+            poll(job)
+        end, job.settings)
+    end)
+end
+
+local function shown(code, given)
+    local item = store.get(tables.ITEMS, code)
+    return figure.of(item, stock_pending.sum(item, item.read_ms),
+        figure.policy(given.policy, item), 1)
+end
+
+local function nested(t)
+    -- Seen before: such variants counted as not for the web, and showed 0 for ever.
+    t.case("a variant that Khaos exports under its parent only has its own details", function()
+        alone(nil, {nested_variants = true}, function(far, read, given)
+            far.change_stock({code = "TEE", buffer = 4, max_display = 9})
+            far.change_stock({code = "TEE-M", parent = "TEE", level = 7, buffer = 2})
+            far.change_stock({code = "TEE-L", parent = "TEE", level = 7, web = false})
+            far.change_stock({code = "CAP", level = 3})
+            read()
+            t.equal({shown("TEE-M", given).text, shown("TEE-L", given).text,
+                shown("CAP", given).sellable}, {"7 available - 2 buffer in Khaos = 5",
+                "not for the web in Khaos = 0", 3})
+            t.equal(store.get(tables.ITEMS, "TEE-M").parent, "TEE")
+            far.change_stock({code = "TEE-M", level = 6, buffer = 1})
+            read()
+            t.equal(shown("TEE-M", given).sellable, 5)
+        end)
+    end)
+    t.case("a code that orders took is read by the parent that was listed before", function()
+        alone(nil, {nested_variants = true}, function(far, read, given)
+            far.change_stock({code = "TEE"})
+            far.change_stock({code = "TEE-M", parent = "TEE", level = 7})
+            store.put(tables.LISTED, "TEE-M", "TEE")
+            store.put(tables.STATE, "poll", {since_ms = 4102444800000})
+            store.put(stock_pending.REREAD, "TEE-M", {since_ms = 1})
+            read()
+            t.equal(shown("TEE-M", given).sellable, 7)
+        end)
+    end)
+end
+
+local function below_zero(t)
+    t.case("what may be sold below zero is the client's choice, and Khaos's", function()
+        local policy = {default = {below_zero = 5}}
+        alone({policy = policy}, nil, function(far, read, given)
+            far.change_stock({code = "OPEN", level = -2})
+            far.change_stock({code = "TO-ZERO", level = 1, run_to_zero = true})
+            far.change_stock({code = "PART", level = 1})
+            far.change_stock({code = "KIT", kit = {"PART"}})
+            read()
+            t.equal({shown("OPEN", given).text, shown("TO-ZERO", given).text,
+                shown("KIT", given).text}, {"-2 available + 5 may be sold below zero = 3",
+                "1 available, not below zero in Khaos = 1",
+                "1 can be made, not below zero in Khaos = 1"})
+            t.equal(shown("OPEN", {policy = {}}).text, "-2 available = 0")
+        end)
+    end)
+    t.case("a code without a word on it is not sold below zero", function()
+        local item = {code = "A", available = -2, sites = {["1"] = {}}}
+        t.equal(figure.of(item, {quantity = 0}, {below_zero = 5, from = {}}, 1).sellable, 0)
+    end)
+    t.case("a discontinued code is not sold, whether its details or its level say so", function()
+        alone(nil, nil, function(far, read, given)
+            far.change_stock({code = "OLD", level = 4})
+            read()
+            t.equal(shown("OLD", given).sellable, 4)
+            far.change_stock({code = "OLD", discontinued = true, level = 3})
+            read()
+            local item = store.get(tables.ITEMS, "OLD")
+            item.is_hidden = nil -- its details are older than its level
+            store.put(tables.ITEMS, "OLD", item)
+            t.equal(shown("OLD", given).text, "discontinued in Khaos = 0")
+        end)
+    end)
+end
+
+local function terms(t)
+    t.case("each term says where it is from and as of when, and they add up", function()
+        local item = {code = "A", available = 30, buffer = 4, max_display = 9, category = "Tees",
+            sites = {["1"] = {}, ["2"] = {}}, read_ms = 100, details_ms = 50}
+        local policy = figure.policy({default = {use_khaos_buffer = true, cap = 30},
+            categories = {Tees = {cap = 12}}, skus = {B = {cap = 1}}}, item)
+        local found = figure.of(item, {quantity = 2}, policy, 200)
+        t.equal(found.terms, {
+            {quantity = 30, words = "available", source = "Khaos, site 1 + 2", at_ms = 100},
+            {quantity = -2, words = "not yet in Khaos", source = "accepted orders", at_ms = 200},
+            {quantity = -4, words = "buffer in Khaos", source = "item in Khaos", at_ms = 50},
+            {quantity = -12, words = "shown at most 12", source = "policy of category Tees",
+                at_ms = 200},
+            {quantity = -3, words = "display limit in Khaos 9", source = "item in Khaos",
+                at_ms = 50},
+        })
+        local sum = 0
+        for _, term in ipairs(found.terms) do
+            sum = sum + term.quantity
+        end
+        t.equal({sum, found.sellable}, {9, 9})
+    end)
+    t.case("a figure for one reason alone has it as its term", function()
+        local policy = figure.policy({skus = {A = {uncontrolled = 7}}}, {code = "A"})
+        local item = {code = "A", is_uncontrolled = true, sites = {["1"] = {}}, read_ms = 100}
+        t.equal(figure.of(item, {quantity = 0}, policy, 200), {sellable = 7,
+            text = "not stock controlled in Khaos = 7", terms = {{quantity = 7,
+                words = "not stock controlled in Khaos", source = "policy of this code",
+                at_ms = 200}}})
+        item.is_hidden, item.details_ms = true, 50
+        t.equal(figure.of(item, {quantity = 0}, policy, 200).terms[1].source, "item in Khaos")
+    end)
+end
+
+return function(t)
+    nested(t)
+    below_zero(t)
+    terms(t)
+end
