@@ -101,6 +101,12 @@ bench-replay:
 	@python3 tests/bench/replay_bench.py $(or $(ORDERS),1000)
 .PHONY: bench-replay
 
+## make bench-flows  CPU per order of amendments, despatch and credit notes beside the posting (ORDERS=300)
+bench-flows:
+	@$(MAKE) --no-print-directory -s -j2 MODE=release
+	@python3 tests/bench/flows_bench.py $(or $(ORDERS),300)
+.PHONY: bench-flows
+
 PREFIX ?= /usr/local
 ## make install    binary and scripts under PREFIX=/usr/local (DESTDIR honoured)
 install: all

@@ -17,9 +17,9 @@
 #include "core/work/pause.h"
 #include "core/work/schedule.h"
 
-#define READY_LATE_MS (5 * 60000)  /* a job waits its turn: amber */
-#define READY_RED_MS  (60 * 60000) /* and so long that nothing seems to get through */
-#define TICK_LATE_MS  (10 * 60000) /* so does a tick */
+#define READY_LATE_MS (5 * INT64_C(60000))  /* a job waits its turn: amber */
+#define READY_RED_MS  (60 * INT64_C(60000)) /* and so long that nothing seems to get through */
+#define TICK_LATE_MS  (10 * INT64_C(60000)) /* so does a tick */
 #define WORDS_MAX     200 /* of one finding; `neap exceptions` and `neap order` have all of it */
 #define WHY_MAX       (64u << 10)
 

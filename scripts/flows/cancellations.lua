@@ -87,6 +87,7 @@ local function handle(ctx, request)
         known = decide.known(reference)
     end
     if known then
+        decide.was_heard(name)
         return cancellation.answer(reference, decide.word(ctx.settings, known))
     end
     local entry = open_entry(name)

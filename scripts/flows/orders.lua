@@ -143,9 +143,9 @@ local function run(job)
     if open.is_order(name) then
         process(job)
     elseif name == "schedule.sweep" then
-        sweep(job)
-        units_wanted.look_again(job)
+        units_wanted.look_again(job) -- first: these ask Khaos, the rest may fail with SCAYLE
         differing.look_again(job)
+        sweep(job)
     elseif name == unit_events.NAME then
         require("flows.unit_stages.look")(job)
     elseif name:find("^dismissed%.") then

@@ -53,7 +53,7 @@ end
 
 -- The order was confirmed before this instant, ours.
 local function take(units, at_ms)
-    local scayle_ms = watermark.scayle_ms(at_ms)
+    local scayle_ms = watermark.latest_ms(at_ms)
     for sku in pairs(units) do
         local taken = store.get(TAKEN, sku)
         if not taken or taken.at_ms < scayle_ms then

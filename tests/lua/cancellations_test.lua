@@ -18,8 +18,8 @@ local function settings()
 end
 
 -- A world with one posted order, known by these names; live for 100 days.
-local function world(names, more)
-    local w = fake_job.world({http = function() end})
+local function world(names, more, http)
+    local w = fake_job.world({http = http or function() end})
     w:with(function()
         local record = {order_id = "7", shop_key = "fo", country = "GB", merchant = "fellside",
             order_code = "SO7", reference = "SC7"}
@@ -89,6 +89,33 @@ local function tombstones(t)
 end
 
 local function unheard(t)
+    -- Seen before: Khaos had cancelled it, the answer came too late, and SCAYLE asked no more.
+    t.case("SCAYLE is told of a cancellation that it did not hear of", function()
+        local told = {}
+        local w = world({"fogb-7"}, nil, function(request)
+            if request.method == "GET" then
+                return {status = 200, headers = {}, elapsed_ms = 1, body = json.encode({id = 7,
+                    items = {{id = 101, status = "available"}}})}
+            end
+            table.insert(told, json.decode(request.body).items[1].orderItemId)
+            return {status = 204, headers = {}, body = "", elapsed_ms = 1}
+        end)
+        w:with(function()
+            store.put("cancellations", "fogb-7", {tries = 1, until_ms = 0, result = "successful"})
+        end)
+        local given = settings()
+        local event = {name = "cancellation.unheard", key = "k", source = "test", id = "1",
+            payload = json.encode({orderReferenceKey = "fogb-7"})}
+        w:play(flow, {settings = given, live_from_ms = w.now_ms, event = event})
+        t.equal(told, {101})
+        w:with(function()
+            store.put("cancellations", "fogb-7", {tries = 1, until_ms = 0, result = "successful",
+                is_heard = true})
+        end)
+        event.id = "2"
+        w:play(flow, {settings = given, live_from_ms = w.now_ms, event = event})
+        t.equal(#told, 1)
+    end)
     t.case("an order that never comes to rest is not forgotten", function()
         local w = world({})
         w:with(function()

@@ -10,6 +10,7 @@ local refund_book = require("flows.refund_book")
 local schema = require("lib.schema")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
+local tables = require("flows.stock_stages.tables")
 local unit_book = require("flows.unit_book")
 
 local KEY, REFERENCE, CODE = "order:fo:7", "SC7", "SO7"
@@ -40,6 +41,9 @@ end
 
 -- SCAYLE refuses a shipment that names a unit it shows otherwise (w.states).
 local function scayle(w, request)
+    if request.connection == "khaos" then
+        return {status = 200, headers = {}, body = w.feed, elapsed_ms = 1}
+    end
     local body = request.body and json.decode(request.body)
     if request.method == "GET" then
         local items = json.array({})
@@ -49,7 +53,8 @@ local function scayle(w, request)
         return {status = 200, headers = {}, body = json.encode({id = 7, items = items}),
             elapsed_ms = 1}
     end
-    for _, item in ipairs(request.path:find("shipments") and body.items or {}) do
+    local is_strict = request.path:find("shipments") or w.refuses_cancelled
+    for _, item in ipairs(is_strict and body.items or {}) do
         if w.states[tostring(item.orderItemId)] then
             return {status = 409, headers = {}, body = "{}", elapsed_ms = 1}
         end
@@ -113,6 +118,19 @@ local function feed(w, text)
     return (w:play(flow, {event = event, settings = settings()}))
 end
 
+-- A tick of the poll while Khaos's feed shows this; the events that it makes.
+local function poll(w, text)
+    local before, escaped = #w.events, text:gsub("&", "&amp;"):gsub("<", "&lt;"):gsub(">", "&gt;")
+    w.feed = '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
+        .. "<ExportOrderStatusExResponse><return>" .. escaped
+        .. "</return></ExportOrderStatusExResponse></s:Body></s:Envelope>"
+    local ended = w:play(flow, {settings = settings(), live_from_ms = 0, event = {
+        name = "schedule.poll", source = "schedule", key = "poll", id = tostring(before),
+        payload = "{}"}})
+    assert(ended.done, tostring(ended.error))
+    return table.move(w.events, before + 1, #w.events, 1, {})
+end
+
 local function items_told(w, path, shown)
     local list = {}
     for _, request in ipairs(w.told) do
@@ -152,6 +170,7 @@ local function gone(w, id)
 end
 
 local DONE = {done = true}
+local CANCELLED = "<CANCELLED><REASON>x</REASON></CANCELLED><INVOICES>"
 
 local function identity(t)
     t.case("a tracking number that comes late is no second parcel", function()
@@ -232,11 +251,51 @@ local function by_people(t)
         t.equal({feed(w, both), shipped(w)}, {DONE, {"102@T1"}})
         t.equal(w.events[#w.events].name, "units.cancelled")
     end)
+    t.case("another unit of its code left instead", function()
+        local w = world({"TEE", "SOCK", "TEE"})
+        w.states["101"] = "cancelled"
+        t.equal({feed(w, status(invoice(box("TEE", "T1") .. box("SOCK", "T1")),
+            {is_complete = true, sold = 2})), shipped(w), cancelled(w), causes(w)},
+            {DONE, {"102@T1", "103@T1"}, {}, {}})
+        w:with(function()
+            t.equal(unit_book.summary(order_units.load(KEY)).cancelled.units, 1)
+        end)
+    end)
     t.case("nor does one whose shipment was entered by hand", function()
         local w = world({"TEE", "SOCK"})
         w.states["101"] = "shipped"
         w.states["102"] = "shipped"
         t.equal({feed(w, status(invoice(box("TEE", "T1")))), shipped(w)}, {DONE, {}})
+    end)
+    t.case("a refused cancellation goes without what SCAYLE cancelled", function()
+        local w = world({"TEE", "SOCK"})
+        w.states["101"], w.refuses_cancelled = "cancelled", true
+        t.equal({feed(w, (status(""):gsub("<INVOICES>", CANCELLED))), cancelled(w)}, {DONE, {102}})
+    end)
+    t.case("a parcel without a number may be the last one", function()
+        local w = world({"PACK", "TEE"})
+        feed(w, status(invoice(box("PART", "T1") .. box("TEE")), {is_complete = true, sold = 2}))
+        t.equal(shipped(w), {"102@I1", "101@T1"})
+    end)
+    t.case("what a person entered as shipped is not cancelled afterwards", function()
+        local w = world({"PACK", "TEE", "SOCK"})
+        local ended = feed(w, status(invoice(box("PART", "T1"))))
+        dismiss(w, "despatch_unmatched", ended.held[1].subject)
+        feed(w, status(invoice(box("PART", "T1") .. box("TEE", "T2") .. box("SOCK", "T2")),
+            {is_complete = true, sold = 3}))
+        t.equal({shipped(w), cancelled(w), causes(w)}, {{"102@T2", "103@T2"}, {},
+            {"despatch_short"}})
+    end)
+    t.case("a code that is no part of a kit is for a person", function()
+        local w = world({"TEE", "SOCK"})
+        w:with(function()
+            for _, code in ipairs({"TEE", "SOCK"}) do
+                store.put(tables.ITEMS, code, {code = code, available = 1})
+            end
+        end)
+        local ended = feed(w, status(invoice(box("TEE", "T1") .. box("GIFT", "T1")),
+            {is_complete = true, sold = 2}))
+        t.equal({ended.held[1].cause, shipped(w)}, {"despatch_unmatched", {}})
     end)
     t.case("a refused parcel that a person entered is not told again", function()
         local w = world({"TEE", "SOCK"})
@@ -259,6 +318,29 @@ local function by_people(t)
         t.equal(causes(w), {"despatch_changed"})
         feed(w, status(invoice(box("TEE", "T1", 2))))
         t.equal({causes(w), shipped(w)}, {{}, {"101@T1", "102@T1"}})
+    end)
+end
+
+local function feed_of(t)
+    t.case("another sales order with our reference is none of this one's news", function()
+        local w = world({"TEE", "SOCK"})
+        t.equal(#poll(w, (status(""):gsub("<INVOICES>", CANCELLED):gsub("SO7", "SO8"))), 0)
+        t.equal(#poll(w, (status(""):gsub("<INVOICES>", CANCELLED))), 1)
+    end)
+    t.case("a deleted record beside the order that took its place is no cancellation", function()
+        local w = world({"TEE", "SOCK"})
+        local list = "<STATUS_LIST>%s%s</STATUS_LIST>"
+        local live = status(""):match("<ORDER_STATUS .*</ORDER_STATUS>")
+        poll(w, list:format((live:gsub("<INVOICES>", CANCELLED)), live))
+        w:with(function()
+            t.equal(store.get(news.SEEN, REFERENCE).snapshot.is_cancelled or false, false)
+        end)
+    end)
+    t.case("a record without a code holds back no other", function()
+        local w = world({"TEE", "SOCK"})
+        local live = status(""):match("<ORDER_STATUS .*</ORDER_STATUS>")
+        t.equal(#poll(w, ("<STATUS_LIST>%s%s</STATUS_LIST>"):format(
+            (live:gsub('SORDER_CODE="SO7"', "")), live)), 1)
     end)
 end
 
@@ -332,6 +414,7 @@ end
 
 return function(t)
     identity(t)
+    feed_of(t)
     by_people(t)
     taken_off(t)
     cancelled_in_scayle(t)

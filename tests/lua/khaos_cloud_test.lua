@@ -74,6 +74,12 @@ local function statuses(t)
         t.equal(order_status.read(STATUS_JSON), {EXPECTED})
         t.equal(order_status.read(STATUS_XML), {EXPECTED})
     end)
+    t.case("odd entries of a push hold back no other", function()
+        local list = order_status.read([[{"Statuses":[{"OrderCode":"SO1","AssociatedRef":"SC1",
+            "Shipments":[null,7,{"ID":"S","Status":"Issue","Packages":[null,3],"Items":[1,null]}]},
+            {"OrderCode":"SO2","AssociatedRef":"SC2","Status":"Complete"}]}]])
+        t.equal({#list, list[2].order_code}, {2, "SO2"})
+    end)
     t.case("a cancelled order has no parcels and says so", function()
         local list = order_status.read([[{"Statuses":[{"OrderCode":"SO1","Status":"Cancelled",
             "AssociatedRef":"SC1","Shipments":[]}]}]])

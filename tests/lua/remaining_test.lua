@@ -1,5 +1,6 @@
 -- neap-test-root: examples/demo
 --- Orders of which units were cancelled before they were posted: what is posted, and what is held.
+local remaining = require("flows.orders.remaining")
 local support = require("order_support")
 
 -- Three units, the second cancelled; `total` is what SCAYLE says the order comes to.
@@ -28,6 +29,22 @@ local function is_unknown(given)
 end
 
 return function(t)
+    t.case("what an order takes is known by codes, all of them, or not at all", function()
+        local function item(code, more)
+            local made = {id = 1, variant = {referenceKey = code}}
+            for name, value in pairs(more or {}) do
+                made[name] = value
+            end
+            return made
+        end
+        local other = {merchant = {referenceKey = "other"}}
+        t.equal(remaining.codes({items = {item("A"), item("A"), item("B", {status = "cancelled"}),
+            item(nil, other)}}, "fellside"), {A = 2})
+        for _, items in ipairs({{}, {item("A"), item(nil)}, {item(("x"):rep(151))}, {item("A\nB")},
+            {item("A"), {id = 2}}}) do
+            t.equal(remaining.codes({items = items}, "fellside"), nil)
+        end
+    end)
     t.case("a total that stayed and one that moved post the same: what is left", function()
         for _, total in ipairs({4000, 2000}) do
             local result = support.map(order(total))

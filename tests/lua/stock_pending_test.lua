@@ -1,10 +1,13 @@
 --- What orders take of the stock: kept for each code only once somebody reads stock.
 local fake_job = require("fake_job")
 local figure = require("flows.stock_stages.figure")
+local due = require("flows.stock_stages.due")
+local tables = require("flows.stock_stages.tables")
 local stock_pending = require("flows.stock_pending")
 local watermark = require("flows.stock_stages.watermark")
 
 local NOW_MS = 1777888980000
+local SECOND_MS = 1000 -- SCAYLE's time is known to the second
 
 -- Runs it in a world of its own; `store` is that world's.
 local function alone(body)
@@ -113,6 +116,30 @@ local function stamps(t)
             t.equal({stamp(), watermark.held_by() or "none"}, {91, "none"})
         end)
     end)
+    -- Nothing is sold of nothing, whatever SCAYLE releases by a later stamp.
+    t.case("a drop to zero is not kept back by a held stamp, one to less is", function()
+        for left, count in pairs({[0] = 1, [3] = 0}) do
+            alone(function(store)
+                local given = {order_lag_ms = 90000, away_after_ms = 30000, policy = {},
+                    warehouse = "w", merchant_key = "m"}
+                store.put("stock_watermark", "state", {alive_ms = NOW_MS, back_ms = NOW_MS - 1,
+                    skew_ms = 0})
+                stock_pending.begin()
+                local item = {code = "TEE", sites = {["1"] = {available = 5, read_ms = NOW_MS}}}
+                tables.keep("TEE", item, NOW_MS)
+                local first = due.find(given, NOW_MS, 10)[1]
+                store.put(tables.SENT, "TEE", {quantity = 5, stamp_ms = first.stamp_ms,
+                    state = "set", at_ms = NOW_MS})
+                stock_pending.open("order:1", {order_id = "1", accepted_ms = NOW_MS,
+                    confirmed_ms = NOW_MS - 300000})
+                item.sites["1"] = {available = left, read_ms = NOW_MS + 1}
+                tables.keep("TEE", item, NOW_MS + 1)
+                local list = due.find(given, NOW_MS + 1, 10)
+                t.equal(#list, count)
+                t.equal(#list == 0 or list[1].stamp_ms > first.stamp_ms, true)
+            end)
+        end
+    end)
     t.case("after an absence the watermark follows the sweeps", function()
         alone(function(store)
             store.put("stock_watermark", "state", {alive_ms = NOW_MS - 3600000,
@@ -175,9 +202,9 @@ return function(t)
             stock_pending.begin()
             stock_pending.open("order:1", {units = {A = 2, B = 1}})
             stock_pending.posted("order:1", NOW_MS)
-            t.equal({stock_pending.is_taken_since("A", NOW_MS - 1),
-                stock_pending.is_taken_since("A", NOW_MS),
-                stock_pending.is_taken_since("A", NOW_MS + 1),
+            t.equal({stock_pending.is_taken_since("A", NOW_MS + SECOND_MS - 1),
+                stock_pending.is_taken_since("A", NOW_MS + SECOND_MS),
+                stock_pending.is_taken_since("A", NOW_MS + SECOND_MS + 1),
                 stock_pending.is_taken_since("C", 0)}, {true, true, false, false})
             t.equal(#store.range(stock_pending.REREAD, {}), 2)
         end)
@@ -186,12 +213,12 @@ return function(t)
         alone(function(store)
             stock_pending.begin()
             stock_pending.open("order:1", {units = {A = 2}, accepted_ms = NOW_MS})
-            t.equal({stock_pending.is_taken_since("A", NOW_MS),
-                stock_pending.is_taken_since("A", NOW_MS + 1)}, {true, false})
+            t.equal({stock_pending.is_taken_since("A", NOW_MS + SECOND_MS),
+                stock_pending.is_taken_since("A", NOW_MS + SECOND_MS + 1)}, {true, false})
             store.put("stock_watermark", "state", {skew_ms = -3600000})
             stock_pending.open("order:2", {units = {B = 1}, accepted_ms = NOW_MS})
-            t.equal({stock_pending.is_taken_since("B", NOW_MS + 3600000),
-                stock_pending.is_taken_since("B", NOW_MS + 3600001)}, {true, false})
+            t.equal({stock_pending.is_taken_since("B", NOW_MS + 3601000),
+                stock_pending.is_taken_since("B", NOW_MS + 3601001)}, {true, false})
         end)
     end)
     -- The index is made over several slices; orders go on meanwhile.

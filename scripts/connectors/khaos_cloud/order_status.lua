@@ -3,6 +3,7 @@
 --- items: where several have a consignment each is a parcel, and the items are shared out to them
 --- in their order, because SCAYLE takes no tracking number without items.
 local documents = require("connectors.khaos_cloud.documents")
+local json = require("neap.json")
 
 local order_status = {}
 
@@ -11,11 +12,20 @@ local SENT = {partialship = true, complete = true} -- order statuses
 
 local text = documents.text
 
+-- Odd entries are left out: Khaos would repeat the whole push for ever.
+local function records(value)
+    local list = {}
+    for _, entry in ipairs(documents.list(value)) do
+        list[#list + 1] = type(entry) == "table" and entry ~= json.null and entry or nil
+    end
+    return list
+end
+
 -- The packages that a shopper can follow, one per consignment, in an order that no repeat changes;
 -- else the first there is.
 local function packages_of(shipment)
     local list, seen, first = {}, {}, nil
-    for _, package in ipairs(documents.list(shipment.Packages)) do
+    for _, package in ipairs(records(shipment.Packages)) do
         local consignment = text(package.ConsignmentRef)
         first = first or package
         if consignment and not seen[consignment] then
@@ -37,7 +47,7 @@ end
 
 local function items_of(shipment)
     local items = {}
-    for _, item in ipairs(documents.list(shipment.Items)) do
+    for _, item in ipairs(records(shipment.Items)) do
         local quantity = documents.whole(item.Quantity) or 0
         if quantity > 0 and text(item.SKU) then
             items[#items + 1] = {stock_code = text(item.SKU), quantity = quantity,
@@ -89,7 +99,7 @@ end
 
 local function parcels_of(entry, status)
     local parcels = {}
-    for _, shipment in ipairs(documents.list(entry.Shipments)) do
+    for _, shipment in ipairs(records(entry.Shipments)) do
         local packages = packages_of(shipment)
         if text(shipment.ID) and has_left(shipment, packages[1], status) then
             add_parcels(parcels, shipment, packages)

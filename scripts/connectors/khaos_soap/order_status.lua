@@ -4,7 +4,7 @@
 --- A parcel is a box, or an invoice that was not packed in boxes; its id is the invoice code, with
 --- the box's consignment behind a slash. Lines are told by stock code alone.
 local client = require("connectors.khaos_soap.client")
-local errors = require("neap.errors")
+local log = require("neap.log")
 local money = require("neap.money")
 local xml = require("neap.xml")
 
@@ -210,11 +210,11 @@ local function snapshots_of(khaos, reply)
         issued_stages[stage] = true
     end
     for _, node in ipairs(root and xml.children(root, "ORDER_STATUS") or {}) do
-        if not text(node.attrs.SORDER_CODE) then
-            return nil, errors.new({kind = "remote", retryable = true,
-                message = "Khaos's status list has an order without a code"})
+        if text(node.attrs.SORDER_CODE) then
+            found[#found + 1] = snapshot(node, issued_stages)
+        else
+            log.warn("Khaos's status list has an order without a code: it is left out")
         end
-        found[#found + 1] = snapshot(node, issued_stages)
     end
     return found
 end

@@ -7,6 +7,7 @@ local delegation = {}
 
 -- Longer is no id or name of theirs, and would not fit the key of an event.
 local TEXT_MAX = 200
+local CODE_MAX = 150 -- a key of the store holds it beside the order's
 
 --- An id or name as text: integers and texts count, trimmed; anything else is absent, and so is
 --- what is too long or holds control characters.
@@ -113,7 +114,7 @@ function delegation.units(told)
         local item = table_of(entry)
         local sku = text_of(item.merchantProductVariantReferenceKey)
         local quantity = math.tointeger(tonumber(item.quantity) or 1)
-        if not sku or not quantity or quantity < 1 then
+        if not sku or #sku > CODE_MAX or not quantity or quantity < 1 then
             return nil
         end
         units[sku] = (units[sku] or 0) + quantity

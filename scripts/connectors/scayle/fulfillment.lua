@@ -113,15 +113,16 @@ local function states_of(order, units)
     return list
 end
 
--- "found" when all are, "absent" when none is; in between a person must look.
-local function verdict(states, wanted)
+-- "found" when all are, "absent" when none is. In between a person must look, unless it may be sent
+-- again: then what SCAYLE refuses of it is told apart (still_open).
+local function verdict(states, wanted, may_repeat)
     local done = 0
     for _, state in ipairs(states) do
         done = done + (wanted[state] and 1 or 0)
     end
     if done == #states then
         return "found", {sent = true}
-    elseif done == 0 then
+    elseif done == 0 or may_repeat then
         return "absent"
     end
     return nil, errors.new({kind = "remote", message = string.format(
@@ -149,12 +150,12 @@ function fulfillment.still_open(order, units)
     return found
 end
 
-local function look_up(scayle, where, order_id, units, wanted)
+local function look_up(scayle, where, order_id, units, wanted, may_repeat)
     local order, err = orders.get(scayle, where, order_id)
     if not order then
         return nil, err
     end
-    return verdict(states_of(order, units), wanted)
+    return verdict(states_of(order, units), wanted, may_repeat)
 end
 
 --- Does SCAYLE show these units as shipped?
@@ -166,7 +167,7 @@ end
 ---@return "found"|"absent"|nil
 ---@return any
 function fulfillment.lookup_shipped(scayle, where, order_id, units)
-    return look_up(scayle, where, order_id, units, SHIPPED)
+    return look_up(scayle, where, order_id, units, SHIPPED, true)
 end
 
 --- Does SCAYLE show these units as cancelled?
@@ -178,7 +179,7 @@ end
 ---@return "found"|"absent"|nil
 ---@return any
 function fulfillment.lookup_cancelled(scayle, where, order_id, units)
-    return look_up(scayle, where, order_id, units, CANCELLED)
+    return look_up(scayle, where, order_id, units, CANCELLED, true)
 end
 
 --- Does SCAYLE show these units as returned?

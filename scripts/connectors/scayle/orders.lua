@@ -150,7 +150,8 @@ end
 function orders.merchants(order)
     local seen, list = {}, {}
     for _, item in ipairs(type(order.items) == "table" and order.items or {}) do
-        local merchant = type(item.merchant) == "table" and item.merchant.referenceKey
+        local owner = type(item) == "table" and item.merchant
+        local merchant = type(owner) == "table" and owner.referenceKey
         if type(merchant) == "string" and not seen[merchant] then
             seen[merchant] = true
             list[#list + 1] = merchant

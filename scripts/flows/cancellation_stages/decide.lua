@@ -82,9 +82,33 @@ function decide.note(job, reference, result, why)
     job:note("cancellation", string.format("%s: %s", result, why))
 end
 
+--- SCAYLE got the decision in an answer.
+---@param reference string
+function decide.was_heard(reference)
+    local entry = store.get(decide.TABLE, reference)
+    if entry and not entry.is_heard then
+        entry.is_heard = true
+        store.put(decide.TABLE, reference, entry)
+    end
+end
+
+--- Did it? A call may be over by the time it is decided.
+---@param reference string
+---@return boolean
+function decide.is_heard(reference)
+    local entry = store.get(decide.TABLE, reference)
+    return entry ~= nil and entry.is_heard == true
+end
+
+local function give(job, reference, result)
+    if job:answer(cancellation.answer(reference, decide.word(job.settings, result))) then
+        decide.was_heard(reference)
+    end
+end
+
 local function settle(job, reference, result, why)
     decide.note(job, reference, result, why)
-    job:answer(cancellation.answer(reference, decide.word(job.settings, result)))
+    give(job, reference, result)
 end
 
 -- ---- posted orders ---------------------------------------------------------------------------
@@ -293,7 +317,7 @@ function decide.wait(job, name, fn)
     return true
 end
 
---- The job of an event "cancellation.asked". False: not decided in time.
+--- The job of an event "cancellation.asked". False: SCAYLE does not know the decision.
 ---@async
 ---@param job neap.Job
 ---@return boolean
@@ -301,9 +325,8 @@ function decide.run(job)
     local asked = assert(cancellation.parse(job.event.payload))
     local reference = asked.order_reference_key
     if decide.known(reference) then
-        job:answer(cancellation.answer(reference,
-            decide.word(job.settings, decide.known(reference))))
-        return true
+        give(job, reference, decide.known(reference))
+        return decide.is_heard(reference)
     end
     local is_decided = decide.wait(job, "order under way", function()
         return try(job, reference)
@@ -311,7 +334,7 @@ function decide.run(job)
     if not is_decided then
         job:note("cancellation", "not decided in time: SCAYLE asks again")
     end
-    return is_decided
+    return is_decided and decide.is_heard(reference)
 end
 
 return decide

@@ -26,8 +26,10 @@ end
 
 local function verdict(reference)
     local _, record = decide.order_of(reference)
-    if decide.known(reference) then
-        return "heard"
+    if decide.is_heard(reference) or decide.known(reference) == "refused" then
+        return "heard" -- SCAYLE takes the order for ours, as it is
+    elseif decide.known(reference) then
+        return "decided"
     elseif record and record.order_code then
         return "posted"
     end
@@ -73,11 +75,19 @@ local function cancel_in_scayle(job, asked, record)
     elseif err.retryable or err.kind == "cancelled" then
         error(err, 0)
     end
-    job:hold{{cause = "refused_by_scayle", subject = record.order_id .. " not posted",
+    job:hold{{cause = "refused_by_scayle", subject = record.order_id .. " unheard",
         message = string.format("SCAYLE refused the cancellation of order %s, which the shopper "
-            .. "wants and which was never posted: %s", record.order_id, err.message),
+            .. "wants and which is not in Khaos: %s", record.order_id, err.message),
         remedy = "Cancel its items in SCAYLE by hand, then dismiss this; or close it to try again.",
         recheck = "manual"}}
+end
+
+-- Khaos has cancelled it, or it was never posted, and SCAYLE still takes it for ours.
+local function tell_decided(job, asked, record)
+    if record then
+        cancel_in_scayle(job, asked, record)
+        job:note("cancellation", "SCAYLE was told of the cancellation that it did not hear of")
+    end
 end
 
 -- The order never came to rest: whoever mends it must know what the shopper wants.
@@ -109,8 +119,13 @@ function unheard.run(job)
         elseif found == "ended" then
             cancel_in_scayle(job, asked, record)
             decide.note(job, reference, "successful", "SCAYLE was told: never posted")
+        elseif found == "decided" then
+            tell_decided(job, asked, record)
         elseif found == "posted" then
             decide.posted(job, reference, key, record)
+            if decide.known(reference) == "successful" then
+                tell_decided(job, asked, record)
+            end
         end
         if found ~= "open" then
             return

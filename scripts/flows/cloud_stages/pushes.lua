@@ -70,7 +70,7 @@ local function take_status(ctx, status, events)
         end
     end
     local flow = ctx.settings.khaos.despatch_flow
-    if lines and flow ~= "" then
+    if lines and flow ~= "" and lines.order_code == status.order_code then
         events[#events + 1] = news.of(snapshot, lines.key, flow)
     elseif not lines then
         store.put(news.EARLY, reference, snapshot)

@@ -3,6 +3,7 @@ local choose = require("flows.despatch_stages.choose")
 local fulfillment = require("connectors.scayle.fulfillment")
 local gone = require("flows.despatch_stages.gone")
 local json = require("neap.json")
+local kits = require("flows.despatch_stages.kits")
 local news = require("flows.despatch_stages.news")
 local order_units = require("flows.order_units")
 local orders = require("connectors.scayle.orders")
@@ -129,13 +130,27 @@ local function ship(job, scayle, lines, id, planned)
     })
 end
 
+local function shown_order(job, scayle, lines)
+    local where = {shop_key = lines.shop_key, country = lines.country}
+    local order, err = orders.get(scayle, where, lines.order_id)
+    return support.check({job = job}, "SCAYLE", order, err)
+end
+
+-- Another unit of the code left instead of one that SCAYLE cancelled, where there is one.
+local function replace(book, own, cancelled)
+    for _, id in ipairs(cancelled) do
+        local other = choose.instead(book, id)
+        for i, unit in ipairs(other and own.units or {}) do
+            own.units[i] = unit == id and other or unit
+        end
+        own.told[#own.told + 1] = other
+    end
+end
+
 -- A refused parcel may hold units that SCAYLE has cancelled, or was told of by hand: then the rest
 -- is told by itself. False: it holds none.
 local function tell_less(job, scayle, lines, id, planned)
-    local where = {shop_key = lines.shop_key, country = lines.country}
-    local order, err = orders.get(scayle, where, lines.order_id)
-    order = support.check({job = job}, "SCAYLE", order, err)
-    local found = fulfillment.still_open(order, planned.told)
+    local found = fulfillment.still_open(shown_order(job, scayle, lines), planned.told)
     if #found.open == #planned.told then
         return false
     end
@@ -143,6 +158,7 @@ local function tell_less(job, scayle, lines, id, planned)
         refund_book.tell_gone(book, found.cancelled, time.now_ms())
         local own = book.parcels[id]
         own.told, own.told_again = found.open, (own.told_again or 0) + 1
+        replace(book, own, found.cancelled)
     end)
     return true
 end
@@ -185,11 +201,11 @@ local function unmatched(lines, parcel, problem)
 end
 
 -- One that fits; nil when none does, and why not.
-local function send_one(job, scayle, lines, snapshot, list)
-    local causes = {}
+local function send_one(job, scayle, lines, list, is_last)
+    local causes, has_kit = {}, kits.are_in(lines)
     for _, parcel in ipairs(list) do
-        local is_last = #list == 1 and snapshot.is_complete == true
-        local units, problem = choose(order_units.load(lines.key), lines, parcel, is_last)
+        local units, problem = choose.units(order_units.load(lines.key), lines, parcel,
+            is_last and has_kit)
         if units then
             plan(job, lines, parcel, units)
             send_planned(job, scayle, lines)
@@ -214,7 +230,8 @@ local function send_news(job, scayle, lines, snapshot, with_late)
         if #list == 0 then
             return late > 0
         end
-        local sent, causes = send_one(job, scayle, lines, snapshot, list)
+        local is_last = #list == 1 and late == 0 and snapshot.is_complete == true
+        local sent, causes = send_one(job, scayle, lines, list, is_last)
         if not sent and late > 0 then
             return true -- one without a number may be what is left
         elseif not sent then
@@ -241,24 +258,12 @@ local function open_units(book)
     return units
 end
 
--- Tells SCAYLE once that the units are cancelled by the merchant.
-local function cancel(job, scayle, lines, snapshot, words)
-    local id = "khaos:cancelled:" .. snapshot.order_code
-    local book = order_units.change(lines.key, function(own)
-        own.cancelling = own.cancelling or open_units(own)
-        own.cancelling_told = own.cancelling_told or gone.without(own, own.cancelling)
-        return own
-    end)
-    local units, told = book.cancelling, book.cancelling_told
-    if #units == 0 or book.changes[id] then
-        return
-    elseif #told == 0 then -- SCAYLE cancelled all of them before
-        return mark(lines, "cancel", id, units)
-    end
-    local where = {shop_key = lines.shop_key, country = lines.country}
-    local result, err = job:effect({
+local function tell_cancelled(job, scayle, lines, code, book)
+    local where, told = {shop_key = lines.shop_key, country = lines.country}, book.cancelling_told
+    local again = book.cancelling_again and "#" .. book.cancelling_again or ""
+    return job:effect({
         connection = scayle.connection, name = "cancel_units", class = "lookup",
-        key = lines.key .. "/" .. snapshot.order_code,
+        key = lines.key .. "/" .. code .. again,
         request = function()
             return fulfillment.cancellation_request(where, lines.order_id,
                 job.settings.merchant_key, told)
@@ -268,9 +273,45 @@ local function cancel(job, scayle, lines, snapshot, words)
             return fulfillment.lookup_cancelled(scayle, where, lines.order_id, told)
         end,
     })
-    check_result(job, lines, result, err, "the cancellation")
-    mark(lines, "cancel", id, units)
-    job:note("despatch", string.format("%s: %d units are cancelled in SCAYLE", words, #units))
+end
+
+-- What SCAYLE refused may hold units that it cancelled meanwhile. False: it holds none.
+local function cancel_less(job, scayle, lines, book)
+    local found = fulfillment.still_open(shown_order(job, scayle, lines), book.cancelling_told)
+    if #found.cancelled == 0 then
+        return false
+    end
+    order_units.change(lines.key, function(own)
+        refund_book.tell_gone(own, found.cancelled, time.now_ms())
+        own.cancelling_told = gone.without(own, own.cancelling_told)
+        own.cancelling_again = (own.cancelling_again or 0) + 1
+    end)
+    return true
+end
+
+-- Tells SCAYLE once that the units are cancelled by the merchant, less those that it cancelled.
+local function cancel(job, scayle, lines, snapshot, words)
+    local id = "khaos:cancelled:" .. snapshot.order_code
+    order_units.change(lines.key, function(own)
+        own.cancelling = own.cancelling or open_units(own)
+        own.cancelling_told = own.cancelling_told or gone.without(own, own.cancelling)
+    end)
+    local book = order_units.load(lines.key)
+    if #book.cancelling == 0 or book.changes[id] then
+        return
+    end
+    while #book.cancelling_told > 0 do
+        local result, err = tell_cancelled(job, scayle, lines, snapshot.order_code, book)
+        local is_refused = not result and not err.retryable and err.kind ~= "cancelled"
+        if not is_refused or not cancel_less(job, scayle, lines, book) then
+            check_result(job, lines, result, err, "the cancellation")
+            break
+        end
+        book = order_units.load(lines.key)
+    end
+    mark(lines, "cancel", id, book.cancelling)
+    job:note("despatch", string.format("%s: %d units are cancelled in SCAYLE", words,
+        #book.cancelling))
 end
 
 local function cancel_rest(job, scayle, lines, snapshot)
@@ -281,15 +322,20 @@ end
 -- Khaos calls the order complete. Units that no parcel held were taken off it, which is certain
 -- when it shows how many units the order has and all of these have left.
 local function cancel_missing(job, scayle, lines, snapshot)
-    local quantity = snapshot.quantity
-    local is_told = order_units.load(lines.key).cancelling ~= nil
-    if not quantity or quantity > 0 and parcels.count(snapshot) >= quantity then
+    local quantity, book = snapshot.quantity, order_units.load(lines.key)
+    local is_told, is_counted = book.cancelling ~= nil, quantity == nil
+    if quantity and quantity > 0 then
+        is_counted = parcels.count(snapshot) >= quantity
+    end
+    -- Which units a person entered as shipped is not known.
+    is_counted = is_counted and not parcels.by_hand(book)
+    if is_counted then
         gone.never_left(job, lines.key)
     end
     local missing = #open_units(order_units.load(lines.key))
     if missing == 0 and not is_told then
         return
-    elseif quantity and quantity > 0 and parcels.count(snapshot) >= quantity then
+    elseif is_counted and quantity then
         return cancel(job, scayle, lines, snapshot, "taken off the order in Khaos")
     elseif missing > 0 then
         job:open_exception({cause = "despatch_short", subject = lines.order_id,
@@ -383,7 +429,7 @@ local DISMISSED = {}
 function DISMISSED.despatch_unmatched(book, _, id, snapshot)
     for _, parcel in ipairs(book.parcels[id] and {} or parcels.news(book, snapshot)) do
         if parcel.id == id then
-            book.parcels[id] = {number = parcels.next_number(book), is_told = true,
+            book.parcels[id] = {number = parcels.next_number(book), is_told = true, by_hand = true,
                 shipment = parcels.shipment_of(parcel), items = json.array(parcel.items),
                 units = json.array({}), told = json.array({})}
         end

@@ -5,6 +5,8 @@
 local refund_book = require("flows.refund_book")
 local unit_book = require("flows.unit_book")
 
+local choose = {}
+
 -- Codes of lines that hold no units: fees, the rounding item.
 local function unitless_codes(lines)
     local codes = {}
@@ -70,7 +72,7 @@ end
 ---   codes need not be the order's; then only this parcel is sure to hold what is left
 ---@return string[]|nil
 ---@return string|nil
-return function(book, lines, parcel, is_last)
+function choose.units(book, lines, parcel, is_last)
     local given, unitless, units = given_away(book), unitless_codes(lines), {}
     for _, item in ipairs(parcel.items) do
         local free = free_units(book, given, item.stock_code, units_of_line(lines, item))
@@ -93,3 +95,19 @@ return function(book, lines, parcel, is_last)
     end
     return units
 end
+
+--- Another unit of the code of one that SCAYLE turned out to have cancelled; nil when none is free.
+---@param book units.Book
+---@param id string
+---@return string|nil
+function choose.instead(book, id)
+    local given = given_away(book)
+    for _, other in ipairs(free_units(book, given, unit_book.unit(book, id).sku)) do
+        if not refund_book.is_gone(book, other) then
+            return other
+        end
+    end
+    return nil
+end
+
+return choose

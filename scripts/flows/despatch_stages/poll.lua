@@ -16,8 +16,8 @@ local function tell(job, snapshot)
     local event
     if lines and snapshot.is_credit_note then
         event = news.of_credit_note(snapshot, lines.key, job.settings.returns_flow)
-    elseif lines then
-        event = news.of(snapshot, lines.key)
+    elseif lines and lines.order_code == snapshot.order_code then
+        event = news.of(snapshot, lines.key) -- another one with our reference is a duplicate
     elseif snapshot.is_credit_note and not snapshot.reference then
         event = news.of_stray_credit_note(snapshot, job.settings.returns_flow)
     end
@@ -61,7 +61,11 @@ local function watch_clocks(job)
         for _, pair in ipairs(page) do
             after = pair.key
             if look_at(job, pair.value, now_ms) then
-                store.put(order_units.OPEN, pair.key, pair.value)
+                store.atomic(function()
+                    if store.get(order_units.OPEN, pair.key) then -- not all of it left meanwhile
+                        store.put(order_units.OPEN, pair.key, pair.value)
+                    end
+                end)
             end
         end
     until #page < 500
@@ -73,9 +77,14 @@ local function read_feed(job, khaos)
     local started_ms = time.now_ms()
     local snapshots, err = order_status.changed_since(khaos, state.since_ms)
     support.check({job = job}, "Khaos", snapshots, err)
-    local told = 0
+    local told, alive = 0, {}
     for _, snapshot in ipairs(snapshots) do
-        told = told + (tell(job, snapshot) and 1 or 0)
+        alive[snapshot.order_code] = alive[snapshot.order_code] or not snapshot.is_cancelled
+    end
+    for _, snapshot in ipairs(snapshots) do
+        -- Of an order that was amended Khaos may keep the record it deleted (contract 5.1).
+        local is_replaced = snapshot.is_cancelled and alive[snapshot.order_code]
+        told = told + (not is_replaced and tell(job, snapshot) and 1 or 0)
     end
     store.put(STATE, "poll", {since_ms = math.max(state.since_ms,
         started_ms - settings.overlap_ms)})

@@ -72,7 +72,13 @@ end
 -- delegated to another merchant takes nothing of ours.
 local function remember_units(work)
     local ours = work.settings.merchant_key
-    stock_pending.add(work.key, work.merchant == ours and remaining.codes(work.order, ours) or {})
+    local units = {}
+    if work.merchant == ours then
+        units = remaining.codes(work.order, ours)
+    end
+    if units then -- else what is known stays
+        stock_pending.add(work.key, units)
+    end
 end
 
 -- What the order comes to, and for which company, before and after it is posted.

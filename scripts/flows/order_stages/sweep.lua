@@ -50,14 +50,17 @@ local function note_late(at_ms)
 end
 
 -- A webhook came before: its units may be missing, its delegation too.
-local function look_again(key, record, said, is_overdue)
-    stock_pending.listed(key, said.units, time.now_ms())
-    local is_waiting = not record.delegated_ms and not record.order_code and not record.ended
-    if is_overdue and is_waiting and not record.is_late then
-        record.is_late = true
-        store.put(support.RECORDS, key, record)
-        note_late(time.now_ms())
-    end
+local function look_again(key, said, is_overdue)
+    store.atomic(function()
+        stock_pending.listed(key, said.units, time.now_ms())
+        local record = support.record(key) -- as it is by now
+        local is_waiting = not record.delegated_ms and not record.order_code and not record.ended
+        if is_overdue and is_waiting and not record.is_late then
+            record.is_late = true
+            store.put(support.RECORDS, key, record)
+            note_late(time.now_ms())
+        end
+    end)
 end
 
 local function tell(job, said)
@@ -65,7 +68,7 @@ local function tell(job, said)
     local record = store.get(support.RECORDS, identity.key)
     local is_overdue = now_ms - said.confirmed_ms > LATE_MS
     if record and not is_to_be_told_again(record) then
-        look_again(identity.key, record, said, is_overdue)
+        look_again(identity.key, said, is_overdue)
         return false
     end
     local is_new = job:emit({source = "scayle.order", id = identity.key, key = identity.key,
@@ -139,19 +142,26 @@ local function sweep_shop(job, scayle, shop, began)
 end
 
 local function tell_stuck(job, key, entry, now_ms)
+    local is_open = store.atomic(function()
+        local open = store.get(support.OPEN, key) -- it may be posted by now
+        if open then
+            open.is_told = true
+            store.put(support.OPEN, key, open)
+        end
+        return open ~= nil
+    end)
+    if not is_open then
+        return
+    end
     local hours = (now_ms - entry.accepted_ms) // HOUR_MS
     job:open_exception({cause = "stuck_order", subject = entry.order_id,
         message = string.format("Order %s was accepted %d h ago and is not in Khaos",
             entry.order_id, hours),
         remedy = "See what the order waits for (neap order " .. entry.order_id .. ").",
         recheck = "proof"})
-    store.atomic(function()
-        local open = store.get(support.OPEN, key) -- it may be posted by now
-        if open then
-            open.is_told = true
-            store.put(support.OPEN, key, open)
-        end
-    end)
+    if not store.get(support.OPEN, key) then -- posted since
+        job:close_exception("stuck_order", entry.order_id, "it is in Khaos")
+    end
 end
 
 --- Opens an exception, once, for every order that waits too long.

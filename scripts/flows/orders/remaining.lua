@@ -51,16 +51,21 @@ function remaining.units(order, merchant)
     return gone, ours
 end
 
---- How many of each stock code our units that are not cancelled take; nil when the order shows no
---- items.
+local CODE_MAX = 150 -- Khaos's are far shorter; a key of the store must hold it
+
+--- How many of each stock code our units that are not cancelled take; nil when that is not known:
+--- the order shows no items, or one of ours without a code that can be one.
 ---@param order table
 ---@param merchant string our reference key
 ---@return table<string, integer>|nil
 function remaining.codes(order, merchant)
     local items, codes = read.table(order, "items"), {}
     for _, item in ipairs(items) do
-        local code = read.text(read.table(item, "variant"), "referenceKey")
-        if code and read.is_ours(item, merchant) and not remaining.is_gone(item) then
+        if read.is_ours(item, merchant) and not remaining.is_gone(item) then
+            local code = read.text(read.table(item, "variant"), "referenceKey")
+            if not code or #code > CODE_MAX or code:find("%c") then
+                return nil
+            end
             codes[code] = (codes[code] or 0) + 1
         end
     end

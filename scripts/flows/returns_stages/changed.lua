@@ -28,10 +28,10 @@ local function figures(credit)
         total, credit.currency or "?")
 end
 
---- Whether Khaos does not stand by a credit note any more, by what it showed last.
-local function is_withdrawn(code)
+--- A draft may be issued again.
+local function is_cancelled(code)
     local seen = store.get(SEEN, "credit:" .. code)
-    return seen ~= nil and seen.snapshot.state ~= "issued"
+    return seen ~= nil and seen.snapshot.state == "cancelled"
 end
 
 --- The taken credit note of the book that this one is entered instead of: cancelled since, for the
@@ -43,7 +43,7 @@ end
 function changed.replaced_by(job, book, credit)
     for code, note in pairs(book.credit_notes or {}) do
         local is_settled = note.changed and not job:exception(changed.CAUSE, code)
-        if note.told and not note.replaced_by and not is_settled and is_withdrawn(code)
+        if note.told and not note.replaced_by and not is_settled and is_cancelled(code)
             and figures(note.credit) == figures(credit) then
             return code
         end
@@ -51,14 +51,18 @@ function changed.replaced_by(job, book, credit)
     return nil
 end
 
---- What a credit note means that takes another's place: nothing is new.
 ---@param book units.Book changed in place
 ---@param code string
 ---@param replaced string
----@return table note
-function changed.replacement(book, code, replaced)
+function changed.take_place(book, code, replaced)
     local old = book.credit_notes[replaced]
     old.replaced_by, old.changed = code, nil
+end
+
+--- What a credit note means that takes another's place: nothing is new.
+---@param replaced string
+---@return table note
+function changed.replacement(replaced)
     return {units = json.array({}), told = json.array({}), credits = {}, goodwill_minor = 0,
         own_minor = 0, replaces = replaced}
 end
@@ -102,8 +106,9 @@ function changed.settle(job, lines, code, snapshot)
         job:close_exception(changed.CAUSE, code, "Khaos shows what was taken")
     end
     if message ~= note.changed then
-        note.changed = message
-        order_units.save(book)
+        order_units.change(lines.key, function(own)
+            own.credit_notes[code].changed = message
+        end)
     end
 end
 

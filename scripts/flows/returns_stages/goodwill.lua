@@ -19,12 +19,10 @@ end
 
 -- Keeps what is told: a repeat tells the same.
 local function planned(lines, code, note)
-    if not note.status then
-        local book = order_units.load(lines.key)
-        note.status = code_of(book)
-        book.credit_notes[code].status = note.status
-        order_units.save(book)
-    end
+    note.status = note.status or order_units.change(lines.key, function(book)
+        book.credit_notes[code].status = code_of(book)
+        return book.credit_notes[code].status
+    end)
     return note.status
 end
 
@@ -78,9 +76,9 @@ function goodwill.tell(job, lines, code, note)
     end
     local words = record_in_scayle(job, lines, code, planned(lines, code, note))
     if words then
-        local book = order_units.load(lines.key)
-        refund_book.told(book, "khaos:" .. code, minor, time.now_ms())
-        order_units.save(book)
+        order_units.change(lines.key, function(book)
+            refund_book.told(book, "khaos:" .. code, minor, time.now_ms())
+        end)
         job:note("returns", words)
     end
 end

@@ -88,10 +88,12 @@ function offer.units(job, order_key, change_id, units)
     if not stray.fits(book, change_id, {credits = credits}) then
         return nil, "it would credit more than was invoiced"
     end
-    local reference = string.format("%s-R%d", record.reference, offered.count(book) + 1)
-    offered.add(book, change_id, {reference = reference, units = json.array(units),
-        credits = json.array(credits)})
-    order_units.save(book)
+    local reference = order_units.change(order_key, function(own)
+        local name = string.format("%s-R%d", record.reference, offered.count(own) + 1)
+        offered.add(own, change_id, {reference = name, units = json.array(units),
+            credits = json.array(credits)})
+        return name
+    end)
     local lines = lines_of(book, units, job.settings.khaos_return_reason)
     put(job, order_key, document, reference, lines)
     job:note("returns", string.format("offered to Khaos as %s: %s", reference,

@@ -72,15 +72,17 @@ end
 
 -- Nothing else credits an order of the Cloud, so what fitted when it was offered fits.
 local function credit(reference, is_fetched)
-    local offer, book, change_id = offered.waiting(reference)
-    if not offer then
-        return
-    end
-    unit_book.apply(book, {kind = "credit", id = "cloud:" .. change_id, origin = "neap",
-        at_ms = time.now_ms(), credits = offer.credits})
-    offer.credited_ms, offer.is_fetched = time.now_ms(), is_fetched
-    order_units.save(book)
-    store.delete(offered.WAITING, reference)
+    store.atomic(function()
+        local offer, book, change_id = offered.waiting(reference)
+        if not offer then
+            return
+        end
+        unit_book.apply(book, {kind = "credit", id = "cloud:" .. change_id, origin = "neap",
+            at_ms = time.now_ms(), credits = offer.credits})
+        offer.credited_ms, offer.is_fetched = time.now_ms(), is_fetched
+        order_units.save(book)
+        store.delete(offered.WAITING, reference)
+    end)
 end
 
 --- Khaos fetched it. Repeats change nothing.
@@ -99,11 +101,13 @@ end
 --- A person is told that Khaos does not fetch it.
 ---@param reference string
 function offered.tell(reference)
-    local offer, book = offered.waiting(reference)
-    if offer then
-        offer.told_ms = offer.told_ms or time.now_ms()
-        order_units.save(book)
-    end
+    store.atomic(function()
+        local offer, book = offered.waiting(reference)
+        if offer then
+            offer.told_ms = offer.told_ms or time.now_ms()
+            order_units.save(book)
+        end
+    end)
 end
 
 --- It was erased and is never fetched: a person hears of that by itself.

@@ -21,17 +21,21 @@ process.CAUSE = "return_to_process"
 ---@param change_id string
 ---@param units string[]
 function process.begin(job, order_key, change_id, units)
-    local book = order_units.load(order_key)
-    book.processing = book.processing or {}
-    if book.processing[change_id] then
+    local number = order_units.change(order_key, function(book)
+        book.processing = book.processing or {}
+        if book.processing[change_id] then
+            return nil
+        end
+        local count = 1
+        for _ in pairs(book.processing) do
+            count = count + 1
+        end
+        book.processing[change_id] = {number = count, units = json.array(units)}
+        return count
+    end)
+    if not number then
         return
     end
-    local number = 1
-    for _ in pairs(book.processing) do
-        number = number + 1
-    end
-    book.processing[change_id] = {number = number, units = json.array(units)}
-    order_units.save(book)
     job:emit({source = "returns.process", id = order_key .. ":" .. change_id,
         key = string.format("process:%s:%d", order_key, number), name = process.EVENT,
         payload = {order_key = order_key, change_id = change_id}})
@@ -69,9 +73,9 @@ end
 
 -- While an outcome is not known no event is shown: the code that was sent is in the book.
 local function keep_code(said, code)
-    local book = order_units.load(said.order_key)
-    book.processing[said.change_id].sending = code
-    order_units.save(book)
+    order_units.change(said.order_key, function(book)
+        book.processing[said.change_id].sending = code
+    end)
 end
 
 local function send(job, code, auth_code)
@@ -98,10 +102,10 @@ local function is_taken(book, entry, code)
 end
 
 local function note_done(job, said, code)
-    local book = order_units.load(said.order_key)
-    local entry = book.processing[said.change_id]
-    entry.code, entry.processed_ms = code, entry.processed_ms or time.now_ms()
-    order_units.save(book)
+    order_units.change(said.order_key, function(book)
+        local entry = book.processing[said.change_id]
+        entry.code, entry.processed_ms = code, entry.processed_ms or time.now_ms()
+    end)
     job:note("returns", "Khaos processed return " .. code)
 end
 
@@ -109,16 +113,16 @@ end
 local function await_credit_note(job, said)
     local function count_open()
         local book = order_units.load(said.order_key)
-        return #open_units(book, book.processing[said.change_id]), book
+        return #open_units(book, book.processing[said.change_id])
     end
     if count_open() == 0 then
         return
     end
     job:sleep("credit note", job.settings.credit_wait_ms)
-    local open, book = count_open()
-    if open > 0 then
-        book.processing[said.change_id].given_up = true
-        order_units.save(book)
+    if count_open() > 0 then
+        order_units.change(said.order_key, function(book)
+            book.processing[said.change_id].given_up = true
+        end)
         worklist.settle(job, said.order_key, "")
     end
 end

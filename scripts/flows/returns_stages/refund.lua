@@ -14,13 +14,12 @@ local refund = {}
 
 -- Takes in what the order shows; gives the units that came back and were not known to be.
 local function tell(job, said, sale)
-    local book = order_units.load(said.order_key)
-    local changed = refund_book.tell(book, {id = said.id, at_ms = job.event.received_ms,
-        sale = sale, fees = said.fees,
+    local news = {id = said.id, at_ms = job.event.received_ms, sale = sale, fees = said.fees,
         stated = said.amount and said.refund_id and {id = said.refund_id, minor = said.amount}
-            or nil})
-    order_units.save(book)
-    return changed
+            or nil}
+    return order_units.change(said.order_key, function(book)
+        return refund_book.tell(book, news)
+    end)
 end
 
 local function offer_units(job, said, units)

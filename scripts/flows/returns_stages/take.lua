@@ -70,7 +70,7 @@ local function note_of(job, lines, seen, book)
     local code, credit = seen.snapshot.order_code, seen.snapshot.credit
     local replaced = book and changed.replaced_by(job, book, credit)
     if replaced then
-        return changed.replacement(book, code, replaced)
+        return changed.replacement(replaced)
     end
     local note, problem = nil, "the order has no book of units"
     if book then
@@ -102,9 +102,13 @@ local function planned(job, lines, seen)
     end
     local note = note_of(job, lines, seen, book)
     note.credit = seen.snapshot.credit
-    book.credit_notes = book.credit_notes or {}
-    book.credit_notes[code] = note
-    order_units.save(book)
+    order_units.change(lines.key, function(own)
+        own.credit_notes = own.credit_notes or {}
+        own.credit_notes[code] = note
+        if note.replaces then
+            changed.take_place(own, code, note.replaces)
+        end
+    end)
     store.put(stray.TAKEN, code, {key = lines.key})
 end
 
@@ -114,9 +118,9 @@ local function take_in_returns(job, lines, code)
         return
     end
     local sale = look(job, lines.key, "order before " .. code)
-    local book = order_units.load(lines.key)
-    refund_book.tell(book, {id = "look:" .. code, at_ms = time.now_ms(), sale = sale})
-    order_units.save(book)
+    order_units.change(lines.key, function(book)
+        refund_book.tell(book, {id = "look:" .. code, at_ms = time.now_ms(), sale = sale})
+    end)
 end
 
 -- Units that SCAYLE does not know of yet; those it told of itself are left out, and those of a
@@ -134,16 +138,16 @@ end
 
 -- Chooses once what SCAYLE is told: a repeat tells the same.
 local function chosen(job, lines, code)
-    local book = order_units.load(lines.key)
-    local note = book.credit_notes[code]
-    if not note.told then
-        local units = json.array(untold(job, book, note))
-        local is_ours = job.settings.returns_master == "khaos"
-        note.told = is_ours and units or json.array({})
-        note.left_to_scayle = not is_ours and units or nil
-        order_units.save(book)
-    end
-    return note
+    local is_ours = job.settings.returns_master == "khaos"
+    return order_units.change(lines.key, function(book)
+        local note = book.credit_notes[code]
+        if not note.told then
+            local units = json.array(untold(job, book, note))
+            note.told = is_ours and units or json.array({})
+            note.left_to_scayle = not is_ours and units or nil
+        end
+        return note
+    end)
 end
 
 local function send(job, lines, code, units)
@@ -172,14 +176,14 @@ local function send(job, lines, code, units)
 end
 
 local function mark(lines, code, note)
-    local book, now_ms = order_units.load(lines.key), time.now_ms()
-    unit_book.apply(book, {kind = "return", id = "khaos:goods:" .. code, origin = "khaos",
-        at_ms = now_ms, units = note.units})
-    local outcome = unit_book.apply(book, {kind = "credit", id = "khaos:" .. code,
-        origin = "khaos", at_ms = now_ms, credits = note.credits,
-        goodwill_minor = note.goodwill_minor})
-    order_units.save(book)
-    return outcome.refused[1], book
+    local now_ms = time.now_ms()
+    local outcome = order_units.change(lines.key, function(book)
+        unit_book.apply(book, {kind = "return", id = "khaos:goods:" .. code, origin = "khaos",
+            at_ms = now_ms, units = note.units})
+        return unit_book.apply(book, {kind = "credit", id = "khaos:" .. code, origin = "khaos",
+            at_ms = now_ms, credits = note.credits, goodwill_minor = note.goodwill_minor})
+    end)
+    return outcome.refused[1], order_units.load(lines.key)
 end
 
 local function take_credit_note(job, said)

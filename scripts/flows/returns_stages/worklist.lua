@@ -199,7 +199,9 @@ function worklist.settle(job, order_key, note, is_final)
         end
     end
     if changed then
-        order_units.save(book)
+        order_units.change(order_key, function(own)
+            own.listed = book.listed
+        end)
     end
 end
 

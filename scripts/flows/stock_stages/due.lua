@@ -10,6 +10,7 @@ local tables = require("flows.stock_stages.tables")
 local watermark = require("flows.stock_stages.watermark")
 
 local PAGE = 500
+local SECOND_MS = 1000 -- SCAYLE is told whole seconds
 
 local due = {}
 
@@ -49,6 +50,11 @@ local function next_figure(search, code, since_ms)
     end
     local stamp_ms = watermark.stamp(item.read_ms, now_ms, settings) // 1000 * 1000
     local last_ms = sent and sent.stamp_ms or 0
+    if shown.sellable == 0 and sent and sent.quantity > 0 and stamp_ms <= last_ms then
+        -- The stamp is held: orders are not known yet. Nothing is sold of nothing, whatever SCAYLE
+        -- releases.
+        stamp_ms = last_ms + SECOND_MS
+    end
     local is_repeat = is_sent and sent.state == "sending" and stamp_ms <= last_ms
     local is_useless = is_same and stock_pending.is_taken_since(code, stamp_ms)
     if stamp_ms <= last_ms and not is_repeat or is_useless then

@@ -29,13 +29,16 @@ end
 -- The wishes stay until each of these was read.
 local function add_wishes(wanted)
     local page = store.range(stock_pending.REREAD, {limit = REREAD_MAX})
+    local wished, since_ms = {}, 0
     for _, pair in ipairs(page) do
         wanted[pair.key] = wanted[pair.key] or false
-        for code in pairs(stock_pending.related({[pair.key] = true})) do
-            local known = store.get(stock_pending.REREAD, code)
-            if not known or known.since_ms < pair.value.since_ms then
-                store.put(stock_pending.REREAD, code, pair.value)
-            end
+        wished[pair.key], since_ms = true, math.max(since_ms, pair.value.since_ms)
+    end
+    -- All at once: many kits may share a component.
+    for code in pairs(stock_pending.related(wished)) do
+        local known = store.get(stock_pending.REREAD, code)
+        if not known or known.since_ms < since_ms then
+            store.put(stock_pending.REREAD, code, {since_ms = since_ms})
         end
     end
     return #page < REREAD_MAX

@@ -139,6 +139,13 @@ function watermark.held_by()
         confirmed_ms = math.tointeger(tonumber(first.key:match("^%d+")))}
 end
 
+--- The latest that it can be there: SCAYLE's time is known to the second.
+---@param at_ms integer
+---@return integer
+function watermark.latest_ms(at_ms)
+    return watermark.scayle_ms(at_ms) + RESOLUTION_MS
+end
+
 --- The watermark, our time.
 ---@param now_ms integer
 ---@param settings stock.WatermarkSettings

@@ -62,7 +62,9 @@ local function check_cancellation(view, say)
         say("cancelled_on_one_side", string.format("%d units were cancelled and left",
             view.conflicts), 0)
     end
-    if view.cancel_wanted and open > 0 then
+    if view.one_sided > 0 then
+        say("cancelled_on_one_side", "units are cancelled in SCAYLE only", view.one_sided)
+    elseif view.cancel_wanted and open > 0 then
         say("cancelled_on_one_side", "to be cancelled in Khaos", open)
     elseif view.read_back and view.read_back.cancelled and open > 0 then
         say("cancelled_on_one_side", "cancelled in Khaos", open)

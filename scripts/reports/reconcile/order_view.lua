@@ -44,6 +44,7 @@ local GOODWILL = "goodwill"
 ---@field moved_open integer refunded less credited, of units whose line is pennies off their cost
 ---@field unexplained_refund integer given back by SCAYLE, for no unit and no charge, not credited
 ---@field conflicts integer units that were cancelled and left
+---@field one_sided integer what Khaos has of units that only SCAYLE cancelled
 
 local function add(view, code, stage, net, gross)
     local by_stage = view.codes[code] or {}
@@ -143,6 +144,11 @@ local function add_unit(view, unit, money, at_ms)
     local stage = stage_of(view, unit, at_ms)
     view.stages[stage] = true
     add(view, code, stage, net, gross)
+    local gone_ms = view.refunds.gone[unit.id]
+    if gone_ms and gone_ms <= at_ms and not unit.cancelled and not view.ours[unit.id]
+        and not next(unit.credits) then
+        view.one_sided = view.one_sided + gross
+    end
     local credited = sum(unit.credits)
     add(view, code, "credited", net_part(net, gross, credited), credited)
     local refund = refund_at(view.refunds.units[unit.id], at_ms)
@@ -339,6 +345,9 @@ local function read_posting(view, record, at_ms)
     view.book, view.parcels = unit_book.as_of(book, at_ms), book.parcels or {}
     view.refunds, view.offered = refund_book.of(book), offered_units(book, at_ms)
     view.has_fetched = has_fetched(book, at_ms)
+    for _, id in ipairs(book.cancelling or {}) do
+        view.ours[id] = true -- SCAYLE is told of these by us
+    end
     add_lines(view, then_lines, at_ms)
     add_moved(view)
     add_payments(view, then_lines)
@@ -370,7 +379,7 @@ function order_view.of(key, record, at_ms)
     end
     local view = {key = key, order_id = record.order_id, accepted_ms = record.accepted_ms,
         state = "in_flight", causes = {}, codes = {}, refund_open = 0, credit_open = 0,
-        offered_open = 0,
+        offered_open = 0, one_sided = 0, ours = {},
         moved_open = 0, conflicts = 0, stages = {}, money_credited = 0, unexplained_refund = 0}
     read_history(view, at_ms)
     if record.posted_ms and record.posted_ms <= at_ms then

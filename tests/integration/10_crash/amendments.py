@@ -85,7 +85,8 @@ class Scene:
 
 
 def at_named_moments(seed, wanted):
-    campaign = Campaign(seed, variables={"STOCK_POLL_MS": "600000", "AMEND_ADD_ON": "1"})
+    campaign = Campaign(seed, variables={
+        "STOCK_POLL_MS": "600000", "AMEND_ADD_ON": "1", "RETURNS_SWEEP_MS": "3000"})  # a webhook may be lost
     campaign.sandbox.variables["SANDBOX_WEBHOOK_PATH"] = "/scayle/webhook"
     scene = Scene(campaign)
     cells = [cell for cell in matrix.unit_cells(matrix.OF_AMENDMENTS) if wanted in cell.name]

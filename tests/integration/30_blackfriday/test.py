@@ -34,7 +34,7 @@ def holds():
     assert day["kills"] == 1, day["kills"]
     assert books["pennies"] == 0
     # A day on which nothing of it happened would hold as well.
-    for what in ("posted", "held", "cancelled", "never_posted", "sent_units", "returned_units", "taken_off", "exposed"):
+    for what in ("posted", "held", "cancelled", "never_posted", "sent_units", "returned_units", "taken_off", "goodwill_minor", "exposed"):
         assert books[what] > 0, f"no {what} on this day: {books}"
     assert len(books["currencies"]) >= 2, books["currencies"]
 

@@ -12,6 +12,8 @@ local acts = {}
 local MINUTE_MS = 60000
 local HOUR_MS = 60 * MINUTE_MS
 
+local GOODWILL_MINOR = 150
+
 local ACTS = {}
 
 local function posted(order_id)
@@ -79,6 +81,17 @@ function ACTS.return_to_warehouse(entry)
     local unit = unit_to_return(outside.shop_order(entry.order_id))
     if unit then
         credit(entry.order_id, unit)
+    end
+end
+
+-- Money without goods, of which the shop is told by the client.
+function ACTS.goodwill(entry)
+    local known = posted(entry.order_id)
+    if known.sent and not known.is_cancelled then
+        outside.in_khaos(entry.order_id, "credit", {amount_minor = GOODWILL_MINOR})
+        known.goodwill = GOODWILL_MINOR
+        store.put(plan.POSTED, tostring(entry.order_id), known)
+        count("goodwill")
     end
 end
 

@@ -15,7 +15,7 @@ local UNCONTROLLED = 999
 local function new_found()
     return {orders = 0, posted = 0, held = 0, never_posted = 0, cancelled = 0, units = 0,
         sent_units = 0, returned_units = 0, taken_off = 0,
-        pennies = 0, problems = json.array({}), currencies = {}}
+        goodwill_minor = 0, pennies = 0, problems = json.array({}), currencies = {}}
 end
 
 local function problem(found, text, ...)
@@ -147,6 +147,8 @@ local function check_units(found, order, copy, credits)
     for _, unit in ipairs(order.units) do
         refund = refund + (unit.status == "returned" and unit.minor or 0)
     end
+    local goodwill = (store.get(plan.POSTED, tostring(order.id)) or {}).goodwill or 0
+    refund, found.goodwill_minor = refund + goodwill, found.goodwill_minor + goodwill
     sums.refunded, sums.credited = sums.refunded + refund, sums.credited + credited.minor
     if credited.units ~= back or credited.minor ~= refund then
         problem(found, "%d: %d units for %d are back in the shop, %d for %d are credited in Khaos",

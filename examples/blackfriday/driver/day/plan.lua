@@ -9,7 +9,7 @@ local time = require("neap.time")
 
 local plan = {}
 
---- order id -> {kind, lines, sent, returned, taken_off}: what is known of an order in Khaos.
+--- order id -> {kind, lines, sent, returned, taken_off, goodwill}: an order in Khaos.
 plan.POSTED = "posted"
 --- SKU -> units that were written off by hand: as many may be oversold.
 plan.EXPOSED = "exposed"
@@ -170,6 +170,8 @@ local function plan_aftermath(settings, order, order_id, sent_ms)
         agenda.add(later_ms, {act = "return_to_warehouse", order_id = order_id})
     elseif u < 0.12 and can_return then
         agenda.add(later_ms, {act = "return_to_shop", order_id = order_id})
+    elseif u < 0.15 then
+        agenda.add(later_ms, {act = "goodwill", order_id = order_id})
     end
 end
 
