@@ -1,8 +1,8 @@
 --- What becomes of a cancellation: waits for the order to come to rest, tries what Khaos can do,
 --- answers, and leaves the rest to a person.
-local cancel = require("connectors.khaos_soap.cancel")
 local cancellation = require("connectors.scayle.cancellation")
 local history = require("flows.order_history")
+local khaos_cancel = require("flows.khaos_cancel")
 local khaos_line = require("flows.khaos_line")
 local order_units = require("flows.order_units")
 local store = require("neap.store")
@@ -128,36 +128,6 @@ local function all_units(book)
     return units
 end
 
--- What Khaos did ({left}); nil and its words when it would not.
-local function cancel_in_khaos(job, khaos, record)
-    local settings = job.settings.cancel_order
-    local result, err = job:effect({
-        connection = khaos.connection, name = "cancel_order", key = record.order_code,
-        class = "lookup",
-        request = function()
-            return cancel.request(khaos, settings, record.order_code)
-        end,
-        read = function(answer)
-            return cancel.read(answer, settings)
-        end,
-        lookup = function()
-            return cancel.lookup(khaos, record.reference, record.order_code)
-        end,
-    })
-    if not result then
-        if err.retryable or err.kind == "cancelled" then
-            error(err, 0)
-        end
-        return nil, err.message
-    end
-    local shown, problem = cancel.shown(job, khaos, record)
-    shown = support.check({job = job}, "Khaos", shown, problem)
-    if not shown.is_cancelled then
-        return nil, cancel.NOT_SHOWN
-    end
-    return shown
-end
-
 local function worklist(job, key, record, words)
     history.add(key, "cancel_wanted")
     job:open_exception({cause = "cancel_in_khaos", subject = record.order_id,
@@ -188,7 +158,7 @@ local function ask_khaos(job, reference, khaos, record)
     local entry = store.get(decide.TABLE, reference) or {tries = 1, until_ms = 0}
     entry.asked_khaos = true
     store.put(decide.TABLE, reference, entry)
-    return cancel_in_khaos(job, khaos, record)
+    return khaos_cancel(job, khaos, record)
 end
 
 local function was_khaos_asked(reference)

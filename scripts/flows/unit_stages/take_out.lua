@@ -1,8 +1,8 @@
 --- Takes cancelled units out of a sales order of Khaos, or asks a person to.
 local amend = require("connectors.khaos_soap.amend")
-local cancel = require("connectors.khaos_soap.cancel")
 local codes = require("flows.khaos_codes")
 local events = require("flows.unit_stages.events")
+local khaos_cancel = require("flows.khaos_cancel")
 local mapper = require("flows.orders.map")
 local order_units = require("flows.order_units")
 local smaller = require("flows.unit_stages.smaller")
@@ -11,6 +11,8 @@ local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
 local wanted = require("flows.unit_stages.wanted")
+
+local NOT_DONE = "Khaos did not do it: "
 
 -- The order without them, proved to the penny; nil and why when it cannot be said.
 local function posting_of_rest(work, out)
@@ -53,45 +55,12 @@ local function entry_of(work, found, posting)
         posting = smaller.digest(work.key, posting)}
 end
 
--- What Khaos did; nil and its words when it would not.
-local function ask(work, spec)
-    local result, err = work.job:effect(spec)
-    if result then
-        return result
-    elseif err.retryable or err.kind == "cancelled" then
-        error(err, 0)
-    end
-    return nil, "Khaos did not do it: " .. err.message
-end
-
--- Whatever the reply says: what it means is not documented, so the order itself is asked.
 local function cancel_whole(work, record)
     if not work.khaos.capabilities.cancel_order then
         return nil
     end
-    local settings = work.settings.cancel_order
-    local done, words = ask(work, {
-        connection = work.khaos.connection, name = "cancel_order", key = record.order_code,
-        class = "lookup",
-        request = function()
-            return cancel.request(work.khaos, settings, record.order_code)
-        end,
-        read = function(answer)
-            return cancel.read(answer, settings)
-        end,
-        lookup = function()
-            return cancel.lookup(work.khaos, record.reference, record.order_code)
-        end,
-    })
-    if not done then
-        return nil, words
-    end
-    local shown, err = cancel.shown(work.job, work.khaos, record)
-    shown = support.check(work, "Khaos", shown, err)
-    if not shown.is_cancelled then
-        return nil, cancel.NOT_SHOWN
-    end
-    return {left = shown.left}
+    local done, words = khaos_cancel(work.job, work.khaos, record)
+    return done, words and NOT_DONE .. words
 end
 
 -- Its answer may be all that says so: the order must show it, too.
@@ -114,7 +83,7 @@ local function amend_part(work, entry, found, posting)
         return nil, "part of the order has left"
     end
     local settings, khaos = work.settings.amend_order, work.khaos
-    local done, words = ask(work, {
+    local result, err = work.job:effect({
         connection = khaos.connection, name = "amend_order", class = "lookup",
         key = entry.reference .. "/" .. events.name_of(entry.units),
         request = function()
@@ -128,10 +97,12 @@ local function amend_part(work, entry, found, posting)
             return amend.lookup(khaos, entry.reference, entry.wanted, entry.before)
         end,
     })
-    if not done then
-        return nil, words
+    if result then
+        return amended(work, entry)
+    elseif err.retryable or err.kind == "cancelled" then
+        error(err, 0)
     end
-    return amended(work, entry)
+    return nil, NOT_DONE .. err.message
 end
 
 --- Takes the units of a comparison out.

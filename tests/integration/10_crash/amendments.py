@@ -7,7 +7,7 @@ import neap
 from campaign import Campaign
 from warehouse import TOKEN
 
-ORDERS = 40
+ORDERS = 70
 AFTER_S = 0.5  # the next unit is cancelled, when the moment has not come yet
 
 
