@@ -58,8 +58,8 @@ local BULK = {type = "record", help = "many figures by SCAYLE's bulk requests; w
         help = "figures of one call"},
     wait_ms = {type = "integer", min = SECOND_MS, default = 15 * MINUTE_MS,
         help = "without progress that long it is cancelled, and single calls go on as long"},
-    look_every = {type = "integer", min = 1, default = 50,
-        help = "every so many-th operation is looked up, though none is said to have failed"},
+    check = {type = "integer", min = 0, max = 5000, default = 200,
+        help = "operations of requests that went through looked up in one run; 0: none"},
 }}
 
 local fields = {
@@ -83,8 +83,8 @@ local fields = {
     batch = {type = "integer", min = 1, default = 200, help = "figures sent in one run"},
     at_once = {type = "integer", min = 1, max = 64, default = 4},
     peak = {type = "record", fields = {
-        from = {type = "string", required = true, pattern = "^%d%d:%d%d$"},
-        to = {type = "string", required = true, pattern = "^%d%d:%d%d$"},
+        from = {type = "string", required = true, pattern = "^[0-2]%d:[0-5]%d$"},
+        to = {type = "string", required = true, pattern = "^[0-2]%d:[0-5]%d$"},
         batch = {type = "integer", min = 1, required = true},
     }, help = "hours in which fewer are sent at a time"},
     chunk = {type = "integer", min = 1, max = 500, default = 100},

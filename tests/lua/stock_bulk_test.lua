@@ -19,7 +19,7 @@ local SECOND_MS = 1000
 local START_MS = 1777888980000
 
 local function settings(more)
-    local made = {from = 3, size = 10, chunk = 2, wait_ms = 60 * SECOND_MS, look_every = 2}
+    local made = {from = 3, size = 10, chunk = 2, wait_ms = 60 * SECOND_MS, check = 2}
     for name, value in pairs(more or {}) do
         made[name] = value
     end
@@ -157,12 +157,17 @@ end
 local CHUNKS, SINGLE = "^/variants/stocks/bulk", "^/variants/key.*/stocks$"
 
 local function usual_tests(t)
-    t.case("many figures go by one request, in chunks, and one in so many is looked up", function()
+    t.case("many figures go by one request, in chunks, and each is looked up afterwards", function()
         local s = scene(7)
         s:play(function()
             s:until_right(5)
-            t.equal({s:count(CHUNKS), s:count("/operations/")}, {4, 3})
-            t.equal(s.shop.begun, 1)
+            t.equal(s:count(CHUNKS), 4)
+            assert(s:count("/operations/") <= 2, "the next request would have to wait")
+            for _ = 1, 4 do
+                s:tick()
+            end
+            t.equal({s:count("/operations/"), s:count(SINGLE), s.shop.begun}, {7, 1, 1},
+                "each is looked up once; one question for SCAYLE's time")
         end)
     end)
     t.case("few go singly, and so do all without the setting", function()
@@ -202,6 +207,55 @@ local function usual_tests(t)
     end)
 end
 
+local function peak_tests(t)
+    t.case("peak hours may lie over midnight", function()
+        for hours, count in pairs({["22:00-12:00"] = 1, ["10:00-12:00"] = 1, ["12:00-22:00"] = 4,
+            ["22:00-10:00"] = 4, ["11:30-11:30"] = 4}) do
+            local s = scene(6)
+            local from, to = hours:match("^(.*)-(.*)$")
+            s.settings.bulk, s.settings.peak = nil, {from = from, to = to, batch = 1}
+            s:play(function()
+                s:tick() -- at 11:03 in London
+                t.equal({hours, s:count(SINGLE) - 1}, {hours, count})
+            end)
+        end
+    end)
+    -- Seen before: an hour after a buffer was raised the shop still showed the old figure.
+    t.case("an edited policy is told of codes of which nothing moves", function()
+        local s = scene(3)
+        s:play(function()
+            s:until_right(5)
+            s.now_ms, s.requests = s.now_ms + 60 * SECOND_MS, {}
+            s.settings.policy = {default = {buffer = 2}, skus = {S03 = {buffer = 0}}}
+            s:tick()
+            local reread = {}
+            for _, pair in ipairs(store.range("stock_reread", {})) do
+                reread[#reread + 1] = pair.key
+            end
+            t.equal(reread, {"S01", "S02"}, "a newer reading gives the later stamp")
+            s:read(5)
+            s:tick()
+            t.equal({s:shown(), #store.range(tables.DIRTY, {})}, {{3, 3, 5}, 0})
+        end)
+    end)
+    -- Seen before: it raised, and no figure of any code left any more.
+    t.case("a code whose figure cannot be worked out holds up no other", function()
+        local s = scene(2)
+        s:play(function()
+            local item = store.get(tables.ITEMS, "S01")
+            item.sites["1"].available = 2.5
+            tables.keep("S01", item, s.now_ms)
+            s:tick()
+            t.equal(s:shown(), {-1, 5})
+            assert(s.exceptions.stock_figure_unknown:find("1 codes", 1, true))
+            s.now_ms = s.now_ms + 10 * SECOND_MS
+            s:read(4)
+            s:until_right(4)
+            t.equal(s.exceptions, {})
+        end)
+    end)
+end
+
 local function trouble_tests(t)
     for _, where in ipairs({"before", "behind"}) do
         t.case("each answer lost in turn, " .. where .. " it was done", function()
@@ -226,22 +280,40 @@ local function trouble_tests(t)
             t.equal({s:count("/operations/"), s:count(SINGLE)}, {7, 3})
         end)
     end)
-    t.case("a figure that SCAYLE ignores is found by those that are looked up", function()
-        local s = scene(4)
+    -- Seen before: only every so many-th operation was looked up, and the others counted as set.
+    t.case("a figure that SCAYLE ignores is found, whichever it is", function()
+        for _, sku in ipairs({"S01", "S02", "S03", "S04"}) do
+            local s = scene(4)
+            s:play(function()
+                local body = {quantity = 77, warehouseReferenceKey = s.settings.warehouse,
+                    merchantReferenceKey = "fellside", changedAt = time.format_iso(s.now_ms
+                        + 20 * SECOND_MS)}
+                assert(shop_stocks.set(s.shop:world(), {sku = sku}, body))
+                for _ = 1, 6 do
+                    s:tick()
+                end
+                t.equal(store.get(tables.SENT, sku).state, "ignored")
+                t.equal(#store.range(tables.UNCHECKED, {}), 0)
+                s.now_ms = s.now_ms + 60 * SECOND_MS
+                s:read(5)
+                s:until_right(5)
+            end)
+        end
+    end)
+    t.case("one that changed since is not looked up, and one that failed is told again", function()
+        local s = scene(4, {check = 1})
         s:play(function()
-            local body = {quantity = 77, warehouseReferenceKey = s.settings.warehouse,
-                merchantReferenceKey = "fellside", changedAt = time.format_iso(s.now_ms
-                    + 20 * SECOND_MS)}
-            assert(shop_stocks.set(s.shop:world(), {sku = "S02"}, body))
-            s:tick()
-            for _ = 1, 5 do
-                s:tick()
-            end
-            t.equal(s:shown(), {5, 77, 5, 5})
-            t.equal(store.get(tables.SENT, "S02").state, "ignored")
-            s.now_ms = s.now_ms + 60 * SECOND_MS
-            s:read(5)
             s:until_right(5)
+            s.now_ms, s.requests = s.now_ms + 60 * SECOND_MS, {}
+            s:read(3) -- drops go singly
+            s:tick()
+            t.equal({s:count(SINGLE), #store.range(tables.UNCHECKED, {})}, {4, 0})
+            store.put(tables.UNCHECKED, "S02", {request = 99, operation = "1", quantity = 3,
+                stamp_ms = store.get(tables.SENT, "S02").stamp_ms})
+            s.requests = {}
+            s:tick()
+            s:until_right(3)
+            t.equal(s:count(SINGLE), 1, "SCAYLE knows of no such operation")
         end)
     end)
     t.case("one that stands still is cancelled, and its figures go singly", function()
@@ -366,5 +438,6 @@ end
 
 return function(t)
     usual_tests(t)
+    peak_tests(t)
     trouble_tests(t)
 end

@@ -127,6 +127,15 @@ local function terms(t)
         end
         t.equal({sum, found.sellable}, {9, 9})
     end)
+    -- Seen before: it raised.
+    t.case("a buffer below zero in Khaos keeps nothing back", function()
+        for _, percent in ipairs({-1, 0, 50}) do
+            local policy = {use_khaos_buffer = true, buffer_percent = percent >= 0 and percent
+                or nil, from = {}}
+            local item = {code = "A", available = 5, buffer = -1, sites = {["1"] = {}}}
+            t.equal(figure.of(item, {quantity = 0}, policy, 1).sellable, percent == 50 and 2 or 5)
+        end
+    end)
     t.case("a figure for one reason alone has it as its term", function()
         local policy = figure.policy({skus = {A = {uncontrolled = 7}}}, {code = "A"})
         local item = {code = "A", is_uncontrolled = true, sites = {["1"] = {}}, read_ms = 100}

@@ -139,7 +139,7 @@ function stock_shop.bulk_settings(random)
         return nil
     end
     return {from = random:up_to(2), size = random:up_to(3), chunk = random:up_to(2),
-        wait_ms = 60000 * random:up_to(10), look_every = random:up_to(2)}
+        wait_ms = 60000 * random:up_to(10), check = random:up_to(4)}
 end
 
 return stock_shop

@@ -2,13 +2,14 @@
 ---
 ---     filling    chunk by chunk; SCAYLE's key is kept with each. Only the last chunk completes it
 ---     waiting    until SCAYLE has worked through it, or makes no progress for `wait_ms`
----     sampling   every `look_every`-th operation is looked up, though none is said to have failed
----     settling   each figure counts as set; or (`must_look`) each operation is looked up
+---     settling   each figure counts as set and is looked up afterwards (bulk_check); or, when
+---                something went wrong (`must_look`), each operation is looked up first
 ---
 --- The figures are written down first (BULK, in order), so the request goes on after a crash. A
 --- lost answer is no trouble: a chunk may come twice, and whether the last one came is asked for.
 --- A request whose key was lost is never completed, and so never worked. Meanwhile a code whose
 --- figure changed goes singly: the later stamp counts, in whatever order SCAYLE takes them.
+local bulk_check = require("flows.stock_stages.bulk_check")
 local http = require("neap.http")
 local scayle_bulk = require("connectors.scayle.bulk")
 local scayle_client = require("connectors.scayle.client")
@@ -23,7 +24,7 @@ local FAILED = "stock_bulk_failed" -- cause
 
 ---@class stock.Bulk
 ---@field id integer ours
----@field phase "filling"|"waiting"|"sampling"|"settling"
+---@field phase "filling"|"waiting"|"settling"
 ---@field key integer|nil SCAYLE's
 ---@field total integer figures
 ---@field filled integer so many are known to be in it
@@ -226,7 +227,7 @@ function phases.waiting(job, state)
         return fail(job, state, err)
     elseif status.is_whole then
         job:close_exception(FAILED, settings.warehouse, "a request went through")
-        go_on(state, {phase = "sampling", done = status.done})
+        go_on(state, {phase = "settling", done = status.done})
         return true
     elseif status.is_over then
         local has_failed = status.status ~= "processed"
@@ -245,64 +246,16 @@ function phases.waiting(job, state)
     return false
 end
 
--- {state, more} of each of these operations; nil, err when one cannot be asked for now.
-local function look_up(settings, state, list)
-    local requests, found = {}, {}
-    for i, entry in ipairs(list) do
-        requests[i] = scayle_bulk.operation_request(state.key, entry.key)
-        requests[i].connection = settings.scayle.connection
-    end
-    for i, result in ipairs(http.all(requests, {limit = settings.at_once})) do
-        local outcome, more = nil, result.error
-        if result.answer then
-            outcome, more = scayle_bulk.read_operation(result.answer, list[i])
-        end
-        if not outcome and more.retryable then
-            return nil, more
-        end
-        found[i] = {state = outcome or "open", more = more}
-    end
-    return found
-end
-
-local function every(list, distance)
-    local some = {}
-    for _, entry in ipairs(list) do
-        if entry.number % distance == 0 then
-            some[#some + 1] = entry
-        end
-    end
-    return some
-end
-
-function phases.sampling(job, state)
-    local settings, some, number = job.settings, {}, 0
-    repeat
-        local page = page_of(settings, state, number, PAGE)
-        number = number + #page
-        for _, entry in ipairs(every(page, settings.bulk.look_every)) do
-            some[#some + 1] = entry
-        end
-    until #page < PAGE
-    local found, err = look_up(settings, state, some)
-    if not found then
-        return fail(job, state, err)
-    end
-    local must_look = nil
-    for _, result in ipairs(found) do
-        must_look = must_look or result.state ~= "set" or nil
-    end
-    go_on(state, {phase = "settling", must_look = must_look})
-    return true
-end
-
 local function count(state, name)
     state.counts[name] = (state.counts[name] or 0) + 1
 end
 
+-- `result` is nil when SCAYLE says of the whole request that it went through.
 local function settle(job, state, entry, result)
-    count(state, result.state)
-    if result.state == "open" or result.state == "failed" then
+    count(state, result and result.state or "set")
+    if not result then
+        bulk_check.assume(job, state.key, entry)
+    elseif result.state == "open" or result.state == "failed" then
         state.words = state.words or result.state == "failed" and result.more.message or nil
         sent.release(entry)
     else
@@ -329,7 +282,9 @@ function phases.settling(job, state)
     local limit = can_look and settings.batch or PAGE
     local page, found = page_of(settings, state, state.read, limit), {}
     if can_look then
-        found = look_up(settings, state, page)
+        found = bulk_check.look_up(settings, page, function(entry)
+            return state.key, entry.key
+        end)
         if not found and not is_late(settings, state) then
             return false
         elseif not found then
@@ -337,8 +292,7 @@ function phases.settling(job, state)
         end
     end
     for i, entry in ipairs(page) do
-        local assumed = state.must_look and "open" or "set"
-        settle(job, state, entry, found[i] or {state = assumed})
+        settle(job, state, entry, found[i] or state.must_look and {state = "open"} or nil)
     end
     go_on(state, {read = state.read + #page})
     if state.read >= state.total then

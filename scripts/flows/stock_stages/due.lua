@@ -29,6 +29,14 @@ local function unmark(code)
     store.delete(tables.URGENT, code)
 end
 
+-- A code whose figure cannot be worked out holds up no other.
+local function figure_of(search, code, item)
+    local is_known, shown = pcall(figure.of, item, search.sums:of(item, item.read_ms),
+        figure.policy(search.settings.policy, item), search.now_ms)
+    search.unknown[code] = not is_known and tostring(shown) or nil
+    return is_known and shown or nil
+end
+
 -- The next figure of a code, nil when there is nothing to tell (now).
 local function next_figure(search, code, since_ms)
     local settings, now_ms = search.settings, search.now_ms
@@ -37,8 +45,10 @@ local function next_figure(search, code, since_ms)
         unmark(code)
         return nil
     end
-    local shown = figure.of(item, search.sums:of(item, item.read_ms),
-        figure.policy(settings.policy, item), now_ms)
+    local shown = figure_of(search, code, item)
+    if not shown then
+        return nil
+    end
     local sent = store.get(tables.SENT, code)
     local is_sent = sent and sent.quantity == shown.sellable
     local is_same = is_sent and sent.state == "set"
@@ -140,15 +150,16 @@ end
 ---@param wanted integer about so many
 ---@return stock.Due[] may be a page more
 ---@return boolean is_cut there may be more
+---@return table<string, string> unknown code -> why its figure cannot be worked out; stays marked
 function due.find(settings, now_ms, wanted)
     local search = setmetatable({settings = settings, now_ms = now_ms, wanted = wanted, list = {},
-        seen = {}, is_cut = false, sums = stock_pending.sums()}, Search)
+        seen = {}, unknown = {}, is_cut = false, sums = stock_pending.sums()}, Search)
     search:go(tables.URGENT)
     if not search:is_full() then
         search:go(tables.DIRTY)
     end
     table.sort(search.list, is_before)
-    return search.list, search.is_cut
+    return search.list, search.is_cut, search.unknown
 end
 
 return due

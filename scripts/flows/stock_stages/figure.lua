@@ -67,13 +67,13 @@ local ITEM = "item in Khaos"
 local function buffer_of(item, policy, available, at_ms)
     local buffer = {policy.buffer or 0, "buffer", policy.from.buffer, at_ms}
     if policy.use_khaos_buffer and item.buffer then
-        buffer = {item.buffer, "buffer in Khaos", ITEM, item.details_ms}
+        -- A field that anybody may fill: one below zero keeps nothing back.
+        buffer = {math.max(item.buffer, 0), "buffer in Khaos", ITEM, item.details_ms}
     end
-    local share = policy.buffer_percent and percent_up(math.max(available, 0),
-        policy.buffer_percent) or 0
-    if share > buffer[1] then
-        return {share, string.format("buffer (%d%%)", policy.buffer_percent),
-            policy.from.buffer_percent, at_ms}
+    local percent = policy.buffer_percent
+    local share = percent and percent_up(math.max(available, 0), percent) or 0
+    if percent and share > buffer[1] then
+        return {share, string.format("buffer (%d%%)", percent), policy.from.buffer_percent, at_ms}
     end
     return buffer
 end

@@ -4,9 +4,11 @@
 --- What is sent is written down before it leaves, so a stamp never goes backwards, whatever
 --- happens in between. Sending again is harmless: figures are absolute.
 local bulk = require("flows.stock_stages.bulk")
+local bulk_check = require("flows.stock_stages.bulk_check")
 local due = require("flows.stock_stages.due")
 local http = require("neap.http")
 local scayle_client = require("connectors.scayle.client")
+local policy = require("flows.stock_stages.policy")
 local sent = require("flows.stock_stages.sent")
 local stocks = require("connectors.scayle.stocks")
 local store = require("neap.store")
@@ -17,6 +19,8 @@ local watermark = require("flows.stock_stages.watermark")
 local has_run = false -- since the scripts were loaded: what was before is not known
 
 local FOR_GOOD = {invalid = true, exists = true} -- kinds of a refusal of this very figure
+
+local UNKNOWN = "stock_figure_unknown" -- cause
 
 local send = {}
 
@@ -49,7 +53,12 @@ end
 local function is_peak(settings, now_ms)
     local hour = time.format_iso(now_ms, {zone = settings.zone}):sub(12, 16)
     local peak = settings.peak
-    return peak ~= nil and hour >= peak.from and hour < peak.to
+    if not peak then
+        return false
+    elseif peak.from <= peak.to then
+        return hour >= peak.from and hour < peak.to
+    end
+    return hour >= peak.from or hour < peak.to -- over midnight
 end
 
 -- Any answer says what time it is at SCAYLE.
@@ -98,6 +107,27 @@ local function split(settings, list, limit, is_bulk)
     return singly, rest
 end
 
+-- Codes whose figure cannot be worked out: one exception for all of them.
+local function tell_unknown(job, unknown, is_cut)
+    local codes = {}
+    for code in pairs(unknown) do
+        codes[#codes + 1] = code
+    end
+    table.sort(codes)
+    local known = store.get(tables.STATE, "unknown")
+    if #codes > 0 and not (known and known.count == #codes and known.first == codes[1]) then
+        job:open_exception({cause = UNKNOWN, subject = job.settings.warehouse,
+            message = string.format("The stock figure of %d codes cannot be worked out, so it is "
+                .. "not sent. The first is %s: %s", #codes, codes[1], unknown[codes[1]]),
+            remedy = "Look at the code (neap stock SKU), its item in Khaos and the stock flow's "
+                .. "policy. This closes when every figure can be worked out.", recheck = "proof"})
+        store.put(tables.STATE, "unknown", {count = #codes, first = codes[1]})
+    elseif known and #codes == 0 and not is_cut then
+        job:close_exception(UNKNOWN, job.settings.warehouse, "every figure can be worked out")
+        store.delete(tables.STATE, "unknown")
+    end
+end
+
 --- One run.
 ---@async
 ---@param job neap.Job
@@ -114,10 +144,13 @@ function send.run(job)
         ask_the_time(settings, first.key)
         now_ms = time.now_ms()
     end
+    policy.step(job, now_ms)
     local is_busy = is_peak(settings, now_ms)
     local limit = is_busy and settings.peak.batch or settings.batch
     local may_bulk = not is_busy and bulk.is_free(settings, now_ms)
-    local list, is_cut = due.find(settings, now_ms, may_bulk and settings.bulk.size or limit)
+    local list, is_cut, unknown = due.find(settings, now_ms,
+        may_bulk and settings.bulk.size or limit)
+    tell_unknown(job, unknown, is_cut)
     keep_lag(list, is_cut, now_ms)
     local is_bulk = may_bulk and #list >= settings.bulk.from
     local singly, rest = split(settings, list, limit, is_bulk)
@@ -126,6 +159,9 @@ function send.run(job)
     end
     local err = send_singly(job, singly, now_ms)
     bulk.step(job)
+    if not is_busy then
+        bulk_check.step(job)
+    end
     if err then
         error(err, 0)
     end

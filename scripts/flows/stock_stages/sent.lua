@@ -14,6 +14,7 @@ local sent = {}
 function sent.write_down(list, now_ms)
     for _, entry in ipairs(list) do
         local before = store.get(tables.SENT, entry.sku)
+        store.delete(tables.UNCHECKED, entry.sku)
         store.put(tables.SENT, entry.sku, {quantity = entry.quantity, stamp_ms = entry.stamp_ms,
             state = "sending", at_ms = now_ms, text = entry.text, terms = entry.terms,
             read_ms = entry.read_ms, bulk = entry.bulk,
@@ -42,10 +43,11 @@ end
 ---@param entry stock.Due
 ---@param state "set"|"ignored"|"unknown" as connectors.scayle.stocks has it
 ---@param newer_ms integer|nil of "ignored": stamp of the figure that is in force
+---@return boolean is_newest false: a newer one left since, nothing is kept
 function sent.settle(job, entry, state, newer_ms)
     local record = record_of(entry)
     if not record then
-        return
+        return false
     end
     local now_ms = time.now_ms()
     local was_refused = record.was_refused
@@ -56,7 +58,7 @@ function sent.settle(job, entry, state, newer_ms)
         if (newer_ms or 0) > now_ms + job.settings.order_lag_ms then
             tell_ahead(job, entry, newer_ms)
         end
-        return
+        return true
     end
     if was_refused then
         job:close_exception(REFUSED, entry.sku, "SCAYLE took the figure")
@@ -69,6 +71,7 @@ function sent.settle(job, entry, state, newer_ms)
         store.delete(tables.DIRTY, entry.sku)
         store.delete(tables.URGENT, entry.sku)
     end
+    return true
 end
 
 --- SCAYLE refuses a figure for good: told once, and sent again when it changes or by drift.
@@ -96,7 +99,7 @@ end
 function sent.release(entry)
     local record = record_of(entry)
     if record then
-        record.bulk = nil
+        record.bulk, record.state = nil, "sending"
         store.put(tables.SENT, entry.sku, record)
         tables.mark(entry.sku, time.now_ms())
     end

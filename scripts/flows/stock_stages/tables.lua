@@ -3,7 +3,8 @@ local store = require("neap.store")
 
 local tables = {
     -- "poll" -> {since_ms, ran_ms}; "full" -> stock.Full; "cursors" -> {table -> code}; "bulk" ->
-    -- the bulk request under way (stock.Bulk); "lag", "drift", "drift_wish" -> {...}
+    -- the bulk request under way (stock.Bulk); "policy" -> {digest, is_marking, after};
+    -- "unknown" -> {count, first}; "lag", "drift", "drift_wish" -> {...}
     STATE = "stock_state",
     LISTED = "stock_listed", -- code -> its parent or true: what the full reading reads
     GONE = "stock_gone", -- code -> true: listed no more, on its way back into LISTED
@@ -12,6 +13,9 @@ local tables = {
     URGENT = "stock_urgent", -- code -> {since_ms}: the same, and Khaos has less than before
     -- number -> {sku, quantity, stamp_ms, read_ms}: figures of the bulk request, in its order
     BULK = "stock_bulk",
+    -- code -> {request, operation, quantity, stamp_ms, read_ms}: counts as set, since the bulk
+    -- request went through; its operation is still to be looked up
+    UNCHECKED = "stock_unchecked",
     DRIFT = "stock_drift", -- code -> {class, khaos, sent, shown, ...}: what differs in the shop
     -- code -> {quantity, stamp_ms, state, at_ms, text, terms, bulk}: the newest figure
     SENT = "stock_sent",

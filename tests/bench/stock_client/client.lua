@@ -21,7 +21,7 @@ return {
                 merchant_key = "fellside", warehouse = "KC-MAIN",
                 overlap_ms = 1000, order_lag_ms = 0, full_batch = 10000, chunk = 500,
                 at_once = 8, batch = 200,
-                bulk = {from = 500, size = 10000, chunk = 1000, look_every = 1000},
+                bulk = {from = 500, size = 10000, chunk = 1000},
             },
         },
     },
