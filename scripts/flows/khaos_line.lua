@@ -44,7 +44,7 @@ function khaos_line.new(settings)
     return client.new(options)
 end
 
---- The orders flow's seam: mappings, find_customer, ask_codes, post, noted, confirm.
+--- The orders flow's seam: mappings, find_customer, ask_codes, document, post, noted, confirm.
 ---@param settings table|nil
 ---@return table
 function khaos_line.of_orders(settings)

@@ -15,7 +15,7 @@ local DELEGATION = [[{"orderId":204417,"orderReferenceKey":"fogb-1412-204417","s
 local function settings()
     local mappings = {}
     for _, name in ipairs({"companies", "tax", "shipping", "payments", "promotions"}) do
-        mappings[name] = require("mappings." .. name)
+        mappings[name] = json.decode(json.encode(require("mappings." .. name)))
     end
     local given = {merchant_key = "fellside", merchant_code = "fe", mappings = mappings,
 
@@ -67,7 +67,32 @@ local function show(s)
     return reply
 end
 
+-- A person releases what was shown.
+local function release(s, subject)
+    s.world.mail["released.approval"] = {payload = json.encode({by = "eve", cause = "approval",
+        reason = "looked at it", subject = subject})}
+end
+
 return function(t)
+    -- Seen before: only the posting counted, so a setting of the connection changed what was sent
+    -- after it had been approved.
+    t.case("staged: what is approved is the document that Khaos fetches", function()
+        local s = scene(t)
+        s.settings.staging = {rules = {{name = "big", value_above_minor = 10000,
+            approval = "person"}}}
+        s.settings.mappings.companies["1412"].site = nil -- the connection's, then
+        t.equal(run(s).held[1].subject, "204417")
+        release(s, "204417")
+        s.settings.khaos.site_id = 7
+        t.equal(run(s).held[1].subject, "204417 v2")
+        release(s, "204417 v2")
+        t.equal(run(s).waits.name, "Khaos shows offer 1")
+        local served = fetch(s)
+        t.equal({#served, served[1].Header.Site.ID}, {1, 7})
+        s.settings.khaos.site_id = 8 -- what may have left is not changed by a setting
+        show(s)
+        t.equal(run(s).done, true)
+    end)
     t.case("offered once, posted when Khaos shows it, acknowledged", function()
         local s = scene(t)
         t.equal(run(s).waits.name, "Khaos shows offer 1")

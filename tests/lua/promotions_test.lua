@@ -1,8 +1,11 @@
 -- What the mechanics of the shop become in Khaos: packs, amounts off, references, and what a
 -- product line cannot do. (Prices and percentages: map_test, penny_test, the random baskets.)
+local cloud_client = require("connectors.khaos_cloud.client")
 local mapping_schema = require("flows.orders.mapping_schema")
+local order_document = require("connectors.khaos_cloud.order_document")
 local order_units = require("flows.order_units")
 local order_xml = require("connectors.khaos_soap.order_xml")
+local staging = require("flows.orders.staging")
 local support = require("order_support")
 
 local function reduction(category, kind, amount, more)
@@ -315,8 +318,123 @@ local function declaration_tests(t)
     end)
 end
 
+-- ---- what is counted -------------------------------------------------------------------------
+
+local function mechanics(result)
+    local list = {}
+    for i, entry in ipairs(result.trail.data.mechanics) do
+        list[i] = entry.category .. " " .. entry.amount_minor
+    end
+    return list
+end
+
+local function counting_tests(t)
+    -- Seen before: 4.00.
+    t.case("a voucher that units show and the order sums up counts once", function()
+        for _, kind in ipairs({"relative", "absolute"}) do
+            local function ten(amount)
+                return reduction("voucher", kind, amount, {code = "TEN"})
+            end
+            local order = support.order({unit(1, "A", 1000, {ten(100)}),
+                unit(2, "B", 1000, {ten(100)})})
+            order.cost.appliedReductions = {ten(200)}
+            t.equal(mechanics(map(order, {{match = {category = "voucher"}, becomes = "price"}})),
+                {"voucher 200"})
+        end
+    end)
+    t.case("one that only the order says counts by its shares", function()
+        local order = support.order({unit(1, "A", 1000), unit(2, "B", 1000)})
+        order.cost.withTax, order.payment[1].amount = 1500, 1500
+        order.cost.appliedReductions = {reduction("voucher", "absolute", 500, {code = "FIVE"})}
+        local result = map(order, {{match = {category = "voucher"}, becomes = "price",
+            split = "all"}})
+        t.equal({mechanics(result), result.posting.gross_to_net.discounts},
+            {{"voucher 500"}, {voucher = 500}})
+    end)
+    -- Seen before: all of it was called the voucher's.
+    t.case("what units show of two reductions of the order is each one's part", function()
+        local order = support.order({unit(1, "A", 1000), unit(2, "B", 1000)})
+        order.cost.withTax, order.payment[1].amount = 1200, 1200
+        order.cost.appliedReductions = {reduction("promotion", "absolute", 300, {id = "p3"}),
+            reduction("voucher", "absolute", 500, {code = "FIVE"})}
+        order.items[1].price.absoluteVoucherReducedPrice = {withTax = 200}
+        local rules = {{match = {category = "voucher"}, becomes = "price"},
+            {match = {category = "promotion"}, becomes = "price"}}
+        local result = map(order, rules)
+        t.equal({shape(result), result.posting.gross_to_net.discounts}, {{"- A x1 2.00",
+            "- B x1 10.00"}, {voucher = 500, promotion = 300}})
+        order.items[1].price.absoluteVoucherReducedPrice = {withTax = 600}
+        order.items[2].price.absoluteVoucherReducedPrice = {withTax = 600}
+        result = map(order, rules)
+        t.equal({shape(result), result.posting.gross_to_net.discounts}, {{"- A x1 6.00",
+            "- B x1 6.00"}, {voucher = 500, promotion = 300}})
+    end)
+    -- Seen before: the older form was not read, and B got cheaper too.
+    t.case("the older form of the order's voucher says what it applies to as well", function()
+        local voucher = {id = 1, code = "FIVE", applicableItems = {{key = "bk-A",
+            isApplied = true}, {key = "bk-B", isApplied = false}}}
+        for name, value in pairs({vouchers = {voucher}, voucher = voucher}) do
+            local order = support.order({unit(1, "A", 1000), unit(2, "B", 1000)})
+            order.cost.withTax, order.payment[1].amount = 1500, 1500
+            order.cost.appliedReductions = {reduction("voucher", "absolute", 500,
+                {code = "FIVE"})}
+            order[name] = value
+            t.equal(shape(map(order, {{match = {category = "voucher"}, becomes = "price",
+                split = "applicable"}})), {"- A x1 5.00", "- B x1 10.00"})
+        end
+    end)
+    -- Seen before: Khaos refused the whole order.
+    t.case("a code that is too long for a keycode is held with the remedy", function()
+        local function order(code)
+            return support.order({unit(1, "A", 1000, {reduction("voucher", "relative", 100,
+                {code = code})})})
+        end
+        local rules = {{match = {category = "voucher"}, becomes = "keycode+price"}}
+        t.equal(map(order(("é"):rep(30)), rules).posting.header.keycode, ("é"):rep(30))
+        local causes = map(order(("x"):rep(31)), rules).causes
+        t.equal(causes[1].cause, "unmapped_promotion")
+        t.matches(causes[1].message, "31 characters where Khaos takes 30")
+        rules[1].keycode = "SUMMER"
+        t.equal(map(order(("x"):rep(31)), rules).posting.header.keycode, "SUMMER")
+    end)
+    t.case("an amount off a line of a net order lowers its price, and the trail says so", function()
+        local order = support.order({unit(1, "A", 1200, {reduction("promotion", "absolute", 240,
+            {id = "p"})})})
+        local result = map(order, {{match = {category = "promotion"}, becomes = "value_discount"}},
+            {calc = "net"}, CLOUD)
+        t.equal(shape(result), {"- A x1 net 8.00"})
+        t.matches(table.concat(result.trail.lines, "\n"), "would count net")
+    end)
+    -- Seen before: "less 33.43%" and no code were shown, and an amount and a code were sent.
+    t.case("what staging shows is what the document says, with its codes", function()
+        local order = support.order({unit(1, "A", 999, {reduction("promotion", "absolute", 334,
+            {id = "p", code = "CODE1"})})})
+        local posting = map(order, {{match = {category = "promotion"},
+            becomes = "discount_code+percent"}}, nil, CLOUD).posting
+        for setting, off in pairs({single = "3.34", percent = "33.43%"}) do
+            local document = order_document.build(cloud_client.new({value_discount = setting}),
+                posting)
+            local lines = staging.lines(posting, document)
+            t.equal({lines[1], lines[2]}, {"  1. A x 1 at 9.99 gross, less " .. off,
+                "  delivery 0.00, discount codes CODE1"})
+        end
+    end)
+    t.case("free shipping lowers the charge and nothing else", function()
+        for _, match in ipairs({{category = "free_shipping"}, {effect = "free_shipping"}}) do
+            for becomes, expected in pairs({delivery = true, price = true, pack = false,
+                value_discount = false}) do
+                local rule = {match = match, becomes = becomes,
+                    pack_code = becomes == "pack" and "SET" or nil}
+                local ok = mapping_schema.check(support.mappings(nil, {rule}), "m", "cloud")
+                t.equal({becomes, ok ~= nil}, {becomes, expected})
+            end
+        end
+    end)
+end
+
 return function(t)
     pack_tests(t)
+    counting_tests(t)
     set_tests(t)
     value_tests(t)
     net_tests(t)

@@ -74,6 +74,14 @@ local function company_code(work)
     return (work.khaos.urn:gsub("{other_ref}", {["{other_ref}"] = other_ref}))
 end
 
+--- What is sent in the posting's place.
+---@param work table
+---@param posting table
+---@return table a SalesOrder
+function line_cloud.document(work, posting)
+    return order_document.build(work.khaos, posting)
+end
+
 local function only(names, record)
     local part = {}
     for _, name in ipairs(names) do

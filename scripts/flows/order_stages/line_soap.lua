@@ -16,6 +16,12 @@ function line_soap.mappings(mappings)
     return mappings
 end
 
+--- What is sent in the posting's place: nothing, its texts are sent as they are.
+---@return nil
+function line_soap.document()
+    return nil
+end
+
 --- The customers that Khaos has under a reference.
 ---@async
 ---@param work table

@@ -17,8 +17,11 @@ local time = require("neap.time")
 
 local CAUSE = "approval"
 
-local function digest_of(posting)
-    return crypto.sha256(assert(json.encode(posting)))
+-- Of the posting and of what the product line makes of it: another document is another posting.
+local function digest_of(work, posting)
+    local text = assert(json.encode(posting))
+    local document = work.line.document(work, posting)
+    return crypto.sha256(document and text .. assert(json.encode(document)) or text)
 end
 
 -- What a person did with the posting that is kept; what was done with an older one does not count.
@@ -48,7 +51,8 @@ local function show_trail(work, kept)
     local lines = table.move(trail.lines, 1, #trail.lines, 1, {})
     lines[#lines + 1] = string.format("Staged by rule %q as %s (%s):", kept.rule, kept.subject,
         kept.digest:sub(1, 12))
-    for _, line in ipairs(staging.lines(kept.posting)) do
+    local document = work.line.document(work, kept.posting)
+    for _, line in ipairs(staging.lines(kept.posting, document)) do
         lines[#lines + 1] = line
     end
     local data = {}
@@ -90,11 +94,6 @@ end
 
 local function is_approved(kept, rule)
     return kept.state == "approved" and (kept.how == "person" or rule.approval == "rule")
-end
-
-local function post_as_shown(work, kept)
-    assert(digest_of(kept.posting) == kept.digest, "the posting that is kept is not the one shown")
-    work.posting = kept.posting
 end
 
 -- Tells SCAYLE that we do not send the units, once.
@@ -159,14 +158,15 @@ function stage.run(work)
     if no or (kept and kept.state == "dismissed") then
         return dismissed(work, kept, no)
     elseif kept and kept.is_going then
-        return post_as_shown(work, kept)
+        work.posting = kept.posting
+        return nil
     end
     local rule = rule_of(work)
     if not rule then
         staged.forget(work.key)
         return nil
     end
-    local digest = digest_of(work.posting)
+    local digest = digest_of(work, work.posting)
     if not kept or kept.digest ~= digest then
         kept = show(work, kept, rule, digest)
     end
@@ -180,7 +180,10 @@ function stage.run(work)
     if not is_approved(kept, rule) then
         hold(work, kept)
     end
-    return post_as_shown(work, kept)
+    assert(digest_of(work, kept.posting) == kept.digest,
+        "the posting that is kept is not the one shown")
+    work.posting = kept.posting
+    return nil
 end
 
 return stage

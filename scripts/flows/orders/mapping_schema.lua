@@ -293,6 +293,13 @@ local function check_promotion(index, rule, line, say)
     end
     check_line(path, rule, line, say)
     check_pack(path, rule, say)
+    local is_free_shipping = rule.match.category == "free_shipping"
+        or rule.match.effect == "free_shipping"
+    if is_free_shipping and (rule.becomes:find("pack", 1, true)
+        or rule.becomes:find("value_discount", 1, true)) then
+        say("%s: free shipping lowers the delivery charge: becomes \"delivery\", not %q", path,
+            rule.becomes)
+    end
 end
 
 local function cross_check(mappings, line, say)

@@ -83,9 +83,17 @@ function promotions.form(rule)
     return parts[rule.becomes].form
 end
 
+local KEYCODE_MAX = 30 -- KEYCODE_CODE: a longer one has Khaos refuse the order (khaos 5.2)
+
 local function reference_of(work, rule, reduction)
     local code = rule.keycode or reduction.code
-    if not code then
+    local length = code and (utf8.len(code) or #code) or 0
+    if parts[rule.becomes].reference == "keycode" and length > KEYCODE_MAX then
+        work.causes:add("unmapped_promotion", subject_of(reduction), string.format(
+            "%s is declared with a keycode, and its code has %d characters where Khaos takes %d: "
+                .. "name one in the rule (keycode)", describe(reduction), length, KEYCODE_MAX))
+        return nil
+    elseif not code then
         work.causes:add("unmapped_promotion", subject_of(reduction), string.format(
             "%s is declared with a %s, but neither the rule nor the order names one",
             describe(reduction), (parts[rule.becomes].reference:gsub("_", " "))))
@@ -120,19 +128,33 @@ local function remember_discount_code(work, rule, reduction)
 end
 
 -- What the order was reduced by, one entry per mechanic, for reports and for the staging rules.
-local function remember_mechanic(work, rule, reduction)
+local function mechanic_of(work, rule, reduction)
     local name = reduction.category .. "\0" .. (reduction.type or "") .. "\0"
         .. (reduction.id or "") .. "\0" .. (reduction.code or "")
-    local entry = work.mechanics[name]
-    if not entry then
-        entry = {category = reduction.category, type = reduction.type, id = reduction.id,
-            code = reduction.code, effect = effect_of(work, reduction) or nil,
-            campaign = reduction.campaign,
-            becomes = rule.becomes, amount_minor = 0}
-        work.mechanics[name] = entry
-        table.insert(work.trail.data.mechanics, entry)
+    local known = work.mechanics[name]
+    if not known then
+        known = {units = 0, order = 0, entry = {category = reduction.category,
+            type = reduction.type, id = reduction.id, code = reduction.code,
+            effect = effect_of(work, reduction) or nil, campaign = reduction.campaign,
+            becomes = rule.becomes, amount_minor = 0}}
+        work.mechanics[name] = known
+        table.insert(work.trail.data.mechanics, known.entry)
     end
-    entry.amount_minor = entry.amount_minor + (reduction.amount or 0)
+    return known
+end
+
+-- The order as a whole may say again what its units say, or say it alone.
+local function count(known, of, amount)
+    known[of] = known[of] + amount
+    known.entry.amount_minor = math.max(known.units, known.order)
+end
+
+--- A unit's share of what was taken off the order as a whole.
+---@param work table
+---@param reduction table with its rule
+---@param amount integer
+function promotions.count_share(work, reduction, amount)
+    count(mechanic_of(work, reduction.rule, reduction), "units", amount)
 end
 
 --- The first rule that matches, nil when there is none or it cannot be told; nothing is remembered.
@@ -154,8 +176,9 @@ end
 --- The rule of a reduction, or nil with the cause added.
 ---@param work table
 ---@param reduction table {category, type, code, id, campaign, amount, name}
+---@param of "units"|"order"|nil what says it: a unit (the default), or the order as a whole
 ---@return table|nil
-function promotions.rule(work, reduction)
+function promotions.rule(work, reduction, of)
     local rule, is_open = promotions.find(work, reduction)
     if not rule then
         work.causes:add("unmapped_promotion", subject_of(reduction), string.format(is_open
@@ -169,7 +192,7 @@ function promotions.rule(work, reduction)
     elseif reference == "discount_code" then
         remember_discount_code(work, rule, reduction)
     end
-    remember_mechanic(work, rule, reduction)
+    count(mechanic_of(work, rule, reduction), of or "units", reduction.amount or 0)
     return rule
 end
 
@@ -223,7 +246,12 @@ function APPLY.percent(unit, _, reduction)
     return 0
 end
 
-function APPLY.value_discount(unit)
+-- Under net calculation the amount off a line counts net (khaos 8.5), which SCAYLE does not tell.
+function APPLY.value_discount(unit, _, reduction, work)
+    if work.profile and work.profile.calc == "net" then
+        work.trail:note("%s of unit %s lowers its price: this order is priced net, and an amount "
+            .. "off a line would count net", promotions.describe(reduction), unit.id)
+    end
     unit.wants_value = true
     return 0
 end
@@ -236,7 +264,7 @@ local function apply_rules(work, unit)
         if rule and reduction.amount < 0 then
             lowered = lowered + reduction.amount
         elseif rule then
-            lowered = lowered + APPLY[promotions.form(rule)](unit, rule, reduction)
+            lowered = lowered + APPLY[promotions.form(rule)](unit, rule, reduction, work)
         end
     end
     unit.base = unit.listed - lowered

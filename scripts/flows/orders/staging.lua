@@ -123,32 +123,51 @@ function staging.view(posting)
     return view
 end
 
-local function line_text(number, line)
-    local words = {string.format("  %d. %s%s x %d at %s %s", number,
-        line.pack_link and line.pack_link .. " " or "", line.stock_code, line.quantity,
-        line.price_net or line.price_gross, line.price_net and "net" or "gross")}
+local function line_text(number, line, price)
+    local words = {string.format("  %d. %s%s x %d at %s", number,
+        line.pack_link and line.pack_link .. " " or "", line.stock_code, line.quantity, price.unit)}
     local function add(text, value)
         words[#words + 1] = value and string.format(text, value) or nil
     end
-    add("less %s%%", line.discount_percent)
-    add("less %s", line.value_discount)
+    add("less %s%%", price.percent)
+    add("less %s", price.off)
     add("tax code %s", line.tax_code)
     add("free: %s", line.free_reason)
     return table.concat(words, ", ")
 end
 
+local function number_text(number)
+    local whole, part = tostring(number):match("^(%-?%d+)%.?(%d*)$")
+    return whole .. "." .. part .. ("0"):rep(2 - #part)
+end
+
+-- As the posting says it, unless the document that is sent says it another way.
+local function price_of(line, sent)
+    if not sent then
+        return {unit = line.price_net and line.price_net .. " net" or line.price_gross .. " gross",
+            percent = line.discount_percent, off = line.value_discount}
+    end
+    local net, gross = sent.UnitPrice.Net, sent.UnitPrice.Gross
+    return {unit = net and number_text(net) .. " net" or number_text(gross) .. " gross",
+        percent = sent.PercentDiscount and number_text(sent.PercentDiscount),
+        off = sent.ValueDiscount and number_text(sent.ValueDiscount)}
+end
+
 --- The same as lines for people.
 ---@param posting table
+---@param document table|nil what is sent instead, a SalesOrder of khaos_cloud
 ---@return string[]
-function staging.lines(posting)
+function staging.lines(posting, document)
     local header = posting.header
     local list = {}
     for i, line in ipairs(posting.lines) do
-        list[i] = line_text(i, line)
+        list[i] = line_text(i, line, price_of(line, document and document.Items[i]))
     end
-    list[#list + 1] = string.format("  delivery %s%s%s", header.delivery.gross
+    local codes = table.concat(header.discount_codes or {}, ", ")
+    list[#list + 1] = string.format("  delivery %s%s%s%s", header.delivery.gross
             or header.delivery.net .. " + " .. header.delivery.tax .. " tax",
         header.keycode and ", keycode " .. header.keycode or "",
+        codes ~= "" and ", discount codes " .. codes or "",
         header.value_discount and ", off the order " .. header.value_discount or "")
     for _, payment in ipairs(posting.payments or {}) do
         list[#list + 1] = string.format("  payment type %s of %s%s", payment.type, payment.amount,

@@ -63,7 +63,7 @@ local function order_level(work, cost)
     local list, sum = {}, 0
     for _, entry in ipairs(read.table(cost, "appliedReductions")) do
         local reduction = order_reduction(entry)
-        reduction.rule = promotions.rule(work, reduction)
+        reduction.rule = promotions.rule(work, reduction, "order")
         if reduction.amount < 0 then
             untied(work, "%s is negative", promotions.describe(reduction))
         elseif reduction.type == "absolute" then
@@ -84,7 +84,7 @@ local function membership(work)
         untied(work, "%s is negative", promotions.describe(reduction))
         return nil, 0
     end
-    reduction.rule = promotions.rule(work, reduction)
+    reduction.rule = promotions.rule(work, reduction, "order")
     return reduction, amount
 end
 
@@ -97,10 +97,11 @@ local function sum_units(work)
 end
 
 -- Lowers what a unit costs, or only notes its share of an amount that the order says as a whole.
-local function take_off(unit, reduction, amount)
+local function take_off(work, unit, reduction, amount)
     if amount == 0 then
         return
     end
+    promotions.count_share(work, reduction, amount)
     local is_whole = promotions.form(reduction.rule) == "value_discount"
     local name = is_whole and "order_shares" or "taken_off"
     unit[name] = unit[name] or {}
@@ -122,7 +123,7 @@ end
 
 -- The units a voucher says it applies to; all when it does not say.
 local function applicable_units(work, code)
-    for _, voucher in ipairs(read.table(work.order, "vouchers")) do
+    for _, voucher in ipairs(read.either(work.order, "vouchers", "voucher")) do
         local applied = {}
         for _, item in ipairs(read.table(voucher, "applicableItems")) do
             if item.isApplied == true and read.text(item, "key") then
@@ -164,21 +165,52 @@ local function spread(work, reduction)
         return
     end
     for i, share in ipairs(money.split(reduction.amount, weights)) do
-        take_off(chosen[i], reduction, share)
+        take_off(work, chosen[i], reduction, share)
     end
     work.trail:say("%s spread over %d units in proportion to their prices",
         promotions.describe(reduction), #chosen)
 end
 
-local function take_voucher_prices(work, reduction)
-    for _, unit in ipairs(work.units) do
-        if unit.voucher_price then
-            take_off(unit, reduction, unit.paid - unit.voucher_price)
-            work.trail:say("%s: unit %s goes from %s to %s (its price after the voucher)",
-                promotions.describe(reduction), unit.id, text(unit.paid),
-                text(unit.voucher_price))
+-- Units show what they cost after these reductions, together: each is a part of every difference.
+local function take_shown(work, list)
+    local left = {}
+    for i, unit in ipairs(work.units) do
+        left[i] = unit.voucher_price and unit.paid - unit.voucher_price or 0
+    end
+    for _, reduction in ipairs(list) do
+        for i, share in ipairs(money.split(reduction.amount, left)) do
+            local unit = work.units[i]
+            left[i] = left[i] - share
+            if share ~= 0 then
+                take_off(work, unit, reduction, share)
+                work.trail:say("%s: unit %s is %s lower, it goes from %s to %s (its price after "
+                    .. "the voucher)", promotions.describe(reduction), unit.id, text(share),
+                    text(unit.paid), text(unit.voucher_price))
+            end
         end
     end
+end
+
+local function split_by(list, fits)
+    local these, others, sum = {}, {}, 0
+    for _, reduction in ipairs(list) do
+        if fits(reduction) then
+            these[#these + 1] = reduction
+            sum = sum + reduction.amount
+        else
+            others[#others + 1] = reduction
+        end
+    end
+    return these, others, sum
+end
+
+local function have_rules(list)
+    for _, reduction in ipairs(list) do
+        if not reduction.rule then
+            return false
+        end
+    end
+    return true
 end
 
 -- An absolute voucher sits on one unit, which shows its price after it; what no unit shows is
@@ -188,25 +220,19 @@ local function place(work, list, sum)
     for _, unit in ipairs(work.units) do
         shown = shown + (unit.voucher_price and unit.paid - unit.voucher_price or 0)
     end
-    local vouchers, first = 0, nil
-    for _, reduction in ipairs(list) do
-        if reduction.category == "voucher" then
-            vouchers = vouchers + reduction.amount
-            first = first or reduction
-        end
-    end
-    if shown ~= 0 and shown ~= sum and shown ~= vouchers then
+    local placed, others, vouchers = split_by(list, function(reduction)
+        return shown ~= 0 and (shown == sum or reduction.category == "voucher")
+    end)
+    if shown ~= vouchers then
         untied(work, "The order has reductions of %s on the whole order, but its items show %s "
             .. "taken off", text(sum), text(shown))
         return
     end
-    first = first or list[1]
-    if shown ~= 0 and first.rule then
-        take_voucher_prices(work, first)
+    if have_rules(placed) then
+        take_shown(work, placed)
     end
-    for _, reduction in ipairs(list) do
-        local is_placed = shown ~= 0 and (shown == sum or reduction.category == "voucher")
-        if not is_placed and reduction.rule then
+    for _, reduction in ipairs(others) do
+        if reduction.rule then
             spread(work, reduction)
         end
     end
