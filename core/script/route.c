@@ -210,11 +210,13 @@ static void push_request(lua_State *L, const struct handling *h)
 static void push_context(lua_State *L, const struct handling *h)
 {
     const struct manifest *m = generation_manifest(h->generation);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
     lua_pushstring(L, runner_client(h->scope.runner));
     lua_setfield(L, -2, "client");
     lua_pushstring(L, h->scope.flow);
     lua_setfield(L, -2, "flow");
+    lua_pushinteger(L, m->live_from_ms);
+    lua_setfield(L, -2, "live_from_ms");
     generation_push_settings(L, h->generation, m->routes[h->route].flow);
     lua_setfield(L, -2, "settings");
 }

@@ -102,6 +102,8 @@ local fields = {
         help = "how far Khaos's net may be from the prediction when its total is right"},
     stuck_after_ms = duration(4 * HOUR_MS, "accepted and not in Khaos: an exception"),
     sweep_max_pages = {type = "integer", min = 1, default = 50},
+    sweep_hurry_pages = {type = "integer", min = 1, max = 5000, default = 500,
+        help = "the same while stock figures wait for a sweep of all orders"},
     sweep_page_size = {type = "integer", min = 1, max = 1000, default = 100},
     sweep_query = {type = "map", values = {type = "string"}, default = {},
         help = "filters of the order list that the tenant's API description offers"},

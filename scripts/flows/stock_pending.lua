@@ -95,8 +95,9 @@ end
 function stock_pending.open(key, entry)
     if not entry.units then
         local accepted_ms = entry.accepted_ms or 0
+        local reached_ms = watermark.scayle_ms(accepted_ms)
         entry.hold = watermark.hold(key, {order_id = entry.order_id, seen_ms = accepted_ms},
-            entry.confirmed_ms or watermark.scayle_ms(accepted_ms))
+            math.min(entry.confirmed_ms or reached_ms, reached_ms))
     end
     store.put(stock_pending.OPEN, key, entry)
     if entry.units and has_index() then
@@ -142,6 +143,16 @@ function stock_pending.listed(key, units, at_ms)
         stock_pending.learn(key, units)
     elseif entry and entry.hold then
         watermark.seen(entry.hold, at_ms)
+    end
+end
+
+--- SCAYLE, asked for this order, has none that takes anything: it holds the stamps no longer.
+---@param key string of the order
+function stock_pending.takes_nothing(key)
+    local entry = store.get(stock_pending.OPEN, key)
+    if entry and entry.hold then
+        release(entry)
+        store.put(stock_pending.OPEN, key, entry)
     end
 end
 

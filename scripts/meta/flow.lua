@@ -50,6 +50,7 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@class neap.Context
 ---@field client string
 ---@field flow string
+---@field live_from_ms integer nothing older than this may be posted
 ---@field settings table
 
 ---@class neap.ServerRequest

@@ -360,8 +360,8 @@ function World:call(flow, name, request, settings)
     for _, trigger in ipairs(flow.triggers) do
         if trigger.kind == "route" and trigger.name == name then
             local ok, reply = with_fakes(self, function()
-                return trigger.handle({client = "test", flow = "flow", settings = settings},
-                    request)
+                return trigger.handle({client = "test", flow = "flow", settings = settings,
+                    live_from_ms = self.live_from_ms or 0}, request)
             end)
             return ok and reply or error(reply, 0)
         end

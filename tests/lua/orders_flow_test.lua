@@ -606,60 +606,6 @@ local function taking(t)
     end)
 end
 
-local function late(s)
-    return s.world.store.get("order_watermark", "late")
-end
-
-local function being_late(t)
-    t.case("an order that a webhook told of is late, once, when its delegation is", function()
-        local s = scene(t)
-        s.scayle.list = function()
-            return page({listed(1, {items = TWO})})
-        end
-        webhook(s, 1, TWO)
-        is_done(t, sweep(s))
-        t.equal(late(s) or "none", "none")
-        s.world.now_ms = s.world.now_ms + 120000
-        is_done(t, sweep(s))
-        local first = late(s)
-        s.world.now_ms = s.world.now_ms + 120000
-        is_done(t, sweep(s))
-        t.equal({first.at_ms > 0, late(s)}, {true, first})
-    end)
-    t.case("a sweep that is tried again counts from its first attempt", function()
-        local s, asked = scene(t), 0
-        local began_ms = s.world.now_ms
-        s.scayle.list = function()
-            asked = asked + 1
-            if asked == 2 then
-                return {status = 503, headers = {}, elapsed_ms = 1, body = ""}
-            end
-            return page({}, asked < 2 and "p2" or nil)
-        end
-        local chain = fake_job.chain({event = {name = "schedule.sweep", id = "1", payload = "",
-            key = "schedule:orders.sweep", source = "schedule"}, settings = s.settings,
-            live_from_ms = LIVE_FROM_MS})
-        t.equal(s.world:attempt(flow, chain).error ~= nil, true)
-        s.world.now_ms = s.world.now_ms + 60000
-        is_done(t, s.world:attempt(flow, chain))
-        t.equal({asked, s.world.store.get("order_watermark", "sweep").completed_ms}, {3, began_ms})
-    end)
-    t.case("a sweep of several runs counts from the start of its first", function()
-        local s, asked = scene(t), 0
-        local began_ms = s.world.now_ms
-        s.settings.sweep_max_pages = 1
-        s.scayle.list = function()
-            asked = asked + 1
-            return page({}, asked < 3 and "p" .. asked or nil)
-        end
-        for _ = 1, 3 do
-            is_done(t, sweep(s))
-            s.world.now_ms = s.world.now_ms + 60000
-        end
-        t.equal(s.world.store.get("order_watermark", "sweep").completed_ms, began_ms)
-    end)
-end
-
 local function stuck(t)
     t.case("an order accepted and not posted for too long is told once", function()
         local s = scene(t)
@@ -703,7 +649,6 @@ return function(t)
     first_told(t)
     sweeping(t)
     taking(t)
-    being_late(t)
     stuck(t)
     replacing(t)
 end

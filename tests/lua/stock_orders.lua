@@ -1,6 +1,7 @@
 -- The orders of a stock race: how SCAYLE tells of them (webhook, delegation, list of orders), and
 -- the orders flow's own modules that take them in.
 local accept = require("flows.order_stages.accept")
+local errors = require("neap.errors")
 local json = require("neap.json")
 local orders_api = require("connectors.scayle.orders")
 local shop_stocks = require("shop.stocks")
@@ -25,6 +26,7 @@ function stock_orders.new(world)
         settings = {shops = {{shop_key = "fo", country = "GB", shop_country_id = "1412"}},
             merchant_key = MERCHANT, delegation_answer = {status = 201, body = {}}, scayle = {},
             sweep_page_size = random:pick({5, 100}), sweep_max_pages = random:pick({1, 50}),
+            sweep_hurry_pages = random:pick({1, 2, 50}),
             delegation_grace_ms = 10 * MINUTE_MS, stuck_after_ms = math.maxinteger}}, Orders)
 end
 
@@ -115,7 +117,7 @@ local function note_known(self, order)
 end
 
 function Orders:call(name, body)
-    return accept[name]({settings = self.settings}, {body = assert(json.encode(body))})
+    return accept[name]({settings = self.settings, live_from_ms = 0}, {body = assert(json.encode(body))})
 end
 
 -- The order's job begins; without a delegation it waits.
@@ -201,12 +203,39 @@ local function page_of(self, options)
     return {orders = list, next = first > 1 and tostring(first) or nil}
 end
 
---- A run of the sweep.
-function Orders:sweep()
-    local kept = orders_api.list
+-- Somebody tells of an order that is not there, confirmed at any time.
+local function mislead(self)
+    local past_ms = self.random:up_to(1000) * MINUTE_MS
+    local order = {id = 100000 + self.random:up_to(1000), items = json.array({}),
+        confirmed_ms = self.world.now_ms - past_ms}
+    self:call("webhook", {key = "lie" .. order.id, type = "order-confirmed",
+        payload = document(self, order)})
+end
+
+-- The list of orders and single ones; gives what takes that back.
+local function serve(self)
+    local kept = {list = orders_api.list, get = orders_api.get}
     orders_api.list = function(_, _, options)
         return page_of(self, options)
     end
+    orders_api.get = function(_, _, id)
+        local order = self.list[tonumber(id)]
+        if not order then
+            return nil, errors.new({kind = "not_found", message = "no such order"})
+        end
+        return document(self, order, true)
+    end
+    return function()
+        orders_api.list, orders_api.get = kept.list, kept.get
+    end
+end
+
+--- A run of the sweep.
+function Orders:sweep()
+    if self.random:chance(4) then
+        mislead(self)
+    end
+    local take_back = serve(self)
     local job = {settings = self.settings, live_from_ms = 0, note = function() end}
     function job.step(_, _, fn)
         return fn()
@@ -217,7 +246,7 @@ function Orders:sweep()
         return is_new
     end
     local ok, err = pcall(sweep, job)
-    orders_api.list = kept
+    take_back()
     assert(ok, err)
     for _, order in ipairs(self.list) do
         local is_open = store.get(stock_pending.OPEN, stock_orders.key(order)) ~= nil

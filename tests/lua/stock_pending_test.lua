@@ -154,6 +154,43 @@ local function stamps(t)
             t.equal(stamp(), 91)
         end)
     end)
+    -- Seen before: the sweep that was awaited found what had been confirmed in the absence, and so
+    -- did not count.
+    t.case("only what was confirmed after an absence asks for a further sweep", function()
+        for confirmed_ms, is_over in pairs({[NOW_MS - 700000] = true, [NOW_MS - 500000] = false}) do
+            alone(function(store)
+                store.put("stock_watermark", "state", {alive_ms = NOW_MS - 1000,
+                    frozen_ms = NOW_MS - 900000, back_ms = NOW_MS - 600000, skew_ms = 0})
+                store.put("order_watermark", "late", {at_ms = NOW_MS - 400000,
+                    confirmed_ms = confirmed_ms})
+                store.put("order_watermark", "sweep", {completed_ms = NOW_MS - 550000})
+                watermark.beat(NOW_MS, SETTINGS, false)
+                t.equal({stamp() == 91, watermark.awaits_sweep(NOW_MS)}, {is_over, not is_over})
+            end)
+        end
+    end)
+    t.case("an order found late keeps the stamps until a sweep begun since", function()
+        alone(function(store)
+            store.put("stock_watermark", "state", {alive_ms = NOW_MS - 1000,
+                back_ms = NOW_MS - 6000000, skew_ms = 0})
+            store.put("order_watermark", "late", {at_ms = NOW_MS - 1000,
+                confirmed_ms = NOW_MS - 7000000})
+            watermark.beat(NOW_MS, SETTINGS, false)
+            t.equal({stamp(), watermark.awaits_sweep(NOW_MS)}, {92, true})
+            store.put("order_watermark", "sweep", {completed_ms = NOW_MS + 1})
+            watermark.beat(NOW_MS, SETTINGS, false)
+            t.equal({stamp(), watermark.awaits_sweep(NOW_MS)}, {91, false})
+        end)
+    end)
+    t.case("no stock flow that was heard of lately waits for a sweep", function()
+        alone(function(store)
+            t.equal(watermark.awaits_sweep(NOW_MS), false)
+            store.put("stock_watermark", "state", {alive_ms = NOW_MS - 3600000, frozen_ms = 1,
+                back_ms = 0})
+            t.equal({watermark.awaits_sweep(NOW_MS - 1), watermark.awaits_sweep(NOW_MS)},
+                {true, false})
+        end)
+    end)
 end
 
 return function(t)

@@ -200,7 +200,8 @@ function Model:sweep()
             order.state = "accepted"
             stock_pending.open("order:" .. order.id, {units = {[order.sku] = 1}})
             if self.now_ms - order.confirmed_ms > 90 * SECOND_MS then
-                store.put("order_watermark", "late", {at_ms = self.now_ms})
+                store.put("order_watermark", "late", {at_ms = self.now_ms,
+                    confirmed_ms = order.confirmed_ms})
             end
         end
     end

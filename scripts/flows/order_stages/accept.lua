@@ -140,7 +140,18 @@ local function units_event(identity, notice)
     return unit_events.look("scayle.webhook.units", notice.id, identity.key)
 end
 
-local function events_of(settings, notice, kind, body)
+-- What a notice says of its confirmation is only its word: nothing is known of an order that it
+-- claims to be too old to be posted.
+local function remember_seen(ctx, identity, notice, confirmed_ms)
+    if confirmed_ms and confirmed_ms < ctx.live_from_ms then
+        return
+    end
+    accept.remember(identity, {seen_ms = time.now_ms(), confirmed_ms = confirmed_ms},
+        remaining.codes(notice.raw, ctx.settings.merchant_key))
+end
+
+local function events_of(ctx, notice, kind, body)
+    local settings = ctx.settings
     local identity, events = identify.order(settings, notice), {}
     if kind == "cancelled" then
         events[1] = units_event(identity, notice)
@@ -151,8 +162,7 @@ local function events_of(settings, notice, kind, body)
         local event = notice_event(identity, notice, body)
         table.insert(events, event)
         if event.name == "order.seen" then
-            accept.remember(identity, {seen_ms = time.now_ms(), confirmed_ms = event.at_ms},
-                remaining.codes(notice.raw, settings.merchant_key))
+            remember_seen(ctx, identity, notice, event.at_ms)
         end
     end
     return events
@@ -176,7 +186,7 @@ function accept.webhook(ctx, request)
         return reply(200, {accepted = false})
     end
     local answer = reply(200, {accepted = true})
-    answer.events = events_of(settings, notice, kind, request.body)
+    answer.events = events_of(ctx, notice, kind, request.body)
     return answer
 end
 

@@ -2,7 +2,9 @@
 --- looks for orders that were accepted and are not in Khaos after too long.
 ---
 --- SCAYLE documents no filters, so every order is looked at; at most `sweep_max_pages` pages a
---- run, and the next run goes on where this one stopped.
+--- run (`sweep_hurry_pages` while the stamps of stock figures wait for it), and the next run goes
+--- on where this one stopped. Before that orders that hold those stamps, because nobody said what
+--- they take, are asked for one by one.
 local accept = require("flows.order_stages.accept")
 local identify = require("flows.order_stages.identify")
 local orders = require("connectors.scayle.orders")
@@ -16,11 +18,12 @@ local watermark = require("flows.stock_stages.watermark")
 
 -- "<shop>/<country>" -> {cursor, started_ms}: where the next run goes on, when the first began
 local CURSORS = "orders_sweep"
--- "sweep" -> {completed_ms}: start of the newest complete sweep; "late" -> {at_ms}: when a sweep
--- last found what should have been delegated by then
+-- "sweep" -> {completed_ms}: start of the newest complete sweep; "late" -> {at_ms, confirmed_ms}:
+-- when a sweep last found what should have been told by then, the newest that was found so
 local WATERMARK = "order_watermark"
 local HOUR_MS = 3600000
 local LATE_MS = 90000 -- a delegation should have come by then
+local HOLDING_MAX = 100 -- orders that are asked for in one run
 
 -- What of a page is worth telling: ids, dates and stock codes, no personal data.
 local function digest(page, settings, live_from_ms)
@@ -45,20 +48,28 @@ local function is_to_be_told_again(record)
         and not record.delegated_ms
 end
 
-local function note_late(at_ms)
-    store.put(WATERMARK, "late", {at_ms = at_ms})
+local function note_late(at_ms, confirmed_ms)
+    local before = store.get(WATERMARK, "late") or {}
+    store.put(WATERMARK, "late", {at_ms = at_ms,
+        confirmed_ms = math.max(before.confirmed_ms or 0, confirmed_ms)})
 end
 
--- A webhook came before: its units may be missing, its delegation too.
-local function look_again(key, said, is_overdue)
+-- Had nothing told of an order in time that we know of since this instant?
+local function is_late(known_ms, confirmed_ms)
+    return watermark.scayle_ms(known_ms) - confirmed_ms > LATE_MS
+end
+
+-- A webhook came before: its units may be missing, its delegation too. One that came in time was as
+-- good as a delegation.
+local function look_again(key, said)
     store.atomic(function()
         stock_pending.listed(key, said.units, time.now_ms())
         local record = support.record(key) -- as it is by now
         local is_waiting = not record.delegated_ms and not record.order_code and not record.ended
-        if is_overdue and is_waiting and not record.is_late then
+        if is_waiting and not record.is_late and is_late(record.accepted_ms, said.confirmed_ms) then
             record.is_late = true
             store.put(support.RECORDS, key, record)
-            note_late(time.now_ms())
+            note_late(time.now_ms(), said.confirmed_ms)
         end
     end)
 end
@@ -66,11 +77,11 @@ end
 local function tell(job, said)
     local identity, now_ms = identify.order(job.settings, said), time.now_ms()
     local record = store.get(support.RECORDS, identity.key)
-    local is_overdue = now_ms - said.confirmed_ms > LATE_MS
     if record and not is_to_be_told_again(record) then
-        look_again(identity.key, said, is_overdue)
+        look_again(identity.key, said)
         return false
     end
+    local is_overdue = is_late(now_ms, said.confirmed_ms)
     local is_new = job:emit({source = "scayle.order", id = identity.key, key = identity.key,
         name = "order.found", payload = said, at_ms = said.confirmed_ms})
     if is_new then
@@ -78,9 +89,43 @@ local function tell(job, said)
             is_late = is_overdue or nil}, said.units)
     end
     if is_new and is_overdue then
-        note_late(now_ms)
+        note_late(now_ms, said.confirmed_ms)
     end
     return is_new
+end
+
+-- What SCAYLE says that an order takes: {units}, {is_over} when it has no such order or it is
+-- cancelled, {} when that cannot be said now.
+local function ask(job, scayle, key, record)
+    return job:step("look at " .. key, function()
+        local order, err = orders.get(scayle, {shop_key = record.shop_key,
+            country = record.country}, record.order_id)
+        if not order then
+            return {is_over = err.kind == "not_found"}
+        elseif tostring(order.id) ~= record.order_id then
+            return {}
+        elseif orders.is_cancelled(order) then
+            return {is_over = true}
+        end
+        return {units = remaining.codes(order, job.settings.merchant_key)}
+    end)
+end
+
+-- Orders of which nobody said what they take, though their delegation should be here by now.
+local function look_at_holding(job, scayle)
+    for _, key in ipairs(watermark.holding(HOLDING_MAX)) do
+        local record = support.record(key)
+        if record.accepted_ms and time.now_ms() - record.accepted_ms >= LATE_MS then
+            local said = ask(job, scayle, key, record)
+            store.atomic(function()
+                if said.units then
+                    stock_pending.learn(key, said.units)
+                elseif said.is_over then
+                    stock_pending.takes_nothing(key)
+                end
+            end)
+        end
+    end
 end
 
 local function read_page(job, scayle, shop, number, cursor)
@@ -104,14 +149,19 @@ local function place_of(shop)
     return shop.shop_key .. "/" .. shop.country
 end
 
--- When the job began, and where. A later attempt gets the pages of the first, and so its start.
+-- When the job began, where, and how far it goes. A later attempt gets the pages of the first, and
+-- so its start.
 local function begin(job)
     return job:step("begin", function()
-        local cursors = {}
-        for _, shop in ipairs(job.settings.shops) do
+        local settings, cursors, now_ms = job.settings, {}, time.now_ms()
+        for _, shop in ipairs(settings.shops) do
             cursors[place_of(shop)] = store.get(CURSORS, place_of(shop))
         end
-        return {at_ms = time.now_ms(), cursors = cursors}
+        local most = settings.sweep_max_pages
+        if watermark.awaits_sweep(now_ms) then
+            most = math.max(most, settings.sweep_hurry_pages)
+        end
+        return {at_ms = now_ms, cursors = cursors, max_pages = most}
     end)
 end
 
@@ -121,7 +171,7 @@ local function sweep_shop(job, scayle, shop, began)
     local before = began.cursors[place] or {}
     local cursor, told = before.cursor, 0
     local started_ms = cursor and (before.started_ms or 0) or began.at_ms
-    for number = 1, job.settings.sweep_max_pages do
+    for number = 1, began.max_pages or job.settings.sweep_max_pages do
         local page, err = read_page(job, scayle, shop, number, cursor)
         if not page and is_stale_cursor(err, number, cursor) then
             store.delete(CURSORS, place)
@@ -190,6 +240,7 @@ return function(job)
     local began = begin(job)
     local scayle = scayle_client.new(job.settings.scayle)
     find_stuck(job)
+    look_at_holding(job, scayle)
     local oldest_ms, told = began.at_ms, 0
     for _, shop in ipairs(job.settings.shops) do
         local started_ms, count = sweep_shop(job, scayle, shop, began)

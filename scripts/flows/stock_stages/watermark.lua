@@ -5,24 +5,25 @@
 --- with the earlier of the start of its reading and this watermark, in SCAYLE's time.
 ---
 --- While we run it is now less the lag of delegations. Once we were away, were it for a second (a
---- delegation that failed comes again after three minutes), or a sweep found an order that was not
---- delegated in time, it stays at what it was until a sweep that began afterwards has gone through
---- all orders.
+--- delegation that failed comes again after three minutes), or a sweep found an order of which
+--- nothing had told in time, it stays at what it was until a sweep that began afterwards has gone
+--- through all orders; the sweep hurries then.
 ---
 --- An order has reached us when we know what it takes: no figure is stamped after the confirmation
---- of one whose units nobody has told.
+--- of one whose units nobody has told. SCAYLE is asked for it; all others are not doubted for it.
 local store = require("neap.store")
 
 local watermark = {}
 
 local TABLE = "stock_watermark" -- "state" -> {alive_ms, frozen_ms, back_ms, skew_ms}
 -- Of the orders flow: "sweep" -> {completed_ms}: start of the newest complete one; "late" ->
--- {at_ms}: when a sweep last found what should have been delegated.
+-- {at_ms, confirmed_ms}: when a sweep last found what should have been told, the newest such order
 local SWEEP = "order_watermark"
 -- "<confirmed, SCAYLE's time>\n<order key>" -> {order_id, seen_ms}: open orders whose units are not
 -- known, and when they were last told of
 local UNKNOWN = "stock_unknown_orders"
 local RESOLUTION_MS = 1000 -- SCAYLE's Date header counts in seconds
+local GONE_MS = 3600000 -- silent for longer, no stock flow runs that would wait for anything
 
 ---@class stock.WatermarkSettings
 ---@field order_lag_ms integer
@@ -32,10 +33,12 @@ local function state_of(now_ms)
     return store.get(TABLE, "state") or {alive_ms = now_ms, frozen_ms = 0, back_ms = now_ms}
 end
 
--- A delegation did not come in time: others may have failed as well.
+-- Nothing told of an order in time: of others neither, perhaps. One that was confirmed before we
+-- were back is what the sweep is awaited for.
 local function has_late_order(state)
     local late = store.get(SWEEP, "late")
-    return late ~= nil and late.at_ms > state.back_ms
+    return late ~= nil and late.at_ms > state.back_ms and not (state.frozen_ms
+        and watermark.our_ms(late.confirmed_ms or late.at_ms) < state.back_ms)
 end
 
 --- We are here. A silence before this call was an absence.
@@ -88,6 +91,21 @@ function watermark.scayle_ms(at_ms)
     return at_ms - (state_of(at_ms).skew_ms or 0)
 end
 
+--- An instant of SCAYLE's in our time, at the latest.
+---@param at_ms integer
+---@return integer
+function watermark.our_ms(at_ms)
+    return at_ms + (state_of(at_ms).skew_ms or 0) + RESOLUTION_MS
+end
+
+--- Do the stamps of figures stand still until a sweep has gone through all orders?
+---@param now_ms integer
+---@return boolean
+function watermark.awaits_sweep(now_ms)
+    local state = store.get(TABLE, "state")
+    return state ~= nil and state.frozen_ms ~= nil and now_ms - state.alive_ms < GONE_MS
+end
+
 --- No figure is stamped after this order was confirmed until it is released.
 ---@param key string of the order
 ---@param about {order_id: string|nil, seen_ms: integer}
@@ -129,6 +147,17 @@ end
 ---@param mark string
 function watermark.release(mark)
     store.delete(UNKNOWN, mark)
+end
+
+--- Keys of orders that hold the stamps, the oldest first.
+---@param limit integer
+---@return string[]
+function watermark.holding(limit)
+    local keys = {}
+    for i, pair in ipairs(store.range(UNKNOWN, {limit = limit})) do
+        keys[i] = pair.key:match("^%d+\n(.*)$")
+    end
+    return keys
 end
 
 --- The oldest order that holds the stamps, nil when none does.
