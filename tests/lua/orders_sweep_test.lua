@@ -228,7 +228,70 @@ local function being_late(t)
     end)
 end
 
+-- The slice of another job comes after the sweep's first reading of the record.
+local function meanwhile(s, key, change)
+    local get, is_done_once = s.world.store.get, false
+    s.world.store.get = function(name, wanted)
+        local value = get(name, wanted)
+        if name == "orders" and wanted == key and not is_done_once then
+            is_done_once = true
+            change(get(name, wanted))
+        end
+        return value
+    end
+end
+
+local function beside_others(t)
+    -- Seen before: the sweep wrote back the record as it had read it, and what the order's own job
+    -- had written meanwhile was lost.
+    t.case("the sweep keeps what an order's job writes into its record meanwhile", function()
+        local s = scene()
+        s.scayle.list = function()
+            return page({listed(1, {items = TWO})})
+        end
+        s.world.now_ms = CONFIRMED_MS + 91000
+        webhook(s, 1, TWO)
+        meanwhile(s, "order:fo:1", function(record)
+            record.transformed = "by the job"
+            s.world.store.put("orders", "order:fo:1", record)
+        end)
+        is_done(t, sweep(s))
+        local record = s.world.store.get("orders", "order:fo:1")
+        t.equal({record.transformed, record.is_late}, {"by the job", true})
+    end)
+    t.case("an order that was posted while the sweep looked at it is not late", function()
+        local s = scene()
+        s.scayle.list = function()
+            return page({listed(1, {items = TWO})})
+        end
+        s.world.now_ms = CONFIRMED_MS + 91000
+        webhook(s, 1, TWO)
+        meanwhile(s, "order:fo:1", function(record)
+            record.order_code = "SO1"
+            s.world.store.put("orders", "order:fo:1", record)
+        end)
+        is_done(t, sweep(s))
+        t.equal({s.world.store.get("orders", "order:fo:1").order_code, late(s) or "none"},
+            {"SO1", "none"})
+    end)
+    -- Seen before: while SCAYLE refused its list, nobody looked whether Khaos had what it should.
+    t.case("what Khaos is asked for is asked for though SCAYLE fails", function()
+        for _, status in ipairs({503, 403}) do
+            local s, asked = scene(), 0
+            s.scayle.list = function(request)
+                asked = asked + (request.body and request.body:find("SC7", 1, true) and 1 or 0)
+                return {status = status, headers = {}, elapsed_ms = 1, body = ""}
+            end
+            s.world.store.put("order_units_wanted", "order:fo:5", {key = "order:fo:5"})
+            s.world.store.put("orders_differing", "order:fo:7", {reference = "SC7",
+                until_ms = s.world.now_ms})
+            t.equal({sweep(s).done or false, #s.world.events, asked}, {false, 1, 1})
+        end
+    end)
+end
+
 return function(t)
     holding_stamps(t)
     being_late(t)
+    beside_others(t)
 end

@@ -70,6 +70,56 @@ local function nested(t)
     end)
 end
 
+local function sharing(t)
+    -- Seen before: each wish was gone through by itself, and with it every kit that shares a
+    -- component: many kits of one component made a poll endless.
+    t.case("kits of one component are gone through once, however many are to be read", function()
+        local looked = {}
+        for _, count in ipairs({10, 80}) do
+            alone(nil, nil, function(far, read, given)
+                far.change_stock({code = "PART", level = 9})
+                for i = 1, count do
+                    far.change_stock({code = "KIT" .. i, kit = {"PART"}})
+                end
+                read()
+                store.put(tables.STATE, "poll", {since_ms = 4102444800000})
+                for i = 1, count do
+                    store.put(stock_pending.REREAD, "KIT" .. i, {since_ms = i})
+                end
+                local range, calls = store.range, 0
+                store.range = function(...)
+                    calls = calls + 1
+                    return range(...)
+                end
+                read()
+                store.range = range
+                looked[#looked + 1] = calls
+                t.equal({shown("KIT1", given).sellable, #store.range(stock_pending.REREAD, {})},
+                    {9, 0})
+            end)
+        end
+        assert(looked[2] < 10 * looked[1], string.format("%d tables were gone through for 10 kits, "
+            .. "%d for 80", looked[1], looked[2]))
+    end)
+    t.case("two kits that share a component are read again when an order takes one", function()
+        alone(nil, nil, function(far, read, given)
+            far.change_stock({code = "PART", level = 9})
+            far.change_stock({code = "KIT1", kit = {"PART"}})
+            far.change_stock({code = "KIT2", kit = {"PART"}})
+            read()
+            local before_ms = store.get(tables.ITEMS, "KIT2").read_ms
+            store.put(tables.STATE, "poll", {since_ms = 4102444800000})
+            stock_pending.open("order:1", {units = {KIT1 = 2}, accepted_ms = before_ms})
+            t.equal(shown("KIT2", given).sellable, 7)
+            read()
+            for _, code in ipairs({"PART", "KIT1", "KIT2"}) do
+                assert(store.get(tables.ITEMS, code).read_ms > before_ms, code .. " was not read")
+            end
+            t.equal(#store.range(stock_pending.REREAD, {}), 0)
+        end)
+    end)
+end
+
 local function below_zero(t)
     t.case("what may be sold below zero is the client's choice, and Khaos's", function()
         local policy = {default = {below_zero = 5}}
@@ -150,6 +200,7 @@ end
 
 return function(t)
     nested(t)
+    sharing(t)
     below_zero(t)
     terms(t)
 end
