@@ -2,6 +2,7 @@
 local compare = require("flows.product_stages.compare")
 local errors = require("neap.errors")
 local json = require("neap.json")
+local named_row = require("reports.named_row")
 local report = require("neap.report")
 local store = require("neap.store")
 local tables = require("flows.product_stages.tables")
@@ -39,14 +40,6 @@ local function entry_of(finding)
         did_you_mean = finding.near and table.concat(finding.near, " or "), state = finding.state,
         variants = finding.ids and table.concat(finding.ids, " "), khaos_ean = finding.khaos_ean,
         scayle_ean = finding.scayle_ean, since = instant(finding.first_ms)}
-end
-
-local function write_row(sheet, entry)
-    local cells = {}
-    for i, column in ipairs(COLUMNS) do
-        cells[i] = entry[column.name] or false
-    end
-    report.row(sheet, cells)
 end
 
 local function line_of(entry)
@@ -120,7 +113,7 @@ return function(options)
                 entries[#entries + 1] = entry
                 counts[entry.kind] = (counts[entry.kind] or 0) + 1
                 wrong = wrong + (WRONG[entry.kind] and 1 or 0)
-                write_row(sheet, entry)
+                named_row(sheet, COLUMNS, entry)
             end
         end
     until #page < PAGE

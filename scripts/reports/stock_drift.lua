@@ -1,5 +1,6 @@
 --- What the newest comparison of stock found: `neap stock drift`.
 local json = require("neap.json")
+local named_row = require("reports.named_row")
 local report = require("neap.report")
 local store = require("neap.store")
 local tables = require("flows.stock_stages.tables")
@@ -21,14 +22,6 @@ local function entry_of(code, value)
         shown = value.shown, sent_stamp = instant(value.sent_stamp_ms),
         shown_stamp = instant(value.shown_stamp_ms), khaos_terms = value.text,
         compared = instant(value.at_ms)}
-end
-
-local function write_row(sheet, entry)
-    local cells = {}
-    for i, column in ipairs(COLUMNS) do
-        cells[i] = entry[column.name] or false
-    end
-    report.row(sheet, cells)
 end
 
 local function number(value)
@@ -59,7 +52,7 @@ return function()
             entries[#entries + 1] = entry
             counts[entry.class] = (counts[entry.class] or 0) + 1
             wrong = wrong + (entry.class ~= "in_flight" and 1 or 0)
-            write_row(sheet, entry)
+            named_row(sheet, COLUMNS, entry)
         end
     until #page < PAGE
     local state = store.get(tables.STATE, "drift") or {}

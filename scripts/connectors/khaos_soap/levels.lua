@@ -7,8 +7,8 @@
 local chunks = require("connectors.khaos_soap.chunks")
 local client = require("connectors.khaos_soap.client")
 local errors = require("neap.errors")
+local stock_export = require("connectors.khaos_soap.stock_export")
 local time = require("neap.time")
-local variants = require("connectors.khaos_soap.variants")
 local xml = require("neap.xml")
 
 local levels = {}
@@ -17,7 +17,6 @@ local BY_CODE = 1 -- MappingType
 local DISCONTINUED, NOT_CONTROLLED = "4", "5" -- STATUS
 local PACK = "3" -- LINK_TYPE of what a kit is made of
 local LEVEL_CHUNK = 200 -- integrators ask for up to 500 codes at once
-local DETAIL_CHUNK = 15 -- contract 1.8: integrators use 15 codes per ExportStock
 
 local function whole(text)
     local number = tonumber(text or "")
@@ -137,23 +136,11 @@ end
 
 -- Adds what Khaos exports when it is asked for these codes.
 local function export(khaos, codes, fields, found)
-    return chunks.each(codes, DETAIL_CHUNK, function(chunk)
-        local text, err = khaos:call("ExportStock", {{"StockCode", "string",
-            table.concat(chunk, ",")}, {"MappingType", "int", BY_CODE}})
-        if not text then
-            return nil, err
+    return stock_export.each(khaos, codes, function(node, parent)
+        local code = value(node, "STOCK_CODE")
+        if code and not (parent and found[code]) then
+            found[code] = detail_of(node, parent, fields)
         end
-        local root, problem = client.document(text, "STOCK_ITEMS")
-        if problem then
-            return nil, problem
-        end
-        variants.each(root or {}, function(node, parent)
-            local code = value(node, "STOCK_CODE")
-            if code and not (parent and found[code]) then
-                found[code] = detail_of(node, parent, fields)
-            end
-        end)
-        return true
     end)
 end
 

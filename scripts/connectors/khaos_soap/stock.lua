@@ -1,8 +1,6 @@
 --- Stock codes of Khaos Control over SOAP: which changed, and what Khaos says about some.
-local chunks = require("connectors.khaos_soap.chunks")
-local client = require("connectors.khaos_soap.client")
 local errors = require("neap.errors")
-local variants = require("connectors.khaos_soap.variants")
+local stock_export = require("connectors.khaos_soap.stock_export")
 local xml = require("neap.xml")
 
 local stock = {}
@@ -11,8 +9,6 @@ local stock = {}
 stock.REVISED = 0
 stock.MOVED = 2
 
-local CHUNK = 15 -- codes per ExportStock that integrators found to be safe
-local BY_CODE = 1
 local PAGE = 1000
 
 ---@class khaos.StockEntry
@@ -140,22 +136,6 @@ local function add_item(found, node, parent_code)
     }
 end
 
-local function export_chunk(khaos, codes, found)
-    local text, err = khaos:call("ExportStock", {{"StockCode", "string", table.concat(codes, ",")},
-        {"MappingType", "int", BY_CODE}})
-    if not text then
-        return nil, err
-    end
-    local root, problem = client.document(text, "STOCK_ITEMS")
-    if problem then
-        return nil, problem
-    end
-    variants.each(root or {}, function(node, parent)
-        add_item(found, node, parent and xml.value(parent, "STOCK_CODE"))
-    end)
-    return true
-end
-
 --- What Khaos says about codes, by exact code; absent ones are absent. A code with a comma cannot
 --- be asked for and counts as absent.
 ---@async
@@ -165,8 +145,8 @@ end
 ---@return neap.Error|nil
 function stock.export(khaos, codes)
     local found = {}
-    local ok, err = chunks.each(codes, CHUNK, function(chunk)
-        return export_chunk(khaos, chunk, found)
+    local ok, err = stock_export.each(khaos, codes, function(node, parent)
+        add_item(found, node, parent and xml.value(parent, "STOCK_CODE"))
     end)
     return ok and found, err
 end

@@ -1,12 +1,9 @@
 --- One stock item of Khaos Control with all that a new variant in a shop may need of it
 --- (ExportStock, contract 3.4).
-local client = require("connectors.khaos_soap.client")
-local variants = require("connectors.khaos_soap.variants")
+local stock_export = require("connectors.khaos_soap.stock_export")
 local xml = require("neap.xml")
 
 local stock_item = {}
-
-local BY_CODE = 1
 
 ---@class khaos.StockItem
 ---@field code string
@@ -53,27 +50,17 @@ local function item_of(node, parent)
     return item
 end
 
-local function find(root, code)
-    local found
-    variants.each(root, function(node, parent)
+local function export(khaos, asked, code)
+    local found = false
+    local ok, err = stock_export.each(khaos, {asked}, function(node, parent)
         if not found and xml.value(node, "STOCK_CODE") == code then
             found = item_of(node, parent)
         end
     end)
-    return found
-end
-
-local function export(khaos, asked, code)
-    local text, err = khaos:call("ExportStock", {{"StockCode", "string", asked},
-        {"MappingType", "int", BY_CODE}})
-    if not text then
+    if not ok then
         return nil, err
     end
-    local root, problem = client.document(text, "STOCK_ITEMS")
-    if problem then
-        return nil, problem
-    end
-    return root and find(root, code) or false
+    return found
 end
 
 --- The item, spelt exactly so; false when Khaos does not export it, by itself or below its parent.
@@ -84,9 +71,6 @@ end
 ---@return khaos.StockItem|false|nil
 ---@return neap.Error|nil
 function stock_item.read(khaos, code, parent_code)
-    if code:find(",", 1, true) then
-        return false
-    end
     local item, err = export(khaos, code, code)
     if item == false and parent_code then
         item, err = export(khaos, parent_code, code)
