@@ -4,6 +4,7 @@
 local figure = require("flows.stock_stages.figure")
 local flow = require("flows.stock")
 local khaos_sandbox = require("khaos_sandbox")
+local levels = require("connectors.khaos_soap.levels")
 local poll = require("flows.stock_stages.poll")
 local schema = require("lib.schema")
 local store = require("neap.store")
@@ -120,6 +121,73 @@ local function sharing(t)
     end)
 end
 
+-- A slice may be cut anywhere but in an atomic piece: `other` comes in at the first such place after
+-- an item was read, or before an atomic piece that reads it.
+local function cut(other)
+    local get, atomic, is_cut = store.get, store.atomic, false
+    local function come_in()
+        if not is_cut then
+            is_cut = true
+            other()
+        end
+    end
+    store.get = function(name, key)
+        local value = get(name, key)
+        if name == tables.ITEMS then
+            come_in()
+        end
+        return value
+    end
+    store.atomic = function(fn)
+        come_in()
+        return atomic(fn)
+    end
+    return function()
+        store.get, store.atomic = get, atomic
+    end
+end
+
+local function at_once(t)
+    -- Seen before: a full reading put back the level that it had found, and the newer one of a poll
+    -- was lost until the code moved again.
+    t.case("details leave the level that another reading keeps meanwhile", function()
+        alone(nil, nil, function(far, read)
+            far.change_stock({code = "TEE", level = 7})
+            read()
+            local details = levels.details
+            local take_back
+            levels.details = function(...)
+                local found = details(...)
+                take_back = cut(function()
+                    local item = store.get(tables.ITEMS, "TEE")
+                    item.sites["1"] = {available = 4, read_ms = item.read_ms + 3600000}
+                    tables.keep("TEE", item, item.read_ms)
+                end)
+                return found
+            end
+            far.change_stock({code = "TEE", level = 7, buffer = 2})
+            read()
+            take_back()
+            levels.details = details
+            local item = store.get(tables.ITEMS, "TEE")
+            t.equal({item.available, item.buffer}, {4, 2})
+        end)
+    end)
+    t.case("details of a reading that began earlier do not replace newer ones", function()
+        alone(nil, nil, function(far, read)
+            far.change_stock({code = "TEE", level = 7, buffer = 1})
+            read()
+            local item = store.get(tables.ITEMS, "TEE")
+            item.details_ms, item.buffer = item.details_ms + 3600000, 5
+            store.put(tables.ITEMS, "TEE", item)
+            far.change_stock({code = "TEE", level = 6, buffer = 2})
+            read()
+            item = store.get(tables.ITEMS, "TEE")
+            t.equal({item.available, item.buffer}, {6, 5})
+        end)
+    end)
+end
+
 local function below_zero(t)
     t.case("what may be sold below zero is the client's choice, and Khaos's", function()
         local policy = {default = {below_zero = 5}}
@@ -201,6 +269,7 @@ end
 return function(t)
     nested(t)
     sharing(t)
+    at_once(t)
     below_zero(t)
     terms(t)
 end

@@ -25,19 +25,28 @@ local function parents(listed)
     end
 end
 
+-- The level stays as it is by now. Another reading may have begun later and be kept already.
+local function keep_details(code, new, parent, began_ms)
+    local old = store.get(tables.ITEMS, code) or {}
+    if old.details_ms and old.details_ms > began_ms then
+        return
+    end
+    stock_pending.set_components(code, old.components, new.components)
+    new.code, new.sites, new.read_ms = code, old.sites, old.read_ms
+    new.available, new.potential = old.available, old.potential
+    new.is_uncontrolled, new.is_discontinued = old.is_uncontrolled, old.is_discontinued
+    new.parent, new.details_ms = parent, began_ms
+    store.put(tables.ITEMS, code, new)
+end
+
 local function add_details(job, khaos, codes, parent_of)
     local began_ms = time.now_ms()
     local found, err = levels.details(khaos, codes, job.settings, parent_of)
     found = reading.check(job, found, err)
     for _, code in ipairs(codes) do
-        local old = store.get(tables.ITEMS, code) or {}
-        local new = found[code] or {is_hidden = true}
-        stock_pending.set_components(code, old.components, new.components)
-        new.code, new.sites, new.read_ms = code, old.sites, old.read_ms
-        new.available, new.potential = old.available, old.potential
-        new.is_uncontrolled, new.is_discontinued = old.is_uncontrolled, old.is_discontinued
-        new.parent, new.details_ms = parent_of(code), began_ms
-        store.put(tables.ITEMS, code, new)
+        store.atomic(function()
+            keep_details(code, found[code] or {is_hidden = true}, parent_of(code), began_ms)
+        end)
     end
 end
 
