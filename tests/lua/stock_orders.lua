@@ -117,7 +117,8 @@ local function note_known(self, order)
 end
 
 function Orders:call(name, body)
-    return accept[name]({settings = self.settings, live_from_ms = 0}, {body = assert(json.encode(body))})
+    local context = {settings = self.settings, live_from_ms = 0}
+    return accept[name](context, {body = assert(json.encode(body))})
 end
 
 -- The order's job begins; without a delegation it waits.

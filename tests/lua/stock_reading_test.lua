@@ -121,8 +121,8 @@ local function sharing(t)
     end)
 end
 
--- A slice may be cut anywhere but in an atomic piece: `other` comes in at the first such place after
--- an item was read, or before an atomic piece that reads it.
+-- A slice may be cut anywhere but in an atomic piece: `other` comes in at the first such place
+-- after an item was read, or before an atomic piece that reads it.
 local function cut(other)
     local get, atomic, is_cut = store.get, store.atomic, false
     local function come_in()
