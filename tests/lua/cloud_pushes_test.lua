@@ -4,7 +4,10 @@ local codes = require("flows.khaos_codes")
 local fake_job = require("fake_job")
 local figure = require("flows.stock_stages.figure")
 local json = require("neap.json")
+local poll_cloud = require("flows.stock_stages.poll_cloud")
 local pushes = require("flows.cloud_stages.pushes")
+local slices = require("slices")
+local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 
 local CTX = {settings = {khaos = {push_age_ms = 60000, despatch_flow = "despatch"}, sites = {1, 2},
@@ -158,6 +161,27 @@ local function level_tests(t)
                 Value = 4}})})})
             local kept = store.get("stock_items", "TEE")
             t.equal({kept.available, kept.buffer}, {5, 4})
+        end)
+    end)
+    t.case("a level that is pushed while the poll confirms older ones is kept", function()
+        in_world(function(world)
+            levels({level("TEE", 1, 5)})
+            for _ = 1, 5 do
+                world.now_ms = world.now_ms + 50000
+                levels({level("HAT", 1, 1, "2")})
+            end
+            store.put(stock_pending.REREAD, "TEE", {since_ms = 1})
+            local related = stock_pending.related
+            stock_pending.related = function(wanted) -- without a look at the items
+                return wanted
+            end
+            local take_back = slices.cut("stock_items", function()
+                levels({level("TEE", 1, 3)})
+            end)
+            poll_cloud.run({settings = CTX.settings})
+            take_back()
+            stock_pending.related = related
+            t.equal(store.get("stock_items", "TEE").available, 3)
         end)
     end)
     t.case("what a kit is made of is the client's word", function()

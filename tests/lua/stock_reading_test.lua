@@ -7,6 +7,7 @@ local khaos_sandbox = require("khaos_sandbox")
 local levels = require("connectors.khaos_soap.levels")
 local poll = require("flows.stock_stages.poll")
 local schema = require("lib.schema")
+local slices = require("slices")
 local store = require("neap.store")
 local stock_pending = require("flows.stock_pending")
 local tables = require("flows.stock_stages.tables")
@@ -121,32 +122,6 @@ local function sharing(t)
     end)
 end
 
--- A slice may be cut anywhere but in an atomic piece: `other` comes in at the first such place
--- after an item was read, or before an atomic piece that reads it.
-local function cut(other)
-    local get, atomic, is_cut = store.get, store.atomic, false
-    local function come_in()
-        if not is_cut then
-            is_cut = true
-            other()
-        end
-    end
-    store.get = function(name, key)
-        local value = get(name, key)
-        if name == tables.ITEMS then
-            come_in()
-        end
-        return value
-    end
-    store.atomic = function(fn)
-        come_in()
-        return atomic(fn)
-    end
-    return function()
-        store.get, store.atomic = get, atomic
-    end
-end
-
 local function at_once(t)
     -- Seen before: a full reading put back the level that it had found, and the newer one of a poll
     -- was lost until the code moved again.
@@ -158,7 +133,7 @@ local function at_once(t)
             local take_back
             levels.details = function(...)
                 local found = details(...)
-                take_back = cut(function()
+                take_back = slices.cut(tables.ITEMS, function()
                     local item = store.get(tables.ITEMS, "TEE")
                     item.sites["1"] = {available = 4, read_ms = item.read_ms + 3600000}
                     tables.keep("TEE", item, item.read_ms)

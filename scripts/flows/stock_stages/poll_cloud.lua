@@ -21,13 +21,16 @@ function poll_cloud.confirm(item, read_ms)
     end
 end
 
+-- In one piece: a push may come at any time.
 local function refresh(code, read_ms, now_ms)
-    local item = store.get(tables.ITEMS, code)
-    if item and item.read_ms and item.read_ms < read_ms then
-        poll_cloud.confirm(item, read_ms)
-        tables.keep(code, item, now_ms)
-    end
-    store.delete(stock_pending.REREAD, code)
+    store.atomic(function()
+        local item = store.get(tables.ITEMS, code)
+        if item and item.read_ms and item.read_ms < read_ms then
+            poll_cloud.confirm(item, read_ms)
+            tables.keep(code, item, now_ms)
+        end
+        store.delete(stock_pending.REREAD, code)
+    end)
 end
 
 -- Codes whose figure waits for a newer reading: set free, ignored as stale, or taken by orders.
