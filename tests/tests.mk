@@ -101,7 +101,7 @@ bench-replay:
 	@python3 tests/bench/replay_bench.py $(or $(ORDERS),1000)
 .PHONY: bench-replay
 
-## make bench-flows  CPU per order of amendments, despatch and credit notes beside the posting (ORDERS=300)
+## make bench-flows  CPU of amendments, despatch, returns, Cloud, alerts, products beside an order's posting (ORDERS=300)
 bench-flows:
 	@$(MAKE) --no-print-directory -s -j2 MODE=release
 	@python3 tests/bench/flows_bench.py $(or $(ORDERS),300)

@@ -5,29 +5,24 @@
 
 The same orders are posted, a unit of some is cancelled in SCAYLE and amended in Khaos, all are sent, and a unit of
 each comes back: what the host spends from the first to the last of each, polls and look-ups included, over
-the number of orders. Asserts nothing but that each comes to its end.
+the number of orders. Then, each on a host of its own (flows_around.py): the same orders over Khaos Control Cloud, its
+pushes of stock, alerts, the comparison of the catalogues. Asserts nothing but that each comes to its end.
 """
 
 import os
 import sys
-import time
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 import neap  # noqa: E402
+import flow_meter  # noqa: E402
+import flows_around  # noqa: E402
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-WAIT_S = 600
-TICKS = os.sysconf("SC_CLK_TCK")
 
 shop = neap.Shop(variables={"CONCURRENT": "16", "SWEEP_MS": "3600000", "MIRROR_MS": "3600000", "DESPATCH_MS": "2000",
                             "AMEND_ADD_ON": "1"})
-
-
-def cpu_ms():
-    with open(f"/proc/{shop.host.process.pid}/stat", encoding="ascii") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / TICKS
 
 
 def entries():
@@ -38,26 +33,8 @@ def in_khaos(order_id, **action):
     shop.control("khaos", "POST", "orders", {"reference": f"SC{order_id}", **action})
 
 
-def until(condition):
-    end = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end, "it does not come to its end"
-        time.sleep(1)  # looking costs
-
-
-def measure(name, act, condition, posting=None):
-    before = cpu_ms()
-    act()
-    until(condition)
-    each = (cpu_ms() - before) / COUNT
-    print(f"{name:<52} | {each:7.2f} ms | {each / (posting or each):5.2f}", flush=True)
-    return each
-
-
-def place():
-    for part in range(0, COUNT, 50):
-        shop.control("scayle", "POST", "play", {"seed": part, "interval_ms": 0,
-                                                "kinds": ["multi_unit"] * min(50, COUNT - part)})
+def measure(name, count, act, condition, posting=None):
+    return flow_meter.measure(shop.host, name, count, act, condition, posting)
 
 
 def amendable(order_id):
@@ -87,16 +64,18 @@ try:
     shop.control("khaos", "POST", "settings", {"paid_add_ons": True})
     shop.control("scayle", "POST", "settings", {"webhook_path": "/scayle/webhook", "rate_limits": {
         "ordersRead": 1000000, "ordersWrite": 1000000, "fulfillmentWrite": 1000000}})
-    print(f"{'flow, per order':<52} |   host CPU | of the posting")
-    base = measure("posting", place, lambda: len([e for e in entries() if e.get("reference_key")]) == COUNT)
+    print(f"{'flow, per order':<64} |   host CPU | of the posting")
+    base = measure("posting", COUNT, lambda: flows_around.place(shop, COUNT), lambda: flows_around.are_posted(shop, COUNT))
     ids = [e["order_id"] for e in entries()]
     some = [order_id for order_id in ids if amendable(order_id)]
-    COUNT = len(some)
-    measure(f"a unit cancelled in SCAYLE, amended in Khaos ({COUNT})", lambda: take_off(some),
-            lambda: len(amended()) == COUNT, base)
-    COUNT = len(ids)
-    measure("despatch of the rest", lambda: [in_khaos(i, action="ship") for i in ids],
+    measure(f"a unit cancelled in SCAYLE, amended in Khaos ({len(some)})", len(some), lambda: take_off(some),
+            lambda: len(amended()) == len(some), base)
+    measure("despatch of the rest", len(ids), lambda: [in_khaos(i, action="ship") for i in ids],
             lambda: all(e["shipments"] for e in entries()), base)
-    measure("a unit back, by a credit note", lambda: credit(ids), lambda: all(e["returns"] for e in entries()), base)
+    measure("a unit back, by a credit note", len(ids), lambda: credit(ids), lambda: all(e["returns"] for e in entries()),
+            base)
 finally:
     shop.stop()
+flows_around.cloud(COUNT, base)
+flows_around.alerts(100, base)
+flows_around.products(2, base)
