@@ -22,6 +22,7 @@ static const char flow[] =
     "        {kind = 'route', name = 'echo', method = 'GET', path = '/orders/echo',\n"
     "            handle = function(ctx, request)\n"
     "                return reply(200, table.concat({ctx.client, ctx.flow, ctx.settings.greeting,\n"
+    "                    ctx.live_from_ms,\n"
     "                    request.method, request.path, request.query.a, "
     "request.headers['x-both'],\n"
     "                    request.peer}, '|'))\n"
@@ -120,7 +121,7 @@ static void finds_routes(void)
     CHECK_STR(request(c, "GET", "/orders/a%2Fb", "").body, "a/b");
     CHECK_STR(request(c, "HEAD", "/orders/7", "").body, "7");
     CHECK_STR(request(c, "GET", "/orders/echo", "").body,
-              "acme|main|hello|GET|/orders/echo|x y z|1, 2|peer");
+              "acme|main|hello|1577836800000|GET|/orders/echo|x y z|1, 2|peer");
     world_close(w);
 }
 
