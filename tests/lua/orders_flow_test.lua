@@ -597,6 +597,31 @@ local function taking(t)
         delegate(s, [[{"orderId":6,"shopKey":"fo","fulfillingMerchantKey":"other","items":[]}]])
         t.equal(holding(s), 1)
     end)
+    -- Seen before: its units were taken for good, because no job came that would give them back.
+    for name, tell in pairs({webhook = function(s)
+        webhook(s, 204417, TWO)
+    end, delegation = delegate}) do
+        t.case("an order that ended stays so when the same " .. name .. " comes again", function()
+            local s = scene(t)
+            tell(s)
+            s.scayle.order.status = "cancellation_completed"
+            is_done(t, play(s))
+            local ended = s.world.store.get("orders", KEY).ended
+            tell(s)
+            t.equal({open_entry(s, 204417) or "none", holding(s), s.world.store.get("orders",
+                KEY).ended}, {"none", 0, ended})
+        end)
+    end
+    t.case("an order that ended takes its units again when something new tells of it", function()
+        local s = scene(t)
+        webhook(s, 204417, TWO)
+        s.scayle.order.status = "payment_pending"
+        is_done(t, play(s, "order.found", FOUND))
+        t.equal(open_entry(s, 204417) or "none", "none")
+        delegate(s, [[{"orderId":204417,"shopKey":"fo","fulfillingMerchantKey":"fellside",
+            "items":[{"merchantProductVariantReferenceKey":"Z"}]}]])
+        t.equal(open_entry(s, 204417).units, {Z = 1})
+    end)
     t.case("an order that ends without its units holds nothing any more", function()
         local s = scene(t)
         webhook(s, 204417)

@@ -14,6 +14,13 @@ local unit_events = require("flows.unit_stages.events")
 
 local accept = {}
 
+-- The same message again brings no job that would end the order once more.
+local function is_repeat(known, fields)
+    local is_told = fields.delegated_ms and known.delegated_ms
+        or fields.seen_id and fields.seen_id == known.seen_id
+    return known.ended and is_told
+end
+
 --- Notes an order that is now known; what is known already stays.
 ---@param identity orders.Identity
 ---@param fields table
@@ -23,6 +30,9 @@ local accept = {}
 function accept.remember(identity, fields, units)
     local known = store.get(support.RECORDS, identity.key)
     local is_awaited = known ~= nil and known.delegated_ms == nil
+    if known and is_repeat(known, fields) then
+        return is_awaited
+    end
     local record = known or {}
     record.order_id = identity.order_id
     record.shop_key = identity.shop_key
@@ -36,6 +46,7 @@ function accept.remember(identity, fields, units)
     for name, value in pairs(fields) do
         record[name] = record[name] or value
     end
+    record.seen_id = fields.seen_id or record.seen_id
     store.put(support.RECORDS, identity.key, record)
     if record.order_reference_key then
         support.call_by(record.order_reference_key, identity.key)
@@ -146,7 +157,8 @@ local function remember_seen(ctx, identity, notice, confirmed_ms)
     if confirmed_ms and confirmed_ms < ctx.live_from_ms then
         return
     end
-    accept.remember(identity, {seen_ms = time.now_ms(), confirmed_ms = confirmed_ms},
+    accept.remember(identity, {seen_ms = time.now_ms(), seen_id = notice.id,
+        confirmed_ms = confirmed_ms},
         remaining.codes(notice.raw, ctx.settings.merchant_key))
 end
 
