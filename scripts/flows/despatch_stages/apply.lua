@@ -387,6 +387,7 @@ local function close_clocks(job, lines)
     job:close_exception("despatch_late", lines.order_id, note)
     job:close_exception("force_close_near", lines.order_id, note)
     job:close_exception("amend_in_khaos", lines.order_id, note)
+    job:close_exception("despatch_short", lines.order_id, note)
     if job:close_exception("cancel_in_khaos", lines.order_id, note) then
         tell_too_late(job, lines, order_units.load(lines.key))
     end
