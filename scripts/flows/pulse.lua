@@ -60,6 +60,13 @@ function pulse.beat(name, now_ms)
     store.put(COUNTS, name .. " last", now_ms)
 end
 
+--- When something of this name happened last.
+---@param name string
+---@return integer|nil
+function pulse.last_ms(name)
+    return store.get(COUNTS, name .. " last")
+end
+
 --- Somebody looks now. Call it at every look, before the others.
 ---@param now_ms integer
 function pulse.present(now_ms)
@@ -163,7 +170,7 @@ end
 ---@param is_quiet fun(ms: integer): boolean hours in which nothing is expected
 ---@return pulse.Silence|nil
 function pulse.silence(name, now_ms, weeks, is_quiet)
-    local last_ms = store.get(COUNTS, name .. " last")
+    local last_ms = pulse.last_ms(name)
     local record = learnt(name)
     if not last_ms or not record.hour then
         return nil

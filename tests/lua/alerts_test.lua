@@ -102,6 +102,14 @@ local function first_of_a_kind(t)
         open(world, "drift", "C")
         t.equal(tick(world, given), {"first stock@x.example: [test] drift of C"})
     end)
+    t.case("an alert that cannot be told hides no problem of the same kind", function()
+        local world, given = world_at("2026-05-04T10:00:00Z"), settings()
+        open(world, "gave_up", "alert:first-1", {opened_ms = world.now_ms - MINUTE_MS})
+        open(world, "gave_up", "order:5004")
+        t.equal(tick(world, given),
+            {"first operations@x.example: [test] gave_up of order:5004"})
+        t.equal(tick(world, given), {})
+    end)
     t.case("many of a kind at once are one message that names the others", function()
         local world, given = world_at("2026-05-04T10:00:00Z"), settings()
         for i = 1, 200 do
@@ -219,6 +227,22 @@ local function stuck_orders(t)
     end)
 end
 
+local function many_stuck_orders(t)
+    t.case("of very many stuck orders the oldest are listed, whatever their numbers", function()
+        local world, given = world_at("2026-05-04T06:30:00Z"), settings()
+        for i = 1, 250 do
+            local id = tostring(5000 + i)
+            world.store.put("orders_open", "order:" .. id, {order_id = id, is_told = true,
+                accepted_ms = world.now_ms - i * HOUR_MS})
+        end
+        t.equal(tick(world, given, "stuck"),
+            {"stuck operations@x.example: [test] 250 stuck orders are not in Khaos"})
+        local text = last_text(world)
+        assert(text:find("first:\n\n  5250  for 10 days, under way\n  5249 ", 1, true))
+        assert(text:find("\n  5051  for 2 days, under way\nand 50 more\n", 1, true))
+    end)
+end
+
 local function digests(t)
     t.case("a digest tells new, open and closed; what was closed once", function()
         local world, given = world_at("2026-05-04T10:00:00Z"), settings({remind = false})
@@ -292,6 +316,35 @@ local function quiet_hours(t)
         open(world, "odd", "it", {deadline_ms = world.now_ms + 20 * HOUR_MS})
         t.equal(#tick(world, given), 2)
     end)
+    t.case("be it newer than others of its kind that can: it is told first, with them", function()
+        local world, given = world_at("2026-05-04T22:00:00Z"), settings({quiet = QUIET})
+        open(world, "drift", "A", {deadline_ms = world.now_ms + 20 * HOUR_MS})
+        t.equal(tick(world, given), {})
+        world.now_ms = world.now_ms + MINUTE_MS
+        open(world, "drift", "B", {deadline_ms = world.now_ms + 3 * HOUR_MS})
+        open(world, "drift", "C", {deadline_ms = world.now_ms + HOUR_MS})
+        t.equal(tick(world, given), {"first stock@x.example: [test] drift of C"})
+        assert(last_text(world):find("2 more of this kind", 1, true), last_text(world))
+        t.equal(tick(world, given), {})
+    end)
+    t.case("a deadline that comes nearer in the night is noticed", function()
+        local world, given = world_at("2026-05-04T22:00:00Z"), settings({quiet = QUIET})
+        open(world, "drift", "A", {deadline_ms = world.now_ms + 20 * HOUR_MS})
+        t.equal(tick(world, given), {})
+        local e = world.exceptions["drift A"]
+        e.deadline_ms, e.waiting = world.now_ms + HOUR_MS, 2
+        t.equal(tick(world, given), {"first stock@x.example: [test] drift of A"})
+    end)
+    t.case("nor is an escalation held back for an older one that can wait", function()
+        local world, given = world_at("2026-05-04T15:30:00Z"), settings({quiet = QUIET,
+            escalation = {{after_ms = 4 * HOUR_MS, owner = "manager@x.example"}}})
+        open(world, "drift", "A", {opened_ms = world.now_ms - MINUTE_MS})
+        open(world, "drift", "B", {deadline_ms = world.now_ms + 6 * HOUR_MS})
+        t.equal(#tick(world, given), 1)
+        world.now_ms = world.now_ms + 4 * HOUR_MS
+        t.equal(tick(world, given),
+            {"escalation manager@x.example: [test] still open: drift of B"})
+    end)
 end
 
 local function escalations(t)
@@ -361,6 +414,14 @@ local function heartbeats(t)
         end)
         t.equal(tick(world, given), {})
         t.equal(world.closed["silence orders"], "the next order came")
+    end)
+    t.case("a heartbeat that is taken out of the settings leaves no silence open", function()
+        local world, given = world_at("2026-03-02T10:00:00Z"), settings(rules)
+        weeks_of_orders(world, 3)
+        world.now_ms = world.now_ms + 2 * HOUR_MS
+        t.equal(#tick(world, given), 1)
+        t.equal(tick(world, settings()), {})
+        t.equal(world.closed["silence orders"], "the client has no heartbeat of it any more")
     end)
     t.case("a night without orders is no silence", function()
         local world, given = world_at("2026-03-02T20:00:00Z"), settings(rules)
@@ -524,6 +585,7 @@ return function(t)
     first_of_a_kind(t)
     reached(t)
     stuck_orders(t)
+    many_stuck_orders(t)
     digests(t)
     quiet_hours(t)
     escalations(t)

@@ -30,9 +30,26 @@ local function open(job, rule, silence)
     })
 end
 
+-- Silence that is over, and silence of what nobody listens to any more.
+local function close(job)
+    local has_rule = {}
+    for _, rule in ipairs(job.settings.heartbeats) do
+        has_rule[rule.of] = rule
+    end
+    for _, e in ipairs(job:exceptions(CAUSE)) do
+        local rule = has_rule[e.subject]
+        if not rule then
+            job:close_exception(CAUSE, e.subject, "the client has no heartbeat of it any more")
+        elseif (pulse.last_ms(rule.of) or 0) >= e.opened_ms then
+            job:close_exception(CAUSE, e.subject, "the next " .. rule.one .. " came")
+        end
+    end
+end
+
 ---@param job neap.Job
 ---@param now_ms integer
 function heartbeat.check(job, now_ms)
+    close(job)
     if #job.settings.heartbeats > 0 then
         pulse.present(now_ms)
     end
@@ -46,8 +63,6 @@ function heartbeat.check(job, now_ms)
             and silence.expected >= rule.factor
         if is_silent and not quiet.is_quiet(setting, now_ms) then
             open(job, rule, silence)
-        elseif silence and silence.silent_ms < rule.min_ms then
-            job:close_exception(CAUSE, rule.of, "the next " .. rule.one .. " came")
         end
     end
 end

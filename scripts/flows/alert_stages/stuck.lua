@@ -46,26 +46,43 @@ local function entry_of(key, open, dead)
         waits_for = held and "held: " .. table.concat(held, ", ") or dead[key] or "under way"}
 end
 
--- The first LISTED, and how many there are.
+local function is_older(a, b)
+    if a.open.accepted_ms ~= b.open.accepted_ms then
+        return a.open.accepted_ms < b.open.accepted_ms
+    end
+    return a.key < b.key
+end
+
+-- Into its place of a list of at most LISTED, the oldest first. No sort: a comparison in Lua cannot
+-- be interrupted, and there may be very many.
+local function insert(list, pair)
+    local at = #list + 1
+    while at > 1 and is_older(pair, list[at - 1]) do
+        at = at - 1
+    end
+    if at <= LISTED then
+        table.insert(list, at, pair)
+        list[LISTED + 1] = nil
+    end
+end
+
+-- The oldest, at most LISTED, and how many there are.
 local function find(job)
-    local list, count, after = {}, 0, nil
-    local dead = given_up(job)
+    local oldest, count, after = {}, 0, nil
     repeat
         local page = store.range(stock_pending.OPEN, {after = after, limit = PAGE})
         for _, pair in ipairs(page) do
             after = pair.key
             if pair.value.is_told then
                 count = count + 1
-                list[#list + 1] = #list < LISTED and entry_of(pair.key, pair.value, dead) or nil
+                insert(oldest, {key = pair.key, open = pair.value})
             end
         end
     until #page < PAGE
-    table.sort(list, function(a, b)
-        if a.accepted_ms ~= b.accepted_ms then
-            return a.accepted_ms < b.accepted_ms
-        end
-        return a.order_id < b.order_id
-    end)
+    local list, dead = {}, given_up(job)
+    for i, pair in ipairs(oldest) do
+        list[i] = entry_of(pair.key, pair.open, dead)
+    end
     return list, count
 end
 

@@ -22,6 +22,7 @@ local watch = {}
 local PAGE = 1000
 -- Alerts about alerts wait for a digest: telling at once what cannot be told makes a circle.
 local OWN_KEY = "^alert:"
+local STAKE_MS = 15 * 60000 -- so long a deadline that was read is believed, while as many wait
 
 function watch.id(e)
     return crypto.sha256(e.cause .. "\n" .. e.subject):sub(1, 40)
@@ -103,14 +104,34 @@ local function full(job, e)
     return job:exception(e.cause, e.subject) or e
 end
 
--- Quiet hours hold back what can wait for their end.
-local function must_wait(job, cause, e, now_ms)
+-- The first deadline of what waits. It is read from every job that does, so it is kept for a while.
+local function deadline_of(job, id, record, now_ms)
+    local stake = record.stake
+    if not stake or stake.waiting ~= record.e.waiting or now_ms - stake.read_ms > STAKE_MS then
+        record.stake = {waiting = record.e.waiting, read_ms = now_ms,
+            deadline_ms = full(job, record.e).deadline_ms}
+        keep(id, record)
+    end
+    return record.stake.deadline_ms
+end
+
+-- Quiet hours hold back a kind of which all can wait for their end. What cannot comes first.
+local function must_wait(job, known, cause, ids, now_ms)
     local setting = job.settings.quiet
     if not setting or not quiet.is_quiet(setting, now_ms) or quiet.is_exempt(setting, cause) then
         return false
     end
-    local deadline_ms = full(job, e).deadline_ms
-    return not deadline_ms or deadline_ms > quiet.end_ms(setting, now_ms)
+    local first, first_ms = nil, quiet.end_ms(setting, now_ms)
+    for i, id in ipairs(ids) do
+        local deadline_ms = deadline_of(job, id, known[id], now_ms)
+        if deadline_ms and deadline_ms <= first_ms then
+            first, first_ms = i, deadline_ms
+        end
+    end
+    if first then
+        ids[1], ids[first] = ids[first], ids[1]
+    end
+    return first == nil
 end
 
 -- The message of one kind: the first in full, the others by name.
@@ -164,20 +185,27 @@ local function tell_kind(job, known, ids, now_ms)
     store.put(tables.KINDS, "first " .. first.cause, {told_ms = now_ms})
 end
 
+local function leave_to_digest(known, ids)
+    for _, id in ipairs(ids) do
+        known[id].state = "digest"
+        keep(id, known[id])
+    end
+end
+
 local function tell_new(job, known, open_ids, now_ms)
+    local own = by_cause(known, open_ids, function(record)
+        return record.state == "new" and record.subject:find(OWN_KEY) ~= nil
+    end)
+    for _, ids in pairs(own) do
+        leave_to_digest(known, ids)
+    end
     local causes = by_cause(known, open_ids, function(record)
         return record.state == "new"
     end)
     for cause, ids in pairs(causes) do
-        local first = known[ids[1]].e
-        local is_later = is_within_window(job.settings, "first", cause, now_ms)
-            or first.subject:find(OWN_KEY) ~= nil
-        if is_later then
-            for _, id in ipairs(ids) do
-                known[id].state = "digest"
-                keep(id, known[id])
-            end
-        elseif not must_wait(job, cause, first, now_ms) then
+        if is_within_window(job.settings, "first", cause, now_ms) then
+            leave_to_digest(known, ids)
+        elseif not must_wait(job, known, cause, ids, now_ms) then
             tell_kind(job, known, ids, now_ms)
         end
     end
@@ -222,7 +250,7 @@ local function escalate(job, known, open_ids, now_ms)
         end)
         for cause, ids in pairs(causes) do
             if not is_within_window(job.settings, "level" .. at, cause, now_ms)
-                and not must_wait(job, cause, known[ids[1]].e, now_ms) then
+                and not must_wait(job, known, cause, ids, now_ms) then
                 escalate_kind(job, known, ids, at, now_ms)
             end
         end
