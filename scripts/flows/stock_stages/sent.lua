@@ -70,6 +70,8 @@ function sent.settle(job, entry, state, newer_ms)
     if is_last and not stock_pending.is_taken_since(entry.sku, record.stamp_ms) then
         store.delete(tables.DIRTY, entry.sku)
         store.delete(tables.URGENT, entry.sku)
+    else
+        tables.told(entry.sku, record.at_ms)
     end
     return true
 end

@@ -30,6 +30,16 @@ function tables.mark(code, at_ms)
     end
 end
 
+--- SCAYLE has a figure that left at this instant: what is due now is younger.
+---@param code string
+---@param at_ms integer
+function tables.told(code, at_ms)
+    local mark = store.get(tables.DIRTY, code)
+    if mark and mark.since_ms < at_ms then
+        store.put(tables.DIRTY, code, {since_ms = at_ms})
+    end
+end
+
 --- Khaos has less of a code than before: looked at before all others.
 ---@param code string
 ---@param at_ms integer
