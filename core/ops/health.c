@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/json_reader.h"
+#include "core/base/json_writer.h"
 #include "core/base/xalloc.h"
 #include "core/ops/health_private.h"
 #include "core/work/counter.h"
@@ -17,11 +18,12 @@
 #include "core/work/pause.h"
 #include "core/work/schedule.h"
 
-#define READY_LATE_MS (5 * INT64_C(60000))  /* a job waits its turn: amber */
-#define READY_RED_MS  (60 * INT64_C(60000)) /* and so long that nothing seems to get through */
-#define TICK_LATE_MS  (10 * INT64_C(60000)) /* so does a tick */
-#define WORDS_MAX     200 /* of one finding; `neap exceptions` and `neap order` have all of it */
-#define WHY_MAX       (64u << 10)
+#define JOB_LATE_MS  (5 * INT64_C(60000))  /* a job waits its turn, or runs: amber */
+#define TICK_LATE_MS (10 * INT64_C(60000)) /* a tick that is due: red; one under way: amber */
+#define STANDS_MS    (60 * INT64_C(60000)) /* nothing seems to get through: red */
+#define TICK_KEY     "schedule:"
+#define WORDS_MAX    200 /* of one finding; `neap exceptions` and `neap order` have all of it */
+#define WHY_MAX      (64u << 10)
 
 static const char *const colour_names[] = {
 #define COLOUR_NAME(symbol, name) [symbol] = (name),
@@ -38,14 +40,20 @@ const char *health_colour_name(enum health_colour colour)
 struct finding {
     char *dead; /* words of the first one; NULL = none */
     char *parked;
+    char *paused_on; /* the connection, paused by a person, that the first of `resting` waits for */
+    char *broken;
     char *held;
     char *retrying;
     char *red;     /* of the first standing exception that stops people */
     char *problem; /* of the first other one */
     char *paused;
-    char *late;       /* a tick or job that should have run */
-    char *slow;       /* a job that waits its turn */
+    char *late;       /* a tick or job that does not get on */
+    char *slow;       /* one that might */
+    char *red_lag;    /* figures of stock that the shop lacks for too long */
+    char *amber_lag;  /* for long */
     uint64_t overdue; /* held jobs whose deadline is past */
+    uint64_t failing; /* held jobs that the scripts fail in: they do not run at all */
+    uint64_t resting; /* jobs that wait for a connection which a person paused */
 };
 
 struct reading {
@@ -139,25 +147,43 @@ static bool is_overdue(const struct reading *r, const char *key)
     return is_past;
 }
 
-static void note_waiting(struct health_flow *flow, struct finding *f, const struct job_info *info)
+static bool is_tick(const struct job_info *info)
 {
-    if (info->parked_on[0] != '\0') {
-        flow->parked++;
-        keep_first(&f->parked, info->parked_on);
-    } else if (info->failures > 0) {
-        flow->retrying++;
-        keep_first(&f->retrying, info->last_error);
+    return strncmp(info->key, TICK_KEY, strlen(TICK_KEY)) == 0;
+}
+
+/* It is due, or under way, for longer than such a job should be. */
+static void note_late(const struct reading *r, struct finding *f, const struct job_info *info,
+                      const char *what, int64_t since_ms)
+{
+    int64_t late_ms = r->view->now_ms - since_ms;
+    if (r->view->is_live && late_ms > (is_tick(info) ? TICK_LATE_MS : JOB_LATE_MS)) {
+        char *words = xasprintf("%s %s for %" PRId64 " min", info->key, what, late_ms / 60000);
+        keep_first(late_ms > STANDS_MS ? &f->late : &f->slow, words);
+        free(words);
     }
 }
 
-static void note_ready(const struct reading *r, struct finding *f, const struct job_info *info)
+static void note_waiting(const struct reading *r, struct health_flow *flow, struct finding *f,
+                         const struct job_info *info)
 {
-    int64_t late_ms = r->view->now_ms - info->state_since_ms;
-    if (r->view->is_live && info->is_head && late_ms > READY_LATE_MS) {
-        char *words =
-            xasprintf("%s waits its turn for %" PRId64 " min", info->key, late_ms / 60000);
-        keep_first(late_ms > READY_RED_MS ? &f->late : &f->slow, words);
-        free(words);
+    if (info->parked_on[0] == '\0') {
+        flow->retrying += info->failures > 0;
+        keep_first(&f->retrying, info->last_error);
+    } else if (pause_is_set(r->client->work, PAUSE_CONNECTION, info->parked_on)) {
+        f->resting++;
+        keep_first(&f->paused_on, info->parked_on);
+    } else {
+        flow->parked++;
+        keep_first(&f->parked, info->parked_on);
+    }
+}
+
+/* The next tick is skipped while one is under way, whatever that one waits for. */
+static void note_tick(const struct reading *r, struct finding *f, const struct job_info *info)
+{
+    if (is_tick(info) && info->parked_on[0] == '\0') {
+        note_late(r, f, info, "is under way", info->created_ms);
     }
 }
 
@@ -176,16 +202,21 @@ static int note_job(void *arg, const struct job_info *info)
         keep_first(&f->held, info->reason);
         r->health->orders.held += strncmp(info->key, "order:", strlen("order:")) == 0;
     } else if (info->state == JOB_WAITING) {
-        note_waiting(flow, f, info);
-    } else {
-        note_ready(r, f, info);
+        note_waiting(r, flow, f, info);
+        note_tick(r, f, info);
+    } else if (info->state == JOB_AWAITING) {
+        note_tick(r, f, info);
+    } else if (info->is_head) {
+        note_late(r, f, info, info->state == JOB_RUNNING ? "runs" : "waits its turn",
+                  info->state_since_ms);
     }
     return ++r->looked >= HEALTH_LOOK_AT;
 }
 
 static void read_jobs(struct reading *r)
 {
-    static const enum job_state STATES[] = {JOB_DEAD, JOB_HELD, JOB_WAITING, JOB_READY};
+    static const enum job_state STATES[] = {JOB_DEAD,     JOB_HELD,    JOB_WAITING,
+                                            JOB_AWAITING, JOB_RUNNING, JOB_READY};
     for (size_t i = 0; i < sizeof(STATES) / sizeof(STATES[0]); i++) {
         r->looked = 0;
         job_each(r->client->work, STATES[i], note_job, r);
@@ -198,7 +229,8 @@ static void read_jobs(struct reading *r)
 /* Those that mean that nothing gets through, or not in time. */
 static bool is_stop(const char *cause)
 {
-    static const char *const STOPS[] = {"stuck_order", "silence", "connection_refused"};
+    static const char *const STOPS[] = {"stuck_order", "silence", "khaos_silent",
+                                        "connection_refused", EXCEPTION_SCRIPT_ERROR};
     for (size_t i = 0; i < sizeof(STOPS) / sizeof(STOPS[0]); i++) {
         if (strcmp(cause, STOPS[i]) == 0) {
             return true;
@@ -217,10 +249,35 @@ static bool is_flow(const struct reading *r, const char *name)
     return false;
 }
 
+struct failing {
+    struct reading *r;
+    const struct exception *e;
+};
+
+static int note_failing(void *arg, uint64_t job_id)
+{
+    struct failing *failing = arg;
+    struct reading *r = failing->r;
+    struct job_info info;
+    if (job_load(r->client->work, job_id, &info) == 0) {
+        struct finding *f = &r->findings[place_of(r, info.flow)];
+        f->failing++;
+        keep_first(&f->broken, failing->e->message);
+        job_info_free(&info);
+    }
+    return ++r->looked >= HEALTH_LOOK_AT;
+}
+
 static int note_exception(void *arg, const struct exception *e)
 {
     struct reading *r = arg;
     struct finding *f = &r->own;
+    if (e->waiting > 0 && strcmp(e->cause, EXCEPTION_SCRIPT_ERROR) == 0) {
+        struct failing failing = {r, e};
+        r->looked = 0;
+        exception_each_waiter(r->client->work, e->cause, e->subject, note_failing, &failing);
+        return 0;
+    }
     /* Silence is heard by the alerts flow; what is silent is its subject. */
     bool is_of_subject = strcmp(e->cause, "silence") == 0 && is_flow(r, e->subject);
     const char *name = is_of_subject ? e->subject : e->flow;
@@ -240,9 +297,12 @@ static int note_pause(void *arg, const struct pause *pause)
     struct reading *r = arg;
     bool is_of_flow = pause->kind == PAUSE_FLOW;
     struct finding *f = is_of_flow ? &r->findings[place_of(r, pause->name)] : &r->own;
-    char *words = is_of_flow ? xasprintf("paused by %s: %s", pause->who, pause->reason)
-                             : xasprintf("connection %s is paused by %s: %s", pause->name,
-                                         pause->who, pause->reason);
+    char since[32];
+    json_format_instant(pause->since_ms, since);
+    char *words = is_of_flow
+                      ? xasprintf("paused by %s since %.16sZ: %s", pause->who, since, pause->reason)
+                      : xasprintf("connection %s is paused by %s since %.16sZ: %s", pause->name,
+                                  pause->who, since, pause->reason);
     keep_first(&f->paused, words);
     free(words);
     return 0;
@@ -294,6 +354,8 @@ static void finding_clear(struct finding *f)
 {
     free(f->dead);
     free(f->parked);
+    free(f->paused_on);
+    free(f->broken);
     free(f->held);
     free(f->retrying);
     free(f->red);
@@ -301,6 +363,13 @@ static void finding_clear(struct finding *f)
     free(f->paused);
     free(f->late);
     free(f->slow);
+    free(f->red_lag);
+    free(f->amber_lag);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 static void judge_flow(struct health_flow *flow, const struct finding *f)
@@ -310,12 +379,18 @@ static void judge_flow(struct health_flow *flow, const struct finding *f)
     add_if(&v, HEALTH_RED, f->red);
     add_counted_words(&v, HEALTH_RED, flow->dead, "given up", f->dead);
     add_counted_words(&v, HEALTH_RED, flow->parked, "wait, as a connection is down", f->parked);
+    add_counted_words(&v, HEALTH_RED, f->failing, "held, as the scripts fail", f->broken);
     add_counted_words(&v, HEALTH_RED, f->overdue, "held beyond a deadline", NULL);
     add_if(&v, HEALTH_RED, f->late);
-    add_counted_words(&v, HEALTH_AMBER, flow->held, "held", f->held);
+    add_if(&v, HEALTH_RED, f->red_lag);
+    add_counted_words(&v, HEALTH_AMBER, flow->held - min_u64(f->failing, flow->held), "held",
+                      f->held);
     add_if(&v, HEALTH_AMBER, f->problem);
     add_counted_words(&v, HEALTH_AMBER, flow->retrying, "tried again", f->retrying);
     add_if(&v, HEALTH_AMBER, f->slow);
+    add_if(&v, HEALTH_AMBER, f->amber_lag);
+    add_counted_words(&v, HEALTH_AMBER, f->resting, "wait, as a person paused the connection",
+                      f->paused_on);
     add_if(&v, HEALTH_AMBER, f->paused);
     flow->colour = v.colour;
     flow->why = xstrdup(buf_text(&v.why));
@@ -347,6 +422,22 @@ static void judge(struct reading *r)
     finding_clear(&r->own);
 }
 
+/* How late figures may be is the stock flow's policy. While all of Khaos is read for the first time
+ * there is more to send than can be in time. */
+static void note_lag(struct reading *r)
+{
+    const struct health_stock *stock = &r->health->stock;
+    if (!stock->is_known || stock->flow == NULL || stock->lag_ms <= stock->amber_ms) {
+        return;
+    }
+    bool is_red = stock->lag_ms > stock->red_ms && stock->full_ms > 0;
+    struct finding *f = &r->findings[place_of(r, stock->flow)];
+    char *words =
+        xasprintf("figures are due in the shop for %" PRId64 " min", stock->lag_ms / 60000);
+    keep_first(is_red ? &f->red_lag : &f->amber_lag, words);
+    free(words);
+}
+
 void health_read(const struct ops_view *view, const struct ops_client *client,
                  struct health *health_out)
 {
@@ -356,9 +447,10 @@ void health_read(const struct ops_view *view, const struct ops_client *client,
     read_jobs(&r);
     exception_each(client->work, NULL, note_exception, &r);
     pause_each(client->work, note_pause, &r);
+    health_read_tables(view, client, health_out);
+    note_lag(&r);
     judge(&r);
     free(r.findings);
-    health_read_tables(view, client, health_out);
 }
 
 void health_free(struct health *health)
@@ -370,5 +462,6 @@ void health_free(struct health *health)
     free(health->flows);
     free(health->why);
     free(health->orders.oldest);
+    free(health->stock.flow);
     memset(health, 0, sizeof(*health));
 }

@@ -34,7 +34,7 @@ struct health_flow {
     char *why; /* the worst first, joined by "; "; "" when green */
     uint64_t held;
     uint64_t dead;
-    uint64_t parked; /* wait for a connection that is down */
+    uint64_t parked; /* wait for a connection that is down, not paused by a person */
     uint64_t retrying;
     uint64_t problems; /* open exceptions that no job waits for */
 };
@@ -57,6 +57,9 @@ struct health_stock {
     int64_t lag_ms;   /* the oldest of them is due for so long */
     int64_t read_ms;  /* newest reading of changes in Khaos; 0 = none */
     int64_t full_ms;  /* newest complete reading; 0 = none */
+    char *flow;       /* that sends them, and how late it may be; NULL = it has not sent yet */
+    int64_t amber_ms;
+    int64_t red_ms;
     bool is_full_under_way;
 };
 

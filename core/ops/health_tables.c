@@ -15,6 +15,7 @@
 #define DIRTY_TABLE    "stock_dirty"
 #define STOCK_TABLE    "stock_state"
 #define ORDER_ID_MAX   200
+#define FLOW_NAME_MAX  200
 #define RECONCILED_MAX 400
 
 static bool find_row(struct work *work, const char *table, const char *key, struct bytes *json)
@@ -110,6 +111,19 @@ static int note_dirty(void *arg, struct bytes key, struct bytes json)
 
 /* A code is marked from the moment its figure may have changed until SCAYLE has it. Of very many,
  * the sending's own word counts too: it takes the oldest first. */
+static void read_bounds(struct bytes lag, struct health_stock *stock)
+{
+    struct bytes flow;
+    struct buf text;
+    buf_init(&text, FLOW_NAME_MAX);
+    if (json_find(lag, "flow", &flow) && json_text(flow, &text)) {
+        stock->flow = xstrdup(buf_text(&text));
+        stock->amber_ms = number_in(lag, "amber_ms", INT64_MAX);
+        stock->red_ms = number_in(lag, "red_ms", INT64_MAX);
+    }
+    buf_free(&text);
+}
+
 static void read_lag(struct work *work, int64_t now_ms, struct health_stock *stock)
 {
     struct dirty dirty = {0};
@@ -118,7 +132,11 @@ static void read_lag(struct work *work, int64_t now_ms, struct health_stock *sto
     script_table_range(work, bytes_str(DIRTY_TABLE), &all, note_dirty, &dirty);
     stock->waiting = dirty.count;
     stock->is_more = dirty.count >= HEALTH_LOOK_AT;
-    if (stock->is_more && find_row(work, STOCK_TABLE, "lag", &lag)) {
+    bool has_lag = find_row(work, STOCK_TABLE, "lag", &lag);
+    if (has_lag) {
+        read_bounds(lag, stock);
+    }
+    if (stock->is_more && has_lag) {
         int64_t since_ms = number_in(lag, "at_ms", now_ms) - number_in(lag, "oldest_ms", 0);
         dirty.oldest_ms = since_ms < dirty.oldest_ms ? since_ms : dirty.oldest_ms;
     }

@@ -93,6 +93,11 @@ local fields = {
         help = "between readings of every code in Khaos"},
     full_batch = {type = "integer", min = 1, max = 10000, default = 1000,
         help = "codes read at one tick of the schedule \"full\""},
+    lag_amber_ms = {type = "integer", min = SECOND_MS,
+        help = "a figure due for longer makes the flow amber (neap status); without it, 15 "
+            .. "minutes, on Khaos Control Cloud khaos.push_age_ms more"},
+    lag_red_ms = {type = "integer", min = SECOND_MS,
+        help = "and for longer than this red; without it, an hour, likewise"},
     order_lag_ms = {type = "integer", min = 0, default = 90 * SECOND_MS,
         help = "after its confirmation an order has reached us"},
     drift_every_ms = {type = "integer", min = SECOND_MS, default = 7 * 24 * 60 * MINUTE_MS,

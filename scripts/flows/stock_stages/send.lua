@@ -7,6 +7,7 @@ local bulk = require("flows.stock_stages.bulk")
 local bulk_check = require("flows.stock_stages.bulk_check")
 local due = require("flows.stock_stages.due")
 local http = require("neap.http")
+local khaos_line = require("flows.khaos_line")
 local scayle_client = require("connectors.scayle.client")
 local policy = require("flows.stock_stages.policy")
 local sent = require("flows.stock_stages.sent")
@@ -15,6 +16,9 @@ local store = require("neap.store")
 local tables = require("flows.stock_stages.tables")
 local time = require("neap.time")
 local watermark = require("flows.stock_stages.watermark")
+
+-- How late a figure may be before `neap status` shows it.
+local AMBER_MS, RED_MS = 15 * 60000, 60 * 60000
 
 local has_run = false -- since the scripts were loaded: what was before is not known
 
@@ -40,14 +44,22 @@ local function take(job, entry, result)
     return nil
 end
 
-local function keep_lag(list, is_cut, now_ms)
+-- Khaos Control Cloud's levels are that much older, and an order's units are given back with them.
+local function age_of_levels(khaos)
+    return khaos_line.kind(khaos) == "cloud" and khaos.push_age_ms or 0
+end
+
+local function keep_lag(job, list, is_cut, now_ms)
     local oldest_ms = now_ms
     for _, entry in ipairs(list) do
         oldest_ms = math.min(oldest_ms, entry.since_ms)
     end
-    local held = watermark.held_by()
+    local held, settings = watermark.held_by(), job.settings
+    local age_ms = age_of_levels(settings.khaos)
     store.put(tables.STATE, "lag", {at_ms = now_ms, waiting = #list, is_more = is_cut or nil,
-        oldest_ms = now_ms - oldest_ms, held_by = held and held.order_id})
+        oldest_ms = now_ms - oldest_ms, held_by = held and held.order_id, flow = job.flow,
+        amber_ms = settings.lag_amber_ms or AMBER_MS + age_ms,
+        red_ms = settings.lag_red_ms or RED_MS + age_ms})
 end
 
 local function is_peak(settings, now_ms)
@@ -151,7 +163,7 @@ function send.run(job)
     local list, is_cut, unknown = due.find(settings, now_ms,
         may_bulk and settings.bulk.size or limit)
     tell_unknown(job, unknown, is_cut)
-    keep_lag(list, is_cut, now_ms)
+    keep_lag(job, list, is_cut, now_ms)
     local is_bulk = may_bulk and #list >= settings.bulk.from
     local singly, rest = split(settings, list, limit, is_bulk)
     if #rest > 0 then

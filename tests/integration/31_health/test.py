@@ -86,13 +86,18 @@ def stock_lag():
         return stock["due"] == 0 and stock.get("full_ms")
     neap.until(settled, "the shop has every figure")
     assert "every figure is in the shop" in text()[1], text()
-    code, said = shop.host.verb("pause", "connection", "scayle", "--reason", "their maintenance")
+    shop.edit("client.lua", "overlap_ms = 5000,", "overlap_ms = 5000, lag_amber_ms = 1500, lag_red_ms = 5000,")
+    neap.until(lambda: flow("stock")["colour"] == "green", "the new bounds serve")
+    code, said = shop.host.verb("pause", "connection", "scayle", "--who", "eve", "--reason", "their maintenance")
     assert code == 0, said
     shop.control("khaos", "POST", "stock", {"code": "FO-AIR-0001", "level": 4, "buffer": 0})
     neap.until(lambda: health()["stock"]["lag_ms"] > 2000, "the figure is late")
     assert metric("neap_stock_due") >= 1 and metric("neap_stock_lag_seconds") >= 2
     assert "figures due, the oldest for " in text()[1], text()
-    assert health()["colour"] != "green" and "their maintenance" in health()["why"], health()
+    assert "connection scayle is paused by eve since " in health()["why"], health()
+    assert "their maintenance" in health()["why"], health()
+    until_colour("stock", "amber", "wait, as a person paused the connection: scayle")
+    until_colour("stock", "red", "figures are due in the shop for ")
     assert shop.host.verb("resume", "connection", "scayle")[0] == 0
     neap.until(settled, "the shop has every figure again")
 
@@ -142,7 +147,7 @@ def khaos_down():
 
 def paused():
     assert shop.host.verb("pause", "flow", "returns", "--who", "eve", "--reason", "stocktaking")[0] == 0
-    until_colour("returns", "amber", "paused by eve: stocktaking")
+    until_colour("returns", "amber", "paused by eve since ")
     assert shop.host.verb("resume", "flow", "returns")[0] == 0
     until_colour("returns", "green")
 
@@ -190,6 +195,13 @@ def on_the_cloud():
             return (found["colour"] == "green" and found["orders"]["posted_24h"] == 1
                     and found["orders"]["not_in_khaos"] == 0 and found.get("stock", {}).get("read_ms"))
         neap.until(seen, f"all is green there: {cloud.host.status()['health']}")
+        cloud.edit("client.lua", 'number("POLL_SILENCE_MS", 3600000)', "1500")
+        cloud.control("khaos", "POST", "faults", {"rules": [{"fault": "reset_before"}]})
+
+        def silent():
+            flows = {f["name"]: f for f in cloud.host.status()["health"]["flows"]}
+            return [f for f in flows.values() if f["colour"] == "red" and "has not asked for orders" in f["why"]]
+        neap.until(silent, "Khaos that does not call is red")
     finally:
         cloud.stop()
 
@@ -197,7 +209,7 @@ def on_the_cloud():
 shop.start()
 try:
     neap.case("all is green; orders in and posted are counted", all_green)
-    neap.case("a figure that is not in the shop is late, and says for how long", stock_lag)
+    neap.case("a figure that is not in the shop is late, says for how long, and is as red as it may be", stock_lag)
     held_order = []
     neap.case("a held order makes its flow amber, and is the oldest waiting", lambda: held_order.append(held()))
     neap.case("stuck orders are red, listed, and told every morning", lambda: stuck(held_order[0]))
