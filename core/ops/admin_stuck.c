@@ -20,31 +20,33 @@
 struct stuck_order {
     char *key;
     int64_t since_ms; /* accepted; else its job was made */
-    char *why;
+    char *why;        /* of those that are listed */
 };
 
 struct stuck_list {
     struct admin_context *c;
     struct stuck_order *orders;
     size_t count;
+    size_t looked;    /* of the newest walk */
+    bool is_at_least; /* a walk was cut */
 };
 
-static struct stuck_order *find_order(struct stuck_list *list, const char *key)
+/* ---- Which orders
+ * ---------------------------------------------------------------------------------- */
+
+static void add_order(struct stuck_list *list, struct bytes key, int64_t since_ms)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->orders[i].key, key) == 0) {
-            return &list->orders[i];
-        }
+    if ((list->count & (list->count + 1)) == 0) { /* 0, 1, 3, 7: room for as many again */
+        list->orders = xrealloc(list->orders, (2 * list->count + 1) * sizeof(*list->orders));
     }
-    return NULL;
+    list->orders[list->count++] = (struct stuck_order){
+        .key = xasprintf("%.*s", (int)key.size, (const char *)key.data), .since_ms = since_ms};
 }
 
-static struct stuck_order *add_order(struct stuck_list *list, const char *key, int64_t since_ms)
+static int look_on(struct stuck_list *list)
 {
-    list->orders = xrealloc(list->orders, (list->count + 1) * sizeof(*list->orders));
-    struct stuck_order *order = &list->orders[list->count++];
-    *order = (struct stuck_order){.key = xstrdup(key), .since_ms = since_ms};
-    return order;
+    list->is_at_least = list->is_at_least || ++list->looked >= HEALTH_LOOK_AT;
+    return list->looked >= HEALTH_LOOK_AT;
 }
 
 /* Told as stuck by the orders flow: longer than its stuck_after_ms. */
@@ -55,12 +57,79 @@ static int note_open(void *arg, struct bytes key, struct bytes json)
     int64_t since_ms = 0;
     bool is_told = json_find(json, "is_told", &value) && bytes_equal(value, bytes_str("true"));
     if (is_told && json_find(json, "accepted_ms", &value) && json_integer(value, &since_ms)) {
-        char *text = xasprintf("%.*s", (int)key.size, (const char *)key.data);
-        add_order(list, text, since_ms);
-        free(text);
+        add_order(list, key, since_ms);
     }
-    return list->count >= STUCK_MAX;
+    return look_on(list);
 }
+
+static int note_job(void *arg, const struct job_info *info)
+{
+    struct stuck_list *list = arg;
+    if (strncmp(info->key, KEY_PREFIX, strlen(KEY_PREFIX)) == 0) {
+        add_order(list, bytes_str(info->key), info->created_ms);
+    }
+    return look_on(list);
+}
+
+static int compare_since(const struct stuck_order *left, const struct stuck_order *right)
+{
+    return (left->since_ms > right->since_ms) - (left->since_ms < right->since_ms);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct stuck_order *left = a;
+    const struct stuck_order *right = b;
+    int order = strcmp(left->key, right->key);
+    return order != 0 ? order : compare_since(left, right);
+}
+
+static int by_age(const void *a, const void *b)
+{
+    const struct stuck_order *left = a;
+    const struct stuck_order *right = b;
+    int order = compare_since(left, right);
+    return order != 0 ? order : strcmp(left->key, right->key);
+}
+
+/* Told as stuck and held, or with two jobs held, it is one order. */
+static void keep_one_of_each(struct stuck_list *list)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (kept > 0 && strcmp(list->orders[kept - 1].key, list->orders[i].key) == 0) {
+            free(list->orders[i].key);
+        } else {
+            list->orders[kept++] = list->orders[i];
+        }
+    }
+    list->count = kept;
+}
+
+static void collect(struct stuck_list *list)
+{
+    struct work *work = list->c->client->work;
+    struct script_range all = {.limit = HEALTH_LOOK_AT};
+    script_table_range(work, bytes_str(OPEN_TABLE), &all, note_open, list);
+    list->looked = 0;
+    job_each(work, JOB_HELD, note_job, list);
+    list->looked = 0;
+    job_each(work, JOB_DEAD, note_job, list);
+    if (list->count > 1) {
+        qsort(list->orders, list->count, sizeof(*list->orders), by_key);
+        keep_one_of_each(list);
+        qsort(list->orders, list->count, sizeof(*list->orders), by_age);
+    }
+}
+
+/* ---- What each waits for
+ * --------------------------------------------------------------------------- */
+
+struct explaining {
+    struct work *work;
+    struct stuck_order *order;
+    bool is_standing; /* only jobs that do not go on by themselves */
+};
 
 static void add_why(struct stuck_order *order, const char *text)
 {
@@ -75,71 +144,33 @@ static int note_cause(void *arg, const struct exception *e)
     return 0;
 }
 
-static void explain(struct stuck_list *list, struct stuck_order *order, const struct job_info *info)
+static int explain_job(void *arg, const struct job_info *info)
 {
-    const char *said = info->last_error[0] != '\0' ? info->last_error : info->reason;
-    exception_each_of_job(list->c->client->work, info->id, note_cause, order);
-    if (order->why == NULL) {
-        add_why(order, said[0] == '\0' ? job_state_name(info->state) : said);
-    }
-}
-
-static int note_job(void *arg, const struct job_info *info)
-{
-    struct stuck_list *list = arg;
-    if (strncmp(info->key, KEY_PREFIX, strlen(KEY_PREFIX)) != 0) {
+    struct explaining *e = arg;
+    bool is_standing = info->state == JOB_HELD || info->state == JOB_DEAD;
+    if (info->state == JOB_DONE || is_standing != e->is_standing) {
         return 0;
     }
-    struct stuck_order *order = find_order(list, info->key);
-    if (order == NULL) {
-        order = add_order(list, info->key, info->created_ms);
+    const char *said = info->last_error[0] != '\0' ? info->last_error : info->reason;
+    exception_each_of_job(e->work, info->id, note_cause, e->order);
+    if (e->order->why == NULL) {
+        add_why(e->order, said[0] == '\0' ? job_state_name(info->state) : said);
     }
-    explain(list, order, info);
-    return list->count >= STUCK_MAX;
+    return !is_standing; /* one under way says enough */
 }
 
-/* What an order told as stuck waits for, when it is neither held nor given up. */
-struct under_way {
-    struct stuck_list *list;
-    struct stuck_order *order;
-};
-
-static int note_under_way(void *arg, const struct job_info *info)
+static void explain(struct work *work, struct stuck_order *order)
 {
-    struct under_way *u = arg;
-    if (info->state != JOB_DONE) {
-        explain(u->list, u->order, info);
+    struct explaining e = {work, order, true};
+    job_each_of_key(work, order->key, explain_job, &e);
+    if (order->why == NULL) {
+        e.is_standing = false;
+        job_each_of_key(work, order->key, explain_job, &e);
     }
-    return u->order->why != NULL;
 }
 
-static int compare_orders(const void *a, const void *b)
-{
-    const struct stuck_order *left = a;
-    const struct stuck_order *right = b;
-    if (left->since_ms != right->since_ms) {
-        return left->since_ms < right->since_ms ? -1 : 1;
-    }
-    return strcmp(left->key, right->key);
-}
-
-static void collect(struct stuck_list *list)
-{
-    struct work *work = list->c->client->work;
-    struct script_range all = {.limit = HEALTH_LOOK_AT};
-    script_table_range(work, bytes_str(OPEN_TABLE), &all, note_open, list);
-    job_each(work, JOB_HELD, note_job, list);
-    job_each(work, JOB_DEAD, note_job, list);
-    for (size_t i = 0; i < list->count; i++) {
-        struct under_way u = {list, &list->orders[i]};
-        if (u.order->why == NULL) {
-            job_each_of_key(work, u.order->key, note_under_way, &u);
-        }
-    }
-    if (list->count > 1) {
-        qsort(list->orders, list->count, sizeof(*list->orders), compare_orders);
-    }
-}
+/* ---- Words
+ * ----------------------------------------------------------------------------------------- */
 
 static void print_order(struct admin_context *c, const struct stuck_order *order,
                         const struct dossier_facts *facts)
@@ -181,24 +212,35 @@ static void write_order(struct admin_context *c, const struct stuck_order *order
     json_object_end(w);
 }
 
+static void show(struct admin_context *c, struct stuck_order *order)
+{
+    struct dossier_facts facts = {0};
+    (void)!dossier_get_facts(c->client->work, order->key, &facts);
+    explain(c->client->work, order);
+    if (c->request->wants_json) {
+        write_order(c, order, &facts);
+    } else {
+        print_order(c, order, &facts);
+    }
+    dossier_facts_free(&facts);
+}
+
 size_t admin_stuck_list(struct admin_context *c)
 {
     struct stuck_list list = {.c = c};
     collect(&list);
     for (size_t i = 0; i < list.count; i++) {
-        struct dossier_facts facts = {0};
-        (void)!dossier_get_facts(c->client->work, list.orders[i].key, &facts);
-        if (c->request->wants_json) {
-            write_order(c, &list.orders[i], &facts);
-        } else {
-            print_order(c, &list.orders[i], &facts);
+        if (i < STUCK_MAX) {
+            show(c, &list.orders[i]);
         }
-        dossier_facts_free(&facts);
         free(list.orders[i].key);
         free(list.orders[i].why);
     }
-    if (list.count >= STUCK_MAX && !c->request->wants_json) {
-        buf_addf(c->out, "%s: there are more\n", c->client->name);
+    if (list.count > STUCK_MAX && !c->request->wants_json) {
+        buf_addf(c->out, "%s: and %s%zu more\n", c->client->name,
+                 list.is_at_least ? "at least " : "", list.count - STUCK_MAX);
+    } else if (list.is_at_least && !c->request->wants_json) {
+        buf_addf(c->out, "%s: there are too many to look at all\n", c->client->name);
     }
     free(list.orders);
     return list.count;

@@ -543,6 +543,29 @@ static void stuck_orders_are_listed_with_what_they_wait_for(void)
     world_close(w);
 }
 
+/* Their keys are in the opposite order of their ages. */
+static void of_very_many_stuck_orders_the_oldest_are_listed(void)
+{
+    struct world *w = open_world();
+    for (int i = 0; i < 2100; i++) {
+        char key[32];
+        char json[64];
+        snprintf(key, sizeof(key), "order:fo:%d", 300000 + i);
+        snprintf(json, sizeof(json), "{\"is_told\":true,\"accepted_ms\":%lld}",
+                 WORLD_START_MS - i * 60000LL - HOUR_MS);
+        CHECK_INT(
+            script_table_put(w->work, bytes_str("orders_open"), bytes_str(key), bytes_str(json)),
+            0);
+    }
+    ASK(w, .words = {"status", "stuck"}, .wants_json = true);
+    check_member("0.key", "order:fo:302099");
+    check_member("1999.key", "order:fo:300100");
+    ASK(w, .words = {"status", "stuck"});
+    check_said("acme order:fo:302099: since 35 h ago\n  no job of it is open\n");
+    check_said("acme: and 102 more\n"); /* the two held ones are the youngest */
+    world_close(w);
+}
+
 static void a_pause_is_durable_until_resumed(void)
 {
     struct world *w = open_world();
@@ -745,6 +768,8 @@ int main(void)
              a_standing_exception_belongs_to_its_flow);
     tap_case("stuck orders are listed with what they wait for",
              stuck_orders_are_listed_with_what_they_wait_for);
+    tap_case("of very many stuck orders the oldest are listed",
+             of_very_many_stuck_orders_the_oldest_are_listed);
     tap_case("a pause lasts until it is resumed", a_pause_is_durable_until_resumed);
     tap_case("ages and money read well", ages_and_money_read_well);
     tap_case("every metric line follows its HELP and TYPE", metrics_are_announced);
