@@ -529,7 +529,43 @@ local function check(t, s, gone, words)
         words)
 end
 
+-- One tick of the sweep asks for looks; the events that it told.
+local function ask(s)
+    local before = #s.world.events
+    local ended = s.world:attempt({run = wanted.look_again}, chain(s))
+    assert(ended.done, ended.error)
+    return {table.unpack(s.world.events, before + 1)}
+end
+
+local function asked_looks(t)
+    -- Seen before: every tick of an outage queued another look at each order of the worklist.
+    t.case("an order of the worklist has one look under way, however long that takes", function()
+        local s = scene(t)
+        cancel(s, SOCK_1)
+        look(s)
+        t.equal(causes(s), {"amend_in_khaos"})
+        local first = ask(s)
+        t.equal({#first, #ask(s), #ask(s)}, {1, 0, 0})
+        look(s) -- another one: that which was asked for is still to come
+        t.equal(#ask(s), 0)
+        local event = first[1]
+        event.received_ms = s.world.now_ms
+        local open = fake_job.chain({event = event, settings = s.settings})
+        t.equal(s.world:attempt(flow, open).done, true)
+        t.equal(#ask(s), 1)
+    end)
+    t.case("a look whose job was dismissed is asked for again the next day", function()
+        local s = scene(t)
+        cancel(s, SOCK_1)
+        look(s)
+        t.equal({#ask(s), #ask(s)}, {1, 0})
+        s.world.now_ms = s.world.now_ms + 24 * 3600000
+        t.equal({#ask(s), #ask(s)}, {1, 0})
+    end)
+end
+
 return function(t)
+    asked_looks(t)
     amending(t)
     believing(t)
     by_hand(t)

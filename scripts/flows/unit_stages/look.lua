@@ -111,11 +111,7 @@ local function cancelled_units(work)
     return ids
 end
 
---- One look.
----@async
----@param job neap.Job
-return function(job)
-    local key = json.decode(job.event.payload).order_key
+local function look(job, key)
     local record = support.record(key)
     if not record.order_code or not order_units.load(key) then
         return -- not posted: it is mapped without them, or looked at once it is
@@ -136,4 +132,13 @@ return function(job)
     elseif not wanted.is_for(wanted.get(key), found.open) then
         take_out(work, found)
     end
+end
+
+--- One look.
+---@async
+---@param job neap.Job
+return function(job)
+    local key = json.decode(job.event.payload).order_key
+    look(job, key)
+    wanted.looked(job, key)
 end

@@ -21,6 +21,9 @@ local wanted = {}
 --- posting = smaller.digest|nil}
 wanted.TABLE = "order_units_wanted"
 
+-- A look that was dismissed, or lost its job otherwise, is not waited for longer than this.
+local ASKED_FOR_MS = 24 * 3600000
+
 local PART, WHOLE = "amend_in_khaos", "cancel_in_khaos"
 
 ---@class units.Wanted a row of wanted.TABLE
@@ -35,6 +38,7 @@ local PART, WHOLE = "amend_in_khaos", "cancel_in_khaos"
 ---@field minor integer what the shopper paid for the units
 ---@field currency string
 ---@field posting table|nil what is left of the order, smaller.digest
+---@field asked {id: string, at_ms: integer}|nil the look that the sweep asked for, until it was taken
 
 ---@param key string of the order
 ---@return units.Wanted|nil
@@ -228,6 +232,29 @@ function wanted.prove(work)
     end
 end
 
+-- While its look cannot be taken (Khaos or SCAYLE is down, a person is asked) an order has no other.
+local function ask(job, entry)
+    local now_ms = time.now_ms()
+    if entry.asked and now_ms - entry.asked.at_ms < ASKED_FOR_MS then
+        return
+    end
+    local event = events.look("units.wanted", entry.key .. ":" .. job.event.id, entry.key)
+    entry.asked = {id = event.id, at_ms = now_ms}
+    store.put(wanted.TABLE, entry.key, entry)
+    job:emit(event)
+end
+
+--- A look at the order came to its end.
+---@param job neap.Job
+---@param key string of the order
+function wanted.looked(job, key)
+    local entry = wanted.get(key)
+    if entry and entry.asked and entry.asked.id == job.event.id then
+        entry.asked = nil
+        store.put(wanted.TABLE, key, entry)
+    end
+end
+
 --- Has every order of the worklist looked at again: one tick of the sweep.
 ---@param job neap.Job
 function wanted.look_again(job)
@@ -236,7 +263,7 @@ function wanted.look_again(job)
         local page = store.range(wanted.TABLE, {after = after, limit = 100})
         for _, pair in ipairs(page) do
             after = pair.key
-            job:emit(events.look("units.wanted", pair.key .. ":" .. job.event.id, pair.key))
+            ask(job, pair.value)
         end
     until #page < 100
 end
