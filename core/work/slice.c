@@ -197,14 +197,18 @@ static int park(struct job *job, const struct failure *failure)
 {
     struct work *work = job->work;
     const char *connection = failure->connection_down;
-    char *message =
-        xasprintf("Connection %s is down: %s", connection, or_text(failure->message, "no answer"));
+    bool is_paused = pause_is_set(work, PAUSE_CONNECTION, connection);
+    char *message = is_paused ? xasprintf("Connection %s is paused", connection)
+                              : xasprintf("Connection %s is down: %s", connection,
+                                          or_text(failure->message, "no answer"));
     char *reason = xasprintf("connection down: %s", connection);
     struct exception_cause cause = {
         .cause = EXCEPTION_CONNECTION_DOWN,
         .subject = connection,
         .message = message,
-        .remedy = "Nothing, if the other system is known to be away: the jobs go on by themselves.",
+        .remedy = is_paused ? "Resume it when it may be used again (neap resume connection NAME)."
+                            : "Nothing, if the other system is known to be away: the jobs go on by "
+                              "themselves.",
         .recheck = RECHECK_PROOF,
     };
     int rc = exception_park(work, job->info.id, &cause);

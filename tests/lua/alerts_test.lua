@@ -117,7 +117,7 @@ local function first_of_a_kind(t)
                 {opened_ms = world.now_ms - (i == 1 and 1 or 0)})
         end
         t.equal(tick(world, given), {"first stock@x.example: [test] drift of SKU-001"})
-        assert(last_text(world):find("199 more of this kind", 1, true), last_text(world))
+        assert(last_text(world):find("199 more of this kind:\n", 1, true), last_text(world))
         assert(#last_text(world) < 3000)
         t.equal(tick(world, given, "digest"),
             {"digest stock@x.example: [test] 200 problems open, 0 new, 0 closed"})
@@ -217,11 +217,13 @@ local function stuck_orders(t)
         world.owners.stuck_order, world.owners.gave_up = "desk@x.example", "desk@x.example"
         open(world, "stuck_order", "5001")
         open(world, "gave_up", "order:5004", {message = "Gave up"})
+        open(world, "connection_down", "khaos", {message = "Connection khaos is down"})
         t.equal(tick(world, given, "stuck"),
-            {"stuck desk@x.example: [test] 3 stuck orders are not in Khaos"})
+            {"stuck desk@x.example: [test] 3 stuck orders are not confirmed by Khaos"})
         local text = last_text(world)
-        for _, part in ipairs({"  5003  for 30 h, under way\n  5001  GBP 49.90, for 6 h, held: "
-            .. "unknown_stock_code TS-RED-L\n  5004  for 5 h, Gave up\n"}) do
+        for _, part in ipairs({"  5003  for 30 h, not held; Connection khaos is down\n"
+            .. "  5001  GBP 49.90, for 6 h, held: unknown_stock_code TS-RED-L\n"
+            .. "  5004  for 5 h, Gave up\n"}) do
             assert(text:find(part, 1, true), text)
         end
     end)
@@ -236,10 +238,10 @@ local function many_stuck_orders(t)
                 accepted_ms = world.now_ms - i * HOUR_MS})
         end
         t.equal(tick(world, given, "stuck"),
-            {"stuck operations@x.example: [test] 250 stuck orders are not in Khaos"})
+            {"stuck operations@x.example: [test] 250 stuck orders are not confirmed by Khaos"})
         local text = last_text(world)
-        assert(text:find("first:\n\n  5250  for 10 days, under way\n  5249 ", 1, true))
-        assert(text:find("\n  5051  for 2 days, under way\nand 50 more\n", 1, true))
+        assert(text:find("first:\n\n  5250  for 10 days, not held\n  5249 ", 1, true))
+        assert(text:find("\n  5051  for 2 days, not held\nand 50 more\n", 1, true))
     end)
 end
 
@@ -562,6 +564,18 @@ local function deliveries(t)
         t.equal(delivery("hook", {status = 401, body = "", headers = {}}).held[1].cause,
             "connection_refused")
     end)
+    t.case("what helps is what is said: an alert keeps its recipient", function()
+        local refused = delivery("mail", {status = 550, body = "550 no"}).held[1]
+        t.matches(refused.remedy, "for alerts to come. This one goes to where it went")
+        refused = delivery("hook", {status = 410, body = "", headers = {}}).held[1]
+        t.matches(refused.remedy, "Correct the receiver")
+        refused = delivery("hook", nil, errors.new({kind = "invalid", message = "no such host"}))
+        t.equal({refused.held[1].message, refused.held[1].remedy},
+            {"No alert can go through hook: no such host",
+                "Correct the connection in the manifest; then retry this."})
+        t.equal(delivery("mail", {status = 535, body = "535 no"}).held[1].remedy,
+            "Correct the login of the connection in the manifest; then retry this.")
+    end)
     t.case("a doubt repeats the same bytes", function()
         local sent = {}
         local world = fake_job.world({http = function(request)
@@ -581,11 +595,47 @@ local function deliveries(t)
     end)
 end
 
+local function true_words(t)
+    t.case("what nobody owns is escalated as that", function()
+        local world, given = world_at("2026-05-04T06:00:00Z"), settings({escalation = {
+            {after_ms = 4 * HOUR_MS, owner = "manager@x.example"}}})
+        open(world, "odd", "it")
+        open(world, "drift", "A")
+        tick(world, given)
+        world.now_ms = world.now_ms + 4 * HOUR_MS
+        local texts = {}
+        for i = 1, #tick(world, given) do
+            texts[i] = world.events[#world.events + 1 - i].payload.text:match("^[^\n]*")
+        end
+        table.sort(texts)
+        t.equal(texts, {"Open for longer than 4 h, and nobody owns it.",
+            "Open for longer than 4 h, and stock@x.example has not solved it."})
+    end)
+    t.case("closed ones that are not listed are not to be found among the open ones", function()
+        local world, given = world_at("2026-05-04T10:00:00Z"), settings()
+        for i = 1, 25 do
+            open(world, "drift", "SKU-" .. i)
+        end
+        tick(world, given)
+        world.exceptions = {}
+        tick(world, given, "digest")
+        assert(last_text(world):find("\nand 5 more\n", 1, true), last_text(world))
+    end)
+    t.case("times below a minute, and names with a quote, are said as they are", function()
+        t.equal({words.span(59999), words.span(-5), words.span(MINUTE_MS)},
+            {"less than a minute", "less than a minute", "1 minute"})
+        local lines = words.problem({cause = "odd", subject = "Kid's", message = "", waiting = 0,
+            opened_ms = 0}, 0)
+        t.equal(lines[#lines], "  See: neap exceptions show odd 'Kid'\\''s'")
+    end)
+end
+
 return function(t)
     first_of_a_kind(t)
     reached(t)
     stuck_orders(t)
     many_stuck_orders(t)
+    true_words(t)
     digests(t)
     quiet_hours(t)
     escalations(t)

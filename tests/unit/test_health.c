@@ -133,6 +133,14 @@ static enum slice_end park(struct job *job, struct failure *failure)
     return SLICE_FAILED;
 }
 
+static void check_down(struct world *w, const char *message)
+{
+    struct exception e;
+    CHECK_INT(exception_load(w->work, EXCEPTION_CONNECTION_DOWN, "khaos", &e), 0);
+    CHECK_STR(e.message, message);
+    exception_free(&e);
+}
+
 static void a_connection_that_a_person_paused_is_amber(void)
 {
     script = park;
@@ -151,9 +159,11 @@ static void a_connection_that_a_person_paused_is_amber(void)
     CHECK(strstr(health.why, "connection khaos is paused by eve since 2027-01-15T08:00Z: "
                              "their update") != NULL);
     health_free(&health);
+    check_down(w, "Connection khaos is paused");
     CHECK_INT(pause_clear(w->work, PAUSE_CONNECTION, "khaos", "eve"), 0);
     world_settle(w);
     check_flow(w, "orders", "red", "1 wait, as a connection is down: khaos");
+    check_down(w, "Connection khaos is down: connection khaos is down");
     world_close(w);
 }
 

@@ -44,14 +44,19 @@ local function hold(job, alert, channel, err)
         job:hold({{
             cause = "connection_refused", recheck = "reload",
             subject = string.format("%s %s", channel.connection, err.status or err.kind),
-            message = string.format("%s refuses our alerts: %s", channel.connection, err.message),
-            remedy = "Correct the login of the connection; then retry this.",
+            message = string.format(is_login and "%s refuses our login: %s"
+                or "No alert can go through %s: %s", channel.connection, err.message),
+            remedy = "Correct the " .. (is_login and "login of the connection" or "connection")
+                .. " in the manifest; then retry this.",
         }})
     end
+    local is_hook = channel.kind == "webhook"
     job:hold({{
         cause = "alert_refused", subject = alert.to == "" and channel.connection or alert.to,
         message = string.format("An alert cannot be delivered: %s", err.message),
-        remedy = "Correct the owner's address in the manifest, or release it.",
+        remedy = is_hook and "Correct the receiver, then release this: it is told again."
+            or "Correct the owner's address in the manifest, for alerts to come. This one goes to "
+                .. "where it went: release it once that address takes it, or dismiss it.",
         recheck = "manual",
     }})
 end

@@ -64,7 +64,7 @@ local function compose(job, list, now_ms)
     by_age(list.closed)
     words.section(lines, "New:", list.new, now_ms)
     words.section(lines, "Still open:", list.open, now_ms)
-    words.section(lines, "Closed:", list.closed, now_ms, show_closed)
+    words.section(lines, "Closed:", list.closed, now_ms, show_closed, "")
     return words.finish(lines, list.owner, job.client, now_ms, job.settings.zone)
 end
 

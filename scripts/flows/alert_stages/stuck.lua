@@ -1,5 +1,6 @@
---- Every morning: the orders that were accepted long ago and are not in Khaos, one line each, with
---- what each waits for. How long is long, the orders flow says (`stuck_after_ms`).
+--- Every morning: the orders that were accepted long ago and that Khaos has not confirmed (it may
+--- have one whose outcome is in doubt), one line each, with what each waits for. How long is long,
+--- the orders flow says (`stuck_after_ms`).
 local history = require("flows.order_history")
 local json = require("neap.json")
 local money = require("neap.money")
@@ -39,11 +40,22 @@ local function read_history(key)
     return amount, held
 end
 
-local function entry_of(key, open, dead)
+-- What an order that is neither held nor given up may wait for.
+local function not_held(job)
+    local whys = {"not held"}
+    for _, cause in ipairs({"connection_down", "khaos_silent"}) do
+        for _, e in ipairs(job:exceptions(cause)) do
+            whys[#whys + 1] = e.message
+        end
+    end
+    return table.concat(whys, "; ")
+end
+
+local function entry_of(key, open, dead, otherwise)
     local amount, held = read_history(key)
     return {order_id = open.order_id, accepted_ms = open.accepted_ms,
         amount = amount and money.format(amount.minor, amount.currency),
-        waits_for = held and "held: " .. table.concat(held, ", ") or dead[key] or "under way"}
+        waits_for = held and "held: " .. table.concat(held, ", ") or dead[key] or otherwise}
 end
 
 local function is_older(a, b)
@@ -79,15 +91,15 @@ local function find(job)
             end
         end
     until #page < PAGE
-    local list, dead = {}, given_up(job)
+    local list, dead, otherwise = {}, given_up(job), not_held(job)
     for i, pair in ipairs(oldest) do
-        list[i] = entry_of(pair.key, pair.open, dead)
+        list[i] = entry_of(pair.key, pair.open, dead, otherwise)
     end
     return list, count
 end
 
 local function compose(job, owner, list, count, now_ms)
-    local lines = {"Accepted from SCAYLE and not in Khaos, the longest waiting first:", ""}
+    local lines = {"Accepted from SCAYLE, not confirmed by Khaos; the longest waiting first:", ""}
     for _, entry in ipairs(list) do
         lines[#lines + 1] = words.line(string.format("  %s  %s%s, %s", entry.order_id,
             entry.amount and entry.amount .. ", " or "",
@@ -113,7 +125,7 @@ function stuck.run(job)
     outbox.send(job, {
         id = string.format("stuck %s %s", owner, job.event.id), kind = "stuck", owner = owner,
         at_ms = now_ms,
-        subject = string.format("[%s] %s not in Khaos", job.client,
+        subject = string.format("[%s] %s not confirmed by Khaos", job.client,
             words.count(count, "stuck order") .. (count == 1 and " is" or " are")),
         text = compose(job, owner, list, count, now_ms),
         data = {count = count, orders = json.array(list)},

@@ -144,7 +144,7 @@ local function compose(job, list, owner, heading, now_ms)
         for i = 2, #list do
             others[i - 1] = list[i]
         end
-        words.section(lines, words.count(#others, "more of this kind") .. ":", others, now_ms,
+        words.section(lines, string.format("%d more of this kind:", #others), others, now_ms,
             function(e)
                 return {"  " .. words.line(e.message)}
             end)
@@ -227,8 +227,8 @@ local function escalate_kind(job, known, ids, at, now_ms)
         list[i] = known[id].e
     end
     local first = list[1]
-    local heading = string.format("Open for longer than %s, and %s has not solved it.",
-        words.span(level.after_ms), first.owner ~= "" and first.owner or "nobody")
+    local heading = string.format("Open for longer than %s, and %s.", words.span(level.after_ms),
+        first.owner ~= "" and first.owner .. " has not solved it" or "nobody owns it")
     outbox.send(job, {
         id = string.format("escalation %d %s %d", at, ids[1], first.opened_ms),
         kind = "escalation", owner = level.owner, at_ms = now_ms, data = data_of(list),

@@ -25,15 +25,17 @@ function words.line(text)
     return text
 end
 
---- "40 minutes", "3 h", "2 days".
+--- "less than a minute", "40 minutes", "3 h", "2 days".
 ---@param ms integer
 ---@return string
 function words.span(ms)
     local function plural(count, unit)
         return string.format("%d %s%s", count, unit, count == 1 and "" or "s")
     end
-    if ms < 2 * HOUR_MS then
-        return plural(math.max(ms, 0) // MINUTE_MS, "minute")
+    if ms < MINUTE_MS then
+        return "less than a minute"
+    elseif ms < 2 * HOUR_MS then
+        return plural(ms // MINUTE_MS, "minute")
     elseif ms < 2 * DAY_MS then
         return string.format("%d h", ms // HOUR_MS)
     end
@@ -82,8 +84,9 @@ function words.problem(e, now_ms)
     if e.remedy and e.remedy ~= "" then
         lines[#lines + 1] = "  To do: " .. words.line(e.remedy)
     end
+    -- As a shell reads it.
     lines[#lines + 1] = string.format("  See: neap exceptions show %s '%s'", e.cause,
-        words.line(e.subject))
+        (words.line(e.subject):gsub("'", "'\\''")))
     return lines
 end
 
@@ -93,7 +96,8 @@ end
 ---@param list table[]
 ---@param now_ms integer
 ---@param show fun(e: table, now_ms: integer): string[]|nil default words.problem
-function words.section(lines, heading, list, now_ms, show)
+---@param where string|nil where to see those that are not listed; default: among the open ones
+function words.section(lines, heading, list, now_ms, show, where)
     if #list == 0 then
         return
     end
@@ -106,7 +110,8 @@ function words.section(lines, heading, list, now_ms, show)
     end
     if #list > LISTED then
         lines[#lines + 1] = ""
-        lines[#lines + 1] = string.format("and %d more: neap exceptions", #list - LISTED)
+        lines[#lines + 1] = string.format("and %d more%s", #list - LISTED,
+            where or ": neap exceptions")
     end
     lines[#lines + 1] = ""
 end

@@ -205,7 +205,7 @@ local function tell_stuck(job, key, entry, now_ms)
     end
     local hours = (now_ms - entry.accepted_ms) // HOUR_MS
     job:open_exception({cause = "stuck_order", subject = entry.order_id,
-        message = string.format("Order %s was accepted %d h ago and is not in Khaos",
+        message = string.format("Order %s was accepted %d h ago, and Khaos has not confirmed it",
             entry.order_id, hours),
         remedy = "See what the order waits for (neap order " .. entry.order_id .. ").",
         recheck = "proof"})

@@ -38,7 +38,7 @@ local PART, WHOLE = "amend_in_khaos", "cancel_in_khaos"
 ---@field minor integer what the shopper paid for the units
 ---@field currency string
 ---@field posting table|nil what is left of the order, smaller.digest
----@field asked {id: string, at_ms: integer}|nil the look that the sweep asked for, until it was taken
+---@field asked {id: string, at_ms: integer}|nil the sweep's look that is not taken yet
 
 ---@param key string of the order
 ---@return units.Wanted|nil
@@ -232,7 +232,7 @@ function wanted.prove(work)
     end
 end
 
--- While its look cannot be taken (Khaos or SCAYLE is down, a person is asked) an order has no other.
+-- While its look cannot be taken (Khaos or SCAYLE is down, a person is asked) there is no other.
 local function ask(job, entry)
     local now_ms = time.now_ms()
     if entry.asked and now_ms - entry.asked.at_ms < ASKED_FOR_MS then

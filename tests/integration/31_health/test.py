@@ -85,7 +85,7 @@ def stock_lag():
         stock = health()["stock"]
         return stock["due"] == 0 and stock.get("full_ms")
     neap.until(settled, "the shop has every figure")
-    assert "every figure is in the shop" in text()[1], text()
+    neap.until(lambda: "every figure is in the shop" in text()[1], "the text says it, too")
     shop.edit("client.lua", "overlap_ms = 5000,", "overlap_ms = 5000, lag_amber_ms = 1500, lag_red_ms = 5000,")
     neap.until(lambda: flow("stock")["colour"] == "green", "the new bounds serve")
     code, said = shop.host.verb("pause", "connection", "scayle", "--who", "eve", "--reason", "their maintenance")
