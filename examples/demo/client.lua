@@ -139,6 +139,7 @@ return {
             poll = {every_ms = tonumber(var("DESPATCH_EVERY_MS", "2000"))},
         }, settings = {
             merchant_key = "fellside",
+            khaos = KHAOS,
             returns_flow = "returns",
             carriers = {DPD48 = "DPD_UK", DPDND = "DPD_UK", DHLINT = "DHL_DE"},
         }},
@@ -174,6 +175,10 @@ return {
             khaos = KHAOS,
             public_url = var("PUBLIC_URL", "http://127.0.0.1:8080/demo"),
             buffer_field = "Web Buffer",
+            kits = {
+                ["FO-KIT-DAY"] = {["FO-JKT-1042-M"] = 1, ["FO-BTL-0750-GRN"] = 1},
+                ["LW-GIFTBOX-3"] = {["LW-TEE-NVY-M"] = 1, ["LW-TOTE-GIFT"] = 1},
+            },
         }},
     },
 }
