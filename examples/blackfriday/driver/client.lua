@@ -14,6 +14,7 @@ return {
         day = {use = "flows.day", settings = {
             orders = tonumber(var("ORDERS", "1500")),
             seed = tonumber(var("SEED", "1")),
+            is_cloud = var("LINE", "soap") == "cloud",
             held_share = tonumber(var("HELD_SHARE", "0.02")),
             sabotage = var("SABOTAGE", ""),
         }},

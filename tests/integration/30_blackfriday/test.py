@@ -39,6 +39,19 @@ def holds():
     assert len(books["currencies"]) >= 2, books["currencies"]
 
 
+def holds_on_the_cloud():
+    code, day = play(ORDERS, LINE="cloud")
+    books = day["books"]
+    print(f"# {books['orders']} orders, {books['posted']} posted, {books['cancelled']} cancelled, {books['held']} held, "
+          f"{books['sent_units']} units sent, {books['returned_units']} back", flush=True)
+    assert code == 0 and day["ok"], (day["problem"], books["problems"], day["verify"], day["reconcile"])
+    assert day["kills"] == 1, day["kills"]
+    assert books["pennies"] == 0
+    for what in ("posted", "held", "cancelled", "never_posted", "sent_units", "returned_units", "taken_off", "exposed"):
+        assert books[what] > 0, f"no {what} on this day: {books}"
+    assert books["goodwill_minor"] == 0  # nobody would be told of it
+
+
 def repeats():
     first, again = play(20), play(20)
     assert first == again, "the same seed gave another day"
@@ -63,6 +76,7 @@ def refuses():
 
 
 neap.case(f"a peak day with faults, an edit, a kill and a wrong clock ends right (seed {SEED})", holds)
+neap.case("so does the same day on Khaos Control Cloud, which calls the client", holds_on_the_cloud)
 neap.case("the same seed gives the same day", repeats)
 neap.case("a penny that is altered in Khaos turns it red", notices_a_penny)
 neap.case("so does an order cancelled behind everybody's back", notices_a_cancellation)

@@ -223,6 +223,10 @@ end
 local MENDS = {}
 
 function MENDS.unknown_stock_code(problem)
+    if store.get("created", problem.subject) then
+        return -- it has not been seen yet
+    end
+    store.put("created", problem.subject, true)
     outside.khaos("stock", {code = problem.subject, level = 50})
     outside.shop("variants", {skus = {problem.subject}})
 end

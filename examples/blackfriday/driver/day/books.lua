@@ -269,6 +269,16 @@ end
 
 -- ---- all -------------------------------------------------------------------------------------
 
+-- What is told to people and left open: only what orders are held on, and that they wait for long;
+-- all else was dealt with.
+local function check_told(found)
+    for _, told in ipairs(outside.verb({"exceptions", "ls"}) or {}) do
+        if told.waiting == 0 and told.cause ~= "stuck_order" then
+            problem(found, "still told of %s: %s", told.subject, told.message)
+        end
+    end
+end
+
 local function check_rest(found)
     local status = outside.verb({"status"})
     if not status then
@@ -287,6 +297,7 @@ local function check_rest(found)
         problem(found, "the client's scripts do not serve: %s", client.load_error)
     end
     found.reloads = client.reloads
+    check_told(found)
 end
 
 local function by_reference(list)
@@ -298,9 +309,8 @@ local function by_reference(list)
     return map
 end
 
-local function credits_by_reference()
-    local map = {}
-    for _, note in ipairs(outside.khaos_pages("credits")) do
+local function add_credits(map, notes)
+    for _, note in ipairs(notes) do
         local sum = map[note.reference] or {units = 0, minor = 0}
         for _, item in ipairs(note.items) do
             sum.units = sum.units + item.quantity
@@ -308,6 +318,13 @@ local function credits_by_reference()
         sum.minor = sum.minor + note.minor
         map[note.reference] = sum
     end
+end
+
+-- Credit notes, and the returns that Khaos Control Cloud fetched.
+local function credits_by_reference()
+    local map = {}
+    add_credits(map, outside.khaos_pages("credits"))
+    add_credits(map, outside.khaos_pages("cloud_credits"))
     return map
 end
 

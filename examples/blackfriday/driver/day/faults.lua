@@ -26,6 +26,14 @@ local KHAOS = {
     often(0.01, "fault_any_status"),
     often(0.05, "multiref"),
 }
+-- Of the calls that Khaos Control Cloud makes: some do not get out, of some the answer is lost (so
+-- all of it comes again), some are made twice.
+local CLOUD = {
+    often(0.05, "reset_before"),
+    often(0.05, "reset_after"),
+    often(0.05, "truncate", {operation = "OrderDownload"}),
+    often(0.10, "duplicate"),
+}
 local SHOP = {
     often(0.04, "reset_after", {operation = "set_reference"}),
     often(0.04, "reset_after", {operation = "ship"}),
@@ -42,25 +50,30 @@ local SHOP = {
 local GONE = {{fault = "reset_before"}}
 local API_GONE = {{path = "/api/", fault = "reset_before"}}
 local SLOW = {often(1, "delay", {ms = 2500}), table.unpack(KHAOS)}
+local CLOUD_SLOW = {often(0.5, "reset_before"), table.unpack(CLOUD)}
 
-local DAY = {
-    {0, "shop", SHOP, "faults begin on both sides"},
-    {0, "khaos", KHAOS},
-    {8 * HOUR_MS, "shop", API_GONE, "SCAYLE's API is away for an hour"},
-    {9 * HOUR_MS, "shop", SHOP, "SCAYLE's API is back"},
-    {10 * HOUR_MS + 20 * MINUTE_MS, "khaos", GONE, "Khaos is away for 40 minutes"},
-    {11 * HOUR_MS, "khaos", KHAOS, "Khaos is back"},
-    {13 * HOUR_MS, "khaos", SLOW, "Khaos is slow: 2.5 s for every call"},
-    {15 * HOUR_MS, "khaos", KHAOS, "Khaos is as fast as ever"},
-    {24 * HOUR_MS, "shop", {}, "the last order was placed; faults end"},
-    {24 * HOUR_MS, "khaos", {}},
-}
+local function day_of(usual, slow, words)
+    return {
+        {0, "shop", SHOP, "faults begin on both sides"},
+        {0, "khaos", usual},
+        {8 * HOUR_MS, "shop", API_GONE, "SCAYLE's API is away for an hour"},
+        {9 * HOUR_MS, "shop", SHOP, "SCAYLE's API is back"},
+        {10 * HOUR_MS + 20 * MINUTE_MS, "khaos", GONE, "Khaos is away for 40 minutes"},
+        {11 * HOUR_MS, "khaos", usual, "Khaos is back"},
+        {13 * HOUR_MS, "khaos", slow, "Khaos is slow: " .. words},
+        {15 * HOUR_MS, "khaos", usual, "Khaos is as fast as ever"},
+        {24 * HOUR_MS, "shop", {}, "the last order was placed; faults end"},
+        {24 * HOUR_MS, "khaos", {}},
+    }
+end
 
 --- Faults, the edit, the kill and the jump of the clock.
 ---@param settings table
 ---@param start_ms integer
 function faults.plan(settings, start_ms)
-    for _, row in ipairs(DAY) do
+    local day = settings.is_cloud and day_of(CLOUD, CLOUD_SLOW, "half of its calls are not made")
+        or day_of(KHAOS, SLOW, "2.5 s for every call")
+    for _, row in ipairs(day) do
         agenda.add(start_ms + row[1], {act = "faults", at = row[2], rules = row[3],
             seed = settings.seed, say = row[4]})
     end

@@ -117,7 +117,7 @@ end
 
 --- Orders or credit notes of Khaos after one, or its stock.
 ---@async
----@param of "orders"|"credits"|"stock"
+---@param of "orders"|"credits"|"cloud_credits"|"stock"
 ---@param after string|nil
 ---@return table[]
 function outside.khaos_pages(of, after)

@@ -167,10 +167,13 @@ local function plan_aftermath(settings, order, order_id, sent_ms)
     if u < 0.02 then
         agenda.add(sent_ms + 30 * MINUTE_MS, {act = "shopper_cancels", order_id = order_id})
     elseif u < 0.08 and can_return then
-        agenda.add(later_ms, {act = "return_to_warehouse", order_id = order_id})
+        -- Khaos Control Cloud tells nobody of what it credits by itself: there all goods come
+        -- back through the shop.
+        agenda.add(later_ms, {act = settings.is_cloud and "return_to_shop"
+            or "return_to_warehouse", order_id = order_id})
     elseif u < 0.12 and can_return then
         agenda.add(later_ms, {act = "return_to_shop", order_id = order_id})
-    elseif u < 0.15 then
+    elseif u < 0.15 and not settings.is_cloud then
         agenda.add(later_ms, {act = "goodwill", order_id = order_id})
     end
 end

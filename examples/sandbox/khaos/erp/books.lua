@@ -1,6 +1,7 @@
 --- GET _control/books: Khaos's orders, credit notes and stock, short and page by page, for whoever
 --- checks them at the end of a day with thousands.
 
+local cloud_channel = require("erp.cloud_channel")
 local json = require("neap.json")
 local orders = require("erp.orders")
 local returns = require("erp.returns")
@@ -72,7 +73,8 @@ local function level_of(item)
 end
 
 ---@param w table
----@param query table<string, string> of: orders (default), credits, stock; after: the last code
+---@param query table<string, string> of: orders (default), credits, cloud_credits, stock; after:
+---the last code
 ---@return table {entries, next}
 function books.page(w, query)
     local entries = json.array({})
@@ -81,6 +83,8 @@ function books.page(w, query)
             entries[i] = level_of(item)
         end
         return {entries = entries}
+    elseif query.of == "cloud_credits" then
+        return {entries = json.array(cloud_channel.credits(w))}
     end
     local reader = READERS[query.of or "orders"]
     local list = w.store.range(reader[1], {after = query.after, limit = PAGE})

@@ -6,6 +6,7 @@ local customers = require("erp.customers")
 local control = require("lib.sandbox.control")
 local data = require("erp.data")
 local json = require("neap.json")
+local money = require("neap.money")
 local orders = require("erp.orders")
 local stock = require("erp.stock")
 local world = require("erp.world")
@@ -18,6 +19,7 @@ local PUSHED = "erp_cloud_pushed" -- "<kind>/<what>" -> the text last accepted w
 local RETURNS = "erp_cloud_returns" -- reference -> {status, reason, document}
 local API_VERSION = 1000
 local ISSUED = 70
+local MINOR_DIGITS = 2
 
 ---@param w table
 ---@return table
@@ -160,6 +162,24 @@ function cloud_channel.take_returns(w, document)
         take_return(w, given)
     end
     return nil
+end
+
+--- Units and money of the imported returns of each order, as their credit notes have them.
+---@param w table
+---@return {code: string, reference: string, items: table[], minor: integer}[]
+function cloud_channel.credits(w)
+    local list = {}
+    for _, entry in ipairs(w.store.range(RETURNS, {limit = 10000})) do
+        for i, item in ipairs(entry.value.status == "OK" and entry.value.document.ReturnedItems
+            or {}) do
+            local count = math.tointeger(tonumber(item.Quantity)) or 0
+            local price = money.from_number(tonumber(item.UnitPrice.Gross), MINOR_DIGITS)
+            list[#list + 1] = {code = entry.key .. "/" .. i, reference = source_of(item),
+                items = {{stock_code = item.SKU, quantity = count}},
+                minor = count * price:to_minor(MINOR_DIGITS)}
+        end
+    end
+    return list
 end
 
 --- A user of Khaos: "retry_import" of what was downloaded, or "retry_download".

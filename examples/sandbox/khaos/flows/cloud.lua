@@ -5,6 +5,7 @@
 local cloud_channel = require("erp.cloud_channel")
 local cloud_xml = require("erp.cloud_xml")
 local control = require("lib.sandbox.control")
+local faults = require("lib.sandbox.faults")
 local http = require("neap.http")
 local json = require("neap.json")
 local store = require("neap.store")
@@ -24,12 +25,22 @@ local function open(settings)
     return world.open({store = store, time = time, settings = {cloud = settings.enabled}})
 end
 
+-- Khaos calls, so faults are of its own making: a call that does not get out, an answer that does
+-- not come in, a call that is made twice.
 local function call(w, operation, request)
+    local plan = faults.plan(store, {operation = operation, path = request.path,
+        method = request.method or "GET"})
+    local answer, err
     request.connection = "merchant"
-    local answer, err = http.request(request)
-    control.note_call(store, {at_ms = w.now_ms, operation = operation,
+    if not faults.stops(plan) then
+        answer, err = http.request(request)
+    end
+    if answer and plan.duplicate then
+        answer, err = http.request(request)
+    end
+    control.note_call(store, {at_ms = w.now_ms, operation = operation, faults = plan.fired,
         status = answer and answer.status, problem = err and err.message, path = request.path})
-    return answer and answer.status == 200 and answer or nil
+    return answer and answer.status == 200 and not plan.rude and answer or nil
 end
 
 local function path_of(config, block)
