@@ -51,9 +51,10 @@ local function reread(units, at_ms)
     end
 end
 
--- The order was confirmed before this instant, ours.
-local function take(units, at_ms)
-    local scayle_ms = watermark.latest_ms(at_ms)
+-- The order was confirmed before this instant, ours. What SCAYLE says of it counts as well: our
+-- clock may have jumped since SCAYLE last told its time.
+local function take(units, at_ms, confirmed_ms)
+    local scayle_ms = watermark.latest_ms(at_ms, confirmed_ms)
     for sku in pairs(units) do
         local taken = store.get(TAKEN, sku)
         if not taken or taken.at_ms < scayle_ms then
@@ -102,7 +103,7 @@ function stock_pending.open(key, entry)
     store.put(stock_pending.OPEN, key, entry)
     if entry.units and has_index() then
         insert(key, entry.units)
-        take(entry.units, entry.accepted_ms or 0)
+        take(entry.units, entry.accepted_ms or 0, entry.confirmed_ms)
     end
 end
 
@@ -167,7 +168,7 @@ function stock_pending.posted(key, at_ms)
     if entry and entry.units and has_index() then
         store.put(POSTED, key, {units = entry.units, posted_ms = at_ms})
         insert(key, entry.units, at_ms)
-        take(entry.units, at_ms)
+        take(entry.units, at_ms, entry.confirmed_ms)
     end
 end
 

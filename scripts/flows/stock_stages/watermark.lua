@@ -24,6 +24,7 @@ local SWEEP = "order_watermark"
 local UNKNOWN = "stock_unknown_orders"
 local RESOLUTION_MS = 1000 -- SCAYLE's Date header counts in seconds
 local GONE_MS = 3600000 -- silent for longer, no stock flow runs that would wait for anything
+local DAY_MS = 24 * 3600000
 
 ---@class stock.WatermarkSettings
 ---@field order_lag_ms integer
@@ -168,11 +169,15 @@ function watermark.held_by()
         confirmed_ms = math.tointeger(tonumber(first.key:match("^%d+")))}
 end
 
---- The latest that it can be there: SCAYLE's time is known to the second.
+--- The latest that it can be there: SCAYLE's time is known to the second, and what it says itself
+--- is believed unless it is days ahead.
 ---@param at_ms integer
+---@param said_ms integer|nil SCAYLE's own word of the instant
 ---@return integer
-function watermark.latest_ms(at_ms)
-    return watermark.scayle_ms(at_ms) + RESOLUTION_MS
+function watermark.latest_ms(at_ms, said_ms)
+    local known_ms = watermark.scayle_ms(at_ms)
+    local is_near = said_ms and said_ms - known_ms < DAY_MS
+    return math.max(known_ms, is_near and said_ms or 0) + RESOLUTION_MS
 end
 
 --- The watermark, our time.
