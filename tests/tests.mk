@@ -43,11 +43,12 @@ $(BUILD)/power_shim.so: $(wildcard tests/support/shim/*.c tests/support/shim/*.h
 	$(if $(V),,@echo "  CC    $@")
 	$(Q)$(CC) -std=c11 -O1 -g -fPIC -shared $(WARN) -I. -o $@ $(filter %.c,$^) -llmdb -llz4 -lpthread
 
-## make blackfriday  a peak day in virtual time (SEED=1 ORDERS=1500)
+## make blackfriday  a peak day in virtual time (SEED=1 ORDERS=1500 LINE=soap|cloud)
 .PHONY: blackfriday
 blackfriday:
 	@$(MAKE) --no-print-directory -s -j2 MODE=release
-	@$(BUILD)/release/neap simulate examples/blackfriday --seed $(or $(SEED),1) --set ORDERS=$(or $(ORDERS),1500)
+	@$(BUILD)/release/neap simulate examples/blackfriday --seed $(or $(SEED),1) --set ORDERS=$(or $(ORDERS),1500) \
+	    --set LINE=$(or $(LINE),soap)
 
 ## make power      power cuts while orders flow N=60 times (SEED=...), failing syncs, what leaves too early
 power: $(BUILD)/neap
