@@ -333,6 +333,9 @@ local function cancel_missing(job, scayle, lines, snapshot)
         gone.never_left(job, lines.key)
     end
     local missing = #open_units(order_units.load(lines.key))
+    if missing == 0 then
+        job:close_exception("despatch_short", lines.order_id, "each of its units is in a parcel")
+    end
     if missing == 0 and not is_told then
         return
     elseif is_counted and quantity then
@@ -387,7 +390,6 @@ local function close_clocks(job, lines)
     job:close_exception("despatch_late", lines.order_id, note)
     job:close_exception("force_close_near", lines.order_id, note)
     job:close_exception("amend_in_khaos", lines.order_id, note)
-    job:close_exception("despatch_short", lines.order_id, note)
     if job:close_exception("cancel_in_khaos", lines.order_id, note) then
         tell_too_late(job, lines, order_units.load(lines.key))
     end
