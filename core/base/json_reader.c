@@ -100,23 +100,33 @@ static bool take_value(struct bytes *at, struct bytes *value_out)
     return true;
 }
 
-bool json_find(struct bytes json, const char *key, struct bytes *value_out)
+bool json_member(struct bytes *rest_inout, struct bytes *name_out, struct bytes *value_out)
 {
-    struct bytes at = json;
-    if (!take(&at, '{')) {
+    struct bytes at = *rest_inout;
+    struct bytes name;
+    if (!take(&at, '{') && !take(&at, ',')) {
         return false;
     }
-    do {
-        struct bytes name;
-        struct bytes value;
-        if (!take_value(&at, &name) || !take(&at, ':') || !take_value(&at, &value)) {
-            return false;
-        }
-        if (name.size >= 2 && bytes_equal(bytes_of(name.data + 1, name.size - 2), bytes_str(key))) {
+    skip_space(&at);
+    if (at.size == 0 || at.data[0] != '"' || !take_value(&at, &name) || !take(&at, ':') ||
+        !take_value(&at, value_out)) {
+        return false;
+    }
+    *name_out = bytes_of(name.data + 1, name.size - 2);
+    *rest_inout = at;
+    return true;
+}
+
+bool json_find(struct bytes json, const char *key, struct bytes *value_out)
+{
+    struct bytes name;
+    struct bytes value;
+    while (json_member(&json, &name, &value)) {
+        if (bytes_equal(name, bytes_str(key))) {
             *value_out = value;
             return true;
         }
-    } while (take(&at, ','));
+    }
     return false;
 }
 

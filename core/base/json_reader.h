@@ -10,6 +10,9 @@
 
 /* The raw text of member `key` of the object `json`. False when absent or json is no object. */
 bool json_find(struct bytes json, const char *key, struct bytes *value_out);
+/* Walks an object: *rest_inout starts as its text; each call yields one member, its name without
+ * quotes and not decoded. False at the end. */
+bool json_member(struct bytes *rest_inout, struct bytes *name_out, struct bytes *value_out);
 /* Walks an array: *rest_inout starts as the array text; each call yields one element. False at the
  * end. */
 bool json_next(struct bytes *rest_inout, struct bytes *value_out);

@@ -17,7 +17,7 @@
 #include "core/base/json_reader.h"
 #include "core/base/json_writer.h"
 #include "core/base/xalloc.h"
-#include "core/cli/examination.h"
+#include "core/cli/demo_verbs.h"
 #include "core/cli/files.h"
 #include "core/cli/serve.h"
 #include "core/host_private.h"
@@ -30,7 +30,6 @@
 #define DEMO_PORTS      100
 #define DEMO_LIMIT_MS   120000 /* the play takes seconds; this only ends a demo that would hang */
 #define DEMO_VARIABLES  9
-#define REPORT_MAX      (16u << 20)
 #define SPOILT_VARIANTS 2 /* that examples/demo_driver puts into the shop */
 
 struct demo {
@@ -38,6 +37,8 @@ struct demo {
     bool has_colour;
     char *books; /* JSON of the driver's comparison */
     char folder[64];
+    char *examples;
+    char *variables[DEMO_VARIABLES + 1]; /* NAME=VALUE for the manifests */
 };
 
 /* ---- Lines as they happen
@@ -208,6 +209,44 @@ static int count_unsold(void *arg, const struct exception *e)
     return 0;
 }
 
+struct foreseen_check {
+    const struct demo *demo;
+    bool is_right;
+};
+
+static int check_foreseen(void *arg, const struct exception *e)
+{
+    struct foreseen_check *check = arg;
+    struct bytes list;
+    struct bytes element;
+    struct bytes cause;
+    bool is_foreseen = e->waiting == 0;
+    bool is_there = json_find(bytes_str(check->demo->books), "held", &list);
+    while (!is_foreseen && is_there && json_next(&list, &element)) {
+        struct buf words;
+        buf_init(&words, 256);
+        is_foreseen = json_find(element, "cause", &cause) && json_text(cause, &words) &&
+                      strcmp(buf_text(&words), e->cause) == 0;
+        buf_free(&words);
+    }
+    if (!is_foreseen) {
+        printf("  nobody foresaw %s %s\n", e->cause, e->subject);
+    }
+    check->is_right = check->is_right && is_foreseen;
+    return 0;
+}
+
+/* True when nothing waits on a cause that the play did not bring about. */
+static bool is_all_foreseen(const struct demo *d)
+{
+    struct foreseen_check check = {d, d->books != NULL};
+    struct host_client *client = host_find_client(d->host, "demo", 4);
+    if (client != NULL && d->books != NULL) {
+        exception_each(client->work, NULL, check_foreseen, &check);
+    }
+    return check.is_right;
+}
+
 /* Variants that no order could be posted with, found before anybody ordered them. */
 static int unsold_variants(const struct demo *d)
 {
@@ -231,94 +270,8 @@ static void print_next(const struct demo *d)
         d->folder, d->folder, d->folder, host_port(d->host));
 }
 
-/* ---- What the reports say
- * ----------------------------------------------------------------------------------------- */
-
-static int64_t number_in(struct bytes json, const char *name)
-{
-    struct bytes value;
-    int64_t number = -1;
-    return json_find(json, name, &value) && json_integer(value, &number) ? number : -1;
-}
-
-/* Orders by what neap reconcile says of their class. */
-struct class_counts {
-    int64_t right; /* tie, are held or are never posted */
-    int64_t under_way;
-    int64_t wrong;
-};
-
-static struct class_counts count_classes(struct bytes json)
-{
-    struct class_counts counts = {0};
-    struct bytes list;
-    struct bytes element;
-    struct bytes value;
-    bool is_there = json_find(json, "classes", &list);
-    while (is_there && json_next(&list, &element)) {
-        int64_t orders = number_in(element, "orders");
-        bool is_under_way =
-            json_find(element, "class", &value) && bytes_equal(value, bytes_str("\"in_flight\""));
-        bool is_wrong =
-            json_find(element, "wrong", &value) && bytes_equal(value, bytes_str("true"));
-        *(is_wrong ? &counts.wrong : is_under_way ? &counts.under_way : &counts.right) += orders;
-    }
-    return counts;
-}
-
-/* The demo ends when everything is where it should be: what waits still is as wrong as what
- * differs. */
-static bool print_reconciliation(const struct demo *d, const char *scratch)
-{
-    struct buf said;
-    buf_init(&said, REPORT_MAX);
-    int code = examination_run(
-        (const char *const[]){"reconcile", "--json", "--client", "demo", "--data", d->folder, NULL},
-        scratch, &said);
-    struct class_counts counts = count_classes(bytes_str(buf_text(&said)));
-    printf("%" PRId64 " orders tie or are held, order to cash; %" PRId64 " wait, %" PRId64
-           " differ (neap reconcile)\n",
-           counts.right, counts.under_way, counts.wrong);
-    bool is_right = code == CLI_OK && counts.right > 0 && counts.under_way == 0;
-    buf_free(&said);
-    return is_right;
-}
-
-static bool print_replay(const struct demo *d, const struct cli_args *args, const char *scratch)
-{
-    struct buf said;
-    buf_init(&said, REPORT_MAX);
-    char *examples = cli_examples_root(args);
-    char *client = xasprintf("%s/demo", examples);
-    char *secrets = xasprintf("%s/secrets", client);
-    int code =
-        examination_run((const char *const[]){"replay", "--since", "2000-01-01", "--json",
-                                              "--folder", client, "--secrets", secrets, "--data",
-                                              d->folder, "--set", "SCAYLE_URL=http://127.0.0.1",
-                                              "--set", "KHAOS_URL=http://127.0.0.1", NULL},
-                        scratch, &said);
-    struct bytes json = bytes_str(buf_text(&said));
-    printf("%" PRId64 " of %" PRId64 " recorded orders would be posted the same (neap replay)\n",
-           number_in(json, "same"), number_in(json, "orders"));
-    bool is_right = code == CLI_OK && number_in(json, "same") > 0;
-    buf_free(&said);
-    free(secrets);
-    free(client);
-    free(examples);
-    return is_right;
-}
-
-static bool print_reports(const struct demo *d, const struct cli_args *args)
-{
-    char *scratch = xasprintf("%s/report.json", d->folder);
-    bool ties = print_reconciliation(d, scratch);
-    bool is_same = print_replay(d, args, scratch);
-    free(scratch);
-    return ties && is_same;
-}
-
 /* True when every order is where it should be. */
-static bool print_summary(const struct demo *d, const struct cli_args *args)
+static bool print_summary(const struct demo *d)
 {
     printf("\n%" PRId64 " orders received, %" PRId64 " delegations answered (slowest %" PRId64
            " ms)\n",
@@ -333,16 +286,18 @@ static bool print_summary(const struct demo *d, const struct cli_args *args)
            figure(d, "alerts"));
     int unsold = unsold_variants(d);
     printf("%d variants without a stock code in Khaos, found before anybody ordered one\n", unsold);
-    bool reports_agree = print_reports(d, args);
     struct host_client *client = host_find_client(d->host, "demo", 4);
     printf("held, with their causes:\n");
     exception_each(client->work, NULL, print_exception, NULL);
     size_t open = print_open(d);
     bool is_held_well = are_held_right(d, true);
-    bool is_right = open == 0 && is_held_well && reports_agree && figure(d, "pennies") == 0 &&
-                    unsold == SPOILT_VARIANTS;
-    printf("%s\n", is_right ? "every order is where it should be"
-                            : "NOT every order is where it should be");
+    bool is_foreseen = is_all_foreseen(d);
+    struct demo_place place = {d->host, d->folder, d->examples, (const char *const *)d->variables};
+    bool verbs_agree = demo_verbs_print(&place);
+    bool is_right = open == 0 && is_held_well && is_foreseen && verbs_agree &&
+                    figure(d, "pennies") == 0 && unsold == SPOILT_VARIANTS;
+    printf("\n%s\n", is_right ? "every order is where it should be"
+                              : "NOT every order is where it should be");
     return is_right;
 }
 
@@ -375,10 +330,9 @@ static unsigned find_port(void)
 
 static int open_demo(struct demo *d, const struct cli_args *args, unsigned port, struct error *err)
 {
-    char *examples = cli_examples_root(args);
+    d->examples = cli_examples_root(args);
     char *scripts = cli_scripts_root(args);
-    if (examples == NULL || scripts == NULL) {
-        free(examples);
+    if (d->examples == NULL || scripts == NULL) {
         free(scripts);
         return error_set(err, ERROR_NOT_FOUND,
                          "the scripts and examples of Neap are nowhere: set "
@@ -394,34 +348,31 @@ static int open_demo(struct demo *d, const struct cli_args *args, unsigned port,
         {"KHAOS_CONTROL_URL", "/khaos/_control"}, {"ALERTS_URL", "/driver"}};
     const size_t url_count = sizeof(URLS) / sizeof(URLS[0]);
     char *folders[5] = {NULL};
-    char *variables[DEMO_VARIABLES + 1] = {NULL};
     for (size_t i = 0; i < 4; i++) {
-        folders[i] = xasprintf("%s/%s", examples, CLIENTS[i]);
+        folders[i] = xasprintf("%s/%s", d->examples, CLIENTS[i]);
     }
     for (size_t i = 0; i < url_count; i++) {
-        variables[i] = xasprintf("%s=http://127.0.0.1:%u%s", URLS[i].name, port, URLS[i].path);
+        d->variables[i] = xasprintf("%s=http://127.0.0.1:%u%s", URLS[i].name, port, URLS[i].path);
     }
-    variables[url_count] = xstrdup("SANDBOX_LAG_MS=200");
-    variables[url_count + 1] = xstrdup("SANDBOX_RETRY_FACTOR=0.001");
+    d->variables[url_count] = xstrdup("SANDBOX_LAG_MS=200");
+    d->variables[url_count + 1] = xstrdup("SANDBOX_RETRY_FACTOR=0.001");
     char *listen = xasprintf("127.0.0.1:%u", port);
-    char *secrets = xasprintf("%s/demo/secrets", examples);
+    char *secrets = xasprintf("%s/demo/secrets", d->examples);
     struct host_options options = {
         .data_folder = d->folder,
         .client_folders = (const char *const *)folders,
         .scripts_root = scripts,
         .secrets_folder = secrets,
-        .variables = (const char *const *)variables,
+        .variables = (const char *const *)d->variables,
         .listen = (const char *const[]){listen, NULL},
         .drain_ms = 2000,
     };
     int rc = host_open(&d->host, &options, err);
-    for (size_t i = 0; i < DEMO_VARIABLES; i++) {
-        free(variables[i]);
-        free(i < 4 ? folders[i] : NULL);
+    for (size_t i = 0; i < 4; i++) {
+        free(folders[i]);
     }
     free(listen);
     free(secrets);
-    free(examples);
     free(scripts);
     return rc;
 }
@@ -437,6 +388,18 @@ static void play(struct demo *d)
     }
 }
 
+static void close_demo(struct demo *d)
+{
+    host_close(d->host);
+    files_remove_folder(d->folder);
+    for (size_t i = 0; i < DEMO_VARIABLES; i++) {
+        free(d->variables[i]);
+    }
+    free(d->examples);
+    free(d->books);
+    log_shutdown();
+}
+
 static int run_demo(const struct cli_args *args)
 {
     serve_configure_log(args, LOG_ERROR);
@@ -448,7 +411,7 @@ static int run_demo(const struct cli_args *args)
                         DEMO_FIRST_PORT);
     }
     if (open_demo(&d, args, port, &err) != 0) {
-        files_remove_folder(d.folder);
+        close_demo(&d);
         return cli_fail(args, CLI_WRONG, "%s", err.message);
     }
     d.host->on_timeline = on_timeline;
@@ -457,17 +420,14 @@ static int run_demo(const struct cli_args *args)
         "Neap on http://127.0.0.1:%u with the demo client, SCAYLE and Khaos (both simulated)\n\n",
         host_port(d.host));
     play(&d);
-    bool is_right = print_summary(&d, args);
+    bool is_right = print_summary(&d);
     if (!cli_has(args, "--once")) {
         print_next(&d);
         printf("\nserving until Ctrl-C\n");
         fflush(stdout);
         is_right = host_run(d.host, &err) == 0 && is_right;
     }
-    host_close(d.host);
-    free(d.books);
-    files_remove_folder(d.folder);
-    log_shutdown();
+    close_demo(&d);
     return is_right ? CLI_OK : CLI_WRONG;
 }
 
@@ -476,8 +436,10 @@ const struct cli_verb CLI_DEMO = {
     .summary = "play about 45 orders through a demo client and both sandboxes",
     .usage = "neap demo [--once]",
     .details =
-        "Prints what happens as it happens, then a summary, then keeps serving. Data is kept in a\n"
-        "folder of its own under /tmp, which goes at the end.",
+        "Prints what happens as it happens, then a summary with what audit, reconcile, replay,\n"
+        "products, stock, stock drift, verify and status say of it, then keeps serving. Data is "
+        "kept\n"
+        "in a folder of its own under /tmp, which goes at the end.",
     .options =
         (const struct cli_option[]){
             {"--once", NULL, "end after the summary; exit code 0 only if every order is right"},

@@ -1,13 +1,27 @@
 /* A verb of this program in a process of its own: what it finds in data that this process has, or
- * had, open. */
+ * had, open, or of what this process serves. */
 #ifndef NEAP_CORE_CLI_EXAMINATION_H
 #define NEAP_CORE_CLI_EXAMINATION_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "core/base/buf.h"
 
-/* Runs `neap words...` (words end with NULL), appends its standard output to said (which may not
- * have room for all of it) and returns its exit code; CLI_UNREACHABLE when it did not end by
- * itself. scratch names a file that is written and removed. */
-int examination_run(const char *const *words, const char *scratch, struct buf *said);
+struct examination {
+    pid_t pid;       /* -1 when it did not start */
+    int fd;          /* its standard output: readable when it said something or ended */
+    struct buf said; /* what it said; what has no room is dropped */
+    int code;        /* its exit code, once it ended; CLI_UNREACHABLE: it did not end by itself */
+};
+
+/* Starts `neap words...` (words end with NULL), of which at most max_bytes are kept. */
+void examination_begin(struct examination *e, const char *const *words, size_t max_bytes);
+/* Takes what it has said so far, without waiting. True when it has ended. */
+bool examination_look(struct examination *e);
+/* Waits for its end: for a process that serves nobody meanwhile. */
+void examination_wait(struct examination *e);
+/* Ends it when it has not ended, and frees what it said. */
+void examination_free(struct examination *e);
 
 #endif

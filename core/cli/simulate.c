@@ -123,21 +123,19 @@ static void play(struct simulation *s)
 /* ---- Afterwards
  * ------------------------------------------------------------------------------------- */
 
-struct examination {
+struct afterwards {
     const char *verb;
     const char *question;
-    int code;
-    struct buf said;
+    struct examination found;
 };
 
-static void examine(const struct simulation *s, struct examination *e)
+static void examine(const struct simulation *s, struct afterwards *a)
 {
-    char *path = xasprintf("%s/%s.txt", s->folder, e->verb);
     char *data = xasprintf("%s/client-data", s->folder);
-    buf_init(&e->said, DOCUMENT_MAX);
-    e->code = examination_run((const char *const[]){e->verb, "--data", data, NULL}, path, &e->said);
+    examination_begin(&a->found, (const char *const[]){a->verb, "--data", data, NULL},
+                      DOCUMENT_MAX);
+    examination_wait(&a->found);
     free(data);
-    free(path);
 }
 
 static bool is_books_right(const struct simulation *s)
@@ -147,7 +145,7 @@ static bool is_books_right(const struct simulation *s)
            bytes_equal(value, bytes_str("true"));
 }
 
-static void print_json(const struct simulation *s, const struct examination *list, bool is_right)
+static void print_json(const struct simulation *s, const struct afterwards *list, bool is_right)
 {
     struct buf out;
     struct json_writer w;
@@ -160,7 +158,7 @@ static void print_json(const struct simulation *s, const struct examination *lis
     json_member_str(&w, "folder", cli_has(s->args, "--data") ? s->folder : NULL);
     json_member_str(&w, "problem", s->problem.code == 0 ? NULL : s->problem.message);
     for (size_t i = 0; i < AFTERWARDS; i++) {
-        json_member_int(&w, list[i].verb, list[i].code);
+        json_member_int(&w, list[i].verb, list[i].found.code);
     }
     json_key(&w, "books");
     json_raw(&w, bytes_str(s->books == NULL ? "null" : s->books));
@@ -169,13 +167,13 @@ static void print_json(const struct simulation *s, const struct examination *lis
     buf_free(&out);
 }
 
-static void print_text(const struct simulation *s, const struct examination *list, bool is_right)
+static void print_text(const struct simulation *s, const struct afterwards *list, bool is_right)
 {
     for (size_t i = 0; i < AFTERWARDS; i++) {
-        printf("%-8s %s (neap %s)\n", list[i].code == CLI_OK ? "yes" : "NO", list[i].question,
+        printf("%-8s %s (neap %s)\n", list[i].found.code == CLI_OK ? "yes" : "NO", list[i].question,
                list[i].verb);
-        if (list[i].code != CLI_OK) {
-            fputs(buf_text(&list[i].said), stdout);
+        if (list[i].found.code != CLI_OK) {
+            fputs(buf_text(&list[i].found.said), stdout);
         }
     }
     if (s->problem.code != 0) {
@@ -187,14 +185,14 @@ static void print_text(const struct simulation *s, const struct examination *lis
 
 static int judge(struct simulation *s)
 {
-    struct examination list[AFTERWARDS] = {
+    struct afterwards list[AFTERWARDS] = {
         {.verb = "verify", .question = "what the client keeps is whole"},
         {.verb = "reconcile", .question = "its own books tie, order by order"},
     };
     bool is_right = s->problem.code == 0 && is_books_right(s);
     for (size_t i = 0; i < AFTERWARDS; i++) {
         examine(s, &list[i]);
-        is_right = is_right && list[i].code == CLI_OK;
+        is_right = is_right && list[i].found.code == CLI_OK;
     }
     if (cli_has(s->args, "--json")) {
         print_json(s, list, is_right);
@@ -202,7 +200,7 @@ static int judge(struct simulation *s)
         print_text(s, list, is_right);
     }
     for (size_t i = 0; i < AFTERWARDS; i++) {
-        buf_free(&list[i].said);
+        examination_free(&list[i].found);
     }
     return is_right ? CLI_OK : CLI_WRONG;
 }

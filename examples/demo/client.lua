@@ -147,6 +147,7 @@ return {
             poll = {every_ms = tonumber(var("STOCK_POLL_MS", "2000"))},
             full = {every_ms = tonumber(var("STOCK_FULL_MS", "500"))},
             send = {every_ms = tonumber(var("STOCK_SEND_MS", "1000"))},
+            drift = {every_ms = tonumber(var("STOCK_DRIFT_MS", "1000"))},
         }, settings = {
             merchant_key = "fellside",
             khaos = KHAOS,

@@ -32,6 +32,22 @@ static void finds_members(void)
     CHECK(!json_find(json, "absent", &value));
 }
 
+static void walks_members(void)
+{
+    struct bytes rest = bytes_str("{\"EUR\" : 12, \"GBP\":{\"minor\":3}}");
+    struct bytes name;
+    struct bytes value;
+    int64_t number = 0;
+    CHECK(json_member(&rest, &name, &value) && bytes_equal(name, bytes_str("EUR")));
+    CHECK(json_integer(value, &number));
+    CHECK_INT(number, 12);
+    CHECK(json_member(&rest, &name, &value) && bytes_equal(name, bytes_str("GBP")));
+    CHECK(json_find(value, "minor", &value));
+    CHECK(!json_member(&rest, &name, &value));
+    rest = bytes_str("{}");
+    CHECK(!json_member(&rest, &name, &value));
+}
+
 static void survives_bad_text(void)
 {
     static const char *const BAD[] = {
@@ -40,6 +56,10 @@ static void survives_bad_text(void)
     for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
         struct bytes value;
         CHECK(!json_find(bytes_str(BAD[i]), "b", &value));
+        struct bytes rest = bytes_str(BAD[i]);
+        struct bytes name;
+        while (json_member(&rest, &name, &value)) {
+        }
     }
 }
 
@@ -60,6 +80,7 @@ static void round_trips_texts(void)
 int main(void)
 {
     tap_case("members, elements and numbers are found", finds_members);
+    tap_case("an object is walked member by member", walks_members);
     tap_case("bad text is not there, and no crash", survives_bad_text);
     tap_case("texts survive writing and reading", round_trips_texts);
     return tap_done();
