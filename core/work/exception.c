@@ -10,9 +10,7 @@
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/work/act_event.h"
-#include "core/work/audit_chain.h"
-#include "core/work/effect.h"
-#include "core/work/timeline.h"
+#include "core/work/exception_private.h"
 #include "core/work/work_state.h"
 
 #define WAITER_VERSION 1
@@ -326,10 +324,9 @@ static int store_closed(struct work *work, const struct exception *e,
     return work_put(work, &key, &value);
 }
 
-/* Takes the exception and its waiters out of the store; ids are the jobs that waited, seq_out is
- * the number of its closing. */
-static int take_out(struct work *work, const struct exception *e,
-                    const struct exception_closing *closing, struct id_list *ids, uint64_t *seq_out)
+int exception_take_out(struct work *work, const struct exception *e,
+                       const struct exception_closing *closing, struct id_list *ids,
+                       uint64_t *seq_out)
 {
     struct key key;
     int rc = collect_waiters(work, e->cause, e->subject, ids);
@@ -366,6 +363,15 @@ static void keep_stopped(struct work *work, const struct exception *e, struct id
     ids->count = kept;
 }
 
+int exception_collect_stopped(struct work *work, const struct exception *e, struct id_list *ids)
+{
+    int rc = collect_waiters(work, e->cause, e->subject, ids);
+    if (rc == 0) {
+        keep_stopped(work, e, ids);
+    }
+    return rc;
+}
+
 static void keep_without_cause(struct work *work, struct id_list *ids)
 {
     size_t kept = 0;
@@ -377,8 +383,8 @@ static void keep_without_cause(struct work *work, struct id_list *ids)
     ids->count = kept;
 }
 
-static int tell(struct work *work, const struct exception *e, uint64_t closed_seq,
-                const struct exception_closing *closing, const struct id_list *ids)
+int exception_tell(struct work *work, const struct exception *e, uint64_t closed_seq,
+                   const struct exception_closing *closing, const struct id_list *ids)
 {
     bool is_end = closing->how == CLOSED_BY_DISMISSAL;
     struct act_told told = {
@@ -391,8 +397,8 @@ static int tell(struct work *work, const struct exception *e, uint64_t closed_se
     return closing->who == NULL ? 0 : act_event_tell(work, &told, ids);
 }
 
-static int close_it(struct work *work, const char *cause, const char *subject,
-                    const struct exception_closing *closing)
+int exception_close_here(struct work *work, const char *cause, const char *subject,
+                         const struct exception_closing *closing)
 {
     struct open_exception x;
     struct id_list waited = {0};
@@ -402,7 +408,7 @@ static int close_it(struct work *work, const char *cause, const char *subject,
     if (rc != 0) {
         return rc;
     }
-    rc = take_out(work, &x.e, closing, &waited, &seq);
+    rc = exception_take_out(work, &x.e, closing, &waited, &seq);
     for (size_t i = 0; i < waited.count; i++) {
         id_list_add(&ids, waited.ids[i]);
     }
@@ -413,7 +419,7 @@ static int close_it(struct work *work, const char *cause, const char *subject,
         }
         rc = job_release_all(work, &ids, true);
     }
-    rc = rc != 0 ? rc : tell(work, &x.e, seq, closing, &waited);
+    rc = rc != 0 ? rc : exception_tell(work, &x.e, seq, closing, &waited);
     id_list_free(&waited);
     id_list_free(&ids);
     exception_free(&x.e);
@@ -425,8 +431,8 @@ int exception_close(struct work *work, const char *cause, const char *subject,
 {
     int rc = work_nested_begin(work);
     return rc != 0 ? rc
-                   : work_unit_end(work,
-                                   close_it(work, cause, subject == NULL ? "" : subject, closing));
+                   : work_unit_end(work, exception_close_here(
+                                             work, cause, subject == NULL ? "" : subject, closing));
 }
 
 /* ---- Waiters that got past ---------------------------------------------------------------------
@@ -506,7 +512,7 @@ static int get_past(struct work *work, uint64_t job_id, const struct pair *pair)
         struct exception_closing closing = {CLOSED_BY_PROOF, NULL, "no job waits on it any more"};
         struct id_list ids = {0};
         uint64_t seq = 0;
-        rc = take_out(work, &x.e, &closing, &ids, &seq);
+        rc = exception_take_out(work, &x.e, &closing, &ids, &seq);
         id_list_free(&ids);
     }
     exception_free(&x.e);
@@ -599,140 +605,6 @@ int exception_reload(struct work *work)
     id_list_free(&ids);
     pairs_free(&pairs);
     return rc;
-}
-
-/* ---- A person acts -----------------------------------------------------------------------------
- */
-
-static int audit(struct work *work, const char *action, const struct exception_act *act)
-{
-    char *subject = xasprintf("%s %s", act->cause, act->subject == NULL ? "" : act->subject);
-    struct audit_entry entry = {
-        .who = act->who, .action = action, .subject = subject, .detail = act->reason};
-    int rc = audit_append(work, &entry);
-    free(subject);
-    return rc;
-}
-
-static int release(struct work *work, const struct exception_act *act)
-{
-    struct exception_closing closing = {CLOSED_BY_PERSON, act->who, act->reason};
-    int rc = close_it(work, act->cause, act->subject, &closing);
-    return rc != 0 ? rc : audit(work, "exception.release", act);
-}
-
-static int retry(struct work *work, const struct exception_act *act)
-{
-    struct open_exception x;
-    struct id_list ids = {0};
-    int rc = load(work, act->cause, act->subject, &x);
-    if (rc != 0) {
-        return rc;
-    }
-    rc = collect_waiters(work, act->cause, act->subject, &ids);
-    if (rc == 0) {
-        keep_stopped(work, &x.e, &ids);
-        rc = job_release_all(work, &ids, true);
-    }
-    id_list_free(&ids);
-    exception_free(&x.e);
-    return rc != 0 ? rc : audit(work, "exception.retry", act);
-}
-
-/* These say themselves that nobody knows the outcome: who dismisses them has decided about it. */
-static bool tells_of_doubt(const char *cause)
-{
-    return strcmp(cause, EXCEPTION_UNFINISHED_EFFECT) == 0 ||
-           strcmp(cause, EXCEPTION_OUTCOME_UNKNOWN) == 0;
-}
-
-/* What was begun may have happened: whoever goes on by himself finds out, who stands still waits
- * for a person who knows that. */
-static int keep_unfinished(struct work *work, struct job_info *info)
-{
-    struct exception_cause cause = {
-        .cause = EXCEPTION_UNFINISHED_EFFECT,
-        .subject = info->key,
-        .message = "Dismissed, but a change it began in another system has no outcome",
-        .remedy = "Find out whether it happened there; retry the job, or dismiss this as well.",
-    };
-    struct timeline_entry line = {.job_id = info->id, .kind = "person", .text = cause.message};
-    int rc = timeline_add(work, info->key, &line);
-    if (rc == 0 && (info->state == JOB_HELD || info->state == JOB_DEAD)) {
-        job_set_text(&info->reason, cause.message);
-        rc = exception_wait(work, info->id, &cause);
-        rc = rc != 0 ? rc : job_store(work, info);
-    } else if (rc == 0 && info->state == JOB_WAITING && info->parked_on[0] != '\0') {
-        rc = job_make_ready(work, info, false); /* nobody else would wake it any more */
-    }
-    return rc;
-}
-
-static int finish_dismissed(struct work *work, const char *cause, uint64_t id, const char *note)
-{
-    struct job_info info;
-    if (job_find_live(work, id) != NULL) {
-        return 0; /* a probe or a retry is under way: its end decides */
-    }
-    int rc = job_take(work, id, &info);
-    if (rc != 0) {
-        return rc == ERROR_NOT_FOUND ? 0 : rc;
-    }
-    uint64_t unfinished;
-    rc = effect_unfinished(work, info.key, id, &unfinished);
-    bool is_kept = unfinished != 0 && !tells_of_doubt(cause);
-    if (rc == 0 && job_is_open(&info)) {
-        rc = is_kept ? keep_unfinished(work, &info) : job_finish(work, &info, note);
-    }
-    job_info_free(&info);
-    return rc;
-}
-
-static int dismiss(struct work *work, const struct exception_act *act)
-{
-    struct open_exception x;
-    struct id_list ids = {0};
-    int rc = load(work, act->cause, act->subject, &x);
-    if (rc != 0) {
-        return rc;
-    }
-    struct exception_closing closing = {CLOSED_BY_DISMISSAL, act->who, act->reason};
-    uint64_t seq = 0;
-    rc = take_out(work, &x.e, &closing, &ids, &seq);
-    char *note = xasprintf("dismissed by %s: %s", act->who, act->reason);
-    for (size_t i = 0; i < ids.count && rc == 0; i++) {
-        rc = finish_dismissed(work, act->cause, ids.ids[i], note);
-    }
-    rc = rc != 0 ? rc : tell(work, &x.e, seq, &closing, &ids);
-    free(note);
-    id_list_free(&ids);
-    exception_free(&x.e);
-    return rc != 0 ? rc : audit(work, "exception.dismiss", act);
-}
-
-typedef int (*act_fn)(struct work *work, const struct exception_act *act);
-
-static int act_in_unit(struct work *work, const struct exception_act *act, act_fn fn)
-{
-    struct exception_act full = *act;
-    full.subject = act->subject == NULL ? "" : act->subject;
-    int rc = work_nested_begin(work);
-    return rc != 0 ? rc : work_unit_end(work, fn(work, &full));
-}
-
-int exception_release(struct work *work, const struct exception_act *act)
-{
-    return act_in_unit(work, act, release);
-}
-
-int exception_retry(struct work *work, const struct exception_act *act)
-{
-    return act_in_unit(work, act, retry);
-}
-
-int exception_dismiss(struct work *work, const struct exception_act *act)
-{
-    return act_in_unit(work, act, dismiss);
 }
 
 /* ---- Questions ---------------------------------------------------------------------------------
