@@ -219,7 +219,7 @@ static int open_loop(struct host *host, const struct host_options *options, stru
     host->turn = turn_new(host->loop);
     host->secrets = secrets_new(options->secrets_folder);
     host->watchdog = watchdog_new(0, NULL, NULL);
-    struct http_server_options server = {0};
+    struct http_server_options server = {.body_limit = host_body_limit};
     host->server = http_server_new(host->loop, &server, host_on_request, host);
     if (host->world != NULL) {
         host->transport = transport_loopback_join(host->loop, host->world->network);

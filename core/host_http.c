@@ -235,54 +235,99 @@ static void handle_route(struct host_client *client, const struct manifest *mani
     keep_or_send(p);
 }
 
-/* False when the request was refused (and answered). */
-static bool is_admitted(struct host_client *client, const struct manifest *manifest, size_t route,
-                        struct http_exchange *x)
+/* Why a request is not handled; status 0: it is. All texts are constants. */
+struct refusal {
+    int status;
+    const char *message;
+    const char *header; /* or NULL */
+    const char *value;
+};
+
+/* By its head alone, so that nobody's body is read for a password to be refused afterwards. */
+static struct refusal judge_head(const struct host_client *client, const struct manifest *manifest,
+                                 size_t route, const struct http_head *head)
 {
     const struct manifest_route *r = &manifest->routes[route];
     if (client->host->is_draining || work_is_full(client->work)) {
-        answer_problem(client, x, 503,
-                       client->host->is_draining ? "stopping: send it again" : "no space left",
-                       "Retry-After", HOST_RETRY_AFTER_S);
-        return false;
+        return (struct refusal){
+            503, client->host->is_draining ? "stopping: send it again" : "no space left",
+            "Retry-After", HOST_RETRY_AFTER_S};
     }
     if (client->rests_until_ms[route] > clock_mono_ms(client->host->clock)) {
-        answer_problem(client, x, 503, "the handler of this route did not end just now",
-                       "Retry-After", HOST_ROUTE_RETRY_AFTER_S);
-        return false;
+        return (struct refusal){503, "the handler of this route did not end just now",
+                                "Retry-After", HOST_ROUTE_RETRY_AFTER_S};
     }
     if (r->auth != NULL) {
         const struct manifest_auth *auth = manifest_find_auth(manifest, r->auth);
-        if (auth == NULL || !http_exchange_has_basic(x, auth->user, auth->password)) {
-            answer_problem(client, x, 401, "user and password are missing or wrong",
-                           "WWW-Authenticate", "Basic realm=\"neap\", charset=\"UTF-8\"");
-            return false;
+        if (auth == NULL || !http_head_has_basic(head, auth->user, auth->password)) {
+            return (struct refusal){401, "user and password are missing or wrong",
+                                    "WWW-Authenticate", "Basic realm=\"neap\", charset=\"UTF-8\""};
         }
     }
-    if (http_exchange_body(x).size > r->max_body_bytes) {
-        answer_problem(client, x, 413, "the body is larger than this route takes", NULL, NULL);
-        return false;
+    return (struct refusal){0};
+}
+
+static struct refusal judge(const struct host_client *client, const struct manifest *manifest,
+                            size_t route, const struct http_exchange *x)
+{
+    struct http_head head = http_exchange_head(x);
+    struct refusal refusal = judge_head(client, manifest, route, &head);
+    if (refusal.status == 0 &&
+        http_exchange_body_size(x) > manifest->routes[route].max_body_bytes) {
+        return (struct refusal){413, "the body is larger than this route takes", NULL, NULL};
     }
-    return true;
+    if (refusal.status == 0 && http_exchange_is_cut(x)) {
+        /* Refused a moment ago, and now the reason is gone. */
+        return (struct refusal){503, "send it again", "Retry-After", HOST_RETRY_AFTER_S};
+    }
+    return refusal;
 }
 
 static void handle_client(struct host_client *client, const char *path, struct http_exchange *x)
 {
     const struct manifest *manifest = generation_manifest(runner_generation(client->runner));
     size_t route = 0;
+    struct refusal refusal = {0};
     switch (route_find(manifest, http_exchange_method(x), path, &route)) {
     case ROUTE_NO_PATH:
-        answer_problem(client, x, 404, "no flow serves this path", NULL, NULL);
+        refusal = (struct refusal){404, "no flow serves this path", NULL, NULL};
         break;
     case ROUTE_NO_METHOD:
-        answer_problem(client, x, 405, "this path takes another method", NULL, NULL);
+        refusal = (struct refusal){405, "this path takes another method", NULL, NULL};
         break;
     case ROUTE_FOUND:
-        if (is_admitted(client, manifest, route, x)) {
-            handle_route(client, manifest, route, path, x);
-        }
+        refusal = judge(client, manifest, route, x);
         break;
     }
+    if (refusal.status != 0) {
+        answer_problem(client, x, refusal.status, refusal.message, refusal.header, refusal.value);
+        return;
+    }
+    handle_route(client, manifest, route, path, x);
+}
+
+/* The client that a path names, and the rest of it; NULL: none has this name. */
+static struct host_client *find_client(struct host *host, const char *path, const char **below_out)
+{
+    size_t size = path[0] == '/' ? strcspn(path + 1, "/") : 0;
+    *below_out = size == 0 || path[1 + size] == '\0' ? "/" : path + 1 + size;
+    return path[0] == '/' ? host_find_client(host, path + 1, size) : NULL;
+}
+
+int64_t host_body_limit(void *arg, const struct http_head *head)
+{
+    const char *below = NULL;
+    size_t route = 0;
+    struct host_client *client = find_client(arg, head->path, &below);
+    if (client == NULL) {
+        return -1;
+    }
+    const struct manifest *manifest = generation_manifest(runner_generation(client->runner));
+    if (route_find(manifest, head->method, below, &route) != ROUTE_FOUND ||
+        judge_head(client, manifest, route, head).status != 0) {
+        return -1;
+    }
+    return (int64_t)manifest->routes[route].max_body_bytes;
 }
 
 void host_on_request(void *arg, struct http_exchange *x)
@@ -295,8 +340,8 @@ void host_on_request(void *arg, struct http_exchange *x)
         answer_page(host, x, path[1] == 'h');
         return;
     }
-    size_t size = strcspn(path + 1, "/");
-    struct host_client *client = path[0] == '/' ? host_find_client(host, path + 1, size) : NULL;
+    const char *below = NULL;
+    struct host_client *client = find_client(host, path, &below);
     if (client == NULL && host->absent_count > 0) {
         http_server_count_refusal(host->server, 503);
         answer_problem(NULL, x, 503, "no client that is served has this name", "Retry-After",
@@ -308,6 +353,5 @@ void host_on_request(void *arg, struct http_exchange *x)
         answer_problem(NULL, x, 404, "no client has this name", NULL, NULL);
         return;
     }
-    const char *below = path + 1 + size;
-    handle_client(client, below[0] == '\0' ? "/" : below, x);
+    handle_client(client, below, x);
 }

@@ -94,6 +94,7 @@ void host_absent_close(struct host *host);
 
 /* host_http.c */
 void host_on_request(void *arg, struct http_exchange *x);
+int64_t host_body_limit(void *arg, const struct http_head *head);
 /* Drops what waits for answers of jobs (503), at close. */
 void host_pending_close(struct host_client *client);
 void host_on_job_answer(struct host_client *client, uint64_t event_seq,

@@ -38,6 +38,8 @@ struct http_incoming {
     char *peer;
     struct http_headers headers;
     struct buf body;
+    bool is_cut; /* the body was not read: the handler refuses it by its head */
+    size_t announced_bytes;
 };
 
 void http_incoming_free(struct http_incoming *in);
@@ -48,6 +50,8 @@ struct http_exchange *http_exchange_open(struct http_server *server, struct http
 /* The sink is gone: on_reply cannot be called any more. */
 void http_exchange_detach(struct http_exchange *x);
 
+/* How much of its body the handler takes, see http_body_limit_fn. */
+int64_t http_server_body_limit(const struct http_server *server, const struct http_head *head);
 const struct http_server_options *http_server_limits(const struct http_server *server);
 struct loop *http_server_loop(const struct http_server *server);
 bool http_server_is_accepting(const struct http_server *server);

@@ -281,23 +281,30 @@ static void conn_on_reply(void *sink, const struct http_reply *reply)
 
 /* ---- requests ---- */
 
-static void conn_serve(struct conn *c)
+static void conn_serve(struct conn *c, bool is_cut)
 {
     conn_count_body(c, 0);
     struct http_reader *r = &c->reader;
+    size_t announced_bytes = r->body.size + (size_t)r->left;
+    if (is_cut) {
+        buf_free(&r->body);
+        buf_init(&r->body, r->max_body_bytes);
+    }
     struct http_incoming in = {.method = r->method,
                                .path = r->path,
                                .query = r->query,
                                .peer = xstrdup(c->peer),
                                .headers = r->headers,
-                               .body = r->body};
-    c->ends_with_reply = r->wants_close || c->has_eof;
+                               .body = r->body,
+                               .is_cut = is_cut,
+                               .announced_bytes = announced_bytes};
+    c->ends_with_reply = r->wants_close || c->has_eof || is_cut;
     c->reply_is_old = r->is_old;
     r->method = NULL;
     r->path = NULL;
     r->query = NULL;
     memset(&r->headers, 0, sizeof(r->headers));
-    buf_init(&r->body, r->body.max);
+    buf_init(&r->body, r->max_body_bytes);
     http_reader_reset(r);
     c->state = CONN_SERVING;
     c->body_step = 0;
@@ -319,6 +326,20 @@ static void conn_set_deadline(struct conn *c, bool had_begun, enum http_reader_s
     }
 }
 
+/* The head is whole and more is to come: reads on, or has the handler refuse it now. */
+static bool conn_takes_body(struct conn *c)
+{
+    struct http_reader *r = &c->reader;
+    struct http_head head = {r->method, r->path, &r->headers};
+    int64_t limit = http_server_body_limit(c->all->server, &head);
+    if (limit < 0 || r->body.size + r->left > (uint64_t)limit) {
+        conn_serve(c, true);
+        return false;
+    }
+    http_reader_limit_body(r, (size_t)limit);
+    return true;
+}
+
 /* Feeds what has arrived to the reader until the request is whole or the input empty. */
 static void conn_read(struct conn *c)
 {
@@ -336,6 +357,10 @@ static void conn_read(struct conn *c)
             conn_refuse(c, r->fail_status, r->fail_reason);
             return;
         }
+        if (was == HTTP_READER_HEAD && r->state != HTTP_READER_HEAD &&
+            r->state != HTTP_READER_DONE && !conn_takes_body(c)) {
+            return;
+        }
         conn_count_body(c, r->body.size);
         if (c->all->reading_bytes > http_server_limits(c->all->server)->max_reading_bytes &&
             r->state != HTTP_READER_DONE) {
@@ -349,7 +374,7 @@ static void conn_read(struct conn *c)
             }
         }
         if (r->state == HTTP_READER_DONE) {
-            conn_serve(c);
+            conn_serve(c, false);
             return;
         }
         conn_set_deadline(c, had_begun, was, used);

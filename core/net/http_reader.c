@@ -16,6 +16,7 @@ void http_reader_init(struct http_reader *r, size_t max_header_bytes, size_t max
 {
     memset(r, 0, sizeof(*r));
     r->max_header_bytes = max_header_bytes;
+    r->max_body_bytes = max_body_bytes;
     buf_init(&r->line, max_header_bytes > MAX_CHUNK_LINE ? max_header_bytes : MAX_CHUNK_LINE);
     buf_init(&r->body, max_body_bytes);
 }
@@ -30,7 +31,7 @@ void http_reader_reset(struct http_reader *r)
 {
     struct buf line = r->line;
     size_t max_header_bytes = r->max_header_bytes;
-    size_t max_body_bytes = r->body.max;
+    size_t max_body_bytes = r->max_body_bytes;
     free(r->method);
     free(r->path);
     free(r->query);
@@ -38,9 +39,15 @@ void http_reader_reset(struct http_reader *r)
     buf_free(&r->body);
     memset(r, 0, sizeof(*r));
     r->max_header_bytes = max_header_bytes;
+    r->max_body_bytes = max_body_bytes;
     r->line = line;
     buf_reset(&r->line);
     buf_init(&r->body, max_body_bytes);
+}
+
+void http_reader_limit_body(struct http_reader *r, size_t max_bytes)
+{
+    r->body.max = max_bytes < r->max_body_bytes ? max_bytes : r->max_body_bytes;
 }
 
 bool http_reader_has_begun(const struct http_reader *r)

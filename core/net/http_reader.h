@@ -21,6 +21,7 @@ enum http_reader_state {
 struct http_reader {
     enum http_reader_state state;
     size_t max_header_bytes;
+    size_t max_body_bytes;
     struct buf line; /* head, or a chunk line, until it is whole */
     size_t trailer_bytes;
     uint64_t left;           /* bytes of body or chunk still to come */
@@ -34,13 +35,16 @@ struct http_reader {
     bool wants_close; /* "Connection: close", or HTTP/1.0 without keep-alive */
     bool is_old;      /* HTTP/1.0 */
     bool expects_continue;
-    struct buf body; /* at most max_body_bytes; grows as bytes come, whatever was announced */
+    struct buf body; /* grows as bytes come, whatever was announced */
 };
 
 void http_reader_init(struct http_reader *r, size_t max_header_bytes, size_t max_body_bytes);
 void http_reader_fini(struct http_reader *r);
 /* Ready for the next request; the fields of the last one are freed. */
 void http_reader_reset(struct http_reader *r);
+/* Of this request, once its head is whole: a longer body fails (413). Never more than it was made
+ * with. */
+void http_reader_limit_body(struct http_reader *r, size_t max_bytes);
 /* Returns how many bytes were used: all, unless the request ended (DONE) or is bad (FAILED). */
 size_t http_reader_feed(struct http_reader *r, const char *data, size_t size);
 /* False before the first byte of a request. */

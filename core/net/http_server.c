@@ -22,7 +22,7 @@
 #define IDLE_DEFAULT_MS      60000
 #define CONNECTIONS_DEFAULT  4096
 #define READING_BYTES_DEFAULT                                                                      \
-    ((size_t)128 << 20) /* nobody is authenticated before his body is read */
+    ((size_t)128 << 20) /* a caller with a password may hold back the end of his body too */
 
 /* An answer that is held back, copied. */
 struct late_reply {
@@ -287,11 +287,26 @@ int64_t http_exchange_started_ms(const struct http_exchange *x)
     return x->started_ms;
 }
 
-bool http_exchange_has_basic(const struct http_exchange *x, const char *user, const char *password)
+bool http_exchange_is_cut(const struct http_exchange *x)
+{
+    return x->in.is_cut;
+}
+
+size_t http_exchange_body_size(const struct http_exchange *x)
+{
+    return x->in.is_cut ? x->in.announced_bytes : x->in.body.size;
+}
+
+struct http_head http_exchange_head(const struct http_exchange *x)
+{
+    return (struct http_head){x->in.method, x->in.path, &x->in.headers};
+}
+
+bool http_head_has_basic(const struct http_head *head, const char *user, const char *password)
 {
     /* With two such headers nobody can say which one a proxy before us checked. */
-    return http_headers_count(&x->in.headers, "Authorization") == 1 &&
-           http_basic_matches(http_headers_get(&x->in.headers, "Authorization"), user, password);
+    return http_headers_count(head->headers, "Authorization") == 1 &&
+           http_basic_matches(http_headers_get(head->headers, "Authorization"), user, password);
 }
 
 /* ---- the server ---- */
@@ -308,6 +323,12 @@ void net_ignore_broken_pipes(void)
 const struct http_server_options *http_server_limits(const struct http_server *server)
 {
     return &server->options;
+}
+
+int64_t http_server_body_limit(const struct http_server *server, const struct http_head *head)
+{
+    const struct http_server_options *o = &server->options;
+    return o->body_limit != NULL ? o->body_limit(server->arg, head) : (int64_t)o->max_body_bytes;
 }
 
 struct loop *http_server_loop(const struct http_server *server)
@@ -342,6 +363,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_server_
     server->handler = handler;
     server->arg = arg;
     struct http_server_options *o = &server->options;
+    o->body_limit = given->body_limit;
     o->max_header_bytes =
         given->max_header_bytes > 0 ? given->max_header_bytes : HEADER_BYTES_DEFAULT;
     o->max_body_bytes = given->max_body_bytes > 0 ? given->max_body_bytes : BODY_BYTES_DEFAULT;

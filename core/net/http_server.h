@@ -13,11 +13,25 @@
 struct http_server;
 struct http_exchange; /* one request and the duty to answer it */
 
+struct http_head {
+    const char *method;
+    const char *path;
+    const struct http_headers *headers;
+};
+
+/*
+ * Asked when the head of a request is whole and its body is still to come: how many bytes of it the
+ * handler takes. Negative, or fewer than announced: the body is not read; the handler gets the
+ * request without it (http_exchange_is_cut), refuses it, and the connection ends with the answer.
+ */
+typedef int64_t (*http_body_limit_fn)(void *arg, const struct http_head *head);
+
 struct http_server_options {
-    size_t max_header_bytes;  /* default 32 KiB */
-    size_t max_body_bytes;    /* default 8 MiB; above: 413 without calling the handler */
-    int64_t idle_timeout_ms;  /* default 60,000 */
-    unsigned max_connections; /* default 4,096 */
+    http_body_limit_fn body_limit; /* NULL: max_body_bytes for everybody; arg is the handler's */
+    size_t max_header_bytes;       /* default 32 KiB */
+    size_t max_body_bytes;         /* default 8 MiB; above: 413 without calling the handler */
+    int64_t idle_timeout_ms;       /* default 60,000 */
+    unsigned max_connections;      /* default 4,096 */
     size_t
         max_reading_bytes; /* bodies under way, of all connections; default 128 MiB; above: 503 */
 };
@@ -58,6 +72,8 @@ const char *http_exchange_path(const struct http_exchange *x);  /* decoded? no: 
 const char *http_exchange_query(const struct http_exchange *x); /* as sent, "" when none */
 const struct http_headers *http_exchange_headers(const struct http_exchange *x);
 struct bytes http_exchange_body(const struct http_exchange *x);
+bool http_exchange_is_cut(const struct http_exchange *x);      /* it has a body that was not read */
+size_t http_exchange_body_size(const struct http_exchange *x); /* of a cut one: as announced */
 const char *http_exchange_peer(const struct http_exchange *x);
 int64_t http_exchange_started_ms(const struct http_exchange *x); /* monotonic */
 
@@ -78,8 +94,10 @@ enum http_rudeness {
 void http_exchange_abort(struct http_exchange *x, enum http_rudeness how, int status,
                          const struct http_headers *headers, struct bytes body, int64_t delay_ms);
 
+struct http_head http_exchange_head(const struct http_exchange *x);
+
 /* True when the Authorization header carries exactly this user and password; constant time. */
-bool http_exchange_has_basic(const struct http_exchange *x, const char *user, const char *password);
+bool http_head_has_basic(const struct http_head *head, const char *user, const char *password);
 
 /* Transport that delivers to this server in the same process; latency from the loop's timers. */
 struct transport *transport_loopback_new(struct loop *loop, struct http_server *server);

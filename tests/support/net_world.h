@@ -29,6 +29,7 @@ struct net_world {
     struct http_exchange *held;       /* of the last request to /hold */
     int next_status;                  /* for /status */
     struct http_headers next_headers; /* for /status */
+    bool was_cut;
     char last_path[256];
     char last_query[256];
     char last_peer[64];
@@ -56,6 +57,7 @@ static inline void net_on_request(void *arg, struct http_exchange *x)
     struct net_world *w = arg;
     const char *path = http_exchange_path(x);
     w->handled++;
+    w->was_cut = http_exchange_is_cut(x);
     snprintf(w->last_path, sizeof(w->last_path), "%s", path);
     snprintf(w->last_query, sizeof(w->last_query), "%s", http_exchange_query(x));
     snprintf(w->last_peer, sizeof(w->last_peer), "%s", http_exchange_peer(x));

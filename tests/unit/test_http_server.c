@@ -99,6 +99,78 @@ static void test_refusal_survives_a_body_under_way(void)
     net_close(&w);
 }
 
+static int64_t limit_by_path(void *arg, const struct http_head *head)
+{
+    (void)arg;
+    return strcmp(head->path, "/nobody") == 0 ? -1 : strcmp(head->path, "/small") == 0 ? 4 : 1000;
+}
+
+/* The world's handler answers 200 with the body it got; here it should have refused. */
+static void test_a_body_that_nobody_takes_is_not_read(void)
+{
+    struct http_server_options options = {.body_limit = limit_by_path};
+    static const struct {
+        const char *text;
+        bool is_cut; /* the handler gets it without its body, and the connection ends */
+    } cases[] = {
+        {"POST /nobody HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc", true},
+        {"POST /nobody HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+         true},
+        {"POST /nobody HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
+         true},
+        {"POST /small HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n", true},
+        {"POST /small HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct net_world w;
+        net_open(&w, true, &options);
+        int fd = raw_connect(&w);
+        send_text(fd, cases[i].text);
+        if (!cases[i].is_cut) {
+            net_pass(&w, 5);
+            CHECK_INT(w.handled, 0);
+            send_text(fd, "cd");
+        }
+        char *answer = raw_receive(&w, fd, cases[i].is_cut ? NULL : "abcd");
+        CHECK(strncmp(answer, "HTTP/1.1 200 ", 13) == 0);
+        CHECK((strstr(answer, "Content-Length: 0\r\n") != NULL) == cases[i].is_cut);
+        CHECK((strstr(answer, "Connection: close\r\n") != NULL) == cases[i].is_cut);
+        CHECK_INT(w.handled, 1);
+        CHECK(w.was_cut == cases[i].is_cut);
+        free(answer);
+        close(fd);
+        net_close(&w);
+    }
+}
+
+/* A connection that stays: the limit of one request is not that of the next. */
+static void test_a_limit_is_of_one_request(void)
+{
+    struct http_server_options options = {.body_limit = limit_by_path};
+    struct net_world w;
+    net_open(&w, true, &options);
+    int fd = raw_connect(&w);
+    send_text(fd, "POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n");
+    net_pass(&w, 5);
+    send_text(fd, "ab\r\n0\r\n\r\n");
+    free(raw_receive(&w, fd, "\r\n\r\nab"));
+    send_text(fd, "POST /large HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n");
+    net_pass(&w, 5);
+    send_text(fd, "abcdefgh\r\n0\r\n\r\n");
+    char *answer = raw_receive(&w, fd, "abcdefgh");
+    CHECK(strncmp(answer, "HTTP/1.1 200 ", 13) == 0);
+    free(answer);
+    send_text(fd, "POST /small HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n");
+    net_pass(&w, 5);
+    send_text(fd, "ab\r\n3\r\n");
+    answer = raw_receive(&w, fd, NULL);
+    CHECK(strncmp(answer, "HTTP/1.1 413 ", 13) == 0);
+    free(answer);
+    CHECK_INT(w.handled, 2);
+    close(fd);
+    net_close(&w);
+}
+
 static void test_expectation_is_met(void)
 {
     struct net_world w;
@@ -352,6 +424,9 @@ static void test_unix_socket(void)
 
 int main(void)
 {
+    tap_case("a body that nobody takes is not read: the answer comes at once",
+             test_a_body_that_nobody_takes_is_not_read);
+    tap_case("a limit of the body is of one request", test_a_limit_is_of_one_request);
     tap_case("answers are framed and hold nothing else", test_answers_are_framed);
     tap_case("connections are kept, pipelined requests answered in order",
              test_keep_alive_and_pipelining);

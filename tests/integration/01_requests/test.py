@@ -7,7 +7,9 @@ import base64
 import concurrent.futures
 import json
 import os
+import socket
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
 import neap  # noqa: E402
@@ -70,6 +72,28 @@ def passwords():
         status = shop.delegate(delegation(71002), auth=None, headers={"Authorization": value})[0]
         assert status == 401, (value[:20], status)
     assert shop.host.order(71002) is None, "a refused delegation left an order"
+
+
+def before_the_body():
+    """Who has no password, or sends too much, is told so by his head: none of his body is waited for or kept."""
+    wrong = "Basic " + base64.b64encode(b"scayle:wrong").decode()
+    for status, path, auth, size in ((401, ENDPOINT, wrong, MAX_BODY), (401, ENDPOINT, "", 1000),
+                                     (413, ENDPOINT, BASIC, MAX_BODY + 1), (404, "/demo/nothing", BASIC, 1000),
+                                     (404, "/nobody/x", BASIC, 1000)):
+        for framing in (f"Content-Length: {size}", "Transfer-Encoding: chunked"):
+            if status == 413 and "chunked" in framing:
+                continue
+            lines = [f"POST {path} HTTP/1.1", "Host: neap", framing] + ([f"Authorization: {auth}"] if auth else [])
+            started = time.monotonic()
+            with socket.create_connection(("127.0.0.1", shop.host.port), timeout=10) as s:
+                s.sendall("\r\n".join([*lines, "", ""]).encode())
+                got = b""
+                while chunk := s.recv(65536):
+                    got += chunk
+            assert got.startswith(b"HTTP/1.1 %d " % status), (status, framing, got)
+            assert b"Connection: close" in got and got.count(b"HTTP/1.1 ") == 1, got
+            assert time.monotonic() - started < 5, "it waited for the body"
+            is_error_text(got.split(b"\r\n\r\n", 1)[1])
 
 
 def sizes():
@@ -213,6 +237,7 @@ try:
     neap.case("what names no order gets 400 and a reason", no_order_id)
     neap.case("invalid UTF-8 is answered and breaks nothing", invalid_utf8)
     neap.case("a missing or wrong password gets 401 and leaves nothing", passwords)
+    neap.case("a wrong password, path or size is refused before the body comes", before_the_body)
     neap.case("a body over the route's limit gets 413, one of exactly the limit is taken", sizes)
     neap.case("unknown paths and clients get 404, wrong methods 405", paths_and_methods)
     neap.case("oversized and broken headers are refused", headers)
