@@ -367,6 +367,21 @@ static bool is_drained(const struct host *host)
     return true;
 }
 
+/*
+ * The end of a drain, or of the patience with it. The calls of what is let go are off their
+ * connections before the ledger says that they never left, and nothing is sent afterwards: killed
+ * before that commit, they are in doubt as after any kill.
+ */
+static void let_go(struct host *host)
+{
+    for (size_t i = 0; i < host->client_count; i++) {
+        host_client_let_go(host->clients[i]);
+    }
+    if (turn_end(host->turn, &host->fatal) != 0) {
+        log_msg(LOG_ERROR, "host", "what was under way could not be kept: %s", host->fatal.message);
+    }
+}
+
 bool host_turn(struct host *host, bool may_wait)
 {
     bool is_idle = false;
@@ -377,6 +392,9 @@ bool host_turn(struct host *host, bool may_wait)
         host->has_stopped = true;
     } else if (host->is_draining && is_drained(host)) {
         host->has_stopped = true;
+    }
+    if (host->has_stopped && host->fatal.code == 0) {
+        let_go(host);
     }
     return !host->has_stopped && !is_idle;
 }

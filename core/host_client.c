@@ -404,6 +404,17 @@ int host_client_open(struct host *host, const char *folder, struct host_client *
     return 0;
 }
 
+void host_client_let_go(struct host_client *client)
+{
+    for (size_t i = 0; i < client->connection_count; i++) {
+        connection_stop(client->connections[i]);
+    }
+    for (size_t i = 0; i < client->retired_count; i++) {
+        connection_stop(client->retired[i]);
+    }
+    work_let_go(client->work);
+}
+
 void host_client_close(struct host_client *client)
 {
     if (client == NULL) {

@@ -81,7 +81,8 @@ struct host {
 /* host_client.c. ERROR_SCRIPT: the scripts do not load, and nothing else is wrong. */
 int host_client_open(struct host *host, const char *folder, struct host_client **client_out,
                      struct error *err) NEAP_MUST_USE;
-void host_client_close(struct host_client *client); /* accepts NULL */
+void host_client_let_go(struct host_client *client); /* see work_let_go; nothing is sent any more */
+void host_client_close(struct host_client *client);  /* accepts NULL */
 struct host_client *host_find_client(struct host *host, const char *name, size_t name_size);
 /* NULL when the manifest declares no such connection. */
 struct connection *host_client_connection(struct host_client *client, const char *name);

@@ -89,15 +89,15 @@ static void hold(lua_State *L, struct http_call *call, size_t bytes)
 static void call_on_release(void *arg, bool is_durable);
 
 /* The ledger must know what became of an effect that nobody waits for any more. */
-static void abandon_effect(const struct http_call *call)
+static void abandon_effect(const struct http_call *call, bool maybe_sent)
 {
     struct error err;
     struct work *work = call->op->run->scope.work;
     error_set(&err, ERROR_CANCELLED, "given up while the request was under way");
     err.is_retryable = true;
-    err.maybe_sent = call->state == CALL_SENT;
-    int rc = err.maybe_sent ? effect_unknown(work, call->effect_id, &err)
-                            : effect_not_sent(work, call->effect_id, &err);
+    err.maybe_sent = maybe_sent;
+    int rc = maybe_sent ? effect_unknown(work, call->effect_id, &err)
+                        : effect_not_sent(work, call->effect_id, &err);
     if (rc != 0 && rc != ERROR_INVALID) {
         log_msg(LOG_WARN, "http", "the end of an effect could not be kept: %s",
                 error_code_name(rc));
@@ -109,13 +109,14 @@ static void stop_calls(struct http_op *op)
 {
     for (size_t i = 0; i < op->count; i++) {
         struct http_call *call = &op->calls[i];
+        bool maybe_sent = false;
         if (call->state == CALL_RELEASING) {
             turn_release_cancel(op->run->scope.work, call_on_release, call);
         } else if (call->state == CALL_SENT) {
-            connection_cancel(call->connection, call->call);
+            maybe_sent = connection_cancel(call->connection, call->call);
         }
         if ((call->state == CALL_RELEASING || call->state == CALL_SENT) && call->effect_id != 0) {
-            abandon_effect(call);
+            abandon_effect(call, maybe_sent);
         }
         call->state = CALL_DONE;
     }

@@ -52,6 +52,7 @@ struct connection {
     struct loop_timer *cool_timer;
     TAILQ_HEAD(, connection_call) calls;
     struct connection_stats stats;
+    bool has_stopped;
     struct error base_error; /* why no URL can be made; code 0 when it can */
     char last_error[ERROR_MESSAGE_SIZE];
 };
@@ -448,7 +449,8 @@ static void call_start(struct connection_call *call)
 static void pump(struct connection *c)
 {
     struct connection_call *call = TAILQ_FIRST(&c->calls);
-    while (c->stats.queued > 0 && c->stats.under_way < c->options.max_concurrent) {
+    while (!c->has_stopped && c->stats.queued > 0 &&
+           c->stats.under_way < c->options.max_concurrent) {
         int64_t wait_ms = rate_wait_ms(&c->rate, clock_mono_ms(loop_clock(c->loop)));
         if (wait_ms > 0) {
             c->stats.rate_waits += loop_timer_is_running(c->rate_timer) ? 0 : 1;
@@ -641,15 +643,22 @@ struct connection_call *connection_send(struct connection *c, struct http_reques
     return call;
 }
 
-void connection_cancel(struct connection *c, struct connection_call *call)
+bool connection_cancel(struct connection *c, struct connection_call *call)
 {
     assert(call->connection == c);
     bool is_probe = call->is_probe;
+    bool maybe_sent = call->state == CALL_UNDER_WAY;
     call_drop(call);
     if (is_probe) {
         report(c, true, BREAKER_UNKNOWN);
     }
     pump(c);
+    return maybe_sent;
+}
+
+void connection_stop(struct connection *c)
+{
+    c->has_stopped = true;
 }
 
 void connection_stats(const struct connection *c, struct connection_stats *out)

@@ -73,8 +73,12 @@ const char *connection_last_error(const struct connection *c);
  */
 struct connection_call *connection_send(struct connection *c, struct http_request *request,
                                         transport_done_cb done, void *arg);
-/* done can no longer fire. Not after done, nor within it. */
-void connection_cancel(struct connection *c, struct connection_call *call);
+/* done can no longer fire. Not after done, nor within it. False: certainly no byte of it left, it
+ * still waited its turn. */
+bool connection_cancel(struct connection *c, struct connection_call *call);
+
+/* For good: from now on no call begins; what waits its turn can be cancelled. */
+void connection_stop(struct connection *c);
 
 struct connection_stats {
     uint64_t sent, answered, failed, rate_waits;

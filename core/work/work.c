@@ -623,6 +623,13 @@ void work_drain(struct work *work)
     work->is_draining = true;
 }
 
+void work_let_go(struct work *work)
+{
+    if (work->fatal == 0 && !work->must_drop && !work->is_committing) {
+        drop_all_live(work);
+    }
+}
+
 bool work_is_full(const struct work *work)
 {
     return work->is_full;

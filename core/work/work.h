@@ -165,6 +165,9 @@ uint64_t work_parked_count(struct work *work, const char *connection);
 /* From now on no job starts, no wait ends and no schedule ticks; coroutines alive go on to their
  * end. What is left is durable and goes on at the next start. */
 void work_drain(struct work *work);
+/* After that, in a turn of its own: lets go of the coroutines that are alive still. Their jobs go
+ * on at the next start, and the ledger knows which of their effects never left. */
+void work_let_go(struct work *work);
 
 bool work_is_full(const struct work *work);      /* no space: accepts are refused, nothing runs */
 bool work_has_ready(const struct work *work);    /* something could run now */

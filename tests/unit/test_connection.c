@@ -319,8 +319,8 @@ static void test_cancel(void)
     struct connection_call *second = send_to(&w, c, "/a", &r[1]);
     send_to(&w, c, "/a", &r[2]);
     net_run_handled(&w, 1);
-    connection_cancel(c, second); /* queued */
-    connection_cancel(c, first);  /* under way: lets the third go */
+    CHECK(!connection_cancel(c, second)); /* queued: nothing of it left */
+    CHECK(connection_cancel(c, first));   /* under way: lets the third go */
     net_run(&w, &r[2].count, 1);
     http_exchange_answer(w.held, 200, NULL, bytes_str("x"));
     net_pass(&w, 1000);
@@ -335,6 +335,28 @@ static void test_cancel(void)
     fetch(&w, c, "/a", &r[1]);
     CHECK_INT(r[1].status, 200);
     net_result_clear(&r[1]);
+    connection_free(c);
+    net_close(&w);
+}
+
+/* Else the end of one call would send the next, which is to be cancelled as well. */
+static void test_nothing_begins_after_a_stop(void)
+{
+    struct net_world w;
+    struct net_result r[2];
+    struct connection_options options = {.base_url = "http://sim", .max_concurrent = 1};
+    net_open(&w, false, NULL);
+    struct connection *c = open_connection(&w, &options, NULL);
+    struct connection_call *first = send_to(&w, c, "/hold", &r[0]);
+    struct connection_call *second = send_to(&w, c, "/a", &r[1]);
+    net_run_handled(&w, 1);
+    connection_stop(c);
+    CHECK(connection_cancel(c, first));
+    CHECK(!connection_cancel(c, second));
+    http_exchange_answer(w.held, 200, NULL, bytes_str("x"));
+    net_pass(&w, 1000);
+    CHECK_INT(w.handled, 1);
+    CHECK_INT(r[0].count + r[1].count, 0);
     connection_free(c);
     net_close(&w);
 }
@@ -452,6 +474,8 @@ int main(void)
     tap_case("the breaker opens, probes and closes", test_breaker_life);
     tap_case("an opening breaker fails what is queued", test_opening_fails_the_queue);
     tap_case("a cancelled call never reports", test_cancel);
+    tap_case("after a stop no call begins, and one that waited never left",
+             test_nothing_begins_after_a_stop);
     tap_case("a connection can go away with calls open, and within done",
              test_free_with_calls_open_and_within_done);
     tap_case("the connection's timeout applies", test_timeout_of_the_connection);

@@ -73,6 +73,28 @@ def second_signal():
     assert imports_begun() == begun + 1, "what Khaos had done was looked up"
 
 
+def never_left():
+    """Four imports hang in Khaos, others wait their turn behind them. After a stop that did not wait for either, only
+    the four are in doubt and looked up; what never left is simply sent."""
+    shop.faults("khaos", {"operation": "ImportOrders", "fault": "delay", "ms": 15000})
+    begun = imports_begun()
+    orders = [shop.place("guest", seed=80 + i) for i in range(9)]
+    neap.until(lambda: imports_begun() == begun + 4, "four are on their way")
+    neap.until(lambda: shop.host.metric("neap_connection_queued", client="demo", connection="khaos") >= 5,
+               "five wait behind them")
+    shop.host.signal(signal.SIGTERM)
+    shop.host.signal(signal.SIGTERM)
+    assert shop.host.process.wait(10) == 0, shop.host.tail()
+    states = [[effect["state"] for effect in shop.host.order(order["order_id"])["open_effects"]]
+              for order in orders]
+    assert states.count(["unknown"]) == 4 and states.count(["unsent"]) == 5, states
+    shop.faults("khaos")
+    shop.host.start()
+    for order in orders:
+        shop.until_right(order)
+    assert imports_begun() == begun + 9, "each was sent once"
+
+
 def second_host():
     data = os.path.join(shop.host.folder, "data")
     code, text = neap.run("run", "--client", shop.folder, "--data", data, "--listen", f"127.0.0.1:{neap.free_port()}")
@@ -89,11 +111,11 @@ def killed():
     shop.control("scayle", "POST", "play", {"seed": 9, "count": 25, "interval_ms": 10})
     for _ in range(4):
         begun = imports_begun()
-        neap.until(lambda: imports_begun() > begun + 1 or len(expectations()) >= 67, "orders are on their way")
+        neap.until(lambda: imports_begun() > begun + 1 or len(expectations()) >= 76, "orders are on their way")
         shop.host.kill()
         shop.host.start()
     shop.faults("khaos")
-    until_settled(67)
+    until_settled(76)
 
 
 def hanging_client():
@@ -125,6 +147,7 @@ try:
     neap.case("three drains in the middle of forty orders exit with 0 and lose nothing", stop_and_start)
     neap.case("a drain waits for the import under way", under_way)
     neap.case("a second SIGTERM ends at once and loses nothing", second_signal)
+    neap.case("what waited its turn when the host stopped is sent anew, not looked up", never_left)
     neap.case("a second host on the same data or port is refused, naming the first", second_host)
     neap.case("four kill -9 in the middle of orders lose nothing", killed)
     neap.case("half a request does not hold a stop up", hanging_client)
