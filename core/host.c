@@ -14,13 +14,18 @@
 
 #include <event2/event.h>
 
+#include "core/base/descriptors.h"
 #include "core/base/folder.h"
 #include "core/base/log.h"
 #include "core/base/xalloc.h"
 #include "core/host_world.h"
 #include "core/work/job.h"
 
-#define HOST_DRAIN_MS         10000
+#define HOST_DRAIN_MS 10000
+/* Callers get half of the file descriptors: however many come, what flows send, stores, reloads and
+ * the verbs' socket have the rest. */
+#define HOST_CALLERS_SHARE    2
+#define HOST_CALLERS_MAX      4096
 #define HOST_VIRTUAL_START_MS 1777888800000 /* 2026-05-04T10:00:00Z */
 
 /* ---- Signals ----------------------------------------------------------------------------------
@@ -115,6 +120,8 @@ struct ops_view host_view(struct host *host)
         .absent_count = host->absent_count,
         .refused = http_server_refusals(host->server),
         .refused_size = HTTP_STATUS_MAX,
+        .accept_failures =
+            http_server_accept_failures(host->server) + control_accept_failures(host->control),
         .is_live = true,
         .is_draining = host->is_draining,
         .started_ms = host->started_ms,
@@ -220,6 +227,10 @@ static int open_loop(struct host *host, const struct host_options *options, stru
     host->secrets = secrets_new(options->secrets_folder);
     host->watchdog = watchdog_new(0, NULL, NULL);
     struct http_server_options server = {.body_limit = host_body_limit};
+    if (!host->is_virtual) {
+        uint64_t share = descriptors_raise() / HOST_CALLERS_SHARE;
+        server.max_connections = share < HOST_CALLERS_MAX ? (unsigned)share + 1 : HOST_CALLERS_MAX;
+    }
     host->server = http_server_new(host->loop, &server, host_on_request, host);
     if (host->world != NULL) {
         host->transport = transport_loopback_join(host->loop, host->world->network);

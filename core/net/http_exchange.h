@@ -70,6 +70,7 @@ void http_listeners_free(struct http_listeners *all); /* closes connections too;
 int http_listeners_add(struct http_listeners *all, const char *address, const char *cert_file,
                        const char *key_file, struct error *err) NEAP_MUST_USE;
 unsigned http_listeners_port(const struct http_listeners *all);
+uint64_t http_listeners_failures(const struct http_listeners *all);
 void http_listeners_stop(struct http_listeners *all); /* accepts no more; connections go on */
 
 #endif

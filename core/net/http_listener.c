@@ -32,32 +32,28 @@
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <event2/util.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "core/base/log.h"
 #include "core/base/xalloc.h"
+#include "core/loop/acceptor.h"
 #include "core/net/http_fields.h"
 #include "core/net/http_reader.h"
 
-#define BACKLOG         1024
-#define LINGER_MS       2000               /* a polite peer closes at once; others get no more */
-#define ACCEPT_PAUSE_MS 100                /* out of descriptors: trying at once again would spin */
-#define BODY_STEP_BYTES ((size_t)64 << 10) /* a slower body is an attack or a dead line */
-#define INPUT_BYTES     ((size_t)64 << 10) /* read ahead per connection */
+#define LINGER_MS       2000                /* a polite peer closes at once; others get no more */
+#define BODY_STEP_BYTES ((size_t)64 << 10)  /* a slower body is an attack or a dead line */
+#define INPUT_BYTES     ((size_t)64 << 10)  /* read ahead per connection */
 #define OUTPUT_BYTES    ((size_t)256 << 10) /* unsent replies above this: no next request */
 #define PEER_SIZE       64
 
 struct http_listener {
     TAILQ_ENTRY(http_listener) entry;
     struct http_listeners *all;
-    struct evconnlistener *accepting; /* NULL once stopped */
-    struct loop_timer *pause;
-    SSL_CTX *tls;    /* NULL: plain */
-    unsigned port;   /* 0: unix socket */
-    char *unix_path; /* removed when stopped */
+    struct acceptor *accepting; /* NULL once stopped */
+    SSL_CTX *tls;               /* NULL: plain */
+    unsigned port;              /* 0: unix socket */
+    char *unix_path;            /* removed when stopped */
 };
 
 enum conn_state { CONN_READING, CONN_SERVING, CONN_FLUSHING, CONN_LINGERING };
@@ -484,18 +480,43 @@ static struct bufferevent *make_bufferevent(struct http_listener *l, evutil_sock
     return bev;
 }
 
-static void listener_on_accept(struct evconnlistener *accepting, evutil_socket_t fd,
-                               struct sockaddr *address, int size, void *arg)
+/* Somebody who asks nothing at the moment gives way. False when all are served or have begun. */
+static bool drop_an_idle_one(struct http_listeners *all)
 {
-    (void)accepting;
-    (void)size;
+    struct conn *c;
+    TAILQ_FOREACH(c, &all->conns, entry)
+    {
+        if (c->state == CONN_READING && !http_reader_has_begun(&c->reader) && output_size(c) == 0 &&
+            evbuffer_get_length(bufferevent_get_input(c->bev)) == 0) {
+            conn_free(c);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No room for it: says so where that can be said without waiting, and closes. */
+static void turn_away(struct http_listener *l, int fd)
+{
+    static const char ANSWER[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
+                                 "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    http_server_count_refusal(l->all->server, 503);
+    if (l->tls == NULL) {
+        (void)!send(fd, ANSWER, sizeof(ANSWER) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        shutdown(fd, SHUT_WR);
+    }
+    close(fd);
+}
+
+static void listener_on_accept(void *arg, int fd, const struct sockaddr *address)
+{
     struct http_listener *l = arg;
     struct http_listeners *all = l->all;
     const struct http_server_options *limits = http_server_limits(all->server);
-    struct bufferevent *bev =
-        all->conn_count < limits->max_connections ? make_bufferevent(l, fd) : NULL;
+    bool has_room = all->conn_count < limits->max_connections || drop_an_idle_one(all);
+    struct bufferevent *bev = has_room ? make_bufferevent(l, fd) : NULL;
     if (bev == NULL) {
-        evutil_closesocket(fd);
+        turn_away(l, fd);
         return;
     }
     struct conn *c = xcalloc(1, sizeof(*c));
@@ -518,22 +539,6 @@ static void listener_on_accept(struct evconnlistener *accepting, evutil_socket_t
     bufferevent_set_timeouts(bev, NULL, &write_limit);
     bufferevent_setwatermark(bev, EV_READ, 0, INPUT_BYTES);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
-}
-
-static void listener_on_error(struct evconnlistener *accepting, void *arg)
-{
-    struct http_listener *l = arg;
-    log_msg(LOG_WARN, "http", "cannot accept connections for the moment: %s", strerror(errno));
-    evconnlistener_disable(accepting);
-    loop_timer_start(l->pause, ACCEPT_PAUSE_MS);
-}
-
-static void listener_on_pause_over(void *arg)
-{
-    struct http_listener *l = arg;
-    if (l->accepting != NULL) {
-        evconnlistener_enable(l->accepting);
-    }
 }
 
 /* ---- opening listeners ---- */
@@ -575,36 +580,30 @@ static void remove_stale(const struct sockaddr_un *address)
     }
 }
 
-static int bind_unix(struct http_listener *l, const char *path, struct error *err)
+static int listen_on(struct http_listener *l, const struct sockaddr *address, socklen_t size,
+                     const char *shown, struct error *err)
 {
+    struct acceptor_options options = {.address = address,
+                                       .address_size = size,
+                                       .shown = shown,
+                                       .area = "http",
+                                       .accept = listener_on_accept,
+                                       .arg = l};
+    return acceptor_open(&l->accepting, l->all->loop, &options, err);
+}
+
+static int bind_unix(struct http_listener *l, const char *text, struct error *err)
+{
+    const char *path = text + 5; /* "unix:" */
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (*path == '\0' || strlen(path) >= sizeof(address.sun_path)) {
         return error_set(err, ERROR_INVALID, "unix socket path is empty or too long: %s", path);
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
     remove_stale(&address);
-    l->accepting = NULL;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* Between bind and listen nobody can connect: the mode is in place before. */
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-        int rc = error_set_errno(err, ERROR_IO, errno, "cannot listen on unix:%s", path);
-        if (fd >= 0) {
-            close(fd);
-        }
-        return rc;
-    }
-    l->unix_path = xstrdup(path);
-    if (chmod(path, S_IRUSR | S_IWUSR) == 0) {
-        l->accepting =
-            evconnlistener_new(loop_event_base(l->all->loop), listener_on_accept, l,
-                               LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
-    }
-    if (l->accepting == NULL) {
-        int rc = error_set_errno(err, ERROR_IO, errno, "cannot listen on unix:%s", path);
-        close(fd);
-        return rc;
-    }
-    return 0;
+    int rc = listen_on(l, (const struct sockaddr *)&address, sizeof(address), text, err);
+    l->unix_path = rc == 0 ? xstrdup(path) : NULL;
+    return rc;
 }
 
 static unsigned port_of(const struct sockaddr_storage *address)
@@ -647,26 +646,19 @@ static int bind_tcp(struct http_listener *l, const char *text, struct error *err
                          "not an address to listen on: %s (127.0.0.1:8080, [::1]:8080, unix:/path)",
                          text);
     }
-    l->accepting =
-        evconnlistener_new_bind(loop_event_base(l->all->loop), listener_on_accept, l,
-                                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
-                                BACKLOG, (struct sockaddr *)&address, size);
-    if (l->accepting == NULL) {
-        return error_set_errno(err, ERROR_IO, errno, "cannot listen on %s", text);
+    int rc = listen_on(l, (const struct sockaddr *)&address, (socklen_t)size, text, err);
+    if (rc == 0) {
+        socklen_t length = sizeof(address);
+        getsockname(acceptor_fd(l->accepting), (struct sockaddr *)&address, &length);
+        l->port = port_of(&address);
     }
-    socklen_t length = sizeof(address);
-    getsockname(evconnlistener_get_fd(l->accepting), (struct sockaddr *)&address, &length);
-    l->port = port_of(&address);
-    return 0;
+    return rc;
 }
 
 static void listener_stop(struct http_listener *l)
 {
-    loop_timer_stop(l->pause);
-    if (l->accepting != NULL) {
-        evconnlistener_free(l->accepting);
-        l->accepting = NULL;
-    }
+    acceptor_close(l->accepting);
+    l->accepting = NULL;
     if (l->unix_path != NULL) {
         unlink(l->unix_path);
         free(l->unix_path);
@@ -677,7 +669,6 @@ static void listener_stop(struct http_listener *l)
 static void listener_free(struct http_listener *l)
 {
     listener_stop(l);
-    loop_timer_free(l->pause);
     SSL_CTX_free(l->tls);
     free(l);
 }
@@ -690,21 +681,19 @@ int http_listeners_add(struct http_listeners *all, const char *address, const ch
     }
     struct http_listener *l = xcalloc(1, sizeof(*l));
     l->all = all;
-    l->pause = loop_timer_new(all->loop, listener_on_pause_over, l);
     int rc = 0;
     if (cert_file != NULL) {
         l->tls = tls_open(cert_file, key_file, err);
         rc = l->tls == NULL ? ERROR_INVALID : 0;
     }
     if (rc == 0) {
-        rc = strncmp(address, "unix:", 5) == 0 ? bind_unix(l, address + 5, err)
+        rc = strncmp(address, "unix:", 5) == 0 ? bind_unix(l, address, err)
                                                : bind_tcp(l, address, err);
     }
     if (rc != 0) {
         listener_free(l);
         return rc;
     }
-    evconnlistener_set_error_cb(l->accepting, listener_on_error);
     TAILQ_INSERT_TAIL(&all->listeners, l, entry);
     return 0;
 }
@@ -747,6 +736,17 @@ unsigned http_listeners_port(const struct http_listeners *all)
         }
     }
     return 0;
+}
+
+uint64_t http_listeners_failures(const struct http_listeners *all)
+{
+    uint64_t failures = 0;
+    const struct http_listener *l;
+    TAILQ_FOREACH(l, &all->listeners, entry)
+    {
+        failures += l->accepting == NULL ? 0 : acceptor_failures(l->accepting);
+    }
+    return failures;
 }
 
 void http_listeners_stop(struct http_listeners *all)

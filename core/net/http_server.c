@@ -446,6 +446,11 @@ void http_server_stop_accepting(struct http_server *server)
     }
 }
 
+uint64_t http_server_accept_failures(const struct http_server *server)
+{
+    return server->listeners == NULL ? 0 : http_listeners_failures(server->listeners);
+}
+
 size_t http_server_open_exchanges(const struct http_server *server)
 {
     return server->exchange_count;

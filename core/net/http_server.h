@@ -31,7 +31,8 @@ struct http_server_options {
     size_t max_header_bytes;       /* default 32 KiB */
     size_t max_body_bytes;         /* default 8 MiB; above: 413 without calling the handler */
     int64_t idle_timeout_ms;       /* default 60,000 */
-    unsigned max_connections;      /* default 4,096 */
+    /* default 4,096; above: one that asks nothing is closed for the new one, or that gets 503 */
+    unsigned max_connections;
     size_t
         max_reading_bytes; /* bodies under way, of all connections; default 128 MiB; above: 503 */
 };
@@ -64,6 +65,8 @@ void http_server_hang_up(struct http_server *server);
  * the handler's owner may add its own by http_server_count_refusal. */
 const uint64_t *http_server_refusals(const struct http_server *server);
 void http_server_count_refusal(struct http_server *server, int status);
+/* How often no connection could be accepted, for want of file descriptors. */
+uint64_t http_server_accept_failures(const struct http_server *server);
 size_t http_server_open_exchanges(const struct http_server *server);
 
 /* Views, valid until the exchange is answered. */

@@ -18,6 +18,7 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 
+#include "core/base/descriptors.h"
 #include "core/base/xalloc.h"
 #include "core/loop/loop.h"
 #include "core/net/http_exchange.h"
@@ -103,6 +104,11 @@ int http_error_from_curl(struct error *err, int curl_code, const char *detail, b
         break;
     default:
         break;
+    }
+    /* Our own lack says nothing about the other side: it must not count as being down. */
+    if (code == ERROR_NETWORK && !maybe_sent && !descriptors_has_one()) {
+        code = ERROR_LIMIT;
+        what = "no file descriptor is left (ulimit -n)";
     }
     error_set(err, code, "%s: %s", what, text);
     err->is_retryable = is_retryable;

@@ -47,7 +47,8 @@ struct ops_view {
     const uint64_t
         *refused; /* requests that reached no client, by status; NULL for a stopped host */
     size_t refused_size;
-    bool is_live; /* a running host: acts are possible */
+    uint64_t accept_failures; /* for want of file descriptors */
+    bool is_live;             /* a running host: acts are possible */
     bool is_draining;
     int64_t started_ms; /* wall clock */
     int64_t now_ms;

@@ -8,16 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 
 #include "core/base/xalloc.h"
+#include "core/loop/acceptor.h"
 
 #define CONTROL_MAGIC        "NEAP1\n"
 #define CONTROL_QUESTION_MAX 65536
@@ -30,7 +29,8 @@
     "the host could not store its state (see its log): nothing of this was kept, ask again\n"
 
 struct control {
-    struct evconnlistener *listener;
+    struct loop *loop;
+    struct acceptor *acceptor;
     char *path;
     struct control_owner owner;
     struct control_ticket *tickets;
@@ -200,14 +200,12 @@ void control_release(struct control_ticket *ticket, bool is_kept)
     bufferevent_setcb(ticket->peer, NULL, on_written, on_event, ticket);
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
-                      int from_size, void *arg)
+static void on_accept(void *arg, int fd, const struct sockaddr *from)
 {
     (void)from;
-    (void)from_size;
     struct control *control = arg;
     struct bufferevent *peer =
-        bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
+        bufferevent_socket_new(loop_event_base(control->loop), fd, BEV_OPT_CLOSE_ON_FREE);
     if (peer == NULL) {
         close(fd);
         return;
@@ -246,20 +244,28 @@ int control_listen(struct control **control_out, struct loop *loop, const char *
         return rc;
     }
     unlink(path);
-    mode_t mask = umask(0177);
     struct control *control = xcalloc(1, sizeof(*control));
-    control->listener = evconnlistener_new_bind(loop_event_base(loop), on_accept, control,
-                                                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16,
-                                                (struct sockaddr *)&address, sizeof(address));
-    umask(mask);
-    if (control->listener == NULL) {
+    control->loop = loop;
+    struct acceptor_options options = {.address = (const struct sockaddr *)&address,
+                                       .address_size = sizeof(address),
+                                       .shown = path,
+                                       .area = "control",
+                                       .accept = on_accept,
+                                       .arg = control};
+    rc = acceptor_open(&control->acceptor, loop, &options, err);
+    if (rc != 0) {
         free(control);
-        return error_set_errno(err, ERROR_IO, errno, "cannot listen on %s", path);
+        return rc;
     }
     control->path = xstrdup(path);
     control->owner = *owner;
     *control_out = control;
     return 0;
+}
+
+uint64_t control_accept_failures(const struct control *control)
+{
+    return control == NULL ? 0 : acceptor_failures(control->acceptor);
 }
 
 void control_close(struct control *control)
@@ -272,7 +278,7 @@ void control_close(struct control *control)
         next = ticket->next;
         ticket_free(ticket);
     }
-    evconnlistener_free(control->listener);
+    acceptor_close(control->acceptor);
     unlink(control->path);
     free(control->path);
     free(control);

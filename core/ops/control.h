@@ -36,6 +36,7 @@ int control_listen(struct control **control_out, struct loop *loop, const char *
                    const struct control_owner *owner, struct error *err) NEAP_MUST_USE;
 /* Sends it; or, when what it did could not be kept, says that instead, with exit code 1. */
 void control_release(struct control_ticket *ticket, bool is_kept);
+uint64_t control_accept_failures(const struct control *control); /* accepts NULL */
 void control_close(struct control *control); /* removes the socket; accepts NULL */
 
 /* For the verbs: asks and waits. ERROR_NETWORK when no host serves this folder. */

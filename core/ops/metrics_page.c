@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/descriptors.h"
 #include "core/base/json_writer.h"
 #include "core/base/xalloc.h"
 #include "core/ops/health.h"
@@ -292,6 +293,20 @@ static void refusal_metrics(const struct ops_view *view, struct buf *out)
     }
 }
 
+static void descriptor_metrics(const struct ops_view *view, struct buf *out)
+{
+    uint64_t open = 0;
+    uint64_t max = 0;
+    descriptors_count(&open, &max);
+    head(out, "neap_accept_failures_total", "counter",
+         "Times no connection could be accepted, for want of file descriptors.");
+    buf_addf(out, "neap_accept_failures_total %" PRIu64 "\n", view->accept_failures);
+    head(out, "neap_descriptors_open", "gauge", "File descriptors in use.");
+    buf_addf(out, "neap_descriptors_open %" PRIu64 "\n", open);
+    head(out, "neap_descriptors_max", "gauge", "File descriptors the process may have.");
+    buf_addf(out, "neap_descriptors_max %" PRIu64 "\n", max);
+}
+
 /* ---- Health: one row for each figure, NULL where a client has none
  * ----------------------------------- */
 
@@ -419,5 +434,6 @@ void metrics_page(const struct ops_view *view, struct buf *out)
     reload_metrics(view, out);
     answer_metrics(view, out);
     refusal_metrics(view, out);
+    descriptor_metrics(view, out);
     connection_metrics(view, out);
 }

@@ -76,11 +76,12 @@ class Host:
         self.options = list(options)
         self.process = None
         self.environment = {}  # on top of the test's own
+        self.prefix = []  # a program that starts the host
         self.log_path = os.path.join(self.folder, "host.log")
         os.makedirs(self.folder, exist_ok=True)
 
     def command(self):
-        line = [BINARY, "run", "--data", os.path.join(self.folder, "data"),
+        line = [*self.prefix, BINARY, "run", "--data", os.path.join(self.folder, "data"),
                 "--listen", f"127.0.0.1:{self.port}", "--secrets", os.path.join(ROOT, "examples/demo/secrets")]
         for client in self.clients:
             line += ["--client", client if os.path.isabs(client) else os.path.join(ROOT, client)]

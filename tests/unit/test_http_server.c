@@ -239,19 +239,33 @@ static void test_connections_are_bounded(void)
     struct http_server_options options = {.max_connections = 2};
     struct net_world w;
     net_open(&w, true, &options);
-    int a = raw_connect(&w);
-    int b = raw_connect(&w);
-    int c = raw_connect(&w);
-    char *answer = raw_receive(&w, c, NULL);
+    int begun = raw_connect(&w);
+    send_text(begun, "GET / HTTP/1.1\r\n");
+    net_pass(&w, 5);
+    int idle = raw_connect(&w);
+    net_pass(&w, 5);
+    /* The one that asks nothing gives way. */
+    int next = raw_connect(&w);
+    char *answer = raw_receive(&w, idle, NULL);
     CHECK_STR(answer, "");
     free(answer);
-    send_text(a, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    answer = raw_receive(&w, a, "\r\n\r\n");
+    send_text(next, "GET / HTTP/1.1\r\n");
+    net_pass(&w, 5);
+    /* Nobody is idle now. */
+    int refused = raw_connect(&w);
+    answer = raw_receive(&w, refused, NULL);
+    CHECK(strncmp(answer, "HTTP/1.1 503 ", 13) == 0);
+    CHECK(strstr(answer, "Retry-After: ") != NULL);
+    CHECK_INT(http_server_refusals(w.server)[503], 1);
+    free(answer);
+    send_text(begun, "Host: h\r\n\r\n");
+    answer = raw_receive(&w, begun, "\r\n\r\n");
     CHECK(strncmp(answer, "HTTP/1.1 200", 12) == 0);
     free(answer);
-    close(a);
-    close(b);
-    close(c);
+    close(begun);
+    close(idle);
+    close(next);
+    close(refused);
     net_close(&w);
 }
 
@@ -435,7 +449,7 @@ int main(void)
     tap_case("100-continue is answered", test_expectation_is_met);
     tap_case("slow peers are closed", test_slow_peers_are_closed);
     tap_case("dripping bytes do not extend the head", test_dripping_does_not_extend_the_head);
-    tap_case("connections are bounded", test_connections_are_bounded);
+    tap_case("connections are bounded: idle ones give way, then 503", test_connections_are_bounded);
     tap_case("bodies under way are bounded in sum", test_bodies_under_way_are_bounded);
     tap_case("an exchange outlives its peer", test_peer_gone_before_the_answer);
     tap_case("a half-closed peer gets its answer", test_half_closed_peer_gets_its_answer);

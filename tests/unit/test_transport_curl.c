@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <sys/resource.h>
 
 #include "tests/support/net_world.h"
 
@@ -648,6 +649,24 @@ static void test_translator(void)
     }
 }
 
+/* The breaker counts what is wrong over there, not what we lack. */
+static void test_no_descriptor_is_our_own_lack(void)
+{
+    struct rlimit before;
+    struct error refused;
+    struct error sent;
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
+    (void)http_error_from_curl(&refused, CURLE_COULDNT_CONNECT, "", false);
+    (void)http_error_from_curl(&sent, CURLE_RECV_ERROR, "", true);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_INT(refused.code, ERROR_LIMIT);
+    CHECK(refused.is_retryable && !refused.maybe_sent);
+    CHECK(strstr(refused.message, "descriptor") != NULL);
+    CHECK_INT(sent.code, ERROR_NETWORK);
+}
+
 int main(void)
 {
     tap_case("a round trip keeps bytes and header order", test_round_trip_keeps_bytes_and_order);
@@ -670,5 +689,7 @@ int main(void)
     tap_case("many transfers run at once", test_many_at_once);
     tap_case("TLS peers are trusted only as the policy says", test_tls_trust);
     tap_case("libcurl's failures are translated", test_translator);
+    tap_case("no descriptor left is not a failure of the other side",
+             test_no_descriptor_is_our_own_lack);
     return tap_done();
 }
