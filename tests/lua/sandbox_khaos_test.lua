@@ -8,6 +8,7 @@ local faults = require("lib.sandbox.faults")
 local json = require("neap.json")
 local ledger = require("erp.ledger")
 local orders = require("erp.orders")
+local returns = require("erp.returns")
 local service = require("erp.service")
 local soap = require("erp.soap")
 local stock = require("erp.stock")
@@ -457,6 +458,19 @@ local function stock_feed(t)
             t.matches(outcome.reason, words)
         end)
     end
+    t.case("each unit is credited at its own line's price, each line once", function()
+        local w = new_world()
+        local order = import(w, {[ITEM] = line("FO-SCK-0007-L", "7.50") .. ITEM}).order
+        ledger.act(w, {code = order.code, action = "ship"})
+        local function credit(count)
+            local code = returns.credit(w, order, {items = {{stock_code = "FO-SCK-0007-L",
+                quantity = count}}})
+            return orders.credit(w, code).items_minor, code
+        end
+        t.equal({(credit(1)), (credit(1)), (credit(1)), (credit(1))}, {1499, 1499, 750, 0})
+        returns.change(w, order, {credit_note = "CN900101", cancel = "a mistake"})
+        t.equal((credit(1)), 1499)
+    end)
     t.case("levels and kits come with the status of the item", function()
         local w = new_world()
         local value = stock.status(w, {StockCode = "FO-KIT-DAY,LW-OLD-CAP", MappingType = "1"})

@@ -135,6 +135,9 @@ local function calculate_lines(w, order, class)
         end
         expand(line, lines)
     end
+    for number, line in ipairs(lines) do
+        line.number = number -- it keeps it when another line is taken off
+    end
     return lines, totals
 end
 

@@ -12,26 +12,53 @@ local RETURNS = "erp_returns"
 local STAGE_ISSUED = 70
 local STAGE_DRAFT = 16
 
--- What units of a code cost in Khaos, the dearest line first.
-local function line_cost(order, code, count)
-    local total = 0
+-- What the order's other credit notes credit of each of its lines: {quantity, minor} by number.
+local function credited_before(w, order, credit)
+    local before = {}
     for _, line in ipairs(order.lines) do
-        local quantity = math.tointeger(tonumber(line.quantity)) or 0
-        if line.stock_code == code and count > 0 and quantity > 0 then
-            local taken = math.min(count, quantity)
-            total = total + (line.gross_minor * taken + quantity // 2) // quantity
+        before[line.number] = {quantity = 0, minor = 0}
+    end
+    for _, other in ipairs(orders.credits(w)) do
+        local counts = other.order_code == order.code and other.code ~= credit.code
+            and not other.cancelled
+        for _, part in ipairs(counts and other.parts or {}) do
+            local sum = before[part.line]
+            if sum then -- else the line was taken off the order since
+                sum.quantity, sum.minor = sum.quantity + part.quantity, sum.minor + part.minor
+            end
+        end
+    end
+    return before
+end
+
+-- Units of a code, each at its own line's price, of the first lines that are not credited yet. A
+-- line's last unit is credited with what is left of it.
+local function parts_of(order, before, code, count)
+    local parts = {}
+    for _, line in ipairs(order.lines) do
+        local quantity, done = math.tointeger(tonumber(line.quantity)) or 0, before[line.number]
+        local taken = line.stock_code == code and math.min(count, quantity - done.quantity) or 0
+        if taken > 0 then
+            local until_here = done.quantity + taken
+            local whole = (line.gross_minor * until_here + quantity // 2) // quantity
+            parts[#parts + 1] = {line = line.number, quantity = taken, minor = whole - done.minor}
+            before[line.number] = {quantity = until_here, minor = whole}
             count = count - taken
         end
     end
-    return total
+    return parts
 end
 
 -- The goods of a credit note, and what they come to; `amount_minor` replaces the sum.
-local function fill(order, credit, body)
-    local items, sum = {}, 0
+local function fill(w, order, credit, body)
+    local items, sum, before = {}, 0, credited_before(w, order, credit)
+    credit.parts = {}
     for i, entry in ipairs(body.items or {}) do
         items[i] = {stock_code = entry.stock_code, quantity = entry.quantity}
-        sum = sum + line_cost(order, entry.stock_code, entry.quantity)
+        for _, part in ipairs(parts_of(order, before, entry.stock_code, entry.quantity)) do
+            sum = sum + part.minor
+            table.insert(credit.parts, part)
+        end
     end
     credit.items = items
     credit.items_minor = body.amount_minor or sum
@@ -53,9 +80,10 @@ function returns.is_issued(credit)
     return credit.stage == STAGE_ISSUED and not credit.cancelled
 end
 
---- A processed return: a credit note for items (back to stock), with `delivery` for the delivery
---- charge too; `amount_minor` replaces the sum; without items it is money only. `is_free`: booked
---- for the customer and on no sales order, so nothing of ours is on it. `is_draft`: not issued.
+--- A processed return: a credit note for items (back to stock), each at the price of a line that is
+--- not credited yet, with `delivery` for the delivery charge too; `amount_minor` replaces the sum;
+--- without items it is money only. `is_free`: booked for the customer and on no sales order, so
+--- nothing of ours is on it. `is_draft`: not issued.
 ---@param w table
 ---@param order table
 ---@param body table
@@ -74,7 +102,7 @@ function returns.credit(w, order, body)
         created_ms = w.now_ms,
         updated_ms = w.now_ms,
     }
-    fill(order, credit, body)
+    fill(w, order, credit, body)
     move_goods(w, order, credit, 1)
     orders.save_credit(w, credit)
     return code
@@ -98,7 +126,7 @@ function returns.change(w, order, body)
     elseif body.issue then
         credit.stage = STAGE_ISSUED
     else
-        fill(order, credit, body)
+        fill(w, order, credit, body)
     end
     move_goods(w, order, credit, 1)
     credit.updated_ms = w.now_ms
