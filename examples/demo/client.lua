@@ -76,6 +76,7 @@ return {
         refund_not_in_khaos = FINANCE,
         refund_unexplained = FINANCE,
         refund_exceeds_invoice = FINANCE,
+        refund_told_twice = FINANCE,
         credit_note_unmatched = FINANCE,
         unmapped_carrier = CONSULTANT,
         stock_stamp_ahead = CONSULTANT,

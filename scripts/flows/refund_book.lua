@@ -4,6 +4,8 @@
 --- charge is refunded once, however many webhooks, corrective invoices and sweeps say so, in
 --- whatever order. Amounts that messages state are added up, each refund's once; what of them no
 --- unit and no charge explains is nobody's to guess.
+local refund_fees = require("flows.refund_fees")
+local refund_rest = require("flows.refund_rest")
 local unit_book = require("flows.unit_book")
 
 local refund_book = {}
@@ -12,23 +14,23 @@ local refund_book = {}
 ---@field minor integer
 ---@field at_ms integer
 
----@class refunds.Fee: refunds.Entry
----@field charge string|nil name of the charge that it was posted as; nil: it cannot be told
-
 ---@class refunds.Ledger book.refunds
 ---@field units table<string, refunds.Entry> by item id
----@field fees table<string, refunds.Fee> by category, key, amount, and number among equal ones
+---@field fees table<string, refunds.Fee> by category, key, amount, number among equal ones, refund
+---@field fee_messages table<string, table<string, integer>> by category, key and amount: how many of
+---   these each message refunds that names no refund
+---@field wholes table<string, integer> by category and key: what SCAYLE charges
 ---@field prices table<string, integer> by item id: what SCAYLE gives back if the unit comes back
 ---@field stated table<string, refunds.Entry> by reference of the refund
 ---@field undeliverable table<string, integer> item id -> when it was told
 ---@field gone table<string, integer> item id -> when SCAYLE first showed it as cancelled
 ---@field late table<string, integer> item id -> when a person was told that it had left before
----@field cancelled_minor integer what SCAYLE shows of these
+---@field cancelled table<string, refunds.Entry> by item id: what SCAYLE gives back for it, if it had
+---   taken that
 ---@field billing string|nil
 ---@field told table<string, refunds.Entry> change id of a credit -> what SCAYLE was told of it
 
 local CANCELLED = {cancelled = true, canceled = true}
-local DELIVERY = {delivery = true, shipment = true}
 local ROUNDING_MINOR = 1 -- of Khaos, which rounds each line of a credit note
 
 -- Of entries, those known by an instant.
@@ -44,12 +46,17 @@ local function sum(amounts, at_ms)
     return total
 end
 
---- The ledger of a book; makes it where there is none.
+local PARTS = {"units", "fees", "fee_messages", "wholes", "prices", "stated", "undeliverable", "gone",
+    "late", "told", "cancelled"}
+
+--- The ledger of a book; makes what there is not.
 ---@param book units.Book
 ---@return refunds.Ledger
 function refund_book.of(book)
-    book.refunds = book.refunds or {units = {}, fees = {}, prices = {}, stated = {},
-        undeliverable = {}, gone = {}, late = {}, told = {}, cancelled_minor = 0}
+    book.refunds = book.refunds or {}
+    for _, name in ipairs(PARTS) do
+        book.refunds[name] = book.refunds[name] or {}
+    end
     return book.refunds
 end
 
@@ -74,47 +81,11 @@ function refund_book.is_gone(book, id)
     return refund_book.of(book).gone[id] ~= nil
 end
 
---- What SCAYLE gave back of a charge, by an instant.
----@param ledger refunds.Ledger
----@param name string
----@param at_ms integer|nil
----@return integer minor
-function refund_book.of_charge(ledger, name, at_ms)
-    local own = {}
-    for id, fee in pairs(ledger.fees) do
-        own[id] = fee.charge == name and fee or nil
-    end
-    return sum(own, at_ms)
-end
-
--- How well a fee goes with a charge; 0 for not at all.
-local function likeness(ledger, charge, fee)
-    local own = charge.fee
-    local has_room = refund_book.of_charge(ledger, charge.name) + fee.minor <= charge.minor
-    if own and own.category == fee.category and own.key == fee.key then
-        return has_room and 5 or 4
-    elseif DELIVERY[fee.category] and charge.name == "delivery" then
-        return has_room and 3 or 2
-    end
-    return charge.minor == fee.minor and has_room and 1 or 0
-end
-
--- The charge a fee was posted as: the fee's own, delivery, or one that costs as much. Of equal ones
--- the first that was not given back: which of them it is makes no difference to the money.
-local function charge_of(book, ledger, fee)
-    local found, best = nil, 0
-    for _, charge in ipairs(book.charges) do
-        local value = likeness(ledger, charge, fee)
-        if value > best then
-            found, best = charge.name, value
-        end
-    end
-    return found
-end
-
 ---@class refunds.News
----@field id string of the message
+---@field id string of this look
 ---@field at_ms integer
+---@field message string|nil id of the message, default that of the look
+---@field refund_id string|nil that the message names
 ---@field sale scayle.Aftersale
 ---@field fees {category: string, key: string, minor: integer}[]|nil
 ---@field stated {id: string, minor: integer}|nil
@@ -126,7 +97,7 @@ local function refund_of(unit, item)
 end
 
 local function tell_items(book, ledger, news)
-    local returned, cancelled = {}, 0
+    local returned = {}
     for _, item in ipairs(news.sale.items) do
         local unit = unit_book.unit(book, item.id)
         ledger.prices[item.id] = unit and refund_of(unit, item)
@@ -137,25 +108,15 @@ local function tell_items(book, ledger, news)
         elseif unit and item.status == "undeliverable" and unit.shipped then
             ledger.undeliverable[item.id] = ledger.undeliverable[item.id] or news.at_ms
         elseif unit and CANCELLED[item.status] then
-            cancelled = cancelled + refund_of(unit, item)
+            ledger.cancelled[item.id] = ledger.cancelled[item.id]
+                or {minor = refund_of(unit, item), at_ms = news.at_ms}
             ledger.gone[item.id] = ledger.gone[item.id] or news.at_ms
         end
     end
-    ledger.cancelled_minor = cancelled
-    return returned
-end
-
--- A fee is told of by several messages, and one may be given back in parts: equal ones of two
--- messages are the same, others, and equal ones of one message, are refunds of their own.
-local function tell_fees(book, ledger, news)
-    local numbers = {}
-    for _, fee in ipairs(news.fees or {}) do
-        local id = string.format("%s:%s:%d", fee.category, fee.key, fee.minor)
-        numbers[id] = (numbers[id] or 0) + 1
-        id = id .. ":" .. numbers[id]
-        ledger.fees[id] = ledger.fees[id] or {minor = fee.minor, at_ms = news.at_ms,
-            charge = charge_of(book, ledger, fee)}
+    for group, minor in pairs(news.sale.fees or {}) do
+        ledger.wholes[group] = math.max(minor, ledger.wholes[group] or 0)
     end
+    return returned
 end
 
 --- Tells what SCAYLE shows of an order now. Repeats change nothing.
@@ -165,7 +126,7 @@ end
 function refund_book.tell(book, news)
     local ledger = refund_book.of(book)
     local returned = tell_items(book, ledger, news)
-    tell_fees(book, ledger, news)
+    refund_fees.tell(book, ledger, news)
     if news.stated and not ledger.stated[news.stated.id] then
         ledger.stated[news.stated.id] = {minor = news.stated.minor, at_ms = news.at_ms}
     end
@@ -180,56 +141,60 @@ end
 
 local REFUNDED = {billing_partially_refunded = true, billing_refunded = true}
 
--- Credits of money that belong to no unit and no charge that SCAYLE refunded, less what SCAYLE was
--- told of. A charge that was told of may be refunded by SCAYLE later: then it is explained.
-local function free_credits(book, ledger)
+-- Credits of money, by an instant, that belong to no unit and no charge that SCAYLE refunded, less
+-- what SCAYLE was told of. A charge that was told of may be refunded by SCAYLE later: then it is
+-- explained. The book is that of the instant.
+local function free_credits(book, ledger, at_ms)
     local goodwill, charges = 0, 0
-    for id, minor in pairs(book.goodwill) do
+    local function told_minor(id)
         local told = ledger.told[id]
-        goodwill = goodwill + minor - math.min(minor, told and told.minor or 0)
+        return told and told.at_ms <= (at_ms or math.maxinteger) and told.minor or nil
+    end
+    for id, minor in pairs(book.goodwill) do
+        goodwill = goodwill + minor - math.min(minor, told_minor(id) or 0)
     end
     for _, charge in ipairs(book.charges) do
-        local refunded = refund_book.of_charge(ledger, charge.name)
+        local refunded = refund_fees.of_charge(ledger, charge, at_ms)
         for id, minor in pairs(refunded == 0 and charge.credits or {}) do
-            charges = charges + (ledger.told[id] and 0 or minor)
+            charges = charges + (told_minor(id) and 0 or minor)
         end
         charges = charges + (refunded > 0 and math.max(0, sum(charge.credits) - refunded) or 0)
     end
     return goodwill + charges
 end
 
---- What SCAYLE gave back by an instant that no unit and no charge explains, and what those do: the
---- amounts that messages state beyond that, and fees that are no charge of the book.
----@param book units.Book
----@param ledger refunds.Ledger
----@param at_ms integer|nil
----@return integer minor
----@return integer explained
-function refund_book.rest(book, ledger, at_ms)
-    local placed, loose = 0, sum(ledger.fees, at_ms)
-    for _, charge in ipairs(book.charges) do
-        placed = placed + refund_book.of_charge(ledger, charge.name, at_ms)
+local function amounts(entries, at_ms)
+    local list = {}
+    for _, entry in pairs(entries) do
+        list[#list + 1] = entry.at_ms <= (at_ms or math.maxinteger) and entry.minor or nil
     end
-    loose = loose - placed
-    local explained = sum(ledger.units, at_ms) + placed
-    local rest = sum(ledger.stated, at_ms) - explained
-    if rest == ledger.cancelled_minor then
-        rest = 0
-    end
-    return math.max(rest, loose), explained
+    return list
 end
 
--- The same, less what Khaos credited as money. Nil: SCAYLE says that there was a refund and no
--- message says how much.
-local function unexplained(book, ledger)
-    local rest, explained = refund_book.rest(book, ledger)
-    if rest > 0 then
-        return math.max(0, rest - free_credits(book, ledger)), explained, explained + rest
+--- What SCAYLE gave back by an instant that no unit and no charge explains, what those do, and what
+--- Khaos credited as money: amounts that messages state, and fees that are no charge of the book.
+---@param book units.Book of that instant
+---@param ledger refunds.Ledger
+---@param at_ms integer|nil
+---@return refunds.Rest
+---@return integer explained by units, charges and cancelled units
+function refund_book.rest(book, ledger, at_ms)
+    local explained = sum(ledger.units, at_ms)
+    for _, charge in ipairs(book.charges) do
+        explained = explained + refund_fees.of_charge(ledger, charge, at_ms)
     end
-    local is_silent = REFUNDED[ledger.billing or ""] and explained == 0
-        and not next(ledger.stated) and ledger.cancelled_minor == 0
-        and unit_book.credited(book) == 0 and not next(ledger.told)
-    return not is_silent and 0 or nil, explained, explained
+    local loose, doubtful = refund_fees.loose(ledger, at_ms)
+    local rest = refund_rest.of{stated = amounts(ledger.stated, at_ms), explained = explained,
+        loose = loose, doubtful = doubtful, cancelled = amounts(ledger.cancelled, at_ms),
+        credited = free_credits(book, ledger, at_ms)}
+    return rest, explained + rest.cancelled_minor
+end
+
+-- SCAYLE says that there was a refund, no message says how much, and nothing explains it.
+local function is_silent(book, ledger, explained)
+    return REFUNDED[ledger.billing or ""] and explained == 0 and not next(ledger.stated)
+        and not next(ledger.cancelled) and unit_book.credited(book) == 0
+        and not next(ledger.told)
 end
 
 -- What credit notes that are on their way into the book credit, by unit and by charge.
@@ -257,6 +222,9 @@ end
 ---@field unexplained_minor integer|nil nil: there is one and nobody knows how much
 ---@field explained_minor integer
 ---@field refunded_minor integer
+---@field possible_minor integer that cancelled units may explain of it
+---@field doubtful {charge: string|nil, name: string, minor: integer, known_minor: integer}[] fees that two messages
+---   refund, which may be one refund or two
 ---@field undeliverable string[] units, neither back nor credited
 ---@field cancelled string[] units that SCAYLE shows as cancelled and the book does not, less those
 ---   that it is told of by ourselves and those that a person knows to have left
@@ -292,24 +260,61 @@ local function add_unit(open, ledger, unit, planned, is_told)
     end
 end
 
+--- Was nothing of the order sent, and is nothing going to be? Then its charges are never invoiced.
+---@param book units.Book
+---@param ledger refunds.Ledger
+---@param at_ms integer|nil
+---@return boolean
+function refund_book.is_void(book, ledger, at_ms)
+    for _, unit in ipairs(book.units) do
+        local gone_ms = ledger.gone[unit.id]
+        local is_gone = unit.cancelled or gone_ms and gone_ms <= (at_ms or math.maxinteger)
+        if unit.shipped or unit.returned or not is_gone then
+            return false
+        end
+    end
+    return true
+end
+
+local function add_doubt(open, minor, known_minor, charge_name)
+    if minor > 0 then
+        table.insert(open.doubtful, {charge = charge_name, name = charge_name or "a fee",
+            minor = minor, known_minor = known_minor})
+    end
+end
+
+local function add_charges(open, book, ledger, planned)
+    if refund_book.is_void(book, ledger) then
+        return
+    end
+    for _, charge in ipairs(book.charges) do
+        local refunded, doubtful = refund_fees.of_charge(ledger, charge)
+        add_money(open, charge, refunded, sum(charge.credits) + (planned[charge.name] or 0),
+            {charge = charge.name, name = charge.name})
+        add_doubt(open, doubtful, refunded, charge.name)
+    end
+end
+
 --- What SCAYLE refunded and Khaos has no credit of.
 ---@param book units.Book
 ---@return refunds.Open
 function refund_book.open(book)
     local ledger, planned, is_told = refund_book.of(book), planned_credits(book), {}
-    local open = {units = {}, money = {}, undeliverable = {}, cancelled = {}}
+    local open = {units = {}, money = {}, undeliverable = {}, cancelled = {}, doubtful = {}}
     for _, id in ipairs(book.cancelling or {}) do
         is_told[id] = true -- SCAYLE is told of these by ourselves
     end
-    for _, charge in ipairs(book.charges) do
-        add_money(open, charge, refund_book.of_charge(ledger, charge.name),
-            sum(charge.credits) + (planned[charge.name] or 0),
-            {charge = charge.name, name = charge.name})
-    end
+    add_charges(open, book, ledger, planned)
     for _, unit in ipairs(book.units) do
         add_unit(open, ledger, unit, planned, is_told)
     end
-    open.unexplained_minor, open.explained_minor, open.refunded_minor = unexplained(book, ledger)
+    local rest, explained = refund_book.rest(book, ledger)
+    open.explained_minor, open.refunded_minor = explained, explained + rest.asked_minor
+    open.possible_minor = rest.possible_minor
+    add_doubt(open, rest.doubtful_minor, refund_fees.loose(ledger))
+    if rest.asked_minor > 0 or not is_silent(book, ledger, explained) then
+        open.unexplained_minor = rest.left_minor
+    end
     return open
 end
 
@@ -326,7 +331,7 @@ function refund_book.exceeding(book)
         end
     end
     for _, charge in ipairs(book.charges) do
-        local refund_minor = refund_book.of_charge(ledger, charge.name)
+        local refund_minor = refund_fees.of_charge(ledger, charge)
         if refund_minor > charge.minor then
             table.insert(list, {name = charge.name, refund_minor = refund_minor,
                 invoiced_minor = charge.minor})
@@ -341,12 +346,15 @@ end
 ---@param note {credits: table[], goodwill_minor: integer}
 ---@return integer minor
 function refund_book.own_money(book, note)
-    local ledger = refund_book.of(book)
-    local minor, open = note.goodwill_minor or 0, refund_book.open(book)
+    local minor, open, ledger = note.goodwill_minor or 0, refund_book.open(book),
+        refund_book.of(book)
+    local refunded = {}
+    for _, charge in ipairs(book.charges) do
+        local known, doubtful = refund_fees.of_charge(ledger, charge)
+        refunded[charge.name] = known + doubtful
+    end
     for _, credit in ipairs(note.credits) do
-        if credit.charge and refund_book.of_charge(ledger, credit.charge) == 0 then
-            minor = minor + credit.minor
-        end
+        minor = minor + (credit.charge and refunded[credit.charge] == 0 and credit.minor or 0)
     end
     if open.unexplained_minor == nil then
         return 0

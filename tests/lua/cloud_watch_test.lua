@@ -161,8 +161,7 @@ local function returned_world()
         unit_book.apply(book, {kind = "ship", id = "s", origin = "khaos", at_ms = 2, units = {"a"}})
         unit_book.apply(book, {kind = "return", id = "r", origin = "scayle", at_ms = 3,
             units = {"a"}})
-        book.refunds = {units = {a = {minor = 1200, at_ms = 3}}, fees = {}, prices = {},
-            stated = {}, undeliverable = {}, gone = {}, late = {}, told = {}, cancelled_minor = 0}
+        book.refunds = {units = {a = {minor = 1200, at_ms = 3}}}
         order_units.save(book)
     end)
     return world

@@ -12,8 +12,10 @@ local EXPRESS = {category = "delivery", key = "express", minor = 500}
 local PAYMENT = {category = "payment", key = "p", minor = 200}
 local GIFT = {category = "additional", key = "gift", minor = 200}
 
-local function world(charges)
-    return returns_world.new({{"TEE", 2000}, {"SOCK", 500, moved = -2}}, nil, charges)
+local function world(charges, fees)
+    local w = returns_world.new({{"TEE", 2000}, {"SOCK", 500, moved = -2}}, nil, charges)
+    w.fees = fees or {}
+    return w
 end
 
 local function asked(w)
@@ -29,10 +31,20 @@ local function refund(w, ...)
     return w:play(w:message("scayle.refund", {kind = "refund", fees = {...}}))
 end
 
+-- A refund's own message, with its id and its amount.
+local function stated(w, id, minor, ...)
+    return w:play(w:message("scayle.refund", {kind = "refund", fees = {...}, refund_id = id,
+        amount = minor}))
+end
+
+local function base(minor)
+    return {category = "delivery", key = "base", minor = minor}
+end
+
 local function several_fees(t)
     local both = {{name = "delivery", minor = 895}}
     t.case("two delivery fees that one event refunds are both asked for", function()
-        local w = world(both)
+        local w = world(both, {STANDARD, EXPRESS})
         refund(w, STANDARD, EXPRESS)
         refund(w, EXPRESS, STANDARD) -- by another message
         t.equal(asked(w), {unexplained = 0, delivery = 895})
@@ -46,10 +58,10 @@ local function several_fees(t)
         refund(w, {category = "delivery", key = "base", minor = 400})
         t.equal(asked(w), {unexplained = 0, delivery = 895})
     end)
-    t.case("what is refunded of a fee beyond its charge is shown, not asked for", function()
+    t.case("what is refunded of fees beyond their charge is shown, not asked for", function()
         local w = world{{name = "delivery", minor = 495}}
-        refund(w, {category = "delivery", key = "base", minor = 400})
-        refund(w, {category = "delivery", key = "base", minor = 495})
+        refund(w, base(400))
+        refund(w, {category = "delivery", key = "express", minor = 495})
         t.equal(asked(w), {unexplained = 0, delivery = 495})
         t.matches(w:open().refund_exceeds_invoice, "refunded 8%.95 GBP, invoiced 4%.95 GBP")
     end)
@@ -76,6 +88,70 @@ local function several_fees(t)
         t.matches(w:open().refund_unexplained, "2%.00 GBP is left")
         w:play((w:note({}, 200)))
         t.equal(asked(w), {unexplained = 0})
+    end)
+end
+
+-- One fee of 8.95; what two messages tell of it.
+local function parts_of_a_fee(t)
+    local whole = {{name = "delivery", minor = 895}}
+    local function told(...)
+        local w = world(whole, {base(895)})
+        for _, minor in ipairs({...}) do
+            refund(w, base(minor))
+        end
+        return w
+    end
+    t.case("a part of a fee and then the whole come to the whole, in either order", function()
+        for _, amounts in ipairs({{400, 895}, {895, 400}, {400, 700, 895}, {895, 895}}) do
+            local w = told(table.unpack(amounts))
+            t.equal(asked(w), {unexplained = 0, delivery = 895})
+            t.equal({w:open().refund_told_twice, w:open().refund_exceeds_invoice}, {})
+        end
+    end)
+    t.case("parts that exceed the fee were told cumulatively", function()
+        t.equal(asked(told(400, 700)), {unexplained = 0, delivery = 700})
+    end)
+    t.case("two equal parts may be one refund or two: a person says, and a credit closes it", function()
+        local w = told(400, 400)
+        t.equal(asked(w), {unexplained = 0, delivery = 400})
+        t.matches(w:open().refund_told_twice, "4%.00 GBP of delivery, or 8%.00 GBP")
+        w:play((w:note({}, 400)))
+        t.equal(asked(w), {unexplained = 0})
+        t.matches(w:open().refund_told_twice, "4%.00 GBP of delivery, or 8%.00 GBP")
+        w:play((w:note({}, 400)))
+        t.equal({w:open(), w:book().goodwill}, {{}, {}})
+    end)
+    t.case("the rest of the fee settles it, and so does one message told again", function()
+        local w = told(400, 400, 495)
+        t.equal({asked(w), w:open().refund_told_twice}, {{unexplained = 0, delivery = 895}})
+        w = world(whole, {base(895)})
+        local message = w:message("scayle.refund", {kind = "refund", fees = {base(400)}})
+        w:play(message)
+        w:play(message)
+        t.equal({asked(w), w:open().refund_told_twice}, {{unexplained = 0, delivery = 400}})
+    end)
+    t.case("refunds that are named count each, however often they are told", function()
+        local w = world(whole, {base(895)})
+        stated(w, "R1", 400, base(400))
+        stated(w, "R2", 400, base(400))
+        stated(w, "R1", 400, base(400))
+        t.equal(asked(w), {unexplained = 0, delivery = 800})
+        t.equal({w:open().refund_told_twice, w:open().refund_unexplained}, {})
+    end)
+    t.case("a refund whose fee is told in full gives back what it states", function()
+        local w = world(whole, {base(895)})
+        stated(w, "R1", 400, base(895))
+        t.equal(asked(w), {unexplained = 0, delivery = 400})
+        refund(w, base(895)) -- the invoice's message, which names no refund
+        t.equal(asked(w), {unexplained = 0, delivery = 400})
+        t.matches(w:open().refund_told_twice, "4%.00 GBP of delivery, or 8%.95 GBP")
+        stated(w, "R2", 495, base(895))
+        t.equal({asked(w), w:open().refund_told_twice}, {{unexplained = 0, delivery = 895}})
+    end)
+    t.case("of several fees that come to more than is stated none is guessed", function()
+        local w = world({{name = "delivery", minor = 895}}, {STANDARD, EXPRESS})
+        stated(w, "R1", 600, STANDARD, EXPRESS)
+        t.equal(asked(w), {unexplained = 600})
     end)
 end
 
@@ -173,6 +249,7 @@ end
 
 return function(t)
     several_fees(t)
+    parts_of_a_fee(t)
     reconciling(t)
     shortfalls(t)
 end

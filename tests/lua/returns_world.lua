@@ -32,13 +32,16 @@ local function reply(status, body)
 end
 
 local function shown_order(w)
-    local items = {}
+    local items, fees = {}, {}
+    for i, fee in ipairs(w.fees) do
+        fees[i] = {category = fee.category, key = fee.key, amount = {withTax = fee.minor}}
+    end
     for i, unit in ipairs(w.units) do
         items[i] = {id = tonumber(unit.id), status = w.status[unit.id] or "shipped",
             price = {withTax = unit.price, absoluteVoucherReducedPrice = unit.reduced and
                 {withTax = unit.reduced} or nil}}
     end
-    return {id = 7, currencyCode = "GBP", cost = {withTax = w.total}, items = items,
+    return {id = 7, currencyCode = "GBP", cost = {withTax = w.total, appliedFees = fees}, items = items,
         detailedStatus = {billing = {code = w.billing}}}
 end
 
@@ -81,15 +84,15 @@ local function begin(w)
     require("flows.customer_orders").add("U1", REFERENCE)
 end
 
---- A world with one order; units {sku, paid, price (SCAYLE's, default paid), reduced, is_here (not
---- sent yet), moved}.
+--- A world with one order, of whose fees (w.fees {category, key, minor}) SCAYLE shows what they cost;
+--- units {sku, paid, price (SCAYLE's, default paid), reduced, is_here (not sent yet), moved}.
 ---@param units table[]
 ---@param more table|nil settings
 ---@param charges table[]|nil {name, minor, fee}, default the delivery at 4.95
 ---@return ReturnsWorld
 function returns_world.new(units, more, charges)
     local w = setmetatable({units = {}, status = {}, billing = "billing_completed", told = {},
-        patches = {}, settings = returns_world.settings(more), notes = 0, messages = 0,
+        patches = {}, fees = {}, settings = returns_world.settings(more), notes = 0, messages = 0,
         total = 0, charges = charges or {{name = "delivery", minor = 495}}}, World)
     for _, charge in ipairs(w.charges) do
         w.total = w.total + charge.minor

@@ -52,6 +52,20 @@ function aftersales.fees(order)
     return list
 end
 
+-- What the order charges for each fee, by category and key. A reading shows nothing of refunds.
+local function charged(order)
+    local wholes = {}
+    for _, fee in ipairs(table_of(table_of(order.cost).appliedFees)) do
+        local minor = minor_of(table_of(table_of(fee).amount).withTax)
+        if type(fee) == "table" and minor then
+            local group = (delegation.text_of(fee.category) or "") .. ":"
+                .. (delegation.text_of(fee.key) or "")
+            wholes[group] = (wholes[group] or 0) + minor
+        end
+    end
+    return wholes
+end
+
 --- The amount that an envelope states, where a client knows its place ("payload.refund.amount").
 ---@param envelope table
 ---@param path string|nil
@@ -75,6 +89,7 @@ end
 ---@field billing string
 ---@field total_minor integer|nil
 ---@field currency string|nil
+---@field fees table<string, integer> by category and key, what is charged
 ---@field items {id: string, status: string, minor: integer|nil}[]
 
 --- Reduces an order.
@@ -90,7 +105,7 @@ function aftersales.digest(order)
         end
     end
     return {billing = tostring(table_of(detailed.billing).code or ""), items = items,
-        total_minor = minor_of(table_of(order.cost).withTax),
+        fees = charged(order), total_minor = minor_of(table_of(order.cost).withTax),
         currency = delegation.text_of(order.currencyCode)}
 end
 

@@ -131,9 +131,11 @@ local function give_asked(book, credits, minor, delivery)
     local function missing(entry)
         return entry.minor - given_to(credits, entry)
     end
-    for _, entry in ipairs(asked) do
-        if missing(entry) == left then
-            return give(book, credits, entry, left)
+    for _, list in ipairs({asked, open.doubtful}) do
+        for _, entry in ipairs(list) do
+            if left > 0 and missing(entry) == left then
+                return give(book, credits, entry, left)
+            end
         end
     end
     if left == open.unexplained_minor then

@@ -15,6 +15,7 @@ local refund = {}
 -- Takes in what the order shows; gives the units that came back and were not known to be.
 local function tell(job, said, sale)
     local news = {id = said.id, at_ms = job.event.received_ms, sale = sale, fees = said.fees,
+        message = said.message, refund_id = said.refund_id,
         stated = said.amount and said.refund_id and {id = said.refund_id, minor = said.amount}
             or nil}
     return order_units.change(said.order_key, function(book)
@@ -71,12 +72,13 @@ end
 ---@async
 ---@param job neap.Job
 ---@param said {order_key: string, id: string, kind: string, units: string[]|nil,
----   fees: table[]|nil, amount: integer|nil, refund_id: string|nil}
+---   fees: table[]|nil, amount: integer|nil, refund_id: string|nil, message: string|nil}
 function refund.run(job, said)
     if not order_units.load(said.order_key) then
         job:note("returns", "about an order that we did not post")
         return
     end
+    said.message = said.message or said.id
     local units = look_and_settle(job, said, "order 1")
     if not is_early(said, order_units.load(said.order_key)) then
         job:note("returns", string.format("%d units came back to SCAYLE", #units))

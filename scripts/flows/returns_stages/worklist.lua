@@ -15,6 +15,7 @@ worklist.GOODS = "return_not_in_khaos"
 worklist.MONEY = "refund_not_in_khaos"
 worklist.UNEXPLAINED = "refund_unexplained"
 worklist.EXCEEDS = "refund_exceeds_invoice"
+worklist.DOUBTFUL = "refund_told_twice"
 worklist.UNDELIVERABLE = "parcel_undeliverable"
 worklist.NOT_IN_SCAYLE = "return_not_in_scayle"
 
@@ -101,17 +102,37 @@ LISTS[worklist.UNEXPLAINED] = function(book, record, open)
     if minor == 0 then
         return nil
     end
-    local known = string.format("its returned units and refunded charges explain %s",
-        amount(book, open.explained_minor))
+    local known = string.format("its returned units, refunded charges and cancelled units explain "
+        .. "%s", amount(book, open.explained_minor))
     local remedy = "Look up in SCAYLE what the refund is for. Credit it on sales order "
-        .. (record.order_code or "?") .. " in Khaos, without goods where none came back: its "
-        .. "credit note closes this."
+        .. (record.order_code or "?") .. " in Khaos, without goods where none came back, less what "
+        .. "of it is for cancelled units, which were never invoiced: its credit note closes this."
+    local possible = open.possible_minor > 0 and string.format(
+        "; further cancelled units may explain up to %s of it",
+        amount(book, open.possible_minor)) or ""
     if not minor then
         return string.format("SCAYLE counts order %s as refunded, but %s and no message says how "
             .. "much went back", record.order_id, known), remedy
     end
-    return string.format("SCAYLE refunded %s of order %s, %s: %s is left", amount(book,
-        open.refunded_minor), record.order_id, known, amount(book, minor)), remedy
+    return string.format("SCAYLE refunded %s of order %s, %s: %s is left%s", amount(book,
+        open.refunded_minor), record.order_id, known, amount(book, minor), possible), remedy
+end
+
+LISTS[worklist.DOUBTFUL] = function(book, record, open)
+    local words, sum = {}, 0
+    for i, entry in ipairs(open.doubtful) do
+        sum = sum + entry.minor
+        words[i] = string.format("%s of %s, or %s", amount(book, entry.known_minor), entry.name,
+            amount(book, entry.known_minor + entry.minor))
+    end
+    if #words == 0 then
+        return nil
+    end
+    return string.format("Messages of SCAYLE about order %s tell of one refund twice, or of two: %s",
+        record.order_id, table.concat(words, "; ")),
+        string.format("Look up in SCAYLE how much was refunded. If it is more, credit the further "
+            .. "%s on sales order %s in Khaos, without goods: its credit note closes this. If not, "
+            .. "dismiss this.", amount(book, sum), record.order_code or "?")
 end
 
 LISTS[worklist.EXCEEDS] = function(book, record)

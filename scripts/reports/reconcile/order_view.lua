@@ -3,6 +3,7 @@
 local order_history = require("flows.order_history")
 local queue = require("flows.cloud_stages.queue")
 local refund_book = require("flows.refund_book")
+local refund_fees = require("flows.refund_fees")
 local smaller = require("flows.unit_stages.smaller")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -177,12 +178,13 @@ end
 
 local function add_charge(view, charge, money, at_ms)
     local credited = charge and sum(charge.credits) or 0
-    local refunded = charge and refund_book.of_charge(view.refunds, charge.name, at_ms) or 0
+    local refunded = charge and refund_fees.of_charge(view.refunds, charge, at_ms) or 0
     add(view, money.code, charge_stage(view), money.net, money.gross)
     add(view, money.code, "credited", net_part(money.net, money.gross, credited), credited)
     add(view, money.code, "refunded", net_part(money.net, money.gross, refunded), refunded)
-    view.refund_open = view.refund_open + math.max(0, refunded - credited)
-    view.money_credited = view.money_credited + math.max(0, credited - refunded)
+    if not refund_book.is_void(view.book, view.refunds, at_ms) then -- else it is never invoiced
+        view.refund_open = view.refund_open + math.max(0, refunded - credited)
+    end
 end
 
 local function line_code(line)
@@ -245,14 +247,6 @@ local function add_lines(view, lines, at_ms)
     end
 end
 
-local function sum_until(entries, at_ms)
-    local minor = 0
-    for _, entry in pairs(entries) do
-        minor = minor + (refund_at(entry, at_ms) or 0)
-    end
-    return minor
-end
-
 -- Pennies that lines of the same units carry for each other (flows.orders.worth): credited line by
 -- line, one is a penny short and another a penny over. What is left of them is open.
 local function add_moved(view)
@@ -263,18 +257,16 @@ end
 -- Money without goods: what Khaos credited so, and what of it SCAYLE gave back itself (a stated
 -- refund that no unit and no charge explains) or was told of.
 local function add_goodwill(view, at_ms)
-    local ledger, minor = view.refunds, sum(view.book.goodwill)
-    local stated = refund_book.rest(view.book, ledger, at_ms)
+    local minor = sum(view.book.goodwill)
+    local rest = refund_book.rest(view.book, view.refunds, at_ms)
     if minor > 0 then
         add(view, GOODWILL, "credited", minor, minor)
     end
-    if stated > 0 then
-        add(view, GOODWILL, "refunded", stated, stated)
+    if rest.asked_minor > 0 then
+        add(view, GOODWILL, "refunded", rest.asked_minor, rest.asked_minor)
     end
-    local credited = view.money_credited + minor
-    view.unexplained_refund = math.max(0, stated - credited)
-    view.credit_open = view.credit_open
-        + math.max(0, credited - stated - sum_until(ledger.told, at_ms))
+    view.unexplained_refund = rest.left_minor
+    view.credit_open = view.credit_open + rest.over_minor
 end
 
 -- Each kind of payment over the VAT codes, by what was posted with each.
@@ -380,7 +372,7 @@ function order_view.of(key, record, at_ms)
     local view = {key = key, order_id = record.order_id, accepted_ms = record.accepted_ms,
         state = "in_flight", causes = {}, codes = {}, refund_open = 0, credit_open = 0,
         offered_open = 0, one_sided = 0, ours = {},
-        moved_open = 0, conflicts = 0, stages = {}, money_credited = 0, unexplained_refund = 0}
+        moved_open = 0, conflicts = 0, stages = {}, unexplained_refund = 0}
     read_history(view, at_ms)
     if record.posted_ms and record.posted_ms <= at_ms then
         read_posting(view, record, at_ms)
