@@ -17,16 +17,16 @@ local refund_book = {}
 ---@class refunds.Ledger book.refunds
 ---@field units table<string, refunds.Entry> by item id
 ---@field fees table<string, refunds.Fee> by category, key, amount, number among equal ones, refund
----@field fee_messages table<string, table<string, integer>> by category, key and amount: how many of
----   these each message refunds that names no refund
+---@field fee_messages table<string, table<string, integer>> by category, key and amount: how many
+---   of these each message refunds that names no refund
 ---@field wholes table<string, integer> by category and key: what SCAYLE charges
 ---@field prices table<string, integer> by item id: what SCAYLE gives back if the unit comes back
 ---@field stated table<string, refunds.Entry> by reference of the refund
 ---@field undeliverable table<string, integer> item id -> when it was told
 ---@field gone table<string, integer> item id -> when SCAYLE first showed it as cancelled
 ---@field late table<string, integer> item id -> when a person was told that it had left before
----@field cancelled table<string, refunds.Entry> by item id: what SCAYLE gives back for it, if it had
----   taken that
+---@field cancelled table<string, refunds.Entry> by item id: what SCAYLE gives back for it, if it
+---   had taken that
 ---@field billing string|nil
 ---@field told table<string, refunds.Entry> change id of a credit -> what SCAYLE was told of it
 
@@ -46,8 +46,8 @@ local function sum(amounts, at_ms)
     return total
 end
 
-local PARTS = {"units", "fees", "fee_messages", "wholes", "prices", "stated", "undeliverable", "gone",
-    "late", "told", "cancelled"}
+local PARTS = {"units", "fees", "fee_messages", "wholes", "prices", "stated", "undeliverable",
+    "gone", "late", "told", "cancelled"}
 
 --- The ledger of a book; makes what there is not.
 ---@param book units.Book
@@ -223,8 +223,8 @@ end
 ---@field explained_minor integer
 ---@field refunded_minor integer
 ---@field possible_minor integer that cancelled units may explain of it
----@field doubtful {charge: string|nil, name: string, minor: integer, known_minor: integer}[] fees that two messages
----   refund, which may be one refund or two
+---@field doubtful {charge: string|nil, name: string, minor: integer, known_minor: integer}[] fees
+---   that two messages refund, which may be one refund or two
 ---@field undeliverable string[] units, neither back nor credited
 ---@field cancelled string[] units that SCAYLE shows as cancelled and the book does not, less those
 ---   that it is told of by ourselves and those that a person knows to have left

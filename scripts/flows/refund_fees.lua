@@ -1,10 +1,10 @@
 --- Fees that SCAYLE's messages refund, in the ledger of refunds. Pure over the book.
 ---
---- A message says which fees it refunds and how much each is; the order never does. With the refund's
---- own id each refund counts once, at the amount it states. Without one, equal amounts of two
---- messages are taken as one refund told twice, different ones as parts, as far as they come to no
---- more than the fee: parts that exceed it were told cumulatively. Two equal parts that both fit into
---- the fee may be two refunds: that is doubtful, and a person is asked.
+--- A message says which fees it refunds and how much each is; the order never does. With the
+--- refund's own id each refund counts once, at the amount it states. Without one, equal amounts of
+--- two messages are taken as one refund told twice, different ones as parts, as far as they come to
+--- no more than the fee: parts that exceed it were told cumulatively. Two equal parts that both fit
+--- into the fee may be two refunds: that is doubtful, and a person is asked.
 local refund_fees = {}
 
 ---@class refunds.Fee

@@ -72,7 +72,8 @@ function refund_rest.of(case)
     local settled = math.min(case.doubtful, math.max(0, case.credited - asked))
     asked = asked + settled
     local possible = math.min(total(case.cancelled) - gone, asked - case.loose - settled)
-    return {asked_minor = asked, doubtful_minor = case.doubtful - settled, left_minor = math.max(0, asked - case.credited),
+    return {asked_minor = asked, doubtful_minor = case.doubtful - settled,
+        left_minor = math.max(0, asked - case.credited),
         over_minor = math.max(0, case.credited - asked), cancelled_minor = gone,
         possible_minor = math.max(0, possible)}
 end

@@ -114,6 +114,54 @@ local function changing(t)
             t.matches(w:open().credit_note_changed, "issued in Khaos again, beside " .. second)
         end
     end)
+    local function replaced(units)
+        local w = returns_world.new(units or {{"TEE", 1000}, {"SOCK", 500}})
+        local event, first = w:note({TEE = 1}, 1000)
+        w:play(event)
+        w:play((w:note({TEE = 1}, 1000, {code = first, state = "cancelled"})))
+        local other, second = w:note({TEE = 1}, 1000)
+        w:play(other)
+        t.equal(w:open(), {})
+        local function show(code, state)
+            w:play((w:note({TEE = 1}, 1000, {code = code, state = state})))
+        end
+        return w, show, first, second
+    end
+    local function subjects(w)
+        local list = {}
+        for _, open in pairs(w.job.exceptions) do
+            list[#list + 1] = open.subject
+        end
+        table.sort(list)
+        return list
+    end
+    t.case("one issued again after its replacement was cancelled settles both", function()
+        for _, is_first in ipairs({true, false}) do -- what is shown first
+            local w, show, first, second = replaced()
+            show(is_first and second or first, is_first and "cancelled" or "issued")
+            t.equal(subjects(w), {is_first and second or first})
+            show(is_first and first or second, is_first and "issued" or "cancelled")
+            t.equal({w:open(), w.told, unit_book.credited(w:book())}, {{}, {"101"}, 1000})
+            show(second, "issued")
+            t.equal(subjects(w), {first})
+            show(first, "cancelled")
+            t.equal(w:open(), {})
+            show(second, "cancelled")
+            t.equal(subjects(w), {second})
+        end
+    end)
+    t.case("a further one takes the place of the last only while none of them stands", function()
+        local w, show, _, second = replaced()
+        show(second, "cancelled")
+        w:play((w:note({TEE = 1}, 1000)))
+        t.equal({w:open(), unit_book.credited(w:book())}, {{}, 1000})
+        local first
+        w, show, first, second = replaced({{"TEE", 1000}, {"TEE", 1000}})
+        show(second, "cancelled")
+        show(first, "issued")
+        w:play((w:note({TEE = 1}, 1000)))
+        t.equal({w.told, unit_book.credited(w:book()), w:open()}, {{"101", "102"}, 2000, {}})
+    end)
     t.case("one that a person dismissed is not taken as replaced any more", function()
         local w = returns_world.new({{"TEE", 1000}, {"TEE", 1000}})
         local event, code = w:note({TEE = 1}, 1000)

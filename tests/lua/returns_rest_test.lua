@@ -1,5 +1,5 @@
---- Refunds that SCAYLE states beside cancelled units: what is explained closes, what is not is asked
---- for to the penny, and the reconciliation of each moment says the same. Once one list held a
+--- Refunds that SCAYLE states beside cancelled units: what is explained closes, what is not is
+--- asked for to the penny, and the reconciliation of each moment says the same. Once one list held a
 --- goodwill and cancelled units together, which no credit note could ever close.
 local order_units = require("flows.order_units")
 local order_view = require("reports.reconcile.order_view")
@@ -64,8 +64,8 @@ end
 -- What the list asks for, and what the reconciliation has open: refunded, credited.
 local function left(w, at_ms)
     local seen = view(w, at_ms)
-    return {refund_book.open(w:book()).unexplained_minor, seen.unexplained_refund + seen.refund_open,
-        seen.credit_open}
+    return {refund_book.open(w:book()).unexplained_minor,
+        seen.unexplained_refund + seen.refund_open, seen.credit_open}
 end
 
 local function credited(w, minor)

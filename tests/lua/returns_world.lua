@@ -34,14 +34,16 @@ end
 local function shown_order(w)
     local items, fees = {}, {}
     for i, fee in ipairs(w.fees) do
-        fees[i] = {category = fee.category, key = fee.key, amount = {withTax = fee.minor}}
+        fees[i] = {category = fee.category, key = fee.key,
+            amount = {withTax = fee.minor}}
     end
     for i, unit in ipairs(w.units) do
         items[i] = {id = tonumber(unit.id), status = w.status[unit.id] or "shipped",
             price = {withTax = unit.price, absoluteVoucherReducedPrice = unit.reduced and
                 {withTax = unit.reduced} or nil}}
     end
-    return {id = 7, currencyCode = "GBP", cost = {withTax = w.total, appliedFees = fees}, items = items,
+    return {id = 7, currencyCode = "GBP", items = items,
+        cost = {withTax = w.total, appliedFees = fees},
         detailedStatus = {billing = {code = w.billing}}}
 end
 
@@ -84,8 +86,8 @@ local function begin(w)
     require("flows.customer_orders").add("U1", REFERENCE)
 end
 
---- A world with one order, of whose fees (w.fees {category, key, minor}) SCAYLE shows what they cost;
---- units {sku, paid, price (SCAYLE's, default paid), reduced, is_here (not sent yet), moved}.
+--- A world with one order; units {sku, paid, price (SCAYLE's, default paid), reduced, is_here (not
+--- sent yet), moved}. Of its fees (w.fees {category, key, minor}) SCAYLE shows what they cost.
 ---@param units table[]
 ---@param more table|nil settings
 ---@param charges table[]|nil {name, minor, fee}, default the delivery at 4.95

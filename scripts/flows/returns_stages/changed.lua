@@ -28,10 +28,35 @@ local function figures(credit)
         total, credit.currency or "?")
 end
 
---- A draft may be issued again.
-local function is_cancelled(code)
+-- What Khaos shows of a credit note now.
+local function shown(code)
     local seen = store.get(SEEN, "credit:" .. code)
-    return seen ~= nil and seen.snapshot.state == "cancelled"
+    return seen and seen.snapshot
+end
+
+-- A credit note and those that took its place one after the other, oldest first.
+local function family(book, code)
+    local notes, list = book.credit_notes, {}
+    while notes[code].replaces do
+        code = notes[code].replaces
+    end
+    while code do
+        list[#list + 1] = code
+        code = notes[code].replaced_by
+    end
+    return list
+end
+
+-- The one of a family that is issued in Khaos over what was taken: the money is there once.
+local function standing(book, codes)
+    for i = #codes, 1, -1 do
+        local snapshot = shown(codes[i])
+        if snapshot and snapshot.state == "issued"
+            and figures(snapshot.credit) == figures(book.credit_notes[codes[i]].credit) then
+            return codes[i]
+        end
+    end
+    return nil
 end
 
 --- The taken credit note of the book that this one is entered instead of: cancelled since, for the
@@ -43,8 +68,11 @@ end
 function changed.replaced_by(job, book, credit)
     for code, note in pairs(book.credit_notes or {}) do
         local is_settled = note.changed and not job:exception(changed.CAUSE, code)
-        if note.told and not note.replaced_by and not is_settled and is_cancelled(code)
-            and figures(note.credit) == figures(credit) then
+        local snapshot = shown(code)
+        -- A draft may be issued again.
+        if note.told and not note.replaced_by and not is_settled and snapshot
+            and snapshot.state == "cancelled" and figures(note.credit) == figures(credit)
+            and not standing(book, family(book, code)) then
             return code
         end
     end
@@ -55,8 +83,7 @@ end
 ---@param code string
 ---@param replaced string
 function changed.take_place(book, code, replaced)
-    local old = book.credit_notes[replaced]
-    old.replaced_by, old.changed = code, nil
+    book.credit_notes[replaced].replaced_by = code
 end
 
 --- What a credit note means that takes another's place: nothing is new.
@@ -67,49 +94,57 @@ function changed.replacement(replaced)
         own_minor = 0, replaces = replaced}
 end
 
-local function message_of(lines, code, note, snapshot)
-    local taken, shown = figures(note.credit), figures(snapshot.credit)
-    local is_issued = snapshot.state == "issued"
-    if note.replaced_by then
-        return is_issued and string.format("Credit note %s of order %s over %s is issued in Khaos "
-            .. "again, beside %s, which took its place", code, lines.order_id, shown,
-            note.replaced_by) or nil
-    elseif is_issued and taken == shown then
+-- What a person is told of a member of a family: that money is there twice, or not as it was taken.
+-- Where none is issued the newest says it for all.
+local function message_of(lines, book, codes, code)
+    local snapshot, note = shown(code), book.credit_notes[code]
+    if not snapshot then
+        return note.changed -- it was erased
+    end
+    local stands, is_issued = standing(book, codes), snapshot.state == "issued"
+    if stands == code or not is_issued and (stands or code ~= codes[#codes]) then
         return nil
+    elseif stands then
+        return string.format("Credit note %s of order %s over %s is issued in Khaos again, beside "
+            .. "%s, which took its place", code, lines.order_id, figures(snapshot.credit), stands)
     end
     return string.format("Credit note %s of order %s was taken with %s; in Khaos %s", code,
-        lines.order_id, taken, STATES[snapshot.state] or "it is over " .. shown .. " now")
+        lines.order_id, figures(note.credit),
+        STATES[snapshot.state] or "it is over " .. figures(snapshot.credit) .. " now")
 end
 
---- Opens, rewords or closes what a person is told of a taken credit note.
+local function ask(job, lines, code, message)
+    job:open_exception({cause = changed.CAUSE, subject = code, message = message,
+        recheck = "manual", remedy = string.format("SCAYLE was told of what was taken, and the "
+            .. "shopper has that money. Make Khaos's credit notes of sales order %s come to "
+            .. "it again: a new credit note for the same as the cancelled one closes this; "
+            .. "otherwise settle the difference with the shopper, then dismiss this.",
+            lines.order_code or "?")})
+end
+
+--- Opens, rewords or closes what a person is told of a taken credit note and those in its place.
 ---@param job neap.Job
 ---@param lines table
 ---@param code string
----@param snapshot khaos.Snapshot
-function changed.settle(job, lines, code, snapshot)
+function changed.settle(job, lines, code)
     local book = order_units.load(lines.key)
-    local note = book.credit_notes[code]
-    local message = message_of(lines, code, note, snapshot)
-    if note.replaces then
-        job:close_exception(changed.CAUSE, note.replaces, "replaced by " .. code)
-        job:note("returns", string.format("credit note %s takes the place of %s, which is "
-            .. "cancelled", code, note.replaces))
+    local codes, messages = family(book, code), {}
+    for _, member in ipairs(codes) do
+        local message, before = message_of(lines, book, codes, member),
+            book.credit_notes[member].changed
+        messages[member] = message
+        if message and message ~= before then
+            ask(job, lines, member, message)
+        elseif before and not message then
+            job:close_exception(changed.CAUSE, member, "Khaos shows what was taken, as "
+                .. (standing(book, codes) or codes[#codes]))
+        end
     end
-    if message and message ~= note.changed then
-        job:open_exception({cause = changed.CAUSE, subject = code, message = message,
-            recheck = "manual", remedy = string.format("SCAYLE was told of what was taken, and the "
-                .. "shopper has that money. Make Khaos's credit notes of sales order %s come to "
-                .. "it again: a new credit note for the same as the cancelled one closes this; "
-                .. "otherwise settle the difference with the shopper, then dismiss this.",
-                lines.order_code or "?")})
-    elseif not message and note.changed then
-        job:close_exception(changed.CAUSE, code, "Khaos shows what was taken")
-    end
-    if message ~= note.changed then
-        order_units.change(lines.key, function(own)
-            own.credit_notes[code].changed = message
-        end)
-    end
+    order_units.change(lines.key, function(own)
+        for _, member in ipairs(codes) do
+            own.credit_notes[member].changed = messages[member]
+        end
+    end)
 end
 
 return changed

@@ -128,8 +128,8 @@ LISTS[worklist.DOUBTFUL] = function(book, record, open)
     if #words == 0 then
         return nil
     end
-    return string.format("Messages of SCAYLE about order %s tell of one refund twice, or of two: %s",
-        record.order_id, table.concat(words, "; ")),
+    return string.format("Messages of SCAYLE about order %s tell of one refund twice, or of two: "
+        .. "%s", record.order_id, table.concat(words, "; ")),
         string.format("Look up in SCAYLE how much was refunded. If it is more, credit the further "
             .. "%s on sales order %s in Khaos, without goods: its credit note closes this. If not, "
             .. "dismiss this.", amount(book, sum), record.order_code or "?")
