@@ -162,6 +162,27 @@ local function set_tests(t)
         order.items[1].merchantAdditionalData = {other = "x"}
         t.equal(support.causes(map(order, rules)), {"unmapped_promotion:bundle without bundle"})
     end)
+    t.case("two equal parts may be one set or two: held, unless the rule says how many one has",
+        function()
+            local rules = {{match = {category = "bundle"}, becomes = "pack", pack_key = "bundle"}}
+            local order = support.order({part(1, "A", "PAIR"), part(2, "A", "PAIR"),
+                part(3, "A", "TRIO"), part(4, "B", "TRIO"), part(5, "A", "TRIO")})
+            t.equal(support.causes(map(order, rules)),
+                {"unmapped_promotion:sets of bundle PAIR"})
+            for size, sets in pairs({2, 1}) do
+                rules[1].pack_sizes = {PAIR = size}
+                t.equal(shape(map(order, rules)), {
+                    string.format("001.001 PAIR x%d 0.00", sets), "001.002 A x2 5.00",
+                    "002.001 TRIO x1 0.00", "002.002 A x2 5.00", "002.002 B x1 5.00"})
+            end
+            for i = 6, 8 do
+                order.items[i] = part(i, i == 6 and "B" or "A", "TRIO")
+                order.cost.withTax = order.cost.withTax + 500
+                order.payment[1].amount = order.cost.withTax
+            end
+            t.equal(support.causes(map(order, rules)),
+                {"unmapped_promotion:sets of bundle TRIO"})
+        end)
     t.case("a composite product that nobody declared is held; as a pack it goes alone", function()
         local order = support.order({part(1, "KIT", "x")})
         t.equal(support.causes(map(order, {})), {"unmapped_promotion:bundle"})

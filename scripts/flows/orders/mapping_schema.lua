@@ -138,6 +138,8 @@ local PROMOTIONS = {type = "list", required = true, items = {type = "record", fi
         help = "key of the bundle information that tells one set from another"},
     pack_units = {type = "integer", min = 1, max = 999,
         help = "units of one set that are reduced; needed where not every set has one of each"},
+    pack_sizes = {type = "map", values = {type = "integer", min = 1, max = 999},
+        help = "the same of one header, by its stock code"},
     note = {type = "string"},
 }}}
 
@@ -268,13 +270,13 @@ local function check_pack(path, rule, say)
     if rule.becomes:find("pack", 1, true) then
         if category == "configurable" and rule.pack_code then
             say("%s.pack_code: the main item of a configurable product is its header", path)
-        elseif category == "configurable" and rule.pack_units then
+        elseif category == "configurable" and (rule.pack_units or rule.pack_sizes) then
             say("%s.pack_units: an item group is one set", path)
         elseif category ~= "configurable" and category ~= "bundle" and not rule.pack_code then
             say("%s: becomes %q needs the pack_code of its header", path, rule.becomes)
         end
-    elseif rule.pack_code or rule.pack_key or rule.pack_units then
-        say("%s: pack_code, pack_key and pack_units belong to becomes \"pack\"", path)
+    elseif rule.pack_code or rule.pack_key or rule.pack_units or rule.pack_sizes then
+        say("%s: pack_code, pack_key, pack_units and pack_sizes belong to becomes \"pack\"", path)
     elseif category == "configurable" then
         say("%s: a configurable product is lines without a rule, or becomes \"pack\"", path)
     end

@@ -104,20 +104,25 @@ local function gcd(a, b)
     return b == 0 and a or gcd(b, a % b)
 end
 
--- How many sets the units of a pack are. Nothing on an order tells the sets of a promotion apart:
--- it is what the rule says one holds, else only sure when each set has one of each. The parts of a
--- composite product are always the same. Nil: it cannot be told.
+local function size_of(pack)
+    return (pack.rule.pack_sizes or {})[pack.code] or pack.rule.pack_units
+end
+
+-- How many sets the units of a pack are. Nothing on an order tells the sets of one promotion or of
+-- one composite product apart: it is what the rule says one holds, else only sure when each set has
+-- one of each. The parts of a composite product are always the same, so what has no common divisor is
+-- one set. Nil: it cannot be told; two of one code may be one set of two.
 local function sets_of(pack)
     local units, codes, common, is_even = 0, 0, 0, true
     for _, count in pairs(pack.counts) do
         is_even = is_even and (common == 0 or count == common)
         units, codes, common = units + count, codes + 1, gcd(common, count)
     end
-    local size = pack.rule.pack_units
+    local size = size_of(pack)
     if size then
         return units % size == 0 and units // size or nil
-    elseif pack.rule.match.category == "bundle" then
-        return common
+    elseif pack.rule.match.category == "bundle" and common == 1 then
+        return 1
     end
     return is_even and (codes > 1 or units == 1) and common or nil
 end
@@ -136,8 +141,8 @@ local function count_sets(work)
         if pack.code and not pack.sets then
             work.causes:add("unmapped_promotion", "sets of " .. id, string.format(
                 "How many sets (%s) %s are cannot be told: %s", pack.code, counts_text(pack),
-                pack.rule.pack_units and string.format("a set has %d units",
-                    pack.rule.pack_units) or "the rule declares no pack_units"))
+                size_of(pack) and string.format("a set has %d units", size_of(pack))
+                    or "the rule declares no pack_units or pack_sizes"))
         end
     end
 end
