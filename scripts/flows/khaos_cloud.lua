@@ -81,13 +81,15 @@ local function tell_withdrawn(job)
         remedy = "Cancel it in Khaos, then close this."})
 end
 
--- An erased order had no open job; a return was owed to the customer all the same.
+-- An erased order had no open job. Of a return that was erased not_fetched.lua tells.
 local function tell_erased(job)
     local said = assert(json.decode(job.event.payload))
-    local what = said.kind == "orders" and "Order" or "Return"
+    if said.kind ~= "orders" then
+        return
+    end
     job:open_exception({cause = "erased_before_fetch", subject = said.reference,
-        recheck = "manual", message = string.format("%s %s was erased before Khaos fetched it, "
-            .. "and never goes to Khaos", what, said.reference),
+        recheck = "manual", message = string.format("Order %s was erased before Khaos fetched it, "
+            .. "and never goes to Khaos", said.reference),
         remedy = "Enter it in Khaos by hand if it is still wanted, then close this."})
 end
 
@@ -107,6 +109,10 @@ local function run(job)
         tell_withdrawn(job)
     elseif name == "document.erased" then
         tell_erased(job)
+    elseif name == not_fetched.EVENT then
+        not_fetched.run(job, assert(json.decode(job.event.payload)))
+    elseif name == "dismissed." .. not_fetched.CAUSE then
+        not_fetched.dismissed(job)
     elseif name == "schedule.beat" then
         presence.beat(job.settings.khaos.push_age_ms)
     elseif name == "schedule.watch" then
@@ -140,6 +146,7 @@ return {
         {kind = "schedule", name = "beat", every_ms = BEAT_MS},
         {kind = "schedule", name = "watch", every_ms = MINUTE_MS},
         {kind = "schedule", name = "tidy", every_ms = DAY_MS},
+        {kind = "act"},
     },
     run = run,
     selftest = selftest,

@@ -1,8 +1,10 @@
 -- What Khaos Control Cloud should do and does not: polls and pushes that stay away, returns that it
 -- does not fetch. A return was credited when it was offered, and nobody heard of one that Khaos
 -- never fetched.
+local classify = require("reports.reconcile.classify")
 local downloads = require("flows.cloud_stages.downloads")
 local fake_job = require("fake_job")
+local json = require("neap.json")
 local khaos_cloud = require("flows.khaos_cloud")
 local offer = require("flows.returns_stages.offer")
 local order_units = require("flows.order_units")
@@ -191,6 +193,52 @@ local function money(world, at_ms)
     end)
 end
 
+-- The watch, and the jobs that it started: what they are held on is open.
+local function look(world)
+    hear(world, "orders")
+    watch(world)
+    world.waiting = world.waiting or {}
+    for _, event in ipairs(world.events) do
+        event.payload = json.encode(event.payload)
+        world.waiting[event.key] = event
+    end
+    world.events = {}
+    for key, event in pairs(world.waiting) do
+        local ended = world:play(khaos_cloud, {event = event, settings = SETTINGS})
+        assert(ended.done or ended.held, tostring(ended.error))
+        world.waiting[key] = ended.held and event or nil
+        for _, cause in ipairs(ended.held or {}) do
+            world.exceptions[cause.cause .. " " .. cause.subject] = cause
+        end
+    end
+end
+
+-- A person releases or dismisses what is asked about the return.
+local function act(world, how)
+    local name, key = how .. ".return_not_fetched", "return:" .. RETURN
+    world.exceptions["return_not_fetched " .. RETURN] = nil
+    if how == "dismissed" then
+        world.waiting[key] = nil
+        world:play(khaos_cloud, {event = {name = name, key = key, payload = "{}"},
+            settings = SETTINGS})
+        return
+    end
+    world.mail[name] = {payload = "{}"}
+    look(world)
+end
+
+local function difference(world, at_ms)
+    local found = world:with(function()
+        return classify.order(order_view.of(KEY, support.record(KEY), at_ms or world.now_ms))
+    end)
+    for _, entry in ipairs(found) do
+        if entry.class == "refunded_not_credited" then
+            return string.format("%s: %s %d", entry.class, entry.detail, entry.minor)
+        end
+    end
+    return nil
+end
+
 local function return_tests(t)
     t.case("a return is credited when Khaos fetches it, once, not when it is offered", function()
         local world = returned_world()
@@ -222,44 +270,76 @@ local function return_tests(t)
         local world = returned_world()
         offer_it(world)
         pass(world, 119)
-        hear(world, "orders")
-        watch(world)
+        look(world)
         t.equal(subjects(world), {})
         pass(world, 1)
-        watch(world)
+        look(world)
         t.equal(subjects(world), {"return_not_fetched " .. RETURN})
         t.equal(money(world), {1200, 0, 0})
         local told = world.exceptions["return_not_fetched " .. RETURN]
         assert(told.message:find("1 x TEE of order 1, 12.00 GBP", 1, true), told.message)
-        watch(world)
+        look(world)
         download(world)
-        watch(world)
-        t.equal(subjects(world), {})
+        look(world)
+        t.equal({subjects(world), world.waiting}, {{}, {}})
         t.equal(money(world), {0, 0, 1200})
     end)
-    t.case("a person who closes it has booked it: Khaos is not given it any more", function()
+    local function told_world()
         local world = returned_world()
         offer_it(world)
         pass(world, 120)
-        hear(world, "orders")
-        watch(world)
-        world.exceptions = {}
-        watch(world)
-        t.equal(money(world), {0, 0, 1200})
-        world:with(function()
-            t.equal(queue.take("returns", nil, 10), {})
+        look(world)
+        return world
+    end
+    local function is_taken_back(world)
+        return world:with(function()
+            return #queue.take("returns", nil, 10) == 0
         end)
+    end
+    t.case("a person who releases it has booked it: credited once, not fetched any more", function()
+        local world = told_world()
+        act(world, "released")
+        act(world, "released")
+        t.equal({money(world), is_taken_back(world), subjects(world)}, {{0, 0, 1200}, true, {}})
     end)
-    t.case("one that is erased before it is fetched is not credited", function()
-        local world = returned_world()
-        offer_it(world)
-        world:with(function()
-            store.delete("personal_cloud_returns", KEY .. "\n" .. RETURN)
-        end)
+    t.case("one who dismisses it has not: never credited, fetched or asked for again", function()
+        local world = told_world()
+        local before_ms = world.now_ms
+        pass(world, 1)
+        act(world, "dismissed")
+        act(world, "dismissed")
+        look(world)
         download(world)
-        t.equal(money(world), {1200, 0, 0})
-        watch(world)
-        t.equal({subjects(world), money(world)}, {{}, {1200, 0, 0}})
+        t.equal({money(world), is_taken_back(world), subjects(world)}, {{0, 0, 0}, true, {}})
+        t.equal({difference(world), difference(world, before_ms)}, {
+            "refunded_not_credited: refunded in SCAYLE; a person dismissed that the return be "
+                .. "booked in Khaos 1200",
+            "refunded_not_credited: refunded in SCAYLE without a credit note 1200"})
+        t.equal(world:with(function()
+            return worklist.open_goods(order_units.load(KEY))
+        end), {})
+    end)
+    t.case("a dismissal that Khaos's download overtook changes nothing", function()
+        local world = told_world()
+        download(world)
+        act(world, "dismissed")
+        t.equal(money(world), {0, 0, 1200})
+    end)
+    t.case("one that is erased before it is fetched is for a person at once", function()
+        for how, credited in pairs({released = 1200, dismissed = 0}) do
+            local world = returned_world()
+            offer_it(world)
+            world:with(function()
+                store.delete("personal_cloud_returns", KEY .. "\n" .. RETURN)
+            end)
+            download(world)
+            t.equal(money(world), {0, 1200, 0})
+            look(world)
+            t.equal(money(world), {1200, 0, 0})
+            t.matches(world.exceptions["return_not_fetched " .. RETURN].message, "was erased")
+            act(world, how)
+            t.equal({subjects(world), money(world)}, {{}, {0, 0, credited}})
+        end
     end)
 end
 

@@ -1,6 +1,6 @@
 --- Refunds that SCAYLE states beside cancelled units: what is explained closes, what is not is
---- asked for to the penny, and the reconciliation of each moment says the same. Once one list held a
---- goodwill and cancelled units together, which no credit note could ever close.
+--- asked for to the penny, and the reconciliation of each moment says the same. Once one list held
+--- a goodwill and cancelled units together, which no credit note could ever close.
 local order_units = require("flows.order_units")
 local order_view = require("reports.reconcile.order_view")
 local refund_book = require("flows.refund_book")

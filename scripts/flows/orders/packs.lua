@@ -110,8 +110,8 @@ end
 
 -- How many sets the units of a pack are. Nothing on an order tells the sets of one promotion or of
 -- one composite product apart: it is what the rule says one holds, else only sure when each set has
--- one of each. The parts of a composite product are always the same, so what has no common divisor is
--- one set. Nil: it cannot be told; two of one code may be one set of two.
+-- one of each. The parts of a composite product are always the same, so what has no common divisor
+-- is one set. Nil: it cannot be told; two of one code may be one set of two.
 local function sets_of(pack)
     local units, codes, common, is_even = 0, 0, 0, true
     for _, count in pairs(pack.counts) do

@@ -1,5 +1,6 @@
---- Returns that Khaos Control Cloud does not fetch become a person's business after `silence_ms`.
---- Khaos fetching them closes that; a person who closes it has booked the return by hand.
+--- Returns that Khaos Control Cloud does not fetch become a person's business after `silence_ms`,
+--- or when they were erased. Khaos fetching them closes that; a person who releases it has booked
+--- the return by hand, one who dismisses it says that it is not to be booked.
 local money = require("neap.money")
 local offered = require("flows.returns_stages.offered")
 local presence = require("flows.cloud_stages.presence")
@@ -11,17 +12,10 @@ local worklist = require("flows.returns_stages.worklist")
 local not_fetched = {}
 
 not_fetched.CAUSE = "return_not_fetched"
+not_fetched.EVENT = "return.not_fetched"
 
 local MINUTE_MS = 60000
 local PAGE = 500
-
-local function open_subjects(job)
-    local open = {}
-    for _, exception in ipairs(job:exceptions(not_fetched.CAUSE)) do
-        open[exception.subject] = true
-    end
-    return open
-end
 
 local function sum(credits)
     local minor = 0
@@ -31,31 +25,63 @@ local function sum(credits)
     return minor
 end
 
-local function tell(job, reference, offer, book)
+local function words_of(reference, offer, book)
     local record, asked_ms = support.record(book.key), presence.calls().returns
-    local goods = worklist.goods(book, offer.units)
-    job:open_exception({cause = not_fetched.CAUSE, subject = reference, recheck = "proof",
-        message = string.format("Return %s (%s of order %s, %s %s) was offered to Khaos %d min ago "
-            .. "and Khaos has not fetched it; %s", reference, goods, record.order_id,
-            money.to_text(sum(offer.credits), book.currency), book.currency,
-            (time.now_ms() - offer.offered_ms) // MINUTE_MS, asked_ms
-            and "it last asked for returns at " .. time.format_iso(asked_ms)
-            or "it never asked for returns at all"),
-        remedy = string.format("See in Khaos whether its channel downloads returns: this closes by "
-            .. "itself when it fetches this one. Or book the return of %s on sales order %s in "
-            .. "Khaos by hand, and only then release this: it is taken back and counts as "
-            .. "credited.", goods, record.order_code or "?")})
-    offered.tell(reference)
+    local what = string.format("Return %s (%s of order %s, %s %s)", reference,
+        worklist.goods(book, offer.units), record.order_id,
+        money.to_text(sum(offer.credits), book.currency), book.currency)
+    if offer.lost_ms then
+        return what .. " was erased before Khaos fetched it, and never goes there", record
+    end
+    return string.format("%s was offered to Khaos %d min ago and Khaos has not fetched it; %s",
+        what, (time.now_ms() - offer.offered_ms) // MINUTE_MS, asked_ms
+        and "it last asked for returns at " .. time.format_iso(asked_ms)
+        or "it never asked for returns at all"), record
 end
 
-local function check(job, reference, open, before_ms)
-    local offer, book = offered.waiting(reference)
+local function hold(job, reference, offer, book)
+    local message, record = words_of(reference, offer, book)
+    job:hold{{cause = not_fetched.CAUSE, subject = reference, recheck = "proof", message = message,
+        remedy = string.format("%sOr book the return of %s on sales order %s in Khaos by hand, and "
+            .. "only then release this: it is taken back and counts as credited. Dismiss it if it "
+            .. "is not to be booked in Khaos: it is taken back and counts as not credited.",
+            offer.lost_ms and "" or "See in Khaos whether its channel downloads returns: this "
+                .. "closes by itself when it fetches this one. ", worklist.goods(book, offer.units),
+            record.order_code or "?")}}
+end
+
+--- The job of a return that Khaos does not fetch: it waits for the download or for a person.
+---@async
+---@param job neap.Job
+---@param said {reference: string}
+function not_fetched.run(job, said)
+    local offer, book = offered.waiting(said.reference)
     if not offer then
-        return
-    elseif offer.told_ms and not open then
-        offered.booked_by_hand(reference)
-    elseif not offer.told_ms and offer.offered_ms <= before_ms then
-        tell(job, reference, offer, book)
+        job:note("returns", "Khaos fetched it")
+    elseif job:overtaken("released." .. not_fetched.CAUSE) then
+        offered.booked_by_hand(said.reference)
+        job:note("returns", "booked in Khaos by hand")
+    else
+        hold(job, said.reference, offer, book)
+    end
+end
+
+--- The job of "dismissed.return_not_fetched".
+---@param job neap.Job
+function not_fetched.dismissed(job)
+    local reference = job.key:match("^return:(.+)$")
+    if reference then
+        offered.dismiss(reference)
+        job:note("returns", "a person says that it is not booked in Khaos")
+    end
+end
+
+local function check(job, reference, before_ms)
+    local offer = offered.waiting(reference)
+    if offer and not offer.told_ms and (offer.lost_ms or offer.offered_ms <= before_ms) then
+        job:emit({source = "khaos_cloud.return", id = reference, key = "return:" .. reference,
+            name = not_fetched.EVENT, payload = {reference = reference}})
+        offered.tell(reference)
     end
 end
 
@@ -63,17 +89,17 @@ end
 ---@param job neap.Job
 ---@param silence_ms integer
 function not_fetched.watch(job, silence_ms)
-    local open, before_ms, after = open_subjects(job), time.now_ms() - silence_ms, nil
-    for reference in pairs(open) do
-        if not store.get(offered.WAITING, reference) then
-            job:close_exception(not_fetched.CAUSE, reference, "Khaos fetched it")
+    local before_ms, after = time.now_ms() - silence_ms, nil
+    for _, exception in ipairs(job:exceptions(not_fetched.CAUSE)) do
+        if not store.get(offered.WAITING, exception.subject) then
+            job:close_exception(not_fetched.CAUSE, exception.subject, "Khaos fetched it")
         end
     end
     repeat
         local page = store.range(offered.WAITING, {after = after, limit = PAGE})
         for _, pair in ipairs(page) do
             after = pair.key
-            check(job, pair.key, open[pair.key], before_ms)
+            check(job, pair.key, before_ms)
         end
     until #page < PAGE
 end

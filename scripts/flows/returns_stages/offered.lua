@@ -19,6 +19,8 @@ offered.WAITING = "cloud_returns_waiting"
 ---@field credits {unit: string, minor: integer}[]
 ---@field offered_ms integer
 ---@field told_ms integer|nil a person was told that Khaos does not fetch it
+---@field lost_ms integer|nil it was erased before Khaos fetched it, and never goes there
+---@field dismissed_ms integer|nil a person says that it is not to be booked in Khaos
 ---@field credited_ms integer|nil
 ---@field is_fetched boolean|nil by Khaos; else a person booked it
 
@@ -98,22 +100,35 @@ function offered.booked_by_hand(reference)
     credit(reference)
 end
 
---- A person is told that Khaos does not fetch it.
----@param reference string
-function offered.tell(reference)
+-- Notes in the offer when something became known, once.
+local function mark(reference, field)
     store.atomic(function()
         local offer, book = offered.waiting(reference)
-        if offer then
-            offer.told_ms = offer.told_ms or time.now_ms()
+        if offer and not offer[field] then
+            offer[field] = time.now_ms()
             order_units.save(book)
         end
     end)
 end
 
---- It was erased and is never fetched: a person hears of that by itself.
+--- A person is told that Khaos does not fetch it.
+---@param reference string
+function offered.tell(reference)
+    mark(reference, "told_ms")
+end
+
+--- It was erased and is never fetched.
 ---@param reference string
 function offered.lost(reference)
-    offered.tell(reference)
+    mark(reference, "lost_ms")
+end
+
+--- A person says that it is not to be booked: Khaos does not fetch it any more, nothing is
+--- credited, and nobody is asked again.
+---@param reference string
+function offered.dismiss(reference)
+    queue.withdraw("returns", reference)
+    mark(reference, "dismissed_ms")
     store.delete(offered.WAITING, reference)
 end
 

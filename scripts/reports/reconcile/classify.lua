@@ -84,6 +84,10 @@ local function check_credit(view, say)
         say("refunded_not_credited", "a refund of SCAYLE that no unit and no charge explains",
             view.unexplained_refund)
     end
+    if view.dismissed_open > 0 then
+        say("refunded_not_credited", "refunded in SCAYLE; a person dismissed that the return be "
+            .. "booked in Khaos", view.dismissed_open)
+    end
     if view.refund_open > 0 then
         say("refunded_not_credited", "refunded in SCAYLE without a credit note",
             view.refund_open)

@@ -40,6 +40,7 @@ local GOODWILL = "goodwill"
 ---@field problem string|nil why the figures cannot be told
 ---@field codes table<string, table<string, reconcile.Sums>> VAT code -> stage -> sums
 ---@field refund_open integer refunded and not credited
+---@field dismissed_open integer refunded, of returns that a person says are not booked in Khaos
 ---@field offered_open integer refunded, and on its way: offered to Khaos Control Cloud as a return
 ---@field credit_open integer credited and not refunded
 ---@field moved_open integer refunded less credited, of units whose line is pennies off their cost
@@ -159,7 +160,8 @@ local function add_unit(view, unit, money, at_ms)
     if credited > 0 and math.abs(open) <= money.moved then
         view.moved_open = view.moved_open + open
     elseif view.offered[unit.id] then
-        view.offered_open = view.offered_open + math.max(0, open)
+        local name = view.offered[unit.id] .. "_open"
+        view[name] = view[name] + math.max(0, open)
     else
         view.refund_open = view.refund_open + math.max(0, open)
         view.credit_open = view.credit_open + math.max(0, -open)
@@ -300,14 +302,16 @@ local function has_fetched(book, at_ms)
     return false
 end
 
--- Units of returns that Khaos has not fetched, until a person is told that it does not.
+-- Units of returns that Khaos has not fetched, until a person is told that it does not; and of
+-- those that a person dismissed.
 local function offered_units(book, at_ms)
     local units = {}
     for _, offer in pairs(book.offered_returns or {}) do
         local is_open = is_by(offer.offered_ms, at_ms) and not is_by(offer.credited_ms, at_ms)
-            and not is_by(offer.told_ms, at_ms)
+        local state = is_by(offer.dismissed_ms, at_ms) and "dismissed"
+            or not is_by(offer.told_ms, at_ms) and "offered" or nil
         for _, id in ipairs(is_open and offer.units or {}) do
-            units[id] = true
+            units[id] = state
         end
     end
     return units
@@ -371,7 +375,7 @@ function order_view.of(key, record, at_ms)
     end
     local view = {key = key, order_id = record.order_id, accepted_ms = record.accepted_ms,
         state = "in_flight", causes = {}, codes = {}, refund_open = 0, credit_open = 0,
-        offered_open = 0, one_sided = 0, ours = {},
+        offered_open = 0, dismissed_open = 0, one_sided = 0, ours = {},
         moved_open = 0, conflicts = 0, stages = {}, unexplained_refund = 0}
     read_history(view, at_ms)
     if record.posted_ms and record.posted_ms <= at_ms then

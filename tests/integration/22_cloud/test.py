@@ -272,6 +272,32 @@ def return_not_fetched():
     assert shop.control("khaos", "GET", "cloud")["returns"][reference(order) + "-R1"]["status"] == "OK"
 
 
+def return_dismissed():
+    """A person says that a return is not booked in Khaos: it is never given to Khaos, nor credited."""
+    order = shop.place("multi_unit", 63)
+    shop.until_right(order)
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "ship"})
+    neap.until(lambda: {i["status"] for i in shop.document(order)["items"]} == {"shipped"}, "all is shipped")
+    settings(cloud=False)
+    shop.control("scayle", "POST", "return", {"order_id": order["order_id"], "count": 1})
+    told = neap.until(lambda: shop.host.exceptions("return_not_fetched"), "somebody is told")[0]
+    name = reference(order) + "-R1"
+    assert told["subject"] == name, told
+    code, text = shop.host.verb("exceptions", "dismiss", "return_not_fetched", name, "--reason", "it never came",
+                                "--who", "eve")
+    assert code == 0, text
+
+    def detail():
+        return [d["detail"] for d in shop.host.ask("reconcile")["differences"] if d["order"] == str(order["order_id"])]
+
+    neap.until(lambda: any("dismissed" in words for words in detail()), "the reconciliation says why")
+    settings(cloud=True)
+    other = shop.place("plain", 64)
+    shop.until_right(other)  # Khaos has asked since
+    assert name not in shop.control("khaos", "GET", "cloud")["returns"]
+    assert not shop.host.exceptions("return_not_fetched")
+
+
 def khaos_silent():
     restart(POLL_SILENCE_MS="2500")
     assert not shop.host.exceptions("khaos_silent")
@@ -452,6 +478,7 @@ try:
     neap.case("a shipment in two packages is two parcels, each with its consignment", two_boxes)
     neap.case("a return that SCAYLE tells of is offered to Khaos once", returned)
     neap.case("a return that Khaos does not fetch is told of, and not credited before it does", return_not_fetched)
+    neap.case("one that a person dismisses never goes to Khaos and is not credited", return_dismissed)
     neap.case("a Khaos that does not call is told of, and closed by its next call", khaos_silent)
     neap.case("a cancelled order that Khaos never fetched is taken back", cancelled_in_time)
     neap.case("one that Khaos may have is in doubt until the push", cancelled_in_doubt)
