@@ -207,10 +207,10 @@ local function take_credit_note(job, said)
         hold_exceeding(job, lines, book, seen, refused.subject)
     end
     job:close_exception(stray.CAUSE, code, "it belongs to order " .. lines.order_id)
+    goodwill.tell(job, lines, code, note)
     worklist.settle(job, lines.key, "credited by " .. code)
     cancelled.tell(job, lines.key, "after " .. code)
     process.close(job, order_units.load(lines.key), lines.order_id, "credited by " .. code)
-    goodwill.tell(job, lines, code, note)
     changed.settle(job, lines, code)
     job:note("returns", string.format("credit note %s: %d units back, %s %s credited", code,
         #note.units, money.to_text(note.credit.total_minor, lines.currency), lines.currency))

@@ -191,39 +191,40 @@ function worklist.shows_credit_notes(job)
     return khaos_line.new(job.settings.khaos).capabilities.poll_order_status == true
 end
 
---- Opens, rewords or closes what a person must do about an order.
+local function settle_one(job, book, record, cause, about)
+    local message, remedy = LISTS[cause](book, record, about.open)
+    if FINAL_ONLY[cause] and not about.is_final and not book.listed[cause] then
+        message = nil
+    end
+    if message and book.listed[cause] ~= message then
+        job:open_exception({cause = cause, subject = record.order_id, message = message,
+            remedy = remedy, recheck = BY_HAND[cause] and "manual" or about.proof})
+    elseif not message and book.listed[cause] then
+        job:close_exception(cause, record.order_id, about.note)
+    end
+    book.listed[cause] = message
+end
+
+--- Opens, rewords or closes what a person must do about an order, in one piece with the book: the
+--- order's jobs on other keys settle it too.
 ---@param job neap.Job
 ---@param order_key string
 ---@param note string what a list is closed with
 ---@param is_final boolean|nil a refund that nothing explains has been waited for
 function worklist.settle(job, order_key, note, is_final)
-    local book = order_units.load(order_key)
-    if not book then
+    if not order_units.load(order_key) then
         return
     end
     local record = support.record(order_key)
-    local open = refund_book.open(book)
-    book.listed = book.listed or {}
-    local changed, proof = false, worklist.shows_credit_notes(job) and "proof" or "manual"
-    for cause, words in pairs(LISTS) do
-        local message, remedy = words(book, record, open)
-        if FINAL_ONLY[cause] and not is_final and not book.listed[cause] then
-            message = nil
+    local proof = worklist.shows_credit_notes(job) and "proof" or "manual"
+    order_units.change(order_key, function(book)
+        book.listed = book.listed or {}
+        local about = {open = refund_book.open(book), note = note, is_final = is_final,
+            proof = proof}
+        for cause in pairs(LISTS) do
+            settle_one(job, book, record, cause, about)
         end
-        if message and book.listed[cause] ~= message then
-            job:open_exception({cause = cause, subject = record.order_id, message = message,
-                remedy = remedy, recheck = BY_HAND[cause] and "manual" or proof})
-            book.listed[cause], changed = message, true
-        elseif not message and book.listed[cause] then
-            job:close_exception(cause, record.order_id, note)
-            book.listed[cause], changed = nil, true
-        end
-    end
-    if changed then
-        order_units.change(order_key, function(own)
-            own.listed = book.listed
-        end)
-    end
+    end)
 end
 
 --- Whether this installation processes returns that somebody entered.
