@@ -26,6 +26,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 sys.path.insert(0, os.path.join(ROOT, "tests", "bench"))
 import neap  # noqa: E402
 import stock_server  # noqa: E402
+from flow_meter import cpu_ms  # noqa: E402
 
 SOAP = ('<?xml version="1.0" encoding="UTF-8"?><Envelope><Body><%sResponse><return xsi:type="xsd:string" '
         'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">%s</return></%sResponse></Body></Envelope>')
@@ -175,8 +176,8 @@ def measure(codes, changes):
     host.start()
     try:
         state, seconds = wait(url, codes, began)
-        print(f"# {codes} codes, first reading and sending: {seconds:.1f} s, {state['calls']} calls, "
-              f"{state['figures']} figures", flush=True)
+        print(f"# {codes} codes, first reading and sending: {seconds:.1f} s, {cpu_ms(host) / 1000:.1f} s of CPU, "
+              f"{state['calls']} calls, {state['figures']} figures", flush=True)
         neap.until(lambda: (host.ask("stock")[0]["bulk"] or {"is_over": True}).get("is_over"), "the request is over", 600)
         times = []
         for _ in range(3):
