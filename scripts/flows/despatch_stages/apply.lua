@@ -334,7 +334,7 @@ local function cancel_missing(job, scayle, lines, snapshot)
     end
     local missing = #open_units(order_units.load(lines.key))
     if missing == 0 then
-        job:close_exception("despatch_short", lines.order_id, "each of its units is in a parcel")
+        job:close_exception("despatch_short", lines.order_id, "none of its units is open any more")
     end
     if missing == 0 and not is_told then
         return

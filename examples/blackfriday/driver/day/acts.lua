@@ -248,6 +248,9 @@ function MENDS.amend_in_khaos(problem)
         known.taken_off.is_done = true
         store.put(plan.POSTED, problem.subject, known)
     end
+    if problem.recheck == "manual" then -- Khaos Control Cloud shows no lines
+        outside.verb({"exceptions", "release", problem.cause, problem.subject}, "taken off")
+    end
 end
 
 function MENDS.cancel_too_late(problem)
