@@ -6,7 +6,8 @@
 --- ordered {minor, currency, company, market}    what SCAYLE shows of it, as the mapper read it
 --- held {causes}                                 going: it was released and is under way again
 --- posted {order_code}                           ended {state}: it is never posted
---- read_back {count, total_minor, currency, net_minor, differs, cancelled}   what Khaos shows
+--- read_back {count, total_minor, currency, net_minor, quantity, differs, cancelled, lowered_minor}
+---     what Khaos shows; lowered: so much less by right, for units that were cancelled since
 --- cancel_wanted                                 a person was asked to cancel it in Khaos
 local json = require("neap.json")
 local store = require("neap.store")
@@ -25,17 +26,29 @@ local function is_same(entry, other)
     return same
 end
 
--- The entry that a new one of this kind would repeat.
-local function newest(entries, kind)
-    if kind ~= "ordered" then
-        return entries[#entries]
-    end
+local function newest_of(entries, kind)
     for i = #entries, 1, -1 do
         if entries[i].kind == kind then
             return entries[i]
         end
     end
     return nil
+end
+
+-- The entry that a new one of this kind would repeat.
+local function newest(entries, kind)
+    if kind == "ordered" then
+        return newest_of(entries, kind)
+    end
+    return entries[#entries]
+end
+
+--- The newest entry of a kind.
+---@param key string of the order
+---@param kind string
+---@return table|nil
+function history.newest(key, kind)
+    return newest_of(store.get(history.TABLE, key) or {}, kind)
 end
 
 --- Adds what was learnt. A repeat says nothing new and is left out.

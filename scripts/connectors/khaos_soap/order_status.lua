@@ -6,6 +6,7 @@
 local client = require("connectors.khaos_soap.client")
 local log = require("neap.log")
 local money = require("neap.money")
+local orders = require("connectors.khaos_soap.orders")
 local xml = require("neap.xml")
 
 local order_status = {}
@@ -177,6 +178,7 @@ local function snapshot(node, issued_stages)
         reference = text(node.attrs.ASSOCIATED_REF),
         is_complete = is_set(xml.value(node, "COMPLETE")) or nil,
         quantity = count(xml.value(node, "QTY_SOLD")),
+        totals = orders.totals(node),
         is_cancelled = cancelled ~= nil or nil,
         cancel_reason = cancelled and text(xml.value(cancelled, "REASON")),
         parcels = parcels_of(node),
@@ -193,6 +195,8 @@ end
 ---   items: {stock_code: string, quantity: integer}[]}|nil
 ---@field is_complete boolean|nil
 ---@field quantity integer units sold
+---@field totals {total_minor: integer|nil, net_minor: integer|nil, currency: string|nil}|nil of a
+---   sales order; Khaos Control Cloud tells none
 ---@field is_cancelled boolean|nil
 ---@field cancel_reason string|nil
 ---@field parcels {id: string, invoice: string, courier: string|nil, consignment: string|nil,

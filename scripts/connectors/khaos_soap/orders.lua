@@ -93,9 +93,19 @@ local function record_of(node)
         net_minor = sum(items_net, delivery_net),
         items_minor = items,
         delivery_minor = delivery,
+        quantity = math.tointeger(tonumber(xml.value(node, "QTY_SOLD") or "")),
         is_cancelled = cancelled ~= nil or nil,
         cancel_reason = cancelled and xml.value(cancelled, "REASON"),
     }
+end
+
+--- Gross, net and currency of an order of the status feed.
+---@param node neap.xml.Node ORDER_STATUS
+---@return {total_minor: integer|nil, net_minor: integer|nil, currency: string|nil}
+function orders.totals(node)
+    local record = record_of(node)
+    return {total_minor = record.total_minor, net_minor = record.net_minor,
+        currency = record.currency}
 end
 
 -- Sales orders only: a credit note may carry the same reference. The type id is documented as a

@@ -1,5 +1,6 @@
 --- Reads Khaos's status feed, keeps what is new of our orders, and watches the clocks of what has
 --- not left yet.
+local differing = require("flows.order_stages.differing")
 local khaos_line = require("flows.khaos_line")
 local news = require("flows.despatch_stages.news")
 local order_status = require("connectors.khaos_soap.order_status")
@@ -17,6 +18,7 @@ local function tell(job, snapshot)
     if lines and snapshot.is_credit_note then
         event = news.of_credit_note(snapshot, lines.key, job.settings.returns_flow)
     elseif lines and lines.order_code == snapshot.order_code then
+        differing.compare(lines.key, snapshot)
         event = news.of(snapshot, lines.key) -- another one with our reference is a duplicate
     elseif snapshot.is_credit_note and not snapshot.reference then
         event = news.of_stray_credit_note(snapshot, job.settings.returns_flow)

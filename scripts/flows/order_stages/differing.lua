@@ -1,8 +1,12 @@
 --- Posted orders that Khaos shows with another total than was proved: a person is told, and they
 --- are read again until somebody has corrected them. Nothing is stopped: the order is in Khaos.
+---
+--- The status feed shows the total of every order that moves: one that is not what was read back
+--- last is suspected, and read again by the orders flow, which judges it.
 local history = require("flows.order_history")
 local khaos_line = require("flows.khaos_line")
 local khaos_orders = require("connectors.khaos_soap.orders")
+local lowered = require("flows.order_stages.lowered")
 local money = require("neap.money")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -10,7 +14,7 @@ local time = require("neap.time")
 
 local differing = {}
 
---- key of the order -> {reference, until_ms}
+--- key of the order -> {reference, until_ms, is_suspected}: suspected until it was read
 differing.TABLE = "orders_differing"
 
 local CAUSE = "posted_total_differs"
@@ -47,11 +51,32 @@ end
 ---@param key string
 ---@param found table[]
 ---@param problem string|nil
-function differing.note(key, found, problem)
+---@param lowered_minor integer|nil so much less by right (flows.order_stages.lowered)
+function differing.note(key, found, problem, lowered_minor)
     local first = found[1] or {}
     history.add(key, "read_back", {count = #found, total_minor = first.total_minor,
-        net_minor = first.net_minor, currency = first.currency,
-        cancelled = first.is_cancelled or nil, differs = problem and true or nil})
+        net_minor = first.net_minor, currency = first.currency, quantity = first.quantity,
+        cancelled = first.is_cancelled or nil, differs = problem and true or nil,
+        lowered_minor = lowered_minor})
+end
+
+--- Khaos's status feed shows an order: is its total what was read back last? If not, it is to be
+--- read again.
+---@param key string
+---@param snapshot khaos.Snapshot
+function differing.compare(key, snapshot)
+    local last, totals = history.newest(key, "read_back"), snapshot.totals
+    if not last or not totals or not totals.total_minor or snapshot.is_cancelled
+        or last.total_minor == totals.total_minor and last.net_minor == totals.net_minor
+        and last.currency == totals.currency then
+        return
+    end
+    store.atomic(function()
+        local entry = store.get(differing.TABLE, key) or {reference = snapshot.reference,
+            until_ms = time.now_ms() + LOOK_FOR_MS}
+        entry.is_suspected = true
+        store.put(differing.TABLE, key, entry)
+    end)
 end
 
 --- Tells a person.
@@ -69,24 +94,36 @@ function differing.open(job, key, reference, posted, problem)
         recheck = "proof"})
 end
 
+-- One whose units are on their way out is judged when that is settled.
+local function judge(job, key, entry, found)
+    local posted = store.get(support.LINES, entry.reference)
+    local first, off = found[1] or {}, lowered.of(key, posted)
+    local is_over = time.now_ms() > entry.until_ms
+    if not is_over and not first.is_cancelled and lowered.is_open(key, posted, off, first) then
+        return
+    end
+    local problem = differing.problem(posted.order_code, lowered.expected(posted, off, found[1]),
+        found, job.settings.net_tolerance_minor)
+    local less = not problem and posted.predicted.gross_minor - first.total_minor or 0
+    differing.note(key, found, problem, less > 0 and less or nil)
+    if not problem or first.is_cancelled then
+        job:close_exception(CAUSE, entry.reference, first.is_cancelled and "cancelled in Khaos"
+            or "Khaos shows the right total")
+        store.delete(differing.TABLE, key)
+    elseif entry.is_suspected then
+        job:note("confirm", problem)
+        differing.open(job, key, entry.reference, posted, problem)
+    elseif is_over then
+        store.delete(differing.TABLE, key)
+    end
+end
+
 local function look(job, khaos, key, entry)
     local found = job:step("differs " .. key, function()
         return khaos_orders.find(khaos, entry.reference) or {is_unread = true}
     end)
-    local posted = store.get(support.LINES, entry.reference)
-    if found.is_unread then
-        return -- read at the next tick
-    end
-    local problem = differing.problem(posted.order_code, posted, found,
-        job.settings.net_tolerance_minor)
-    local is_cancelled = found[1] and found[1].is_cancelled
-    differing.note(key, found, problem)
-    if not problem or is_cancelled then
-        job:close_exception(CAUSE, entry.reference, is_cancelled and "cancelled in Khaos"
-            or "Khaos shows the right total")
-        store.delete(differing.TABLE, key)
-    elseif time.now_ms() > entry.until_ms then
-        store.delete(differing.TABLE, key)
+    if not found.is_unread then -- else it is read at the next tick
+        judge(job, key, entry, found)
     end
 end
 

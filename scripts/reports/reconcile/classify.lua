@@ -34,7 +34,7 @@ local function check_total(view, say)
         say("posted_total_differs", "Khaos does not list it", view.posted)
     elseif found.currency ~= view.currency then
         say("posted_total_differs", "Khaos has it in " .. (found.currency or "no currency"), 0)
-    elseif found.total_minor ~= view.posted then
+    elseif (found.total_minor or 0) + (found.lowered_minor or 0) ~= view.posted then
         say("posted_total_differs", "total", (found.total_minor or 0) - view.posted)
     elseif found.differs then
         say("posted_total_differs", "net", 0)

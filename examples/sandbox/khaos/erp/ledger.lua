@@ -140,6 +140,11 @@ function ACTIONS.take_off(w, order, body)
     orders.take_off(w, order, body.items or {})
 end
 
+-- A person edits the price of a line.
+function ACTIONS.edit(w, order, body)
+    return {is_done = orders.reprice(w, order, body.stock_code, body.price)}
+end
+
 -- The newest invoice is issued.
 function ACTIONS.issue(w, order)
     local invoice = order.invoices[#order.invoices]
@@ -174,7 +179,7 @@ ACTIONS["return"] = function(w, order, body)
 end
 
 --- POST _control/orders {code|reference, action = "ship"|"issue"|"track"|"credit"|"credit_note"|
---- "return"|"cancel"|"take_off"|"stage"|"tamper", ...}.
+--- "return"|"cancel"|"take_off"|"edit"|"stage"|"tamper", ...}.
 ---@param w table
 ---@param body table
 ---@return neap.Reply
@@ -187,12 +192,15 @@ function ledger.act(w, body)
     local action = ACTIONS[body.action or ""]
     if not action then
         return control.bad("action must be ship, issue, track, credit, credit_note, return, "
-            .. "cancel, take_off, stage or tamper")
+            .. "cancel, take_off, edit, stage or tamper")
     end
     if body.action == "ship" and order.cancelled then
         return control.reply(409, {error = "the order is cancelled"})
     end
     local made = action(w, order, body) or {}
+    if made.is_done == false then
+        return control.bad("the order has no such line")
+    end
     return control.reply(200, {code = order.code, stage = order.stage,
         total = calc.text(order.totals.gross), credit_note = made.credit_note,
         return_code = made.return_code})

@@ -467,30 +467,55 @@ function orders.amend(w, old, text)
     return true
 end
 
--- A line of fewer units is calculated anew; a line of none goes.
-local function shrink(w, order, index, count)
-    local line = order.lines[index]
-    local quantity = math.tointeger(tonumber(line.quantity)) or 0
-    local taken = math.min(quantity, count)
-    line.quantity = ("%d"):format(quantity - taken)
-    local result = {discount = 0, net = 0, tax = 0, gross = 0}
-    if taken < quantity then
-        result = calc.line({quantity = calc.decimal(line.quantity), rate = line.rate,
-            price = calc.decimal(line.price), price_is = line.price_is,
-            discount = calc.decimal(line.discount_percent or "0"),
-            value_discount = line.value_discount_minor}, order.calculation, calculation(w))
-    else
-        table.remove(order.lines, index)
-    end
-    for name, minor in pairs(result) do
+local NOTHING = {discount = 0, net = 0, tax = 0, gross = 0}
+
+-- A line by its own fields, or gone; the order's sums follow.
+local function recalculate(w, order, line, is_gone)
+    local result = is_gone and NOTHING or calc.line({quantity = calc.decimal(line.quantity),
+        rate = line.rate, price = calc.decimal(line.price), price_is = line.price_is,
+        discount = calc.decimal(line.discount_percent or "0"),
+        value_discount = line.value_discount_minor}, order.calculation, calculation(w))
+    for name in pairs(NOTHING) do
+        local minor = result[name]
         local change = minor - line[name .. "_minor"]
         line[name .. "_minor"] = minor
         for _, sums in ipairs({order.items, order.totals}) do
             sums[name] = sums[name] and sums[name] + change
         end
     end
+end
+
+-- A line of fewer units is calculated anew; a line of none goes.
+local function shrink(w, order, index, count)
+    local line = order.lines[index]
+    local quantity = math.tointeger(tonumber(line.quantity)) or 0
+    local taken = math.min(quantity, count)
+    line.quantity = ("%d"):format(quantity - taken)
+    if taken == quantity then
+        table.remove(order.lines, index)
+    end
+    recalculate(w, order, line, taken == quantity)
     stock.move(w, line.stock_code, line.site or order.header.SITE or data.SITES[1].name, taken)
     return taken
+end
+
+--- A person gives the first line of a code another price.
+---@param w table
+---@param order table
+---@param code string
+---@param price string decimal, gross or net as the line's was
+---@return boolean
+function orders.reprice(w, order, code, price)
+    for _, line in ipairs(order.lines) do
+        if line.stock_code == code then
+            line.price = price
+            recalculate(w, order, line)
+            order.total = calc.text(order.totals.gross)
+            orders.save(w, order)
+            return true
+        end
+    end
+    return false
 end
 
 --- A person takes units off an order.
