@@ -327,6 +327,44 @@ local function feed_of(t)
         t.equal(#poll(w, (status(""):gsub("<INVOICES>", CANCELLED):gsub("SO7", "SO8"))), 0)
         t.equal(#poll(w, (status(""):gsub("<INVOICES>", CANCELLED))), 1)
     end)
+    t.case("a second sales order with our reference is told, again when it leaves", function()
+        local w = world({"TEE", "SOCK"})
+        local one = status(""):match("<ORDER_STATUS .*</ORDER_STATUS>")
+        local two = one:gsub("SO7", "SO8")
+        local list = "<STATUS_LIST>%s%s</STATUS_LIST>"
+        local function shown()
+            local entry = w.exceptions["duplicate_in_khaos " .. REFERENCE]
+            return entry and entry.message
+        end
+        t.equal({#poll(w, list:format(one, two)), shown()}, {1,
+            "Khaos has a second sales order with the reference SC7: SO8 beside SO7"})
+        w.exceptions = {} -- a person closed it: it is not told again
+        poll(w, list:format(one, two))
+        t.equal(shown(), nil)
+        local sent = status(invoice(box("TEE", "T1"))):match("<ORDER_STATUS .*</ORDER_STATUS>")
+        t.equal({#poll(w, list:format((sent:gsub("SO7", "SO8")), one)), shown()}, {0,
+            "Khaos has a second sales order with the reference SC7: SO8 beside SO7, and goods of "
+            .. "it have left"})
+        t.equal(shipped(w), {})
+    end)
+    t.case("that closes when the second one is cancelled in Khaos", function()
+        local w = world({"TEE", "SOCK"})
+        local two = status(""):gsub("SO7", "SO8")
+        poll(w, two)
+        t.equal(causes(w), {"duplicate_in_khaos"})
+        poll(w, (two:gsub("<INVOICES>", CANCELLED)))
+        t.equal(causes(w), {})
+    end)
+    t.case("an order whose code is not known yet has no second one", function()
+        local w = world({"TEE", "SOCK"})
+        w:with(function()
+            local lines = store.get(support.LINES, REFERENCE)
+            lines.order_code = nil
+            store.put(support.LINES, REFERENCE, lines)
+        end)
+        poll(w, status(""))
+        t.equal(causes(w), {})
+    end)
     t.case("a deleted record beside the order that took its place is no cancellation", function()
         local w = world({"TEE", "SOCK"})
         local list = "<STATUS_LIST>%s%s</STATUS_LIST>"

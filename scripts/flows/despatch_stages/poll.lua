@@ -5,6 +5,7 @@ local khaos_line = require("flows.khaos_line")
 local news = require("flows.despatch_stages.news")
 local order_status = require("connectors.khaos_soap.order_status")
 local order_units = require("flows.order_units")
+local second = require("flows.despatch_stages.second")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -19,7 +20,9 @@ local function tell(job, snapshot)
         event = news.of_credit_note(snapshot, lines.key, job.settings.returns_flow)
     elseif lines and lines.order_code == snapshot.order_code then
         differing.compare(lines.key, snapshot)
-        event = news.of(snapshot, lines.key) -- another one with our reference is a duplicate
+        event = news.of(snapshot, lines.key)
+    elseif lines and lines.order_code then
+        second.see(job, lines, snapshot)
     elseif snapshot.is_credit_note and not snapshot.reference then
         event = news.of_stray_credit_note(snapshot, job.settings.returns_flow)
     end

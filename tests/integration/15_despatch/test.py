@@ -167,6 +167,30 @@ def strange_parcel():
     assert shipments(order) == []
 
 
+def edited():
+    order = posted("plain", 5)
+    reference = f"SC{order['order_id']}"
+    line = shop.posted(order)["lines"][0]
+    in_khaos(order, action="edit", stock_code=line["stock_code"], price="1.00")
+    neap.until(lambda: shop.host.exceptions("posted_total_differs"), "a person is told")
+    assert shop.host.exceptions("posted_total_differs")[0]["subject"] == reference
+    in_khaos(order, action="edit", stock_code=line["stock_code"], price=line["price"])
+    neap.until(lambda: not shop.host.exceptions("posted_total_differs"), "it closes when the price is right")
+
+
+def entered_again():
+    order = posted("plain", 6)
+    second = in_khaos(order, action="enter_again")["code"]
+    neap.until(lambda: shop.host.exceptions("duplicate_in_khaos"), "a person is told")
+    in_khaos(order, action="ship")
+    until_told(order, 1)
+    shop.control("khaos", "POST", "orders", {"code": second, "action": "ship"})
+    neap.until(lambda: "have left" in shop.host.exceptions("duplicate_in_khaos")[0]["message"], "and again")
+    assert len(shipments(order)) == 1, shipments(order)
+    shop.control("khaos", "POST", "orders", {"code": second, "action": "cancel"})
+    neap.until(lambda: not shop.host.exceptions("duplicate_in_khaos"), "it closes when it is cancelled")
+
+
 shop.start()
 try:
     neap.case("an order sent as a whole is told once, with tracking and return keys", whole)
@@ -179,6 +203,8 @@ try:
     neap.case("kill -9 loses and doubles no parcel", killed)
     neap.case("what Khaos cancels is cancelled in SCAYLE, what had left is not", cancelled)
     neap.case("a parcel that fits no order line is shown to a person", strange_parcel)
+    neap.case("a price that is edited in Khaos is told, and closes when it is right again", edited)
+    neap.case("a second order in Khaos under our reference is told, and nothing of it goes to SCAYLE", entered_again)
 finally:
     shop.stop()
 neap.done()

@@ -145,6 +145,11 @@ function ACTIONS.edit(w, order, body)
     return {is_done = orders.reprice(w, order, body.stock_code, body.price)}
 end
 
+-- A person enters the order a second time.
+function ACTIONS.enter_again(w, order)
+    return {code = orders.enter_again(w, order)}
+end
+
 -- The newest invoice is issued.
 function ACTIONS.issue(w, order)
     local invoice = order.invoices[#order.invoices]
@@ -179,7 +184,8 @@ ACTIONS["return"] = function(w, order, body)
 end
 
 --- POST _control/orders {code|reference, action = "ship"|"issue"|"track"|"credit"|"credit_note"|
---- "return"|"cancel"|"take_off"|"edit"|"stage"|"tamper", ...}.
+--- "return"|"cancel"|"take_off"|"edit"|"enter_again"|
+--- "stage"|"tamper", ...}.
 ---@param w table
 ---@param body table
 ---@return neap.Reply
@@ -192,7 +198,7 @@ function ledger.act(w, body)
     local action = ACTIONS[body.action or ""]
     if not action then
         return control.bad("action must be ship, issue, track, credit, credit_note, return, "
-            .. "cancel, take_off, edit, stage or tamper")
+            .. "cancel, take_off, edit, enter_again, stage or tamper")
     end
     if body.action == "ship" and order.cancelled then
         return control.reply(409, {error = "the order is cancelled"})
@@ -201,7 +207,7 @@ function ledger.act(w, body)
     if made.is_done == false then
         return control.bad("the order has no such line")
     end
-    return control.reply(200, {code = order.code, stage = order.stage,
+    return control.reply(200, {code = made.code or order.code, stage = order.stage,
         total = calc.text(order.totals.gross), credit_note = made.credit_note,
         return_code = made.return_code})
 end

@@ -4,6 +4,7 @@ local calc = require("erp.calc")
 local control = require("lib.sandbox.control")
 local customers = require("erp.customers")
 local data = require("erp.data")
+local json = require("neap.json")
 local order_check = require("erp.order_check")
 local stock = require("erp.stock")
 local world = require("erp.world")
@@ -497,6 +498,20 @@ local function shrink(w, order, index, count)
     recalculate(w, order, line, taken == quantity)
     stock.move(w, line.stock_code, line.site or order.header.SITE or data.SITES[1].name, taken)
     return taken
+end
+
+--- A person enters an order a second time, under the same reference.
+---@param w table
+---@param order table
+---@return string code
+function orders.enter_again(w, order)
+    local second = json.decode(json.encode(order))
+    second.code = ("SO%d"):format(control.next_number(w.store, "sales_order", FIRST_CODE))
+    second.imported_ms, second.updated_ms, second.cancelled = w.now_ms, nil, nil
+    second.stage, second.invoices = 9, json.array({})
+    keep_reference(w, second)
+    orders.save(w, second)
+    return second.code
 end
 
 --- A person gives the first line of a code another price.
