@@ -22,6 +22,9 @@ local fields = {
         help = "name of the returns flow, which gets Khaos's credit notes"},
     carriers = {type = "map", required = true, values = {type = "string"},
         help = "Khaos's courier, as its status feed writes it, to SCAYLE's carrier key"},
+    return_ident_code = {type = "string", enum = {"shipment_key", "none"},
+        default = "shipment_key", help = "code of the return label that goes with each parcel: "
+            .. "Khaos tells none, so its shipment key, or none"},
     zone = {type = "string", default = "Europe/London", help = "of the dates of the status feed"},
     overlap_ms = {type = "integer", min = 0, default = 90 * MINUTE_MS,
         help = "asked again on every poll; above an hour because of the end of summer time"},

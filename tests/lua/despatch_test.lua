@@ -1,5 +1,6 @@
 --- The despatch flow over SOAP: which parcels are news when numbers come late or change, which
 --- units they hold, and what Khaos took off an order.
+local errors = require("neap.errors")
 local fake_job = require("fake_job")
 local flow = require("flows.despatch")
 local json = require("neap.json")
@@ -39,7 +40,8 @@ local function keep_order(skus)
     store.put(support.LINES, REFERENCE, order)
 end
 
--- SCAYLE refuses a shipment that names a unit it shows otherwise (w.states).
+-- SCAYLE refuses a shipment that names a unit it shows otherwise (w.states); units may be in its one
+-- package (w.packages: its shipment key by unit).
 local function scayle(w, request)
     if request.connection == "khaos" then
         return {status = 200, headers = {}, body = w.feed, elapsed_ms = 1}
@@ -48,10 +50,13 @@ local function scayle(w, request)
     if request.method == "GET" then
         local items = json.array({})
         for _, id in ipairs(w.ids) do
-            items[#items + 1] = {id = tonumber(id), status = w.states[id] or "available"}
+            items[#items + 1] = {id = tonumber(id), status = w.states[id] or "available",
+                packageId = w.packages[id] and 61201}
         end
-        return {status = 200, headers = {}, body = json.encode({id = 7, items = items}),
-            elapsed_ms = 1}
+        local packages = json.array({next(w.packages) and {id = 61201, carrierKey = "dpd",
+            shipmentKey = w.packages[next(w.packages)]}})
+        return {status = 200, headers = {}, elapsed_ms = 1, body = json.encode({id = 7,
+            items = items, packages = packages})}
     end
     local is_strict = request.path:find("shipments") or w.refuses_cancelled
     for _, item in ipairs(is_strict and body.items or {}) do
@@ -60,6 +65,15 @@ local function scayle(w, request)
         end
     end
     table.insert(w.told, {path = request.path, body = body})
+    if w.lost then
+        w.lost = nil
+        for _, item in ipairs(body.items) do
+            local id = tostring(item.orderItemId)
+            w.states[id], w.packages[id] = "shipped", body.shipmentKey
+        end
+        return nil, errors.new({kind = "network", message = "reset", maybe_sent = true,
+            retryable = true})
+    end
     return {status = 204, headers = {}, body = "", elapsed_ms = 1}
 end
 
@@ -69,7 +83,7 @@ local function world(skus)
     w = fake_job.world({http = function(request)
         return scayle(w, request)
     end})
-    w.told, w.states, w.ids = {}, {}, {}
+    w.told, w.states, w.ids, w.packages, w.settings = {}, {}, {}, {}, settings()
     for i in ipairs(skus) do
         w.ids[i] = tostring(100 + i)
     end
@@ -115,7 +129,7 @@ local function feed(w, text)
         return nil
     end
     event.payload = json.encode(event.payload)
-    return (w:play(flow, {event = event, settings = settings()}))
+    return (w:play(flow, {event = event, settings = w.settings}))
 end
 
 -- A tick of the poll while Khaos's feed shows this; the events that it makes.
@@ -228,6 +242,18 @@ local function dismiss(w, cause, subject)
         source = "test", key = "despatch:" .. KEY, id = subject, payload = payload}}))
 end
 
+local function return_labels(t)
+    local function told(how)
+        local w = world({"TEE"})
+        w.settings.return_ident_code = how
+        feed(w, status(invoice(box("TEE", "T1"))))
+        return {w.told[1].body.shipmentKey, w.told[1].body.returnIdentCode}
+    end
+    t.case("the code of the return label is the shipment's key, or none", function()
+        t.equal({told("shipment_key"), told("none")}, {{"T1", "T1"}, {"T1"}})
+    end)
+end
+
 local function by_people(t)
     t.case("a parcel that fits nothing holds no other, and dismissed it is left alone", function()
         local w = world({"TEE", "SOCK"})
@@ -265,7 +291,9 @@ local function by_people(t)
         local w = world({"TEE", "SOCK"})
         w.states["101"] = "shipped"
         w.states["102"] = "shipped"
-        t.equal({feed(w, status(invoice(box("TEE", "T1")))), shipped(w)}, {DONE, {}})
+        w.packages = {["101"] = "BY-HAND", ["102"] = "BY-HAND"}
+        t.equal({feed(w, status(invoice(box("TEE", "T1")))), shipped(w), causes(w)},
+            {DONE, {}, {}})
     end)
     t.case("a refused cancellation goes without what SCAYLE cancelled", function()
         local w = world({"TEE", "SOCK"})
@@ -318,6 +346,43 @@ local function by_people(t)
         t.equal(causes(w), {"despatch_changed"})
         feed(w, status(invoice(box("TEE", "T1", 2))))
         t.equal({causes(w), shipped(w)}, {{}, {"101@T1", "102@T1"}})
+    end)
+end
+
+local function force_closed(t)
+    local both = invoice(box("TEE", "T1") .. box("SOCK", "T1"))
+    t.case("a parcel that SCAYLE counted as sent by itself is told to a person", function()
+        local w = world({"TEE", "SOCK"})
+        w.states = {["101"] = "shipped", ["102"] = "shipped"}
+        t.equal({feed(w, status(both, {is_complete = true})), shipped(w), causes(w)},
+            {DONE, {}, {"parcel_unheard"}})
+        local _, entry = next(w.exceptions)
+        t.equal(entry.message, "SCAYLE shows 2 units of order 7 as sent, but took nothing of parcel "
+            .. "I1/T1 (dpd, T1)")
+        assert(not table.concat(w.notes, "\n"):find("is in SCAYLE", 1, true))
+        feed(w, status(both, {is_complete = true, sold = 3}))
+        t.equal(causes(w), {"parcel_unheard"})
+    end)
+    t.case("the rest of such a parcel is told by itself", function()
+        local w = world({"TEE", "SOCK"})
+        w.states["101"] = "shipped"
+        t.equal({feed(w, status(both)), shipped(w), causes(w)},
+            {DONE, {"102@T1"}, {"parcel_unheard"}})
+    end)
+    t.case("a lost answer is the parcel's own when SCAYLE shows its shipment key", function()
+        local w = world({"TEE", "SOCK"})
+        w.lost = true -- taken, and then the connection ends
+        t.equal({feed(w, status(both)).error ~= nil, shipped(w)}, {true, {"101@T1", "102@T1"}})
+        feed(w, status(both, {sold = 3}))
+        t.equal({shipped(w), causes(w)}, {{"101@T1", "102@T1"}, {}})
+    end)
+    t.case("another package is one that a person entered meanwhile", function()
+        local w = world({"TEE", "SOCK"})
+        w.lost = true
+        feed(w, status(both))
+        w.packages = {["101"] = "OTHER", ["102"] = "OTHER"}
+        feed(w, status(both, {sold = 3}))
+        t.equal({#w.told, causes(w)}, {1, {}}) -- a person entered it meanwhile
     end)
 end
 
@@ -459,6 +524,8 @@ end
 
 return function(t)
     identity(t)
+    force_closed(t)
+    return_labels(t)
     feed_of(t)
     by_people(t)
     taken_off(t)

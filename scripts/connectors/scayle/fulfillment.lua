@@ -32,6 +32,7 @@ end
 ---@field merchant string|nil
 ---@field carrier string
 ---@field shipment_key string unique; the tracking number where there is one
+---@field return_ident string|nil of the return label; SCAYLE shows it with the package
 ---@field left_at string ISO instant at which the parcel left the warehouse
 ---@field units string[]
 
@@ -48,6 +49,7 @@ function fulfillment.shipment_request(where, shipment)
     body.carrier = shipment.carrier
     body.deliveryDate = shipment.left_at
     body.shipmentKey = shipment.shipment_key
+    body.returnIdentCode = shipment.return_ident
     return client.request({method = "POST", path = "/fulfillment/shipments", body = body})
 end
 
@@ -102,15 +104,45 @@ function fulfillment.read(answer)
     return nil, err
 end
 
-local function states_of(order, units)
+local function rows(order, name)
+    return type(order[name]) == "table" and order[name] or {}
+end
+
+local function items_of(order, units)
     local by_id, list = {}, {}
-    for _, item in ipairs(type(order.items) == "table" and order.items or {}) do
+    for _, item in ipairs(rows(order, "items")) do
         by_id[tostring(item.id)] = item
     end
     for i, id in ipairs(units) do
-        list[i] = by_id[id] and tostring(by_id[id].status) or "missing"
+        list[i] = by_id[id] or {status = "missing"}
     end
     return list
+end
+
+local function states_of(order, units)
+    local list = {}
+    for i, item in ipairs(items_of(order, units)) do
+        list[i] = tostring(item.status)
+    end
+    return list
+end
+
+-- The keys of its shipments, by the package's id.
+local function shipment_keys(order)
+    local keys = {}
+    for _, package in ipairs(rows(order, "packages")) do
+        keys[tostring(package.id)] = package.shipmentKey
+    end
+    return keys
+end
+
+local function has_shipment(order, shipment_key)
+    for _, key in pairs(shipment_keys(order)) do
+        if tostring(key) == shipment_key then
+            return true
+        end
+    end
+    return false
 end
 
 -- "found" when all are, "absent" when none is. In between a person must look, unless it may be sent
@@ -129,22 +161,28 @@ local function verdict(states, wanted, may_repeat)
         "SCAYLE shows %d of %d units so", done, #states)})
 end
 
+local SENT = {shipped = true, delivered = true}
 local SHIPPED = {shipped = true, delivered = true, returned = true}
 local RETURNED = {returned = true}
 local CANCELLED = {cancelled = true, canceled = true, undeliverable = true, unavailable = true}
 
 --- What of the units a shipment can still be told of: not what SCAYLE shows as cancelled, nor what
---- it shows as shipped already.
+--- it shows as shipped already. What it shows as sent in no package it counted as sent by itself
+--- (after 14 days, contract 2.7): nobody told it a carrier, a tracking number or a return key.
 ---@param order table as SCAYLE shows it
 ---@param units string[]
----@return {open: string[], cancelled: string[]}
+---@return {open: string[], cancelled: string[], unheard: string[]}
 function fulfillment.still_open(order, units)
-    local found = {open = json.array({}), cancelled = {}}
-    for i, state in ipairs(states_of(order, units)) do
+    local found = {open = json.array({}), cancelled = {}, unheard = json.array({})}
+    local keys = shipment_keys(order)
+    for i, item in ipairs(items_of(order, units)) do
+        local state = tostring(item.status)
         if CANCELLED[state] then
             table.insert(found.cancelled, units[i])
         elseif not SHIPPED[state] then
             table.insert(found.open, units[i])
+        elseif SENT[state] and not keys[tostring(item.packageId)] then
+            table.insert(found.unheard, units[i])
         end
     end
     return found
@@ -158,16 +196,23 @@ local function look_up(scayle, where, order_id, units, wanted, may_repeat)
     return verdict(states_of(order, units), wanted, may_repeat)
 end
 
---- Does SCAYLE show these units as shipped?
+--- Does SCAYLE show these units as shipped, with our shipment? It counts units as sent by itself.
 ---@async
 ---@param scayle scayle.Client
 ---@param where {shop_key: string, country: string}
 ---@param order_id string
 ---@param units string[]
+---@param shipment_key string
 ---@return "found"|"absent"|nil
 ---@return any
-function fulfillment.lookup_shipped(scayle, where, order_id, units)
-    return look_up(scayle, where, order_id, units, SHIPPED, true)
+function fulfillment.lookup_shipped(scayle, where, order_id, units, shipment_key)
+    local order, err = orders.get(scayle, where, order_id)
+    if not order then
+        return nil, err
+    elseif not has_shipment(order, shipment_key) then
+        return "absent"
+    end
+    return verdict(states_of(order, units), SHIPPED, true)
 end
 
 --- Does SCAYLE show these units as cancelled?

@@ -121,11 +121,14 @@ local function ship(job, scayle, lines, id, planned)
             return fulfillment.shipment_request(where, {order_id = lines.order_id,
                 merchant = job.settings.merchant_key, carrier = planned.carrier,
                 shipment_key = planned.shipment_key, left_at = planned.left_at,
+                return_ident = job.settings.return_ident_code == "shipment_key"
+                    and planned.shipment_key or nil,
                 units = planned.told})
         end,
         read = fulfillment.read,
         lookup = function()
-            return fulfillment.lookup_shipped(scayle, where, lines.order_id, planned.told)
+            return fulfillment.lookup_shipped(scayle, where, lines.order_id, planned.told,
+                planned.shipment_key)
         end,
     })
 end
@@ -147,8 +150,21 @@ local function replace(book, own, cancelled)
     end
 end
 
--- A refused parcel may hold units that SCAYLE has cancelled, or was told of by hand: then the rest
--- is told by itself. False: it holds none.
+-- SCAYLE counted units as sent before it heard of their parcel, and takes it no more.
+local function tell_unheard(job, lines, id, planned, units)
+    job:open_exception({cause = "parcel_unheard", subject = lines.order_id .. " parcel " .. id,
+        message = string.format("SCAYLE shows %d unit%s of order %s as sent, but took nothing of "
+            .. "parcel %s (%s, %s)", #units, #units == 1 and "" or "s", lines.order_id, id,
+            planned.carrier, planned.shipment_key),
+        remedy = "SCAYLE closes an order after 14 days as if it had been sent. It has no tracking "
+            .. "number and no return key of these units: tell the shopper the number, enter the "
+            .. "shipment in SCAYLE if it can be, and enter their return there by hand, or nobody "
+            .. "is refunded. Then close this.",
+        recheck = "manual"})
+end
+
+-- A refused parcel may hold units that SCAYLE has cancelled, was told of by hand, or counts as sent
+-- by itself: then the rest is told by itself. False: it holds none.
 local function tell_less(job, scayle, lines, id, planned)
     local found = fulfillment.still_open(shown_order(job, scayle, lines), planned.told)
     if #found.open == #planned.told then
@@ -160,6 +176,9 @@ local function tell_less(job, scayle, lines, id, planned)
         own.told, own.told_again = found.open, (own.told_again or 0) + 1
         replace(book, own, found.cancelled)
     end)
+    if #found.unheard > 0 then
+        tell_unheard(job, lines, id, planned, found.unheard)
+    end
     return true
 end
 
@@ -184,9 +203,11 @@ local function send_planned(job, scayle, lines)
         tell_parcel(job, scayle, lines, id)
         local planned = order_units.load(lines.key).parcels[id]
         mark(lines, "ship", "khaos:" .. id, planned.units)
-        job:note("despatch", string.format("parcel %s (%s) with %d units is in SCAYLE", id,
-            planned.shipment_key, #planned.told))
-        if #planned.told < #planned.units then
+        if #planned.told > 0 then
+            job:note("despatch", string.format("parcel %s (%s) with %d units is in SCAYLE", id,
+                planned.shipment_key, #planned.told))
+        end
+        if #gone.without(order_units.load(lines.key), planned.units) < #planned.units then
             gone.have_left(job, lines.key, id)
         end
     end

@@ -59,6 +59,7 @@ def whole():
     until_told(order, 1)
     body = shipments(order)[0]
     assert body["shipmentKey"] == "TRACK-1" and body["carrier"] == "DPD_UK", body
+    assert body["returnIdentCode"] == "TRACK-1", body
     assert all(item["returnKey"] == str(item["orderItemId"]) for item in body["items"]), body
     assert told(order) == units(order) and set(states(order)) == {"shipped"}, states(order)
 
@@ -191,6 +192,18 @@ def entered_again():
     neap.until(lambda: not shop.host.exceptions("duplicate_in_khaos"), "it closes when it is cancelled")
 
 
+def force_closed():
+    order = posted("plain", 7)
+    shop.control("scayle", "POST", "settings", {"force_close_ms": 1})
+    neap.until(lambda: set(states(order)) == {"shipped"}, "SCAYLE counts it as sent")
+    shop.control("scayle", "POST", "settings", {"force_close_ms": None})
+    in_khaos(order, action="ship", consignment="TRACK-LATE")
+    neap.until(lambda: shop.host.exceptions("parcel_unheard"), "a person is told")
+    exception = shop.host.exceptions("parcel_unheard")[0]
+    assert str(order["order_id"]) in exception["message"] and "TRACK-LATE" in exception["message"], exception
+    assert shipments(order) == [] and not shop.document(order).get("packages"), shop.document(order)
+
+
 shop.start()
 try:
     neap.case("an order sent as a whole is told once, with tracking and return keys", whole)
@@ -205,6 +218,7 @@ try:
     neap.case("a parcel that fits no order line is shown to a person", strange_parcel)
     neap.case("a price that is edited in Khaos is told, and closes when it is right again", edited)
     neap.case("a second order in Khaos under our reference is told, and nothing of it goes to SCAYLE", entered_again)
+    neap.case("a parcel that SCAYLE counted as sent by itself is shown to a person", force_closed)
 finally:
     shop.stop()
 neap.done()

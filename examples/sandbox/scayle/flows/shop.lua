@@ -23,7 +23,9 @@ local MAX_BODY_BYTES = 4 * 1024 * 1024
 local MAX_SCENARIO = 2000
 
 local function open(ctx)
-    return world.open({store = store, time = time, settings = ctx.settings})
+    local w = world.open({store = store, time = time, settings = ctx.settings})
+    orders.close_unsent(w)
+    return w
 end
 
 local function admin_route(call)

@@ -15,6 +15,7 @@ catalogue.SETTINGS = {
     retry_factor = 1, -- multiplies the retry schedule of contract 2.3 (a)
     retry_limit = 25, -- retries after the first attempt, as schedule (a) has
     answer_timeout_ms = 15000,
+    force_close_ms = 14 * 24 * 3600000, -- what nothing was sent of counts as sent (contract 2.7)
     duplicate_delegations = false, -- every delegation is sent twice
     duplicate_webhooks = false,
     rate_limits = {}, -- scope -> per minute, over the contract's figures

@@ -95,7 +95,7 @@ function fulfillment.ship(w, body)
     if not order then
         return nil, err
     end
-    for _, name in ipairs({"carrier", "shipmentKey", "deliveryDate"}) do
+    for _, name in ipairs({"carrier", "shipmentKey", "deliveryDate", "returnIdentCode"}) do
         if type(body[name]) ~= "string" or body[name] == "" then
             return problem(400, "VALIDATION_ERROR", name .. " is missing")
         end
@@ -107,6 +107,7 @@ function fulfillment.ship(w, body)
     end
     local package = {id = world.number(w, "package", 61201), shipmentKey = body.shipmentKey}
     package.carrierKey, package.shippedAt = body.carrier, body.deliveryDate
+    package.returnIdentCode = body.returnIdentCode
     order.packages = order.packages or {}
     order.packages[#order.packages + 1] = package
     local open = 0

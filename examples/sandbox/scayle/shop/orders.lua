@@ -12,6 +12,7 @@ local world = require("shop.world")
 local orders = {}
 
 local TABLE = "shop_orders"
+local UNSENT = "shop_unsent" -- "<delegated>:<id>" -> id of orders that will be closed by the clock
 local RECORDS = "shop_records"
 local REFERENCES = "shop_references"
 local DELEGATION_KEYS = "shop_delegation_keys"
@@ -300,6 +301,41 @@ function orders.mark_delegated(w, order)
         end
     end
     orders.save(w, order)
+    w.store.put(UNSENT, ("%015d:%d"):format(w.now_ms, order.id), order.id)
+end
+
+-- Units that nothing was told of count as sent, in no package and without a return key.
+local function force_close(w, order)
+    local count = 0
+    for _, item in ipairs(order.items) do
+        if item.status == "delegated" then
+            item.status, item.shippedAt = "shipped", world.instant(w, w.now_ms)
+            count = count + 1
+        end
+    end
+    if count > 0 then
+        order.status = "invoice_completed"
+        orders.save(w, order)
+        local record = orders.record(w, order.id)
+        record.force_closed = count
+        orders.save_record(w, record)
+    end
+end
+
+--- The clock of the tenant: closes what was delegated too long ago and is not sent.
+---@param w table
+function orders.close_unsent(w)
+    local until_key = ("%015d"):format(math.max(0, w.now_ms - w.settings.force_close_ms))
+    for _, entry in ipairs(w.store.range(UNSENT, {limit = 20})) do
+        if entry.key >= until_key then
+            return
+        end
+        w.store.delete(UNSENT, entry.key)
+        local order = orders.get(w, entry.value)
+        if order then
+            force_close(w, order)
+        end
+    end
 end
 
 --- Ids of the warehouses that its items lie in.

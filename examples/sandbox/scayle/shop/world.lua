@@ -12,6 +12,7 @@ world.TABLES = {
     "shop_references",
     "shop_delegation_keys",
     "shop_records",
+    "shop_unsent",
     "shop_stocks",
     "shop_variants",
     "shop_rates",
