@@ -40,8 +40,8 @@ local function keep_order(skus)
     store.put(support.LINES, REFERENCE, order)
 end
 
--- SCAYLE refuses a shipment that names a unit it shows otherwise (w.states); units may be in its one
--- package (w.packages: its shipment key by unit).
+-- SCAYLE refuses a shipment that names a unit it shows otherwise (w.states); units may be in its
+-- one package (w.packages: its shipment key by unit).
 local function scayle(w, request)
     if request.connection == "khaos" then
         return {status = 200, headers = {}, body = w.feed, elapsed_ms = 1}
@@ -357,8 +357,8 @@ local function force_closed(t)
         t.equal({feed(w, status(both, {is_complete = true})), shipped(w), causes(w)},
             {DONE, {}, {"parcel_unheard"}})
         local _, entry = next(w.exceptions)
-        t.equal(entry.message, "SCAYLE shows 2 units of order 7 as sent, but took nothing of parcel "
-            .. "I1/T1 (dpd, T1)")
+        t.equal(entry.message, "SCAYLE shows 2 units of order 7 as sent, but took nothing of "
+            .. "parcel I1/T1 (dpd, T1)")
         assert(not table.concat(w.notes, "\n"):find("is in SCAYLE", 1, true))
         feed(w, status(both, {is_complete = true, sold = 3}))
         t.equal(causes(w), {"parcel_unheard"})

@@ -101,6 +101,14 @@ local function kinds(t)
         local found = run(rows({"A"}), variants({"A", "A", "A"}))
         t.equal({found[1].count, found[1].ids}, {3, {"1001", "1002", "1003"}})
     end)
+    t.case("a twin in Khaos of a code that has a variant lacks none", function()
+        t.equal(short(run(rows({"TS-RED-L", "ts-red-l "}), variants({"TS-RED-L"}))),
+            {"duplicate_in_khaos TS-RED-L ~ ts-red-l "})
+        t.equal(short(run(rows({"AB-11", "AB-1-1"}), variants({"AB-11"}))),
+            {"missing_in_scayle AB-1-1"})
+        t.equal(short(run(rows({"A-1", "a-1"}), variants({}))), {"duplicate_in_khaos A-1 ~ a-1",
+            "missing_in_scayle A-1", "missing_in_scayle a-1"})
+    end)
     t.case("matched codes: discontinued, not live, another number", function()
         local khaos = {{code = "A", ean = "012345678905"}, {code = "B", is_discontinued = true},
             {code = "C", ean = "5000000000017"}, {code = "D"}}
@@ -202,7 +210,11 @@ local function oracle(khaos, scayle)
         local claimed = any(scayle, function(s)
             return s.code ~= "" and alike(k)(s) and not any(khaos, is_code(s.code))
         end)
-        if not has_variant and not claimed then
+        local is_twin = any(khaos, function(o)
+            return alike(k)(o) and code_key.plain(k.code) == code_key.plain(o.code)
+                and any(scayle, is_code(o.code))
+        end)
+        if not has_variant and not claimed and not is_twin then
             tell("missing_in_scayle", k.code)
         elseif has_variant and k.is_discontinued then
             tell("discontinued", k.code)

@@ -217,8 +217,14 @@ local function tell_group(found, group)
             tell_missing(found, variant, #group.matched > 0 and codes_of(group.matched) or nil)
         end
     end
+    local has_variant = {}
+    for _, row in ipairs(group.matched) do
+        has_variant[code_key.plain(row.code)] = true
+    end
     for _, row in ipairs(#group.only_scayle == 0 and group.only_khaos or {}) do
-        found({kind = "missing_in_scayle", code = row.code})
+        if not has_variant[code_key.plain(row.code)] then -- else a twin, told as that
+            found({kind = "missing_in_scayle", code = row.code})
+        end
     end
     tell_twins(found, group.khaos)
 end

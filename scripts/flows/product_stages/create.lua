@@ -7,6 +7,7 @@
 --- that. Then a rule or a named person approves exactly what was shown: only a release of the
 --- exception that shows it is an approval. SCAYLE is asked before anything is sent again, so there
 --- is one variant per code whatever happens on the way.
+local alike = require("flows.product_stages.alike")
 local codes = require("flows.khaos_codes")
 local crypto = require("neap.crypto")
 local details = require("flows.product_stages.details")
@@ -102,6 +103,7 @@ end
 -- Everything that stands in the way; nil place when Khaos alone says so.
 local function judge(work, item)
     local variant, problems = plan.of(item, work.settings.mapping, work.settings.merchant_key)
+    alike.add_problems(variant.sku, problems)
     if not variant.product then
         return variant, problems
     end
@@ -126,7 +128,9 @@ end
 -- ---- approval --------------------------------------------------------------------------------
 
 local function is_by_rule(work)
-    if work.settings.create.mode == "draft" then
+    if alike.words(work.code) then
+        return false
+    elseif work.settings.create.mode == "draft" then
         return true
     end
     for _, prefix in ipairs(work.settings.mapping.approve) do
@@ -170,8 +174,8 @@ local function approve(work, variant)
     end
     work.job:facts({title = "Variant " .. work.code, state = "waits for an approval"})
     work.job:hold{{cause = PROPOSAL, subject = work.kept.subject, recheck = "reload",
-        message = string.format("Variant %s is to be created in SCAYLE %s", work.code,
-            plan.words(variant)),
+        message = string.format("Variant %s is to be created in SCAYLE %s%s", work.code,
+            plan.words(variant), alike.words(work.code) or ""),
         remedy = "Release this to create it exactly so, as part of a product that is no live one; "
             .. "dismiss it and it is never created."}}
 end
