@@ -178,6 +178,19 @@ local function from_khaos(t)
         w:play((w:note({TEE = 1}, 1000)))
         t.equal(w.told, {"101"})
     end)
+    t.case("goods are received when Khaos made the credit note, as far as it says", function()
+        local function received(created_on)
+            local w = returns_world.new({{"TEE", 1000}}) -- 2026-05-04T10:03:00Z
+            w:play((w:note({TEE = 1}, 1000, {created_on = created_on})))
+            return w.received
+        end
+        t.equal(received("01/05/2026"), "2026-05-01 11:00:00") -- noon of the day in London
+        t.equal(received("28/02/2026"), "2026-02-28 12:00:00")
+        for _, today in ipairs({"04/05/2026", "05/05/2026", "", "2026-05-01", "31/02/2026"}) do
+            t.equal(received(today), "2026-05-04 10:03:00")
+        end
+        t.equal(received(nil), "2026-05-04 10:03:00")
+    end)
     t.case("a credit note is told once, and its echo changes nothing", function()
         local w = two()
         local note = w:note({TEE = 1}, 1000)

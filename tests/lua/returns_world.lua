@@ -65,6 +65,7 @@ local function scayle(w, request)
     for _, entry in ipairs(json.decode(request.body)) do
         w.status[entry.returnKey] = "returned"
         table.insert(w.told, entry.returnKey)
+        w.received = entry.received
     end
     return reply(204)
 end
@@ -134,7 +135,7 @@ end
 ---@param items table<string, integer> by stock code
 ---@param total integer
 ---@param more {delivery: integer|nil, is_stray: boolean|nil, code: string|nil, state: string|nil
----   default issued}|nil
+---   default issued, created_on: string|nil}|nil
 function World:note(items, total, more)
     more = more or {}
     self.notes = self.notes + 1
@@ -146,6 +147,7 @@ function World:note(items, total, more)
     self.job:with(function()
         store.put("despatch_seen", payload.seen_as, {number = self.notes, snapshot = {
             order_code = code, is_credit_note = true, urn = "U1", state = more.state or "issued",
+            created_on = more.created_on,
             credit = {total_minor = total, delivery_minor = more.delivery or 0, currency = "GBP",
                 items = list}}})
     end)

@@ -162,6 +162,7 @@ local function credit_note(node, issued_stages)
         reference = text(node.attrs.ASSOCIATED_REF),
         state = credit_state(node, left, all, issued_stages),
         credit = credit_of(node, left),
+        created_on = text(xml.value(node, "DATE_CREATED")),
         parcels = {},
         urn = company and text(company.attrs.COMPANY_CODE),
     }
@@ -188,7 +189,8 @@ end
 ---@class khaos.Snapshot
 ---@field order_code string
 ---@field reference string|nil ours
----@field is_credit_note boolean|nil then only reference, state, urn and credit are there
+---@field is_credit_note boolean|nil then only reference, state, urn, created_on, credit are there
+---@field created_on string|nil "DD/MM/YYYY", of a credit note
 ---@field state "draft"|"issued"|"cancelled"|nil of a credit note
 ---@field urn string|nil of a credit note's customer
 ---@field credit {total_minor: integer|nil, delivery_minor: integer|nil, currency: string|nil,

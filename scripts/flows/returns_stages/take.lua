@@ -11,6 +11,7 @@ local order_units = require("flows.order_units")
 local parcels = require("flows.despatch_stages.parcels")
 local plan = require("flows.returns_stages.plan")
 local process = require("flows.returns_stages.process")
+local received = require("flows.returns_stages.received")
 local refund = require("flows.returns_stages.refund")
 local refund_book = require("flows.refund_book")
 local scayle_client = require("connectors.scayle.client")
@@ -101,7 +102,7 @@ local function planned(job, lines, seen)
         book.credit_notes[code] = nil
     end
     local note = note_of(job, lines, seen, book)
-    note.credit = seen.snapshot.credit
+    note.credit, note.created_on = seen.snapshot.credit, seen.snapshot.created_on
     order_units.change(lines.key, function(own)
         own.credit_notes = own.credit_notes or {}
         own.credit_notes[code] = note
@@ -150,19 +151,19 @@ local function chosen(job, lines, code)
     end)
 end
 
-local function send(job, lines, code, units)
+local function send(job, lines, code, note)
     local scayle = scayle_client.new(job.settings.scayle)
     local where = {shop_key = lines.shop_key, country = lines.country}
     local result, err = job:effect({
         connection = scayle.connection, name = "return_units", class = "lookup",
         key = lines.key .. "/" .. code,
         request = function()
-            return fulfillment.return_request(job.settings.merchant_key, units, time.now_ms(),
-                job.settings.return_reason)
+            return fulfillment.return_request(job.settings.merchant_key, note.told,
+                received(job.settings, note.created_on), job.settings.return_reason)
         end,
         read = fulfillment.read,
         lookup = function()
-            return fulfillment.lookup_returned(scayle, where, lines.order_id, units)
+            return fulfillment.lookup_returned(scayle, where, lines.order_id, note.told)
         end,
     })
     if not result and (err.retryable or err.kind == "cancelled") then
@@ -200,7 +201,7 @@ local function take_credit_note(job, said)
     planned(job, lines, seen)
     local note = chosen(job, lines, code)
     if #note.told > 0 then
-        send(job, lines, code, note.told)
+        send(job, lines, code, note)
     end
     local refused, book = mark(lines, code, note)
     if refused then -- another credit came while SCAYLE was told
