@@ -166,7 +166,8 @@ end
 local function amounts(entries, at_ms)
     local list = {}
     for _, entry in pairs(entries) do
-        list[#list + 1] = entry.at_ms <= (at_ms or math.maxinteger) and entry.minor or nil
+        local is_known = entry.at_ms and entry.at_ms <= (at_ms or math.maxinteger)
+        list[#list + 1] = is_known and entry.minor or nil
     end
     return list
 end
@@ -184,9 +185,13 @@ function refund_book.rest(book, ledger, at_ms)
         explained = explained + refund_fees.of_charge(ledger, charge, at_ms)
     end
     local loose, doubtful = refund_fees.loose(ledger, at_ms)
+    local parts = amounts(ledger.units, at_ms)
+    for _, minor in ipairs(amounts(ledger.fees, at_ms)) do
+        parts[#parts + 1] = minor
+    end
     local rest = refund_rest.of{stated = amounts(ledger.stated, at_ms), explained = explained,
-        loose = loose, doubtful = doubtful, cancelled = amounts(ledger.cancelled, at_ms),
-        credited = free_credits(book, ledger, at_ms)}
+        parts = parts, loose = loose, doubtful = doubtful,
+        cancelled = amounts(ledger.cancelled, at_ms), credited = free_credits(book, ledger, at_ms)}
     return rest, explained + rest.cancelled_minor
 end
 
@@ -311,7 +316,7 @@ function refund_book.open(book)
     local rest, explained = refund_book.rest(book, ledger)
     open.explained_minor, open.refunded_minor = explained, explained + rest.asked_minor
     open.possible_minor = rest.possible_minor
-    add_doubt(open, rest.doubtful_minor, refund_fees.loose(ledger))
+    add_doubt(open, rest.doubtful_minor, (refund_fees.loose(ledger)))
     if rest.asked_minor > 0 or not is_silent(book, ledger, explained) then
         open.unexplained_minor = rest.left_minor
     end

@@ -156,12 +156,11 @@ local function own_fees(news)
     return #fees == 1 and {{category = fees[1].category, key = fees[1].key, minor = stated}} or {}
 end
 
-local function add(book, ledger, id, fee, number)
+local function add(ledger, id, fee, place_of)
     local entry = ledger.fees[id]
     if not entry then
-        entry = {minor = fee.minor, group = fee.group, source = fee.source,
-            charge = charge_of(book, ledger, fee, number), is_refund = fee.is_refund,
-            is_own = fee.is_own}
+        entry = {minor = fee.minor, group = fee.group, source = fee.source, charge = place_of(),
+            is_refund = fee.is_refund, is_own = fee.is_own}
         ledger.fees[id] = entry
     end
     return entry
@@ -171,7 +170,9 @@ local function tell_refund(book, ledger, news, fee, count)
     fee.source, fee.is_refund, fee.is_own = news.refund_id, true, news.stated ~= nil or nil
     for number = 1, count do
         local id = string.format("%s:%d:%d of %s", fee.group, fee.minor, number, news.refund_id)
-        local entry = add(book, ledger, id, fee, number)
+        local entry = add(ledger, id, fee, function()
+            return charge_of(book, ledger, fee, number)
+        end)
         entry.at_ms = entry.at_ms or news.at_ms
     end
 end
@@ -190,7 +191,12 @@ local function tell_message(book, ledger, news, fee, count)
     for number = 1, sum(told) do
         local is_known = number <= known
         fee.source = is_known and place or place .. ":" .. number
-        local entry = add(book, ledger, place .. ":" .. number, fee, (number - 1) % known + 1)
+        local entry = add(ledger, place .. ":" .. number, fee, function()
+            if is_known then
+                return charge_of(book, ledger, fee, number)
+            end
+            return ledger.fees[place .. ":" .. ((number - 1) % known + 1)].charge
+        end)
         if is_known then
             entry.at_ms, entry.source = entry.at_ms or news.at_ms, place
         else

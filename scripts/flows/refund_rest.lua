@@ -27,15 +27,27 @@ local function sums(amounts, limit)
         end
         if #list > MOST_SUMS then
             local all = total(amounts)
-            return {list = {0, all}, has = {[0] = true, [all] = true}}
+            return {list = {0, all}, has = {[0] = true, [all] = true}, is_cut = true}
         end
     end
     return {list = list, has = has}
 end
 
+-- Refunds that can be of units and fees alone: each comes to some of them.
+local function whole_refunds(case)
+    local parts = table.move(case.cancelled, 1, #case.cancelled, 1, {})
+    table.move(case.parts, 1, #case.parts, #parts + 1, parts)
+    local possible, list = sums(parts, total(parts)), {}
+    for _, minor in ipairs(case.stated) do
+        list[#list + 1] = (possible.has[minor] or possible.is_cut) and minor or nil
+    end
+    return list
+end
+
 -- The most of the cancelled units that whole refunds come to, beside what is explained.
 local function by_whole_refunds(case, known, cancelled)
-    local refunds, most = sums(case.stated, total(case.stated)), 0
+    local whole, most = whole_refunds(case), 0
+    local refunds = sums(whole, total(whole))
     for _, minor in ipairs(cancelled.list) do
         most = refunds.has[known + minor] and math.max(most, minor) or most
     end
@@ -50,10 +62,10 @@ end
 ---@field cancelled_minor integer explained by cancelled units
 ---@field possible_minor integer that further cancelled units may explain
 
----@param case {stated: integer[], explained: integer, loose: integer, doubtful: integer,
----   cancelled: integer[], credited: integer} refunds; what units and charges explain; refunds that
----   are neither, known and doubtful; what cancelled units are worth; money that Khaos credited for
----   none of these
+---@param case {stated: integer[], explained: integer, parts: integer[], loose: integer,
+---   doubtful: integer, cancelled: integer[], credited: integer} refunds; what units and charges
+---   explain, and each of these and of the fees; refunds that are neither, known and doubtful; what
+---   cancelled units are worth; money that Khaos credited for none of these
 ---@return refunds.Rest
 function refund_rest.of(case)
     local known = case.explained + case.loose

@@ -1,10 +1,12 @@
---- Random histories of returns, refunds, goodwill and credit notes on either master, told late,
---- twice and in any order; several charges, parts of them, credits below the refund; then persons
---- do what they are asked. Judged by sums of its own.
+--- Random histories of returns, refunds, goodwill, cancelled units and credit notes on either
+--- master, told late, twice and in any order; several charges, parts of them, credits below the
+--- refund, credit notes that Khaos cancels, enters anew and issues again; then persons do what they
+--- are asked. Judged by sums of its own.
 ---
 ---     neap test --lua --set count=5000 --set seed=1 tests/lua/returns_property_test.lua
 local baskets = require("baskets")
 local json = require("neap.json")
+local order_units = require("flows.order_units")
 local returns_world = require("returns_world")
 local unit_book = require("flows.unit_book")
 
@@ -35,12 +37,14 @@ local function sum(amounts)
     return total
 end
 
--- What SCAYLE does, and the messages of it: some first, some twice.
-local function scayle_refund(sim, fees, amount, units)
-    sim.refunds, sim.refunded = sim.refunds + 1, sim.refunded + amount
+-- What SCAYLE does, and the messages of it: some first, some twice. `cancelled`: how much of it is
+-- for units that Khaos never invoiced.
+local function scayle_refund(sim, fees, amount, units, cancelled)
+    sim.refunds, sim.refunded = sim.refunds + 1, sim.refunded + amount - (cancelled or 0)
     local id = "RF" .. sim.refunds
     for _ = 1, 1 + sim.random:up_to(2) do
-        table.insert(sim.queue, sim.w:message("scayle.refund", {kind = "refund", refund_id = id,
+        table.insert(sim.queue, sim.w:message("scayle.refund", {kind = "refund",
+            refund_id = (sim.is_stated or sim.is_named) and id or nil,
             amount = sim.is_stated and amount or nil, fees = fees}))
     end
     if units then
@@ -59,10 +63,82 @@ local function pick(sim, is_wanted)
     return nil
 end
 
+-- Khaos enters a credit note, or shows one in another state.
+local function khaos_note(sim, items, total, more)
+    local event, code = sim.w:note(items, total, more)
+    sim.notes[code] = {items = items, total = total, delivery = more and more.delivery,
+        state = more and more.state or "issued", is_stray = more and more.is_stray}
+    return event, code
+end
+
+local function show(sim, code, state)
+    local note = sim.notes[code]
+    return (khaos_note(sim, note.items, note.total, {code = code, state = state,
+        delivery = note.delivery, is_stray = note.is_stray}))
+end
+
+local function enter_again(sim, code)
+    local note = sim.notes[code]
+    return (khaos_note(sim, note.items, note.total, {delivery = note.delivery}))
+end
+
+-- One of the credit notes in this state.
+local function pick_note(sim, state)
+    local codes = {}
+    for code, note in pairs(sim.notes) do
+        codes[#codes + 1] = note.state == state and code or nil
+    end
+    return #codes > 0 and codes[sim.random:up_to(#codes)] or nil
+end
+
+-- A unit that was not sent yet is cancelled on both sides.
+local function cancel_one(sim)
+    local unit = pick(sim, function(found)
+        return found.is_here and sim.w.status[found.id] == nil
+    end)
+    if unit then
+        sim.w.status[unit.id] = "cancelled"
+        sim.w.job:with(function()
+            order_units.change(returns_world.KEY, function(book)
+                unit_book.apply(book, {kind = "cancel", id = "khaos:" .. unit.id, at_ms = 1,
+                    origin = "khaos", units = {unit.id}})
+            end)
+        end)
+    end
+    return unit
+end
+
 local MOVES = {
+    function(sim) -- a unit is cancelled; it was paid before, or was not
+        local unit = cancel_one(sim)
+        if unit and sim.is_prepaid then
+            scayle_refund(sim, nil, unit.reduced or unit.price, nil, unit.reduced or unit.price)
+        end
+    end,
+    function(sim) -- one is refunded together with a goodwill
+        local unit = sim.is_stated and cancel_one(sim)
+        if unit then
+            local price = unit.reduced or unit.price
+            sim.in_one = sim.in_one + price
+            scayle_refund(sim, nil, price + sim.random:up_to(300), nil, price)
+        end
+    end,
+    function(sim) -- Khaos cancels a credit note
+        local code = pick_note(sim, "issued")
+        if code then
+            table.insert(sim.queue, show(sim, code, "cancelled"))
+        end
+    end,
+    function(sim) -- and enters it anew, or issues the old one again
+        local code = pick_note(sim, "cancelled")
+        if code then
+            table.insert(sim.queue, sim.random:up_to(2) == 1 and enter_again(sim, code)
+                or show(sim, code, "issued"))
+        end
+    end,
     function(sim) -- units come back to SCAYLE
         local unit = pick(sim, function(found)
-            return sim.w.status[found.id] == nil
+            return not found.is_here and sim.w.status[found.id] == nil
         end)
         if unit then
             sim.w.status[unit.id], sim.is_refunded[unit.id] = "returned", true
@@ -90,21 +166,21 @@ local MOVES = {
     end,
     function(sim) -- goods come back to Khaos
         local unit = sim.w.units[sim.random:up_to(#sim.w.units)]
-        table.insert(sim.queue, (sim.w:note({[unit.sku] = 1}, unit.paid_minor,
+        table.insert(sim.queue, (khaos_note(sim, {[unit.sku] = 1}, unit.paid_minor,
             {is_stray = sim.random:up_to(3) == 1})))
     end,
     function(sim) -- goodwill in Khaos, now and then far too much
         local minor = sim.random:up_to(5) == 1 and 100000 or sim.random:up_to(300)
-        table.insert(sim.queue, (sim.w:note({}, minor)))
+        table.insert(sim.queue, (khaos_note(sim, {}, minor)))
     end,
     function(sim) -- goods of which Khaos credits less, by a penny or by much
         local unit = sim.w.units[sim.random:up_to(#sim.w.units)]
         local less = sim.random:up_to(2) == 1 and 1 or sim.random:up_to(unit.paid_minor)
-        table.insert(sim.queue, (sim.w:note({[unit.sku] = 1}, unit.paid_minor - less)))
+        table.insert(sim.queue, (khaos_note(sim, {[unit.sku] = 1}, unit.paid_minor - less)))
     end,
     function(sim) -- goods with the delivery
         local unit = sim.w.units[sim.random:up_to(#sim.w.units)]
-        table.insert(sim.queue, (sim.w:note({[unit.sku] = 1}, unit.paid_minor + 495,
+        table.insert(sim.queue, (khaos_note(sim, {[unit.sku] = 1}, unit.paid_minor + 495,
             {delivery = 495})))
     end,
 }
@@ -175,16 +251,26 @@ local ASKED = {return_not_in_khaos = {"refunds ", "$"}, refund_not_in_khaos = {"
 
 local PERSONS = {
     return_not_in_khaos = function(sim, message)
-        play(sim, (sim.w:note(goods_of(message), named_minor(message,
+        play(sim, (khaos_note(sim, goods_of(message), named_minor(message,
             table.unpack(ASKED.return_not_in_khaos)))))
     end,
     refund_not_in_khaos = function(sim, message)
-        play(sim, (sim.w:note({}, named_minor(message,
+        play(sim, (khaos_note(sim, {}, named_minor(message,
             table.unpack(ASKED.refund_not_in_khaos)))))
     end,
     refund_unexplained = function(sim, message)
-        play(sim, (sim.w:note({}, named_minor(message,
-            table.unpack(ASKED.refund_unexplained)))))
+        local minor = named_minor(message, table.unpack(ASKED.refund_unexplained))
+        local due = minor - (message:find("further cancelled", 1, true) and sim.in_one or 0)
+        play(sim, (khaos_note(sim, {}, due > 0 and due or minor)))
+    end,
+    credit_note_changed = function(sim, message)
+        local code = message:match("^Credit note (%S+) ")
+        if message:find("issued in Khaos again", 1, true) then
+            play(sim, show(sim, code, "cancelled"))
+        else
+            play(sim, sim.random:up_to(2) == 1 and enter_again(sim, code)
+                or show(sim, code, "issued"))
+        end
     end,
     return_not_in_scayle = function(sim, message)
         for sku, quantity in pairs(goods_of(message)) do
@@ -221,6 +307,20 @@ local function check_money(sim, book)
         "%d refunded, %d credited and %d asked for", sim.refunded, unit_book.credited(book), asked))
 end
 
+-- What is asked about changed credit notes is open just while Khaos's do not come to the book.
+local function check_notes(sim)
+    local book, issued = sim.w:book(), 0
+    for code, note in pairs(book.credit_notes or {}) do
+        local is_taken = note.told and book.changes["khaos:" .. code]
+        issued = issued + (is_taken and sim.notes[code].state == "issued"
+            and sim.notes[code].total or 0)
+    end
+    local is_asked = sim.w:open().credit_note_changed ~= nil
+    assert(is_asked == (issued ~= unit_book.credited(book)), string.format(
+        "Khaos issued %d, the book has %d, a person is %s", issued, unit_book.credited(book),
+        is_asked and "asked" or "not asked"))
+end
+
 local function check_end(sim)
     local book = sim.w:book()
     check_money(sim, book)
@@ -251,13 +351,16 @@ local function history(random, master)
         if random:up_to(5) == 1 then
             units[i].price, units[i].reduced = units[i][2], units[i][2] - random:up_to(300)
         end
+        units[i].is_here = i > 1 and random:up_to(4) == 1 or nil
     end
     local kind = random:up_to(#CHARGES)
     local w = returns_world.new(units, {returns_master = master,
         tell_goodwill = random:up_to(2) == 1}, CHARGES[kind])
     local sim = {w = w, random = random, queue = {}, refunds = 0, refunded = 0, is_refunded = {},
-        is_stated = random:up_to(2) == 1, fees = table.move(FEES[kind], 1, #FEES[kind], 1, {})}
-    for _ = 1, random:up_to(8) do
+        notes = {}, in_one = 0, is_stated = random:up_to(2) == 1, is_named = random:up_to(2) == 1,
+        is_prepaid = random:up_to(2) == 1, fees = table.move(FEES[kind], 1, #FEES[kind], 1, {})}
+    w.fees = FEES[kind]
+    for _ = 1, random:up_to(10) do
         MOVES[random:up_to(#MOVES)](sim)
         if random:up_to(3) == 1 then
             deliver(sim)
@@ -265,7 +368,9 @@ local function history(random, master)
     end
     deliver(sim)
     echoes(sim)
+    check_notes(sim)
     persons(sim)
+    check_notes(sim)
     check_end(sim)
     return json.encode(w.told)
 end

@@ -1,6 +1,6 @@
---- Two jobs of one order on keys of their own: the host may cut a slice between any two calls of the
---- store, so the other job runs there as a whole, at each such place in turn. What is known in the
---- end is what one after the other would know; a book that was loaded, changed and saved again, not
+--- Two jobs of one order on keys of their own: the host may cut a slice between any two calls of
+--- the store, so the other job runs there as a whole, at each such place in turn. What is known in
+--- the end is what one after the other would know. A book that was loaded, changed and saved, not
 --- changed in one piece (order_units.change), once lost what the other job had learnt meanwhile.
 local json = require("neap.json")
 local order_units = require("flows.order_units")

@@ -182,7 +182,7 @@ end
 local function arithmetic(t)
     local function rest(stated, cancelled, more)
         local case = {stated = stated, cancelled = cancelled, explained = 0, loose = 0,
-            doubtful = 0, credited = 0}
+            parts = {}, doubtful = 0, credited = 0}
         for name, value in pairs(more or {}) do
             case[name] = value
         end
@@ -194,9 +194,16 @@ local function arithmetic(t)
         t.equal(rest({1200}, {1000}), {1200, 1200, 0})
         t.equal(rest({1500, 70}, {1000, 500, 300}), {70, 70, 0})
         t.equal(rest({900}, {1000}), {900, 900, 0})
+        t.equal(rest({600, 400}, {1000}), {1000, 1000, 0})
+    end)
+    t.case("a refund may be of a unit that came back and of one that is cancelled", function()
+        t.equal(rest({1700, 40}, {1000}, {explained = 700, parts = {500, 200}}), {40, 40, 0})
+        t.equal(rest({1500, 200, 40}, {1000}, {explained = 700, parts = {500, 200}}),
+            {40, 40, 0})
     end)
     t.case("a known refund is not hidden by cancelled units of the same worth", function()
-        t.equal(rest({1300}, {1000, 100}, {loose = 300, credited = 200}), {300, 100, 0})
+        t.equal(rest({1300}, {1000, 100}, {loose = 300, parts = {300},
+            credited = 200}), {300, 100, 0})
     end)
     t.case("so many units that any sum fits prove nothing but all of them", function()
         local cancelled, all = {}, 0
