@@ -155,6 +155,26 @@ local function levels(t)
         t.equal(stock.read_items(ITEMS_XML, {buffer_field = "Web Buffer"}), expected)
         t.equal(stock.read_items(ITEMS_JSON, {buffer_field = "SAFE_LEVEL"}).items[1].buffer, 20)
     end)
+    t.case("odd items, fields, levels and prices hold back no other", function()
+        local items = stock.read_items([[{"Items":[null,7,{"StockCode":"A","StockID":"1",
+            "Options":5,"UserDefinedFields":[null,3,{"Name":"Web Buffer","Value":2}]}],
+            "Deleted":[null,true,"9"]}]], {buffer_field = "Web Buffer"})
+        t.equal({#items.items, items.items[1].buffer, items.deleted}, {1, 2, {"9"}})
+        local prices = stock.read_price_lists([[{"UploadPriceLists":[5,null,{"PriceListID":"41",
+            "StockPrices":[null,1,{"StockCode":"A","PriceValue":3}]}]}]])
+        t.equal({#prices, #prices[1].prices.A}, {1, 1})
+        local levels = stock.read_levels([[{"Statuses":[null,{"StockCode":"A","Levels":[]}]}]])
+        t.equal(#levels, 1)
+    end)
+    t.case("a code longer than any of Khaos is left out: nothing could be kept under it", function()
+        local long = ("x"):rep(151)
+        local levels = stock.read_levels('{"Statuses":[{"StockCode":"' .. long
+            .. '"},{"StockCode":"A","StockID":"' .. long .. '"}]}')
+        t.equal({#levels, levels[1].code, levels[1].stock_id}, {1, "A", nil})
+        local statuses_read = order_status.read('{"Statuses":[{"OrderCode":"SO1","AssociatedRef":"'
+            .. long .. '","CustomData":"SC1"}]}')
+        t.equal({statuses_read[1].reference, statuses_read[1].custom}, {nil, "SC1"})
+    end)
     t.case("price lists are bands per code", function()
         local list = stock.read_price_lists(PRICES_JSON)[1]
         t.equal({list.id, list.is_net, #list.prices.TEE, list.prices.TEE[2].price},

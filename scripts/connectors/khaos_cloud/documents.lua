@@ -25,6 +25,8 @@ local ENTRIES = {
 
 local ORDER = {"ID", "Code", "Name"}
 
+local ID_BYTES = 150 -- a key of the store holds two and a separator
+
 local IS_DATA_ITEM = {CompanyClass = true, Currency = true, Country = true, Site = true,
     SalesSource = true, Brand = true, Website = true, Keycode = true, Courier = true,
     FreeItemReason = true, ReturnReason = true, DataItem = true}
@@ -102,6 +104,17 @@ function documents.list(value)
     return next(value) ~= nil and {value} or {}
 end
 
+--- The records of a list. What is none is left out: Khaos would repeat the whole push for ever.
+---@param value any
+---@return table[]
+function documents.records(value)
+    local list = {}
+    for _, entry in ipairs(documents.list(value)) do
+        list[#list + 1] = type(entry) == "table" and entry or nil
+    end
+    return list
+end
+
 ---@param value any
 ---@return string|nil nil: absent or blank
 function documents.text(value)
@@ -112,6 +125,14 @@ function documents.text(value)
         return tostring(value)
     end
     return type(value) == "string" and value:match("^%s*(.-%S)%s*$") or nil
+end
+
+--- A code or an id, by which something is stored.
+---@param value any
+---@return string|nil nil: absent, blank, or longer than any that Khaos has
+function documents.id(value)
+    local text = documents.text(value)
+    return text and #text <= ID_BYTES and text or nil
 end
 
 ---@param value any

@@ -3,23 +3,13 @@
 --- items: where several have a consignment each is a parcel, and the items are shared out to them
 --- in their order, because SCAYLE takes no tracking number without items.
 local documents = require("connectors.khaos_cloud.documents")
-local json = require("neap.json")
 
 local order_status = {}
 
 local LEFT = {issue = true, archived = true} -- shipment statuses
 local SENT = {partialship = true, complete = true} -- order statuses
 
-local text = documents.text
-
--- Odd entries are left out: Khaos would repeat the whole push for ever.
-local function records(value)
-    local list = {}
-    for _, entry in ipairs(documents.list(value)) do
-        list[#list + 1] = type(entry) == "table" and entry ~= json.null and entry or nil
-    end
-    return list
-end
+local id, records, text = documents.id, documents.records, documents.text
 
 -- The packages that a shopper can follow, one per consignment, in an order that no repeat changes;
 -- else the first there is.
@@ -49,8 +39,8 @@ local function items_of(shipment)
     local items = {}
     for _, item in ipairs(records(shipment.Items)) do
         local quantity = documents.whole(item.Quantity) or 0
-        if quantity > 0 and text(item.SKU) then
-            items[#items + 1] = {stock_code = text(item.SKU), quantity = quantity,
+        if quantity > 0 and id(item.SKU) then
+            items[#items + 1] = {stock_code = id(item.SKU), quantity = quantity,
                 import_ref = text(item.ImportRef)}
         end
     end
@@ -72,11 +62,11 @@ local function part_of(items, from, to)
 end
 
 local function parcel(shipment, package, number, items)
-    local courier, id = documents.record(package.Courier), text(shipment.ID)
+    local courier, shipment_id = documents.record(package.Courier), id(shipment.ID)
     return {
-        id = number == 1 and id or id .. "/" .. number,
-        invoice = text(shipment.Code) or id,
-        shipment = id,
+        id = number == 1 and shipment_id or shipment_id .. "/" .. number,
+        invoice = id(shipment.Code) or shipment_id,
+        shipment = shipment_id,
         courier = text(courier.Code) or text(courier.Name),
         consignment = text(package.ConsignmentRef),
         sent_at = text(package.ShipmentDate),
@@ -101,7 +91,7 @@ local function parcels_of(entry, status)
     local parcels = {}
     for _, shipment in ipairs(records(entry.Shipments)) do
         local packages = packages_of(shipment)
-        if text(shipment.ID) and has_left(shipment, packages[1], status) then
+        if id(shipment.ID) and has_left(shipment, packages[1], status) then
             add_parcels(parcels, shipment, packages)
         end
     end
@@ -116,10 +106,10 @@ end
 
 local function read_entry(entry)
     local status = (text(entry.Status) or text(entry.OrderStatus) or ""):lower()
-    local order_code = text(entry.OrderCode) or text(entry.OrderID)
+    local order_code = id(entry.OrderCode) or id(entry.OrderID)
     return {
-        reference = text(entry.AssociatedRef),
-        custom = text(entry.CustomData),
+        reference = id(entry.AssociatedRef),
+        custom = id(entry.CustomData),
         order_code = order_code,
         snapshot = {
             order_code = order_code,
@@ -140,10 +130,8 @@ function order_status.read(body)
         return nil, err
     end
     local list = {}
-    for _, entry in ipairs(documents.list(document.Statuses)) do
-        if type(entry) == "table" then
-            list[#list + 1] = read_entry(entry)
-        end
+    for _, entry in ipairs(records(document.Statuses)) do
+        list[#list + 1] = read_entry(entry)
     end
     return list
 end

@@ -3,7 +3,8 @@ local documents = require("connectors.khaos_cloud.documents")
 
 local stock = {}
 
-local text, whole, truth = documents.text, documents.whole, documents.truth
+local id, records, text = documents.id, documents.records, documents.text
+local whole, truth = documents.whole, documents.truth
 
 -- `Available` where there are levels, else what can be built; neither: Khaos keeps no level.
 local function level_of(entry)
@@ -27,18 +28,18 @@ function stock.read_levels(body)
         return nil, err
     end
     local list = {}
-    for _, entry in ipairs(documents.list(document.Statuses)) do
-        local code = type(entry) == "table" and text(entry.StockCode)
+    for _, entry in ipairs(records(document.Statuses)) do
+        local code = id(entry.StockCode)
         if code then
-            list[#list + 1] = {code = code, stock_id = text(entry.StockID),
-                site = text(entry.SiteID) or "1", level = level_of(entry)}
+            list[#list + 1] = {code = code, stock_id = id(entry.StockID),
+                site = id(entry.SiteID) or "1", level = level_of(entry)}
         end
     end
     return list
 end
 
 local function user_defined(item, name)
-    for _, field in ipairs(documents.list(item.UserDefinedFields)) do
+    for _, field in ipairs(records(item.UserDefinedFields)) do
         if text(field.Name) == name then
             return whole(field.Value)
         end
@@ -63,8 +64,8 @@ local function item_of(item, fields)
     local web = documents.record(item.WebProperties)
     local buffer = fields.buffer_field
     return {
-        code = text(item.StockCode),
-        stock_id = text(item.StockID),
+        code = id(item.StockCode),
+        stock_id = id(item.StockID),
         is_discontinued = truth(options.Discontinued),
         is_published = options.PublishOnWeb == nil or truth(options.PublishOnWeb),
         runs_to_zero = flag(options.RunToZero),
@@ -86,14 +87,14 @@ function stock.read_items(body, fields)
         return nil, err
     end
     local found = {items = {}, deleted = {}}
-    for _, entry in ipairs(documents.list(document.Items)) do
-        local item = type(entry) == "table" and item_of(entry, fields)
-        if item and item.code and item.stock_id then
+    for _, entry in ipairs(records(document.Items)) do
+        local item = item_of(entry, fields)
+        if item.code and item.stock_id then
             found.items[#found.items + 1] = item
         end
     end
-    for _, id in ipairs(documents.list(document.Deleted)) do
-        found.deleted[#found.deleted + 1] = text(id)
+    for _, deleted in ipairs(documents.list(document.Deleted)) do
+        found.deleted[#found.deleted + 1] = id(deleted)
     end
     return found
 end
@@ -113,11 +114,11 @@ function stock.read_price_lists(body)
         return nil, err
     end
     local lists = {}
-    for _, entry in ipairs(documents.list(document.UploadPriceLists)) do
-        local list = {id = text(entry.PriceListID), name = text(entry.PriceListName), prices = {}}
+    for _, entry in ipairs(records(document.UploadPriceLists)) do
+        local list = {id = id(entry.PriceListID), name = text(entry.PriceListName), prices = {}}
         list.is_net = entry.PriceListNet ~= nil and truth(entry.PriceListNet) or nil
-        for _, row in ipairs(documents.list(entry.StockPrices)) do
-            local code = text(row.StockCode)
+        for _, row in ipairs(records(entry.StockPrices)) do
+            local code = id(row.StockCode)
             if code then
                 list.prices[code] = list.prices[code] or {}
                 table.insert(list.prices[code], band_of(row))
