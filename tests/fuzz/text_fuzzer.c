@@ -93,7 +93,13 @@ static void check_json(struct bytes text)
         (void)json_text(value, &back);
         (void)json_integer(value, &number);
     }
+    struct bytes name;
     struct bytes rest = text;
+    while (json_member(&rest, &name, &value)) {
+        need(name.data >= text.data && name.data + name.size <= value.data);
+        need(value.data + value.size <= text.data + text.size);
+    }
+    rest = text;
     while (json_next(&rest, &value)) {
         need(value.data >= text.data && value.data + value.size <= text.data + text.size);
     }

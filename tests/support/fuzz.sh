@@ -8,7 +8,7 @@ seconds=$2
 shift 2
 out=build/fuzz
 mkdir -p "$out"
-packages="lua5.4 lua5.4-cjson lmdb libcurl libevent libevent_openssl expat libcrypto libssl liblz4"
+packages="lua5.4 lmdb libcurl libevent libevent_openssl expat libcrypto libssl liblz4 xlsxwriter"
 flags="-std=c11 -g -O1 -I. -Iinclude -D_DEFAULT_SOURCE $(pkg-config --cflags $packages)"
 libs="$(pkg-config --libs $packages) -lpthread -lm"
 
