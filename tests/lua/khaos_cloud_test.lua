@@ -163,14 +163,14 @@ local function levels(t)
         local prices = stock.read_price_lists([[{"UploadPriceLists":[5,null,{"PriceListID":"41",
             "StockPrices":[null,1,{"StockCode":"A","PriceValue":3}]}]}]])
         t.equal({#prices, #prices[1].prices.A}, {1, 1})
-        local levels = stock.read_levels([[{"Statuses":[null,{"StockCode":"A","Levels":[]}]}]])
-        t.equal(#levels, 1)
+        local read = stock.read_levels([[{"Statuses":[null,{"StockCode":"A","Levels":[]}]}]])
+        t.equal(#read, 1)
     end)
     t.case("a code longer than any of Khaos is left out: nothing could be kept under it", function()
         local long = ("x"):rep(151)
-        local levels = stock.read_levels('{"Statuses":[{"StockCode":"' .. long
+        local read = stock.read_levels('{"Statuses":[{"StockCode":"' .. long
             .. '"},{"StockCode":"A","StockID":"' .. long .. '"}]}')
-        t.equal({#levels, levels[1].code, levels[1].stock_id}, {1, "A", nil})
+        t.equal({#read, read[1].code, read[1].stock_id}, {1, "A", nil})
         local statuses_read = order_status.read('{"Statuses":[{"OrderCode":"SO1","AssociatedRef":"'
             .. long .. '","CustomData":"SC1"}]}')
         t.equal({statuses_read[1].reference, statuses_read[1].custom}, {nil, "SC1"})
