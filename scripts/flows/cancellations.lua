@@ -14,7 +14,8 @@
 ---     still open after the wait       503: SCAYLE asks again, and should it not, it is told
 ---
 --- The call names warehouses. One that leaves out some of ours (`warehouse_ids`) is about a part of
---- the order: flows.cancellation_stages.part.
+--- the order: flows.cancellation_stages.part. Khaos takes it out of a posted order where the client
+--- has its add-on; else a person does, and the call is refused.
 ---
 --- A repeat of a decided call gets the same answer; a refusal becomes "successful" once every unit
 --- is cancelled.
@@ -92,7 +93,7 @@ local function handle(ctx, request)
     end
     local entry = open_entry(name)
     local reply = cancellation.undecided()
-    reply.events = {{source = "scayle.cancellation", id = name .. ":" .. entry.tries,
+    reply.events = {{source = decide.CALL, id = name .. ":" .. entry.tries,
         key = "cancellation:" .. reference, payload = request.body,
         name = is_part and part.EVENT or "cancellation.asked"}}
     return reply
@@ -107,9 +108,14 @@ return {
         handle = handle}},
     run = function(job)
         if job.event.name == unheard.EVENT then
-            unheard.run(job)
-        elseif not RUNS[job.event.name](job) then
-            unheard.watch(job, assert(cancellation.parse(job.event.payload)).order_reference_key)
+            return unheard.run(job)
+        end
+        local asked = assert(cancellation.parse(job.event.payload))
+        local is_heard, is_whole = RUNS[job.event.name](job)
+        if is_whole and not is_heard then
+            unheard.watch_whole(job, asked)
+        elseif not is_heard then
+            unheard.watch(job, asked)
         end
     end,
 }

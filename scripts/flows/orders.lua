@@ -150,6 +150,8 @@ local function run(job)
         sweep(job)
     elseif name == unit_events.NAME then
         require("flows.unit_stages.look")(job)
+    elseif name == unit_events.ASKED then
+        require("flows.unit_stages.asked")(job)
     elseif name:find("^dismissed%.") then
         dismissal(job)
     else

@@ -37,7 +37,7 @@ local function rehearse(run, recorded)
     local entry = find_flow(run, recorded.flow)
     local ok, result = pcall(entry.flow.rehearse, entry.settings, {order = recorded.order,
         delegation = recorded.delegation, unknown_stock_codes = recorded.unknown_stock_codes,
-        own_references = recorded.own_references})
+        own_references = recorded.own_references, cancelled = recorded.cancelled})
     if not ok then
         return {failed = tostring(result)}
     end

@@ -65,6 +65,7 @@ CHANGES = {
     'settings = {merchant_key = "fellside",\n            khaos = KHAOS}}':
         'settings = {merchant_key = "fellside",\n'
         '            look_after_ms = tonumber(var("CANCEL_LOOK_MS", "600000")),\n'
+        '            warehouse_ids = var("TWO_WAREHOUSES", "") ~= "" and {31, 32} or nil,\n'
         '            khaos = var("CANCEL_ADD_ON", "") == "" and KHAOS\n'
         '            or {kind = KHAOS.kind, push_age_ms = KHAOS.push_age_ms, add_ons = {"cancel_order"}}}}',
     'khaos = KHAOS,\n            shops = SHOPS,\n            khaos_return_reason':
@@ -195,11 +196,12 @@ class Campaign:
         self.control("scayle", "POST", "play", {"seed": self.seed, "count": count, "interval_ms": interval_ms,
                                                 "kinds": kinds})
 
-    def place(self, kind):
+    def place(self, kind, **more):
         """Places one order, now."""
         self.placed += 1
         self.expected_orders += 1
-        return self.control("scayle", "POST", "orders", {"kind": kind, "seed": self.seed * 10000 + self.placed})
+        return self.control("scayle", "POST", "orders", {
+            "kind": kind, "seed": self.seed * 10000 + self.placed, **more})
 
     def settle(self, timeout_s=180):
         """Waits, faults still on, until every order is posted or held; then, faults off, until nothing is under way."""

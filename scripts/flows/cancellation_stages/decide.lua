@@ -13,7 +13,7 @@ local unit_book = require("flows.unit_book")
 local decide = {}
 
 --- order reference key, or the name of a part (flows.cancellation_stages.part) -> {tries, until_ms,
---- asked_khaos, result = "successful"|"refused"|nil, why}
+--- asked_khaos, result = "successful"|"refused"|nil, why}; of a part also key of the order, units
 decide.TABLE = "cancellations"
 
 local DAY_MS = 24 * 3600000
@@ -42,8 +42,22 @@ local function is_all_cancelled(book)
     return summary.cancelled ~= nil and summary.cancelled.units == #book.units
 end
 
---- The decision on a reference, nil while there is none. A refusal is over when every unit was
---- cancelled since; that is written down before anybody is told.
+-- Of a part: every unit that it named.
+local function is_over(entry, book)
+    if not entry.units then
+        return is_all_cancelled(book)
+    end
+    for _, id in ipairs(entry.units) do
+        local unit = unit_book.unit(book, id)
+        if not unit or not unit.cancelled then
+            return false
+        end
+    end
+    return #entry.units > 0
+end
+
+--- The decision on a name, nil while there is none. A refusal is over when every unit was cancelled
+--- since; that is written down before anybody is told.
 ---@param reference string
 ---@return "successful"|"refused"|nil
 function decide.known(reference)
@@ -51,9 +65,9 @@ function decide.known(reference)
     if not entry or not entry.result then
         return nil
     end
-    local key = decide.order_of(reference)
+    local key = entry.key or decide.order_of(reference)
     local book = key and order_units.load(key)
-    if entry.result == "refused" and book and is_all_cancelled(book) then
+    if entry.result == "refused" and book and is_over(entry, book) then
         entry.result, entry.why = "successful", "every unit was cancelled since"
         store.put(decide.TABLE, reference, entry)
     end
@@ -82,6 +96,18 @@ function decide.note(job, reference, result, why)
     job:note("cancellation", string.format("%s: %s", result, why))
 end
 
+--- The units of a part.
+---@param name string
+---@return table<string, true>|nil
+function decide.units_of(name)
+    local entry = store.get(decide.TABLE, name)
+    local set = entry and entry.units and {}
+    for _, id in ipairs(set and entry.units or {}) do
+        set[id] = true
+    end
+    return set
+end
+
 --- SCAYLE got the decision in an answer.
 ---@param reference string
 function decide.was_heard(reference)
@@ -100,15 +126,24 @@ function decide.is_heard(reference)
     return entry ~= nil and entry.is_heard == true
 end
 
-local function give(job, reference, result)
-    if job:answer(cancellation.answer(reference, decide.word(job.settings, result))) then
-        decide.was_heard(reference)
+--- Source of the events that a call makes: only those have somebody who waits for the answer.
+decide.CALL = "scayle.cancellation"
+
+--- Gives SCAYLE a decision, should it still wait for it.
+---@param job neap.Job
+---@param name string that it is kept under
+---@param reference string
+---@param result "successful"|"refused"
+function decide.give(job, name, reference, result)
+    if job.event.source == decide.CALL
+        and job:answer(cancellation.answer(reference, decide.word(job.settings, result))) then
+        decide.was_heard(name)
     end
 end
 
 local function settle(job, reference, result, why)
     decide.note(job, reference, result, why)
-    give(job, reference, result)
+    decide.give(job, reference, reference, result)
 end
 
 -- ---- posted orders ---------------------------------------------------------------------------
@@ -295,7 +330,7 @@ function decide.run(job)
     local asked = assert(cancellation.parse(job.event.payload))
     local reference = asked.order_reference_key
     if decide.known(reference) then
-        give(job, reference, decide.known(reference))
+        decide.give(job, reference, reference, decide.known(reference))
         return decide.is_heard(reference)
     end
     local is_decided = decide.wait(job, "order under way", function()

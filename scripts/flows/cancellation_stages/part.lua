@@ -1,16 +1,27 @@
 --- A cancellation that names only some of our warehouses: the units that lie there are meant, the
 --- others are still wanted. What is left of the order must never be ended by it, so there is no
---- tombstone; no service of Khaos takes single units off an order, so a person is asked.
+--- tombstone.
 ---
 ---     nothing else of the order is left       the whole order's cancellation
 ---     never posted, or all of it cancelled    successful
 ---     none of our units lies there            refused
----     else                                    refused, and "cancel_part" names the units
+---     a unit of which SCAYLE does not say where it lies   refused, and "cancel_part"
+---     not on its way to Khaos yet             successful: it is posted without them, or held
+---     on its way                              decided when it came to rest
+---     waiting for Khaos Control Cloud         refused, and "cancel_part"
+---     posted                                  what flows.unit_stages.asked has Khaos do
 local cancellation = require("connectors.scayle.cancellation")
 local decide = require("flows.cancellation_stages.decide")
+local json = require("neap.json")
+local order_units = require("flows.order_units")
 local orders = require("connectors.scayle.orders")
+local part_desk = require("flows.cancellation_stages.part_desk")
+local read = require("flows.orders.read")
 local scayle_client = require("connectors.scayle.client")
+local store = require("neap.store")
 local support = require("flows.order_stages.support")
+local unit_events = require("flows.unit_stages.events")
+local unwanted = require("flows.order_stages.unwanted")
 
 local part = {}
 
@@ -57,60 +68,63 @@ function part.known(asked)
     return decide.known(part.name(asked))
 end
 
--- Our units in SCAYLE that are not cancelled yet: stock codes of those that lie there, how many lie
--- there at all, how many are left elsewhere.
-local function look(job, asked, record)
-    local scayle = scayle_client.new(job.settings.scayle)
-    local where = {shop_key = record.shop_key, country = record.country}
-    return job:step("units there", function()
-        local order, err = orders.get(scayle, where, record.order_id)
-        order = support.check({job = job}, "SCAYLE", order, err)
-        local named, found = set_of(asked.warehouse_ids), {skus = {}, there = 0, elsewhere = 0}
-        for _, item in ipairs(order.items or {}) do
-            local owner = type(item.merchant) == "table" and item.merchant.referenceKey
-            local is_ours = not asked.merchant or owner == asked.merchant
-            local is_there = item.warehouseId ~= nil and named[tostring(item.warehouseId)]
-            local is_open = not orders.is_item_cancelled(item)
-            if is_ours and is_there then
-                found.there = found.there + 1
-                found.skus[#found.skus + 1] = is_open
-                    and ((item.variant or {}).referenceKey or tostring(item.id)) or nil
-            elseif is_ours and is_open then
-                found.elsewhere = found.elsewhere + 1
-            end
-        end
-        return found
-    end)
+-- Units that are cancelled on our side though SCAYLE may not show it yet.
+local function is_out_of(key)
+    local out, book = unwanted.of(key) or {}, order_units.load(key)
+    for _, unit in ipairs(book and book.units or {}) do
+        out[unit.id] = unit.cancelled and true or out[unit.id]
+    end
+    return out
 end
 
-local function counted(skus)
-    local counts, list = {}, {}
-    for _, sku in ipairs(skus) do
-        list[#list + 1] = not counts[sku] and sku or nil
-        counts[sku] = (counts[sku] or 0) + 1
+local function sort_out(items, asked, out)
+    local named, found = set_of(asked.warehouse_ids), {there = {}, count = 0, elsewhere = 0,
+        unplaced = 0}
+    for _, item in ipairs(items) do
+        local is_ours = not asked.merchant or item.merchant == asked.merchant
+        local is_there = item.place ~= nil and named[item.place] == true
+        local is_open = is_ours and not item.is_cancelled and not out[item.id]
+        found.count = found.count + (is_ours and is_there and 1 or 0)
+        if is_open and is_there then
+            found.there[#found.there + 1] = {id = item.id, sku = item.sku}
+        elseif is_open then
+            local kind = item.place and "elsewhere" or "unplaced"
+            found[kind] = found[kind] + 1
+        end
     end
-    for i, sku in ipairs(list) do
-        list[i] = string.format("%d x %s", counts[sku], sku)
-    end
-    return table.concat(list, ", ")
+    return found
+end
+
+-- An item of SCAYLE's order, without what is personal or not needed.
+local function item_of(item)
+    local id = read.text(item, "id")
+    return {id = id, place = read.text(item, "warehouseId"),
+        merchant = read.text(read.table(item, "merchant"), "referenceKey"),
+        sku = read.text(read.table(item, "variant"), "referenceKey") or id,
+        is_cancelled = orders.is_item_cancelled(item)}
+end
+
+-- Our units in SCAYLE that are not cancelled yet, on either side: those that lie there, how many
+-- are left elsewhere, and of how many it is not said; how many lie there at all.
+local function look(job, asked, key, record, name)
+    local scayle = scayle_client.new(job.settings.scayle)
+    local where = {shop_key = record.shop_key, country = record.country}
+    local order = job:step(name, function()
+        local order, err = orders.get(scayle, where, record.order_id)
+        order = support.check({job = job}, "SCAYLE", order, err)
+        local items = json.array({})
+        for i, item in ipairs(read.table(order, "items")) do
+            items[i] = item_of(item)
+        end
+        return {items = items}
+    end)
+    return sort_out(order.items, asked, is_out_of(key))
 end
 
 local function answer(job, asked, result, why)
-    decide.note(job, part.name(asked), result, why)
-    job:answer(cancellation.answer(asked.order_reference_key, decide.word(job.settings, result)))
-end
-
-local function ask_a_person(job, asked, record, skus)
-    local remedy = record.order_code
-        and string.format("Take them off sales order %s in Khaos before it is sent, and cancel "
-            .. "them in SCAYLE; then close this. If they must be sent, dismiss it.",
-            record.order_code)
-        or "Cancel them in SCAYLE: while the order is not in Khaos yet, only what is left is "
-            .. "posted. If it is there by then, take them off in Khaos too. Then close this."
-    job:open_exception({cause = "cancel_part", subject = string.format("%s at %s",
-        record.order_id, table.concat(asked.warehouse_ids, ",")),
-        message = string.format("The shopper wants a part of order %s cancelled: %s",
-            record.order_id, counted(skus)), remedy = remedy, recheck = "manual"})
+    local name = part.name(asked)
+    decide.note(job, name, result, why)
+    decide.give(job, name, asked.order_reference_key, result)
 end
 
 local function refuse_unknown(job, asked)
@@ -123,41 +137,117 @@ local function refuse_unknown(job, asked)
     answer(job, asked, "refused", "not posted by this integration")
 end
 
---- The job of an event "cancellation.part_asked". False: as decide.run.
----@async
----@param job neap.Job
----@return boolean
-function part.run(job)
-    local asked = assert(cancellation.parse(job.event.payload))
-    decide.wait(job, "order known", function()
-        local _, record = decide.order_of(asked.order_reference_key)
-        return part.known(asked) ~= nil or record ~= nil
-    end)
-    local known = part.known(asked)
-    local _, record = decide.order_of(asked.order_reference_key)
-    if known then
-        job:answer(cancellation.answer(asked.order_reference_key,
-            decide.word(job.settings, known)))
-        return true
-    elseif not record or decide.is_strange(job, record) then
-        refuse_unknown(job, asked)
-        return true
-    elseif record.ended and not record.order_code then
-        answer(job, asked, "successful", "never posted: " .. record.ended)
-        return true
+-- ---- deciding --------------------------------------------------------------------------------
+
+local function wish_of(asked, units)
+    local ids = json.array({})
+    for i, unit in ipairs(units) do
+        ids[i] = unit.id
     end
-    local found = look(job, asked, record)
-    if found.there == 0 then
-        answer(job, asked, "refused", "none of its units lies there")
-    elseif #found.skus == 0 then
-        answer(job, asked, "successful", "its units there are cancelled already")
-    elseif found.elsewhere == 0 then
-        return decide.run(job) -- it is about the whole order
+    return {name = part.name(asked), units = ids, text = part_desk.text(units),
+        place = table.concat(asked.warehouse_ids, ",")}
+end
+
+-- Which units it is about is kept with the decision: SCAYLE may have to be told of it later.
+local function remember_units(key, wish)
+    local entry = store.get(decide.TABLE, wish.name) or {tries = 1, until_ms = 0}
+    entry.key, entry.units = key, wish.units
+    store.put(decide.TABLE, wish.name, entry)
+end
+
+-- Behind a look: what SCAYLE shows as cancelled already is taken out first.
+local function ask_khaos(job, key, wish)
+    local id, flow = wish.name .. ":" .. job.event.id, job.settings.orders_flow
+    job:emit(unit_events.look("scayle.cancellation.part", id .. ":look", key, flow))
+    job:emit(unit_events.asked(id, key, flow, wish))
+end
+
+-- One try on an order that is known; false: it is on its way.
+local function try(job, asked, key, wish)
+    local record, name = support.record(key), wish.name
+    remember_units(key, wish)
+    if part.known(asked) then
+        decide.give(job, name, asked.order_reference_key, part.known(asked))
+    elseif record.order_code then
+        ask_khaos(job, key, wish)
+        return false
+    elseif record.ended then
+        answer(job, asked, "successful", "never posted: " .. record.ended)
+    elseif record.offered then
+        part_desk.ask(job, record, wish)
+        answer(job, asked, "refused", "Khaos may fetch it: a person must cancel a part of it")
+    elseif unwanted.take_off(key, wish.units) then
+        answer(job, asked, "successful", "not on its way yet: it is posted without them")
     else
-        ask_a_person(job, asked, record, found.skus)
-        answer(job, asked, "refused", "a person must cancel a part of it")
+        return false
     end
     return true
+end
+
+-- What the units that lie there say by themselves; nil when the order decides.
+local function from_units(job, asked, record, found, whole)
+    if found.count == 0 then
+        answer(job, asked, "refused", "none of its units lies there")
+    elseif found.unplaced > 0 then
+        part_desk.ask(job, record, wish_of(asked, found.there), string.format(
+            "SCAYLE does not say where %d of its units lie", found.unplaced))
+        answer(job, asked, "refused", "it is not known which units are meant")
+    elseif #found.there == 0 then
+        answer(job, asked, "successful", "its units there are cancelled already")
+    elseif found.elsewhere == 0 then
+        return whole()
+    else
+        return nil
+    end
+    return true
+end
+
+--- Decides on it, as far as that can be done now.
+---@async
+---@param job neap.Job
+---@param asked scayle.Cancellation
+---@param by {look: string, wait: fun(fn: fun(): boolean), whole: fun(): boolean} name of the look
+--- at SCAYLE; what waits for an order that is on its way; what decides on the whole order
+function part.settle(job, asked, by)
+    local key, record = decide.order_of(asked.order_reference_key)
+    if not record or decide.is_strange(job, record) then
+        return refuse_unknown(job, asked)
+    elseif record.ended and not record.order_code then
+        return answer(job, asked, "successful", "never posted: " .. record.ended)
+    end
+    local found = look(job, asked, key, record, by.look)
+    if from_units(job, asked, record, found, by.whole) == nil then
+        local wish = wish_of(asked, found.there)
+        by.wait(function()
+            return try(job, asked, key, wish)
+        end)
+    end
+end
+
+--- The job of an event "cancellation.part_asked".
+---@async
+---@param job neap.Job
+---@return boolean is_heard false: SCAYLE does not know the decision
+---@return boolean is_whole it is about all that is left of the order, and decided as such
+function part.run(job)
+    local asked = assert(cancellation.parse(job.event.payload))
+    local name, reference = part.name(asked), asked.order_reference_key
+    decide.wait(job, "order known", function()
+        local _, record = decide.order_of(reference)
+        return part.known(asked) ~= nil or record ~= nil
+    end)
+    if part.known(asked) then
+        decide.give(job, name, reference, part.known(asked))
+        return decide.is_heard(name), false
+    end
+    local is_whole, is_heard = false, false
+    part.settle(job, asked, {look = "units there", wait = function(fn)
+        decide.wait(job, "order under way", fn)
+    end, whole = function()
+        is_whole, is_heard = true, decide.run(job)
+        return true
+    end})
+    return is_whole and is_heard or decide.is_heard(name), is_whole
 end
 
 return part

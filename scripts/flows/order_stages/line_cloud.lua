@@ -12,6 +12,7 @@ local staged = require("flows.order_stages.staged")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
+local unwanted = require("flows.order_stages.unwanted")
 
 local line_cloud = {}
 
@@ -111,6 +112,7 @@ local function offer(work)
     if work.job:overtaken("cancellation") then
         return false
     end
+    unwanted.leave(work)
     local posting = work.posting
     posting.customer.company_code = company_code(work)
     queue.put("orders", posting.reference, work.key, order_document.build(work.khaos, posting))

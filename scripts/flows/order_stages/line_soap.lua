@@ -6,6 +6,7 @@ local khaos_orders = require("connectors.khaos_soap.orders")
 local staged = require("flows.order_stages.staged")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
+local unwanted = require("flows.order_stages.unwanted")
 
 local line_soap = {confirm = require("flows.order_stages.read_back")}
 
@@ -70,6 +71,7 @@ end
 local function refuse(work, what, err)
     local words = err.message
     staged.came_back(work.key)
+    unwanted.came_back(work)
     if is_web_server(err) then
         support.check(work, "Khaos", nil, err)
     end
@@ -129,6 +131,7 @@ local function import(work)
         fingerprint = khaos_orders.fingerprint(posting.predicted.gross_minor, posting.currency),
         unless_event = "cancellation",
         request = function()
+            unwanted.leave(work)
             staged.going(work.key)
             return khaos_orders.import_request(work.khaos, posting)
         end,

@@ -7,6 +7,7 @@ local recording = require("flows.order_stages.recording")
 local remaining = require("flows.orders.remaining")
 local stock_pending = require("flows.stock_pending")
 local support = require("flows.order_stages.support")
+local unwanted = require("flows.order_stages.unwanted")
 
 local UNKNOWN = "unknown_stock_code"
 
@@ -20,6 +21,7 @@ local function map_once(work)
         has_stock_code = codes.has,
         delegated_ms = work.delegated_ms,
         own_references = linked and {linked} or nil,
+        cancelled = unwanted.of(work.key),
     })
 end
 
@@ -74,7 +76,7 @@ local function remember_units(work)
     local ours = work.settings.merchant_key
     local units = {}
     if work.merchant == ours then
-        units = remaining.codes(work.order, ours)
+        units = remaining.codes(work.order, ours, unwanted.of(work.key))
     end
     if units then -- else what is known stays
         stock_pending.add(work.key, units)

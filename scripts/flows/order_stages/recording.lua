@@ -1,5 +1,6 @@
 --- Keeps what an order was mapped from and what came of it, for `neap replay`.
 local json = require("neap.json")
+local support = require("flows.order_stages.support")
 
 local recording = {}
 
@@ -19,10 +20,11 @@ function recording.keep(work, made)
         unknown[#unknown + 1] = cause.cause == UNKNOWN and cause.subject or nil
     end
     local linked = work.job:links().khaos_order
+    local cancelled = support.record(work.key).unwanted
     work.job:keep(recording.NAME, {flow = work.job.flow, order = work.order,
         delegation = work.delegation, unknown_stock_codes = unknown,
         own_references = linked and json.array({linked}) or nil, posting = made.posting,
-        held = held})
+        cancelled = cancelled, held = held})
 end
 
 return recording

@@ -27,12 +27,14 @@ end
 ---@param work table
 ---@param fields table
 function support.remember(work, fields)
-    local record = support.record(work.key)
-    for name, value in pairs(fields) do
-        record[name] = value
-    end
-    store.put(support.RECORDS, work.key, record)
-    work.record = record
+    work.record = store.atomic(function() -- jobs on other keys take units off it
+        local record = support.record(work.key)
+        for name, value in pairs(fields) do
+            record[name] = value
+        end
+        store.put(support.RECORDS, work.key, record)
+        return record
+    end)
 end
 
 --- The posting profile of the order: its shop country's id, and its name for people.

@@ -5,6 +5,7 @@ local orders = require("connectors.scayle.orders")
 local remaining = require("flows.orders.remaining")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
+local unwanted = require("flows.order_stages.unwanted")
 
 local function before_live_from(work)
     local written = work.order.confirmedAt or work.order.createdAt
@@ -29,9 +30,10 @@ local function reason_to_end(work)
     elseif orders.is_cancelled(work.order) then
         return "cancelled in SCAYLE: never posted"
     end
-    local gone, ours = remaining.units(work.order, work.settings.merchant_key)
+    local gone, ours = remaining.units(work.order, work.settings.merchant_key,
+        unwanted.of(work.key))
     if #gone > 0 and #gone == #ours then
-        return "every unit is cancelled in SCAYLE: never posted"
+        return "every unit is cancelled: never posted"
     end
     return before_live_from(work)
 end

@@ -1,7 +1,8 @@
 --- What the orders flow would do with one order, reading and sending nothing: for golden cases
 --- (scripts/lib/golden.lua). Every stock code exists but those the case names.
 ---
---- Fields of a case: order (SCAYLE's document), delegation, unknown_stock_codes, own_references.
+--- Fields of a case: order (SCAYLE's document), delegation, unknown_stock_codes, own_references,
+--- cancelled (ids of units that a cancellation took off it before it was posted).
 --- What is posted is shown twice: as cases like to name it, and the posting itself.
 --- A client's own map stage is rehearsed too, with a job that only remembers. `staged` of what is
 --- posted is the name of the staging rule that would show it first.
@@ -35,12 +36,21 @@ local function new_job(settings)
     return job
 end
 
+local function set_of(list)
+    local set = {}
+    for _, name in ipairs(list) do
+        set[name] = true
+    end
+    return set
+end
+
 local function map_stage(case, unknown)
+    local cancelled = case.cancelled and set_of(case.cancelled)
     return function(work)
         local result = mapper.map({
             order = work.order, delegation = work.delegation,
             mappings = work.line.mappings(work.settings.mappings), settings = work.settings,
-            own_references = case.own_references,
+            own_references = case.own_references, cancelled = cancelled,
             has_stock_code = function(code)
                 return not unknown[code]
             end,
@@ -58,10 +68,7 @@ local function map_stage(case, unknown)
 end
 
 local function map(settings, case)
-    local unknown = {}
-    for _, code in ipairs(case.unknown_stock_codes or {}) do
-        unknown[code] = true
-    end
+    local unknown = set_of(case.unknown_stock_codes or {})
     local work = {
         job = new_job(settings), settings = settings, key = "order:rehearsed", causes = {},
         order = case.order, order_id = tostring(case.order.id), delegation = case.delegation,

@@ -26,26 +26,27 @@ function remaining.is_gone(item)
         and read.text(item, "shippedAt") == nil and read.text(item, "returnedAt") == nil
 end
 
-local function price_of(item)
-    return read.integer(read.table(item, "price"), "withTax") or 0
-end
-
 local function is_out(item, also)
     return remaining.is_gone(item) or also ~= nil and also[read.text(item, "id") or ""] == true
+end
+
+local function price_of(item)
+    return read.integer(read.table(item, "price"), "withTax") or 0
 end
 
 --- Ids of our units that are cancelled, and of all our units.
 ---@param order table
 ---@param merchant string our reference key
+---@param also table<string, true>|nil ids of units that are cancelled as well
 ---@return string[] gone
 ---@return string[] ours
-function remaining.units(order, merchant)
+function remaining.units(order, merchant, also)
     local gone, ours = {}, {}
     for _, item in ipairs(read.table(order, "items")) do
         local id = read.text(item, "id")
         if id and read.is_ours(item, merchant) then
             ours[#ours + 1] = id
-            gone[#gone + 1] = remaining.is_gone(item) and id or nil
+            gone[#gone + 1] = is_out(item, also) and id or nil
         end
     end
     return gone, ours
@@ -57,11 +58,12 @@ local CODE_MAX = 150 -- Khaos's are far shorter; a key of the store must hold it
 --- the order shows no items, or one of ours without a code that can be one.
 ---@param order table
 ---@param merchant string our reference key
+---@param also table<string, true>|nil ids of units that are cancelled as well
 ---@return table<string, integer>|nil
-function remaining.codes(order, merchant)
+function remaining.codes(order, merchant, also)
     local items, codes = read.table(order, "items"), {}
     for _, item in ipairs(items) do
-        if read.is_ours(item, merchant) and not remaining.is_gone(item) then
+        if read.is_ours(item, merchant) and not is_out(item, also) then
             local code = read.text(read.table(item, "variant"), "referenceKey")
             if not code or #code > CODE_MAX or code:find("%c") then
                 return nil

@@ -1,12 +1,15 @@
---- Events that say: SCAYLE may have cancelled units of an order, look. All of them lead to a job of
---- the orders flow on the key "units:<order key>" (flows.unit_stages.look).
+--- Events about units of posted orders that are cancelled in SCAYLE, or are to be: each is a job of
+--- the orders flow on the key "units:<order key>", one after the other.
+---
+---     units.cancelled    SCAYLE may have cancelled some: look (flows.unit_stages.look)
+---     units.asked        SCAYLE asks whether these can be (flows.unit_stages.asked)
 local crypto = require("neap.crypto")
 local json = require("neap.json")
 
 local events = {}
 
---- Name of the event.
 events.NAME = "units.cancelled"
+events.ASKED = "units.asked"
 
 local PREFIX = "units:"
 
@@ -18,6 +21,22 @@ local PREFIX = "units:"
 function events.look(source, id, key, flow)
     return {source = source, id = id, key = PREFIX .. key, name = events.NAME, flow = flow,
         payload = json.encode({order_key = key})}
+end
+
+---@class units.Asked
+---@field name string of the decision (flows.cancellation_stages.part)
+---@field units string[] ids
+---@field place string the warehouses, for the exception's subject
+---@field text string "1 x TS-RED-L"
+
+---@param id string
+---@param key string of the order
+---@param flow string the orders flow's name
+---@param asked units.Asked
+---@return neap.NewEvent
+function events.asked(id, key, flow, asked)
+    return {source = "scayle.cancellation.part", id = id, key = PREFIX .. key, flow = flow,
+        name = events.ASKED, payload = json.encode({order_key = key, asked = asked})}
 end
 
 --- The order's key of a job that looks, nil for any other job.

@@ -1,4 +1,4 @@
---- Takes cancelled units out of a sales order of Khaos, or asks a person to.
+--- Takes cancelled units out of a sales order of Khaos, where Khaos does that.
 local amend = require("connectors.khaos_soap.amend")
 local codes = require("flows.khaos_codes")
 local events = require("flows.unit_stages.events")
@@ -10,6 +10,7 @@ local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
+local unwanted = require("flows.order_stages.unwanted")
 local wanted = require("flows.unit_stages.wanted")
 
 local NOT_DONE = "Khaos did not do it: "
@@ -30,6 +31,14 @@ local function posting_of_rest(work, out)
     end
     result.posting.customer.company_code = work.record.urn
     return result.posting
+end
+
+-- Also without what was taken off before the posting: SCAYLE may not show it yet.
+local function with_unwanted(key, out)
+    for id in pairs(unwanted.of(key) or {}) do
+        out[id] = true
+    end
+    return out
 end
 
 -- Units that are out of the order already, though its lines may hold them: what is left could not
@@ -109,10 +118,14 @@ end
 ---@async
 ---@param work table of the look
 ---@param found units.Comparison
+---@return units.Wanted entry
+---@return boolean is_out Khaos shows it; or the whole order is cancelled there, which its status
+--- feed tells, with what of it had left
+---@return string|nil words why not
 return function(work, found)
     local posting, why
     if found.kept > 0 then
-        posting, why = posting_of_rest(work, found.out)
+        posting, why = posting_of_rest(work, with_unwanted(work.key, found.out))
     end
     -- Remembered: the mappings may change while it is open what became of the request.
     local entry = work.job:step("what is wanted", function()
@@ -126,12 +139,13 @@ return function(work, found)
     end
     if not done then
         stock_pending.not_amended(work.key, time.now_ms())
-        return wanted.open(work, entry, words or why)
+        return entry, false, words or why
     elseif done.left or done.is_cancelled then
         -- The status feed knows what of it had left, and cancels the rest.
         stock_pending.not_amended(work.key, time.now_ms())
         work.job:note("cancellation", entry.order_code .. " is cancelled in Khaos as a whole")
-        return
+        return entry, true
     end
     wanted.done(work.job, entry, done.found)
+    return entry, true
 end

@@ -150,9 +150,9 @@ def killed():
     shop.faults("khaos")
 
 
-def quiet(name):
+def quiet(name, warehouses=(31, 32)):
     try:
-        ask(name)
+        ask(name, warehouses=warehouses)
     except OSError:
         pass
 
@@ -183,12 +183,18 @@ def parts():
 
 
 def parts_before_posting():
-    held = shop.control("scayle", "POST", "orders", {"kind": "unknown_sku", "seed": 65, "second_warehouse": 32})
-    shop.until_held(held, "unknown_stock_code")
-    assert ask(reference(held), warehouses=[32]) == (201, "failed")
-    assert shop.causes(held), "a part ended the order"
-    listed = [e for e in shop.host.exceptions("cancel_part") if e["subject"].startswith(str(held["order_id"]))]
-    assert listed and "Cancel them in SCAYLE" in listed[0]["remedy"], listed
+    """Not on its way yet: it is posted without the units, though SCAYLE may still show them."""
+    shop.faults("khaos", {"operation": "ExportCompany", "fault": "503", "times": 100000})
+    order = shop.control("scayle", "POST", "orders", {"kind": "multi_unit", "seed": 65, "second_warehouse": 32})
+    neap.until(lambda: shop.host.order(order["order_id"]), "the order is known")
+    assert ask(reference(order), warehouses=[32]) == (201, "successful")
+    assert ask(reference(order), warehouses=[32]) == (201, "successful"), "a repeat is answered like the first"
+    shop.faults("khaos")
+    neap.until(lambda: shop.posted(order), "it is posted")
+    assert shop.host.order(order["order_id"])["jobs"][0]["state"] != "held"
+    left = [i for i in shop.document(order)["items"] if i["warehouseId"] != 32]
+    assert len(left) + 1 == len(shop.document(order)["items"])
+    assert sum(quantities(order).values()) == len(left), (quantities(order), left)
     assert ask("nobody-knows-it", warehouses=[31]) == (201, "failed")
     assert [e for e in shop.host.exceptions("cancellation_unknown") if e["subject"] == "nobody-knows-it"]
 
@@ -364,6 +370,74 @@ def amend_refused():
     until_rest_is_sent(order)
 
 
+def part_order(seeds, key="adyen_creditcard"):
+    """A posted order that was paid by `key`, with one unit in a second warehouse."""
+    for seed in seeds:
+        order = shop.control("scayle", "POST", "orders", {"kind": "multi_unit", "seed": seed, "second_warehouse": 32})
+        shop.until_right(order)
+        if shop.document(order)["payment"][0]["key"] == key:
+            return order
+    raise AssertionError(f"no seed gives an order paid by {key}")
+
+
+def gone_unit(order):
+    return shop.document(order)["items"][-1]
+
+
+def amended_for_the_call():
+    """SCAYLE asks for one warehouse: yes once Khaos's order is without it, and the rest is sent."""
+    order = part_order(range(400, 430))
+    shop.control("scayle", "POST", "cancel", {"order_id": order["order_id"], "warehouse_ids": [32]})
+    neap.until(lambda: gone_unit(order)["status"] == "cancelled", "SCAYLE heard yes")
+    assert quantities(order) == wanted(order) and total_minor(order) == left_minor(order), shop.posted(order)
+    assert shop.entry(order)["cancellations"][-1]["status"] == 201
+    assert ask(reference(order), warehouses=[32]) == (201, "successful"), "a repeat is answered like the first"
+    until_rest_is_sent(order)
+    assert shop.posted(order)["amended"] == 1
+    assert not [e for e in shop.host.exceptions("cancel_part") if e["subject"].startswith(str(order["order_id"]))]
+
+
+def amended_too_slowly_for_the_call():
+    """Khaos is away when SCAYLE asks and SCAYLE does not ask again: it is told of the unit as the merchant."""
+    order = part_order(range(430, 460))
+    shop.faults("khaos", {"operation": "AmendOrder", "fault": "503", "times": 100000})
+    assert ask(reference(order), warehouses=[32])[0] == 503
+    shop.faults("khaos")
+    until_amended_without(order)
+    neap.until(lambda: gone_unit(order)["status"] == "cancelled", "SCAYLE is told")
+    assert states(order) != {"cancelled"}, "only the part"
+    assert ask(reference(order), warehouses=[32]) == (201, "successful"), "a late repeat gets the truth"
+
+
+def until_amended_without(order):
+    count = len(shop.document(order)["items"]) - 1
+    neap.until(lambda: sum(quantities(order).values()) == count, "Khaos's order is without the unit")
+
+
+def amended_for_a_killed_call():
+    """Killed while SCAYLE waits: the repeat agrees with Khaos, which amended it once."""
+    order = part_order(range(460, 490))
+    shop.faults("khaos", {"operation": "AmendOrder", "fault": "delay", "ms": 800, "times": 1})
+    call = threading.Thread(target=lambda: quiet(reference(order), warehouses=(32,)))
+    call.start()
+    neap.until(lambda: [e for e in shop.ledger("khaos")["orders"] if e["reference"] == f"SC{order['order_id']}"
+                        and e.get("amended")], "Khaos amends")
+    shop.host.kill()
+    call.join()
+    shop.host.start()
+    answer = neap.until(lambda: ask(reference(order), warehouses=[32])[1], "the repeat is decided")
+    assert answer == "successful" and shop.posted(order)["amended"] == 1, (answer, shop.posted(order))
+    until_amended_without(order)
+    shop.faults("khaos")
+
+
+def part_refused_by_khaos():
+    order = part_order(range(490, 520), "paypal")
+    assert ask(reference(order), warehouses=[32]) == (201, "failed")
+    told = [e for e in shop.host.exceptions("cancel_part") if e["subject"].startswith(str(order["order_id"]))]
+    assert told and "already been processed" in told[0]["message"], told
+
+
 def words(order):
     """What the worklist says about an order; empty when it is not on it."""
     return "".join(e["message"] for e in shop.host.exceptions("cancel_in_khaos")
@@ -395,6 +469,11 @@ try:
     neap.case("with the add-on Khaos amends, one unit after the other, and the rest is sent", amended)
     neap.case("an amendment whose answer is lost, and kill -9: once", amended_by_lost_answer)
     neap.case("Khaos refuses to amend: a person is told what to take off and why", amend_refused)
+    neap.case("SCAYLE asks for a part: yes once Khaos took it out, and the rest is sent", amended_for_the_call)
+    neap.case("Khaos was away: SCAYLE is told of the part it did not hear of", amended_too_slowly_for_the_call)
+    neap.case("kill -9 while SCAYLE waits for a part: amended once, the repeat gets the truth",
+              amended_for_a_killed_call)
+    neap.case("Khaos refuses the part: so is the call, and a person is told why", part_refused_by_khaos)
 finally:
     shop.stop()
 neap.done()
