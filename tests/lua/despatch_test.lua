@@ -1,5 +1,6 @@
 --- The despatch flow over SOAP: which parcels are news when numbers come late or change, which
 --- units they hold, and what Khaos took off an order.
+local amending = require("flows.unit_stages.amending")
 local errors = require("neap.errors")
 local fake_job = require("fake_job")
 local flow = require("flows.despatch")
@@ -437,6 +438,38 @@ local function feed_of(t)
         poll(w, list:format((live:gsub("<INVOICES>", CANCELLED)), live))
         w:with(function()
             t.equal(store.get(news.SEEN, REFERENCE).snapshot.is_cancelled or false, false)
+        end)
+    end)
+    -- Seen before: read between deletion and import, it was told to SCAYLE as a cancellation.
+    t.case("a deleted record alone while the order is amended is looked at again", function()
+        local deleted, live = (status(""):gsub("<INVOICES>", CANCELLED)), status("")
+        for _, case in ipairs({{live, false}, {deleted, true}}) do
+            local w = world({"TEE", "SOCK"})
+            w:with(function()
+                amending.begin(KEY)
+            end)
+            t.equal(#poll(w, deleted), 0)
+            t.equal(#poll(w, deleted), 0)
+            w.now_ms = w.now_ms + 1000
+            w:with(function()
+                amending.is_over(KEY)
+            end)
+            w.now_ms = w.now_ms + 1000
+            poll(w, case[1])
+            w:with(function()
+                t.equal(store.get(news.SEEN, REFERENCE).snapshot.is_cancelled or false, case[2])
+                t.equal(#store.range("despatch_doubted"), 0)
+            end)
+        end
+    end)
+    t.case("what was read before the amendment was over counts as its middle", function()
+        local w = world({"TEE", "SOCK"})
+        w:with(function()
+            amending.begin(KEY)
+            w.now_ms = w.now_ms + 1000
+            amending.is_over(KEY)
+            t.equal({amending.covers(KEY, w.now_ms - 1), amending.covers(KEY, w.now_ms + 1)},
+                {true, false})
         end)
     end)
     t.case("a record without a code holds back no other", function()

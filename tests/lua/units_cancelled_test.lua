@@ -3,6 +3,7 @@
 --- off by a person, refused, lost answers, and histories of all of these by chance.
 local khaos_sandbox = require("khaos_sandbox") -- first: it makes the modules a runner lacks
 local amend = require("connectors.khaos_soap.amend")
+local amending = require("flows.unit_stages.amending")
 local codes = require("flows.khaos_codes")
 local differing = require("flows.order_stages.differing")
 local erp_orders = require("erp.orders")
@@ -140,7 +141,7 @@ end
 
 local WITH = {"amend_order"}
 
-local function amending(t)
+local function with_add_on(t)
     t.case("with the add-on Khaos amends; lines, book and history follow", function()
         local s = scene(t, WITH)
         local before = in_khaos(s).totals.gross
@@ -240,6 +241,18 @@ local function believing(t)
         look(s)
         local words = s.world.exceptions["amend_in_khaos 204417"].message
         t.equal({cancelled(s), words:find("LOST", 1, true) ~= nil}, {{}, true})
+    end)
+    t.case("so is one of which only the deleted record is left, which cancels nothing", function()
+        local s = scene(t, WITH)
+        cancel(s, SOCK_1)
+        answers(s, "AmendOrder", "true", function()
+            erp_orders.cancel(s.khaos.world(), in_khaos(s), "amended")
+        end)
+        look(s)
+        s.world:with(function()
+            t.equal({causes(s), amending.covers(KEY, s.world.now_ms + 1)},
+                {{"amend_in_khaos"}, true})
+        end)
     end)
     t.case("nor is an answer about a whole order", function()
         local s = scene(t, {"cancel_order"})
@@ -566,7 +579,7 @@ end
 
 return function(t)
     asked_looks(t)
-    amending(t)
+    with_add_on(t)
     believing(t)
     by_hand(t)
     without_mapping(t)

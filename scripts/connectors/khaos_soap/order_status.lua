@@ -250,7 +250,8 @@ function order_status.changed_since(khaos, from_ms)
     return read(khaos, "", ANY_ID, true, khaos:date_time(from_ms))
 end
 
---- One order as Khaos has it now.
+--- One order as Khaos has it now. Of an amended one Khaos may keep the record that it deleted, as a
+--- cancelled one beside the other (contract 5.1).
 ---@async
 ---@param khaos khaos.Client
 ---@param reference string ours
@@ -259,12 +260,15 @@ end
 ---@return neap.Error|nil
 function order_status.of_order(khaos, reference, order_code)
     local found, err = read(khaos, reference, BY_REFERENCE, false, "")
+    local deleted
     for _, order in ipairs(found or {}) do
-        if order.order_code == order_code and not order.is_credit_note then
+        local is_it = order.order_code == order_code and not order.is_credit_note
+        if is_it and not order.is_cancelled then
             return order
         end
+        deleted = deleted or is_it and order or nil
     end
-    return nil, err
+    return deleted, err
 end
 
 return order_status

@@ -115,6 +115,21 @@ local function is_sales_order(node)
     return kind == nil or not kind.text:lower():find("credit", 1, true)
 end
 
+-- Of an order that was amended Khaos may keep the record that it deleted, under the same code
+-- (contract 5.1): it is no order of its own.
+local function without_deleted(list)
+    local alive, left = {}, {}
+    for _, order in ipairs(list) do
+        alive[order.order_code or ""] = alive[order.order_code or ""] or not order.is_cancelled
+    end
+    for _, order in ipairs(list) do
+        if not order.is_cancelled or not alive[order.order_code or ""] then
+            left[#left + 1] = order
+        end
+    end
+    return left
+end
+
 --- The sales orders that Khaos has under each of these references, cancelled ones too, by
 --- reference; one that Khaos does not have is absent.
 ---@async
@@ -146,6 +161,9 @@ function orders.find_many(khaos, references)
             found[reference] = list
             list[#list + 1] = record_of(node)
         end
+    end
+    for reference, list in pairs(found) do
+        found[reference] = without_deleted(list)
     end
     return found
 end

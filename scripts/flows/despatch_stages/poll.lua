@@ -1,5 +1,6 @@
 --- Reads Khaos's status feed, keeps what is new of our orders, and watches the clocks of what has
 --- not left yet.
+local amending = require("flows.unit_stages.amending")
 local differing = require("flows.order_stages.differing")
 local khaos_line = require("flows.khaos_line")
 local news = require("flows.despatch_stages.news")
@@ -11,6 +12,7 @@ local support = require("flows.order_stages.support")
 local time = require("neap.time")
 
 local STATE = "despatch" -- "poll" -> {since_ms}
+local DOUBTED = "despatch_doubted" -- reference -> {}: shown as cancelled while we had it amended
 local HOUR_MS = 3600000
 
 local function tell(job, snapshot)
@@ -30,6 +32,47 @@ local function tell(job, snapshot)
         job:emit(event)
     end
     return event ~= nil
+end
+
+-- ---- amended orders --------------------------------------------------------------------------
+
+-- Of an order that is amended Khaos may show the record that it deleted (contract 5.1), beside the
+-- new one or, in between, alone. Alone it says nothing: the order is asked for when that is over.
+local function is_doubted(snapshot, read_ms)
+    local lines = snapshot.is_cancelled and snapshot.reference
+        and store.get(support.LINES, snapshot.reference)
+    if not lines or not amending.covers(lines.key, read_ms) then
+        return false
+    end
+    store.put(DOUBTED, snapshot.reference, {})
+    return true
+end
+
+local function look_again(job, khaos, reference)
+    local lines, now_ms = store.get(support.LINES, reference), time.now_ms()
+    if amending.covers(lines.key, now_ms) then
+        return
+    end
+    local answer, err = job:step("order " .. reference, function()
+        local snapshot, problem = order_status.of_order(khaos, reference, lines.order_code)
+        return not problem and {snapshot = snapshot} or nil, problem
+    end)
+    local snapshot = support.check({job = job}, "Khaos", answer, err).snapshot
+    if snapshot and not amending.covers(lines.key, now_ms) then
+        tell(job, snapshot)
+        store.delete(DOUBTED, reference)
+    end
+end
+
+local function look_at_doubted(job, khaos)
+    local after
+    repeat
+        local page = store.range(DOUBTED, {after = after, limit = 100})
+        for _, pair in ipairs(page) do
+            after = pair.key
+            look_again(job, khaos, pair.key)
+        end
+    until #page < 100
 end
 
 -- ---- clocks ----------------------------------------------------------------------------------
@@ -87,8 +130,8 @@ local function read_feed(job, khaos)
         alive[snapshot.order_code] = alive[snapshot.order_code] or not snapshot.is_cancelled
     end
     for _, snapshot in ipairs(snapshots) do
-        -- Of an order that was amended Khaos may keep the record it deleted (contract 5.1).
-        local is_replaced = snapshot.is_cancelled and alive[snapshot.order_code]
+        local is_replaced = snapshot.is_cancelled
+            and (alive[snapshot.order_code] or is_doubted(snapshot, started_ms))
         told = told + (not is_replaced and tell(job, snapshot) and 1 or 0)
     end
     store.put(STATE, "poll", {since_ms = math.max(state.since_ms,
@@ -105,6 +148,7 @@ return function(job)
     local khaos = khaos_line.new(job.settings.khaos)
     if khaos.capabilities.poll_order_status then
         read_feed(job, khaos)
+        look_at_doubted(job, khaos)
     end
     watch_clocks(job)
 end

@@ -3,6 +3,7 @@
 ---
 --- The status feed shows the total of every order that moves: one that is not what was read back
 --- last is suspected, and read again by the orders flow, which judges it.
+local amending = require("flows.unit_stages.amending")
 local history = require("flows.order_history")
 local khaos_line = require("flows.khaos_line")
 local khaos_orders = require("connectors.khaos_soap.orders")
@@ -119,10 +120,11 @@ local function judge(job, key, entry, found)
 end
 
 local function look(job, khaos, key, entry)
+    local read_ms = time.now_ms()
     local found = job:step("differs " .. key, function()
         return khaos_orders.find(khaos, entry.reference) or {is_unread = true}
     end)
-    if not found.is_unread then -- else it is read at the next tick
+    if not found.is_unread and not amending.covers(key, read_ms) then -- else at the next tick
         judge(job, key, entry, found)
     end
 end

@@ -1,5 +1,6 @@
 --- A person dismissed an order's job: the order is not waited for any more. One whose approval was
 --- refused is cancelled in SCAYLE; all others somebody deals with by hand.
+local amending = require("flows.unit_stages.amending")
 local json = require("neap.json")
 local open = require("flows.order_stages.open")
 local stage = require("flows.order_stages.stage")
@@ -19,6 +20,7 @@ return function(job)
     if order_key then
         -- Whether Khaos amended it is not known: its next reading says what is there.
         stock_pending.not_amended(order_key, time.now_ms())
+        amending.is_over(order_key)
         return
     end
     local said = assert(json.decode(job.event.payload))

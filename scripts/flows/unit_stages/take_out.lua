@@ -1,5 +1,6 @@
 --- Takes cancelled units out of a sales order of Khaos, where Khaos does that.
 local amend = require("connectors.khaos_soap.amend")
+local amending = require("flows.unit_stages.amending")
 local codes = require("flows.khaos_codes")
 local events = require("flows.unit_stages.events")
 local khaos_cancel = require("flows.khaos_cancel")
@@ -14,6 +15,8 @@ local unwanted = require("flows.order_stages.unwanted")
 local wanted = require("flows.unit_stages.wanted")
 
 local NOT_DONE = "Khaos did not do it: "
+local LOST = "Khaos took the amendment and shows the order no more, or only as cancelled: IT MAY "
+    .. "BE LOST THERE. SCAYLE is not told of that: import it again, or cancel it in SCAYLE"
 
 -- The order without them, proved to the penny; nil and why when it cannot be said.
 local function posting_of_rest(work, out)
@@ -78,11 +81,10 @@ local function amended(work, entry)
     local first = answer.found[1]
     if wanted.is_shown(entry, answer) then
         return {found = answer.found}
-    elseif first and first.is_cancelled then
-        return {is_cancelled = true}
+    elseif first and not first.is_cancelled then
+        return nil, "Khaos took the amendment, but the order does not show it"
     end
-    return nil, first and "Khaos took the amendment, but the order does not show it"
-        or "Khaos took the amendment and shows no such order any more: IT MAY BE LOST THERE"
+    return nil, LOST, true
 end
 
 local function amend_part(work, entry, found, posting)
@@ -96,6 +98,7 @@ local function amend_part(work, entry, found, posting)
         connection = khaos.connection, name = "amend_order", class = "lookup",
         key = entry.reference .. "/" .. events.name_of(entry.units),
         request = function()
+            amending.begin(work.key)
             stock_pending.amending(work.key, entry.wanted)
             return amend.request(khaos, settings, entry.order_code, posting)
         end,
@@ -106,7 +109,9 @@ local function amend_part(work, entry, found, posting)
             return amend.lookup(khaos, entry.reference, entry.wanted, entry.before)
         end,
     })
-    if result then
+    if result and result.is_cancelled then
+        return result
+    elseif result then
         return amended(work, entry)
     elseif err.retryable or err.kind == "cancelled" then
         error(err, 0)
@@ -131,11 +136,14 @@ return function(work, found)
     local entry = work.job:step("what is wanted", function()
         return entry_of(work, found, posting)
     end)
-    local done, words
+    local done, words, is_lost
     if entry.is_whole then
         done, words = cancel_whole(work, work.record)
     else
-        done, words = amend_part(work, entry, found, posting)
+        done, words, is_lost = amend_part(work, entry, found, posting)
+    end
+    if not is_lost then
+        amending.is_over(work.key)
     end
     if not done then
         stock_pending.not_amended(work.key, time.now_ms())

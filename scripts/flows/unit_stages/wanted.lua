@@ -2,6 +2,7 @@
 --- and the proof that somebody did. A unit is cancelled in its book only when Khaos shows that it
 --- is; over Khaos Control Cloud, which shows no lines, when the rest of the order has left.
 local amend = require("connectors.khaos_soap.amend")
+local amending = require("flows.unit_stages.amending")
 local differing = require("flows.order_stages.differing")
 local events = require("flows.unit_stages.events")
 local history = require("flows.order_history")
@@ -180,6 +181,7 @@ end
 ---@param entry units.Wanted
 ---@param found table[]|nil the order as khaos_soap.orders.find gives it; nil: it is cancelled
 function wanted.done(job, entry, found)
+    amending.is_over(entry.key)
     if entry.posting and not entry.is_whole then
         smaller.adopt(entry.key, entry.reference, entry.posting)
         check_total(job, entry, found)
