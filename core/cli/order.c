@@ -13,7 +13,10 @@ const struct cli_verb CLI_ORDER = {
     .usage = "neap order [options] REF",
     .details = "REF is the shop's order number, its public number, the reference in Khaos, the "
                "Khaos order\n"
-               "code or the whole key (order:fo:204417). Reads a stopped host's data too.",
+               "code or the whole key (order:fo:204417). Its parcels, cancellations, cancelled "
+               "units, returns and\n"
+               "refunds are jobs on keys of their own, shown with it in one timeline. Reads a "
+               "stopped host's data too.",
     .options = (const struct cli_option[]){CLI_ASK_OPTIONS, {NULL, NULL, NULL}},
     .run = run_order,
 };

@@ -1,4 +1,5 @@
-/* neap order REF: facts, jobs, causes, timeline and penny trail of one key. */
+/* neap order REF: facts, jobs, causes, timeline and penny trail of one key, with the jobs and the
+ * timeline of the keys that are about it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,14 +31,24 @@ static int match_link(void *arg, const char *system, const char *id)
     return strcmp(id, s->ref) == 0;
 }
 
-/* A key answers to its last part, to a word of its title and to any of its links. */
+static bool ends_in_part(const char *key, const char *part)
+{
+    size_t key_size = strlen(key);
+    size_t size = strlen(part);
+    return key_size > size && strcmp(key + key_size - size, part) == 0 &&
+           key[key_size - size - 1] == ':';
+}
+
+/* A key answers to its last part, to a word of its title and to any of its links; one that ends in
+ * the key that was found ("units:order:fo:7") is that one's business. */
 static int match_key(void *arg, const char *key, const struct dossier_facts *facts)
 {
     struct search *s = arg;
-    size_t key_size = strlen(key);
     size_t ref_size = strlen(s->ref);
-    bool is_tail = key_size > ref_size && strcmp(key + key_size - ref_size, s->ref) == 0 &&
-                   key[key_size - ref_size - 1] == ':';
+    if (s->key != NULL && ends_in_part(key, s->key)) {
+        return 0;
+    }
+    bool is_tail = ends_in_part(key, s->ref);
     const char *title = facts->title == NULL ? "" : facts->title;
     size_t title_size = strlen(title);
     bool is_title = title_size > ref_size && title[title_size - ref_size - 1] == ' ' &&
@@ -75,6 +86,100 @@ char *admin_find_key(struct work *work, const char *ref, uint64_t *found_out)
     return s.key;
 }
 
+/* ---- Related keys and the timeline of all -----------------------------------------------------
+ */
+
+struct name_list {
+    char **names; /* owned; the key itself first */
+    size_t count;
+};
+
+static int add_name(void *arg, const char *name)
+{
+    struct name_list *list = arg;
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->names[i], name) == 0) {
+            return 0;
+        }
+    }
+    list->names = xrealloc(list->names, (list->count + 1) * sizeof(*list->names));
+    list->names[list->count++] = xstrdup(name);
+    return 0;
+}
+
+static void find_names(struct work *work, const char *key, struct name_list *list)
+{
+    memset(list, 0, sizeof(*list));
+    add_name(list, key);
+    inbox_each_related(work, key, add_name, list);
+}
+
+static void name_list_free(struct name_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->names[i]);
+    }
+    free(list->names);
+}
+
+struct line {
+    struct timeline_entry entry; /* its texts are owned */
+    const char *other;           /* the related key; NULL: the order's own. In the name list */
+};
+
+struct line_list {
+    struct line *lines;
+    size_t count;
+    size_t capacity;
+    const char *other;
+};
+
+static int add_line(void *arg, const struct timeline_entry *entry)
+{
+    struct line_list *list = arg;
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity == 0 ? 64 : list->capacity * 2;
+        list->lines = xrealloc(list->lines, list->capacity * sizeof(*list->lines));
+    }
+    struct line *line = &list->lines[list->count++];
+    line->entry = *entry;
+    line->entry.kind = xstrdup(entry->kind);
+    line->entry.text = xstrdup(entry->text);
+    line->entry.data_json = entry->data_json == NULL ? NULL : xstrdup(entry->data_json);
+    line->other = list->other;
+    return 0;
+}
+
+/* One sequence numbers the lines of all keys. */
+static int by_seq(const void *a, const void *b)
+{
+    const struct line *first = a;
+    const struct line *second = b;
+    return (first->entry.seq > second->entry.seq) - (first->entry.seq < second->entry.seq);
+}
+
+static void find_lines(struct work *work, const struct name_list *names, struct line_list *list)
+{
+    memset(list, 0, sizeof(*list));
+    for (size_t i = 0; i < names->count; i++) {
+        list->other = i == 0 ? NULL : names->names[i];
+        timeline_each(work, names->names[i], false, add_line, list);
+    }
+    if (list->count > 0) {
+        qsort(list->lines, list->count, sizeof(*list->lines), by_seq);
+    }
+}
+
+static void line_list_free(struct line_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free((char *)list->lines[i].entry.kind);
+        free((char *)list->lines[i].entry.text);
+        free((char *)list->lines[i].entry.data_json);
+    }
+    free(list->lines);
+}
+
 /* ---- Text -------------------------------------------------------------------------------------
  */
 
@@ -106,13 +211,31 @@ static int print_job(void *arg, const struct job_info *info)
     return 0;
 }
 
-static int print_line(void *arg, const struct timeline_entry *entry)
+static void print_lines(struct admin_context *c, const struct name_list *names)
 {
-    struct admin_context *c = arg;
-    char at[32];
-    json_format_instant(entry->at_ms, at);
-    buf_addf(c->out, "  %s  %-10s %s\n", at, entry->kind, entry->text);
-    return 0;
+    struct line_list list;
+    find_lines(c->client->work, names, &list);
+    buf_add_str(c->out, "timeline\n");
+    for (size_t i = 0; i < list.count; i++) {
+        const struct line *line = &list.lines[i];
+        char at[32];
+        json_format_instant(line->entry.at_ms, at);
+        buf_addf(c->out, "  %s  %-10s %s%s%s%s\n", at, line->entry.kind,
+                 line->other == NULL ? "" : "[", line->other == NULL ? "" : line->other,
+                 line->other == NULL ? "" : "] ", line->entry.text);
+    }
+    line_list_free(&list);
+}
+
+static void print_jobs(struct admin_context *c, const struct name_list *names)
+{
+    buf_add_str(c->out, "jobs\n");
+    for (size_t i = 0; i < names->count; i++) {
+        if (i > 0) {
+            buf_addf(c->out, "jobs of %s\n", names->names[i]);
+        }
+        job_each_of_key(c->client->work, names->names[i], print_job, c);
+    }
 }
 
 static void print_deadlines(struct admin_context *c, const struct dossier_facts *facts)
@@ -172,10 +295,11 @@ static void print_order(struct admin_context *c, const char *key)
         print_deadlines(c, &facts);
     }
     dossier_each_link(work, key, print_link, c);
-    buf_add_str(c->out, "jobs\n");
-    job_each_of_key(work, key, print_job, c);
-    buf_add_str(c->out, "timeline\n");
-    timeline_each(work, key, false, print_line, c);
+    struct name_list names;
+    find_names(work, key, &names);
+    print_jobs(c, &names);
+    print_lines(c, &names);
+    name_list_free(&names);
     struct bytes trail;
     if (dossier_get_trail(work, key, &trail) == 0) {
         print_trail(c, trail);
@@ -250,10 +374,13 @@ static int json_effect(void *arg, const struct effect *effect)
     return 0;
 }
 
-static int json_line(void *arg, const struct timeline_entry *entry)
+static void json_line(struct json_writer *w, const struct line *line)
 {
-    struct json_writer *w = arg;
+    const struct timeline_entry *entry = &line->entry;
     json_object_begin(w);
+    if (line->other != NULL) {
+        json_member_str(w, "key", line->other);
+    }
     json_member_int(w, "at_ms", entry->at_ms);
     json_member_int(w, "job", (int64_t)entry->job_id);
     json_member_str(w, "kind", entry->kind);
@@ -263,7 +390,37 @@ static int json_line(void *arg, const struct timeline_entry *entry)
         json_raw(w, bytes_str(entry->data_json));
     }
     json_object_end(w);
-    return 0;
+}
+
+/* The jobs of the related keys, and the timeline of all. */
+static void json_related(struct admin_context *c, const struct name_list *names)
+{
+    struct json_writer *w = &c->json;
+    json_key(w, "related");
+    json_array_begin(w);
+    for (size_t i = 1; i < names->count; i++) {
+        json_object_begin(w);
+        json_member_str(w, "key", names->names[i]);
+        json_key(w, "jobs");
+        json_array_begin(w);
+        job_each_of_key(c->client->work, names->names[i], json_job, c);
+        json_array_end(w);
+        json_key(w, "open_effects");
+        json_array_begin(w);
+        effect_each_open(c->client->work, names->names[i], json_effect, w);
+        json_array_end(w);
+        json_object_end(w);
+    }
+    json_array_end(w);
+    struct line_list list;
+    find_lines(c->client->work, names, &list);
+    json_key(w, "timeline");
+    json_array_begin(w);
+    for (size_t i = 0; i < list.count; i++) {
+        json_line(w, &list.lines[i]);
+    }
+    json_array_end(w);
+    line_list_free(&list);
 }
 
 static void write_order_json(struct admin_context *c, const char *key)
@@ -290,10 +447,10 @@ static void write_order_json(struct admin_context *c, const char *key)
     json_array_begin(w);
     effect_each_open(c->client->work, key, json_effect, w);
     json_array_end(w);
-    json_key(w, "timeline");
-    json_array_begin(w);
-    timeline_each(work, key, false, json_line, w);
-    json_array_end(w);
+    struct name_list names;
+    find_names(work, key, &names);
+    json_related(c, &names);
+    name_list_free(&names);
     struct bytes trail;
     if (dossier_get_trail(work, key, &trail) == 0) {
         json_key(w, "trail");

@@ -97,11 +97,12 @@ void lx_read_event(lua_State *L, int idx, const struct manifest *manifest, const
     luaL_checkstack(L, 12, "event");
     luaL_checktype(L, idx, LUA_TTABLE);
     lx_check_keys(L, idx, "source", "id", "key", "name", "payload", "flow", "class", "idle",
-                  "aliases", "at_ms", NULL);
+                  "aliases", "about", "at_ms", NULL);
     memset(event_out, 0, sizeof(*event_out));
     event_out->source = lx_check_name_field(L, idx, "source");
     event_out->id = lx_check_name_field(L, idx, "id");
     event_out->key = lx_opt_name_field(L, idx, "key", NULL);
+    event_out->about = lx_opt_name_field(L, idx, "about", NULL);
     event_out->name = lx_check_name_field(L, idx, "name");
     event_out->flow = lx_opt_name_field(L, idx, "flow", flow);
     event_out->class =

@@ -30,6 +30,7 @@
     X(KEY_MAILBOX, 'B', "text key, u64 event")                                                     \
     X(KEY_ALIAS, 'a', "text alias")                                                                \
     X(KEY_ALIASES_OF, 'b', "text key, text alias")                                                 \
+    X(KEY_RELATED, 'k', "text name, text key")                                                     \
     X(KEY_STEP, 'S', "u64 job, u64 chain, text name")                                              \
     X(KEY_DOCUMENT, 'd', "u64 job, text name")                                                     \
     X(KEY_WAIT, 'M', "u64 job, text name")                                                         \

@@ -31,7 +31,7 @@ struct erasing {
     const struct erasure_request *request;
     struct erasure_report *report;
     struct error *err;
-    char **names; /* the key, then its aliases; owned */
+    char **names; /* the key, its aliases, then its related keys; owned */
     size_t name_count;
     struct id_list jobs;
     struct id_list events;
@@ -113,6 +113,7 @@ static int find_all(struct erasing *e)
 {
     add_name(e, e->request->key);
     int rc = inbox_each_alias(e->work, e->request->key, add_name, e);
+    rc = rc < 0 ? rc : inbox_each_related(e->work, e->request->key, add_name, e);
     rc = rc < 0 ? rc : 0;
     for (size_t i = 0; i < e->name_count && rc == 0; i++) {
         rc = collect_name(e, e->names[i]);

@@ -9,9 +9,10 @@
  * kept       identity (events, jobs, effects with fingerprint and result, links, aliases, answers
  *            given), money, the audit chain, the scripts' other tables
  *
- * The key and each of its aliases are erased in one unit, with an entry of the audit chain and one
- * in the table of erasures. Then the store is compacted, because what is deleted stays in the file:
- * soon, between two turns, when the store is small, else at the next start; the wish is durable.
+ * The key, each of its aliases and the other keys whose events were about it are erased in one
+ * unit, with an entry of the audit chain and one in the table of erasures. Then the store is
+ * compacted, because what is deleted stays in the file: soon, between two turns, when the store is
+ * small, else at the next start; the wish is durable.
  *
  * The journal, a file beside the store's folder, outlives a restore: what it names and the store
  * does not know was erased after the backup, and is erased again.
@@ -39,7 +40,7 @@ struct erasure_request { /* borrowed */
 };
 
 struct erasure_report {
-    uint64_t names; /* the key and its aliases */
+    uint64_t names; /* the key, its aliases and its related keys */
     uint64_t jobs_dismissed;
     uint64_t payloads;
     uint64_t documents;

@@ -23,6 +23,7 @@ struct event_new {
     enum event_class class;
     enum event_idle idle;       /* overtaking with no open job on the key */
     const char *const *aliases; /* NULL-terminated, or NULL */
+    const char *about;          /* a key or alias whose business this is too, or NULL */
     int64_t at_ms;              /* business time; 0 = unknown */
 };
 

@@ -86,6 +86,7 @@ static int alias_store(struct work *work, const char *key_name, const char *name
 }
 
 struct alias_walk {
+    struct work *work;
     inbox_alias_fn fn;
     void *arg;
 };
@@ -104,11 +105,48 @@ static int visit_alias(void *arg, struct bytes key, struct bytes value)
 
 int inbox_each_alias(struct work *work, const char *key, inbox_alias_fn fn, void *arg)
 {
-    struct alias_walk walk = {fn, arg};
+    struct alias_walk walk = {work, fn, arg};
     struct key prefix;
     key_begin(&prefix, KEY_ALIASES_OF);
     key_text(&prefix, key);
     return work_range(work, &prefix, false, visit_alias, &walk);
+}
+
+/* ---- Related keys ------------------------------------------------------------------------------
+ */
+
+static int relate(struct work *work, const char *about, const char *key_name)
+{
+    struct key key;
+    struct buf value;
+    if (about == NULL || strcmp(about, key_name) == 0) {
+        return 0;
+    }
+    key_begin(&key, KEY_RELATED);
+    key_text(&key, about);
+    key_text(&key, key_name);
+    if (work_has(work, &key)) {
+        return 0;
+    }
+    work_value(&value, ALIAS_VERSION);
+    record_str(&value, key_name);
+    return work_put(work, &key, &value);
+}
+
+static int each_related_of(void *arg, const char *name)
+{
+    struct alias_walk *walk = arg;
+    struct key prefix;
+    key_begin(&prefix, KEY_RELATED);
+    key_text(&prefix, name);
+    return work_range(walk->work, &prefix, false, visit_alias, walk);
+}
+
+int inbox_each_related(struct work *work, const char *key, inbox_alias_fn fn, void *arg)
+{
+    struct alias_walk walk = {work, fn, arg};
+    int rc = each_related_of(&walk, key);
+    return rc != 0 ? rc : inbox_each_alias(work, key, each_related_of, &walk);
 }
 
 /* ---- Mailbox -----------------------------------------------------------------------------------
@@ -438,6 +476,9 @@ static int check_event(const struct event_new *event, struct error *err)
     if (rc == 0 && event->key != NULL) {
         rc = check_text("key", event->key, EVENT_KEY_MAX, err);
     }
+    if (rc == 0 && event->about != NULL) {
+        rc = check_text("about", event->about, EVENT_KEY_MAX, err);
+    }
     if (rc == 0 && strchr(event->name, '\n') != NULL) {
         rc = error_set(err, ERROR_INVALID, "the name of an event holds a line feed");
     }
@@ -578,6 +619,7 @@ static int accept_new(struct work *work, const struct event_new *asked, struct e
     rc = rc != 0 ? rc : event_store_identity(work, event);
     rc = rc != 0 ? rc : event_store_payload(work, event->seq, asked->payload);
     rc = rc != 0 ? rc : add_aliases(work, event->key, asked->aliases);
+    rc = rc != 0 ? rc : relate(work, asked->about, event->key);
     rc = rc != 0 ? rc : place(work, event, asked);
     rc = rc != 0 ? rc : event_store(work, event);
     rc = rc != 0 ? rc : note_accepted(work, event);

@@ -1,6 +1,6 @@
 /*
  * Accepting events, and what lies per key: its inbox (jobs in arrival order, only the head runs),
- * its mailbox (overtaking events) and its aliases.
+ * its mailbox (overtaking events), its aliases, and the other keys whose events were about it.
  */
 #ifndef NEAP_CORE_WORK_INBOX_H
 #define NEAP_CORE_WORK_INBOX_H
@@ -36,6 +36,12 @@ int inbox_alias(struct work *work, const char *key, const char *name) NEAP_MUST_
 /* fn(arg, alias) for each alias of the key until it returns non-zero. */
 typedef int (*inbox_alias_fn)(void *arg, const char *alias);
 int inbox_each_alias(struct work *work, const char *key, inbox_alias_fn fn, void *arg);
+
+/*
+ * fn(arg, other) for each key on which events came that were about this key, or one of its aliases,
+ * until it returns non-zero; the key itself is none of them.
+ */
+int inbox_each_related(struct work *work, const char *key, inbox_alias_fn fn, void *arg);
 
 /* Newest overtaking event of this name on the key. ERROR_NOT_FOUND. */
 int inbox_mail_newest(struct work *work, const char *key, const char *name,

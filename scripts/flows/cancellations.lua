@@ -94,7 +94,8 @@ local function handle(ctx, request)
     local entry = open_entry(name)
     local reply = cancellation.undecided()
     reply.events = {{source = decide.CALL, id = name .. ":" .. entry.tries,
-        key = "cancellation:" .. reference, payload = request.body,
+        key = "cancellation:" .. reference, about = decide.about(reference),
+        payload = request.body,
         name = is_part and part.EVENT or "cancellation.asked"}}
     return reply
 end

@@ -33,6 +33,8 @@ local job = {}
 ---@field flow string|nil default: the flow that says it
 ---@field class "queued"|"overtaking"|nil overtaking reaches the key's job at once, or stays as a tombstone
 ---@field idle "job"|"keep"|nil overtaking with no open job on the key: start one, or (default) keep only
+---@field about string|nil the key (or an alias) of an order whose business this is too: `neap order` shows the
+---   jobs of this key with it, `neap erase` erases them with it
 ---@field aliases string[]|nil other names of the key, from now on; one that another key has already stays with that key, and opens the exception "alias_conflict"
 ---@field at_ms integer|nil older than live_from: recorded, nothing is done
 

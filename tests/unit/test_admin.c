@@ -204,6 +204,30 @@ static void an_order_tells_everything(void)
     world_close(w);
 }
 
+/* Seen before: what became of an order after its posting was on other keys, which nobody knew. */
+static void an_order_tells_what_others_did_about_it(void)
+{
+    struct world *w = open_world();
+    struct event_new event = {.source = "test",
+                              .id = "u",
+                              .key = "units:" KEY,
+                              .about = KEY,
+                              .name = "units.cancelled",
+                              .flow = "orders",
+                              .payload = bytes_str("{}")};
+    world_accept(w, &event);
+    world_settle(w);
+    put_facts(w, "units:" KEY, "SCAYLE order 204417", "GBP", 1);
+    ASK(w, .words = {"order", "204417"});
+    check_said("jobs of units:" KEY "\n");
+    check_said("[units:" KEY "] units.cancelled from test (u)\n");
+    ASK(w, .words = {"order", "204417"}, .wants_json = true);
+    check_member("related.0.key", "units:" KEY);
+    check_member("related.0.jobs.0.state", "done");
+    check_member("timeline.0.job", "1");
+    world_close(w);
+}
+
 /* ---- Exceptions
  * ----------------------------------------------------------------------------------- */
 
@@ -757,6 +781,7 @@ int main(void)
     tap_case("an order answers to key, number, link and alias", orders_answer_to_their_names);
     tap_case("an order tells facts, links, jobs, causes, timeline and trail",
              an_order_tells_everything);
+    tap_case("an order tells what others did about it", an_order_tells_what_others_did_about_it);
     tap_case("exceptions are listed and shown, as text and JSON", exceptions_are_listed_and_shown);
     tap_case("acts need a reason and a host; a dry run changes nothing",
              acts_need_a_reason_and_a_host);

@@ -255,6 +255,30 @@ static void all_that_is_personal_goes(void)
     close_order(w);
 }
 
+/* Seen before: what was sent to amend an order kept its address, because its job had another key.
+ */
+static void what_others_did_about_it_goes_too(void)
+{
+    uint64_t id;
+    struct world *w = open_order(&id);
+    struct event_new event = {.source = "test",
+                              .id = "units",
+                              .key = "units:" KEY,
+                              .about = KEY,
+                              .name = "units.cancelled",
+                              .flow = "orders",
+                              .payload = bytes_str("{\"town\":\"Keswick\"}")};
+    world_accept(w, &event);
+    world_settle(w);
+    struct erasure_report report;
+    CHECK_INT(erase(w, false, false, &report), 0);
+    world_settle(w);
+    CHECK_INT(report.names, 3);
+    CHECK_INT(report.payloads, 2);
+    CHECK_INT(lines_of(w, "units:" KEY), 0);
+    close_order(w);
+}
+
 static void a_dry_run_counts_and_keeps(void)
 {
     uint64_t id;
@@ -538,6 +562,7 @@ static void the_generation_of_a_stopped_host_is_known(void)
 int main(void)
 {
     tap_case("all that is personal goes, the rest stays", all_that_is_personal_goes);
+    tap_case("what others did about it goes too", what_others_did_about_it_goes_too);
     tap_case("a dry run counts and keeps", a_dry_run_counts_and_keeps);
     tap_case("the title goes when asked", the_title_goes_when_asked);
     tap_case("an open job refuses until forced", an_open_job_refuses_until_forced);

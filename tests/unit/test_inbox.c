@@ -399,6 +399,39 @@ static int count_conflicts(void *arg, const struct timeline_entry *entry)
 }
 
 /* Seen before: a line of the log was all; later a cancellation by reference stopped the first. */
+static int append_name(void *arg, const char *name)
+{
+    char *text = arg;
+    snprintf(text + strlen(text), 100, "%s ", name);
+    return 0;
+}
+
+static void a_key_knows_what_others_did_about_it(void)
+{
+    struct world *w = world_open(world_done);
+    static const char *const KEYS[][2] = {
+        {"cancellation:ABC", "reference:ABC"}, /* before the order is known */
+        {"order:5001", "order:5001"},          {"units:order:5001", "order:5001"},
+        {"units:order:5001", "order:5001"},    {"units:order:5002", "order:5002"},
+    };
+    char id[2] = "a";
+    for (size_t i = 0; i < sizeof(KEYS) / sizeof(KEYS[0]); i++, id[0]++) {
+        struct event_new event = delegation(id);
+        struct accept_result result;
+        struct error err;
+        event.key = KEYS[i][0];
+        event.about = KEYS[i][1];
+        CHECK_INT(work_accept(w->work, &event, &result, &err), 0);
+        accept_result_free(&result);
+    }
+    CHECK_INT(inbox_alias(w->work, "order:5001", "reference:ABC"), 0);
+    world_settle(w);
+    char names[200] = "";
+    CHECK_INT(inbox_each_related(w->work, "order:5001", append_name, names), 0);
+    CHECK_STR(names, "units:order:5001 cancellation:ABC ");
+    world_close(w);
+}
+
 static void an_alias_of_another_key_is_an_exception(void)
 {
     static const char *const aliases[] = {"reference:ABC", NULL};
@@ -478,6 +511,7 @@ int main(void)
     tap_case("a repeat with another payload is told once",
              a_repeat_with_another_payload_is_told_once);
     tap_case("an alias of another key is an exception", an_alias_of_another_key_is_an_exception);
+    tap_case("a key knows what others did about it", a_key_knows_what_others_did_about_it);
     tap_case("a large payload comes back as received", a_large_payload_comes_back_as_received);
     tap_case("an event without its parts is refused with words",
              an_event_without_its_parts_is_refused_with_words);

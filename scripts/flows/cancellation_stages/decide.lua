@@ -37,6 +37,13 @@ function decide.order_of(reference)
     return entry and entry.key, entry and support.record(entry.key) or nil
 end
 
+--- What an event about it names: the order's key, or, before that is known, its alias.
+---@param reference string
+---@return string
+function decide.about(reference)
+    return decide.order_of(reference) or "reference:" .. reference
+end
+
 local function is_all_cancelled(book)
     local summary = unit_book.summary(book)
     return summary.cancelled ~= nil and summary.cancelled.units == #book.units

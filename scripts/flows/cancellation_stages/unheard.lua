@@ -32,7 +32,8 @@ end
 function unheard.watch(job, asked)
     local name = name_of(job.settings, asked)
     job:emit({source = "scayle.cancellation.unheard", id = name,
-        key = "cancellation.unheard:" .. name, name = unheard.EVENT,
+        key = "cancellation.unheard:" .. name, about = decide.about(asked.order_reference_key),
+        name = unheard.EVENT,
         payload = json.encode({orderReferenceKey = asked.order_reference_key,
             fulfillingMerchantKey = asked.merchant, warehouseIds = asked.warehouse_ids})})
 end

@@ -32,7 +32,7 @@ end
 ---@return neap.NewEvent|nil
 function news.of(snapshot, key, flow)
     return told(snapshot, snapshot.reference, {name = "khaos.status", key = "despatch:" .. key,
-        flow = flow})
+        about = key, flow = flow})
 end
 
 --- The same of a credit note, for the returns flow; nil where there is none.
@@ -42,7 +42,7 @@ end
 ---@return neap.NewEvent|nil
 function news.of_credit_note(snapshot, key, flow)
     return flow and told(snapshot, "credit:" .. snapshot.order_code, {name = "khaos.credit_note",
-        key = "returns:" .. key, flow = flow})
+        key = "returns:" .. key, about = key, flow = flow})
 end
 
 --- The same of a credit note that does not say whose it is: a job of its own finds that out.

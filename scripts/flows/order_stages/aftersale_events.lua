@@ -44,7 +44,7 @@ end
 function aftersale_events.of(settings, identity, notice, kind)
     local place = kind == "refund" and "refund:" or "returns:"
     return {source = "scayle.webhook.aftersale", id = notice.id, key = place .. identity.key,
-        name = kind == "returned" and "scayle.returned" or "scayle.refund",
+        about = identity.key, name = kind == "returned" and "scayle.returned" or "scayle.refund",
         flow = settings.returns_flow,
         payload = {order_key = identity.key, id = notice.id, kind = kind, units = units_of(notice),
             fees = json.array(aftersales.fees(notice.raw)),

@@ -37,7 +37,8 @@ function process.begin(job, order_key, change_id, units)
         return
     end
     job:emit({source = "returns.process", id = order_key .. ":" .. change_id,
-        key = string.format("process:%s:%d", order_key, number), name = process.EVENT,
+        key = string.format("process:%s:%d", order_key, number), about = order_key,
+        name = process.EVENT,
         payload = {order_key = order_key, change_id = change_id}})
 end
 

@@ -56,7 +56,8 @@ end
 -- Has the order looked at again, on a key where waiting holds nothing else up.
 local function look_later(job, said)
     job:emit({source = "scayle.early", id = said.order_key .. ":" .. said.id,
-        key = "refund:" .. said.order_key, name = "scayle.refund", payload = said})
+        key = "refund:" .. said.order_key, about = said.order_key, name = "scayle.refund",
+        payload = said})
 end
 
 -- What the order shows now, taken in.

@@ -86,7 +86,7 @@ local function pass_on(job, said, snapshot, reference)
     local lines = store.get(support.LINES, reference)
     job:emit({source = "khaos.credit_note.matched",
         id = snapshot.order_code .. ":" .. said.number,
-        key = "returns:" .. lines.key, name = "khaos.credit_note",
+        key = "returns:" .. lines.key, about = lines.key, name = "khaos.credit_note",
         payload = {reference = reference, seen_as = said.seen_as, number = said.number}})
     job:note("returns", string.format("credit note %s belongs to order %s", snapshot.order_code,
         lines.order_id))

@@ -56,7 +56,7 @@ local function tell(job, entry)
     if entry.words ~= "" then
         local id = "sweep:" .. entry.words
         job:emit({source = "scayle.sweep", id = entry.key .. ":" .. entry.words,
-            key = "refund:" .. entry.key, name = "scayle.refund",
+            key = "refund:" .. entry.key, about = entry.key, name = "scayle.refund",
             payload = {order_key = entry.key, id = id, kind = "refund"}})
     end
     if entry.gone ~= "" then

@@ -19,7 +19,8 @@ local PREFIX = "units:"
 ---@param flow string|nil the orders flow's name, for another flow that tells
 ---@return neap.NewEvent
 function events.look(source, id, key, flow)
-    return {source = source, id = id, key = PREFIX .. key, name = events.NAME, flow = flow,
+    return {source = source, id = id, key = PREFIX .. key, about = key, name = events.NAME,
+        flow = flow,
         payload = json.encode({order_key = key})}
 end
 
@@ -35,7 +36,8 @@ end
 ---@param asked units.Asked
 ---@return neap.NewEvent
 function events.asked(id, key, flow, asked)
-    return {source = "scayle.cancellation.part", id = id, key = PREFIX .. key, flow = flow,
+    return {source = "scayle.cancellation.part", id = id, key = PREFIX .. key, about = key,
+        flow = flow,
         name = events.ASKED, payload = json.encode({order_key = key, asked = asked})}
 end
 

@@ -98,6 +98,10 @@ def by_a_person():
     assert ask(reference(order)) == (201, "failed")
     exception = [e for e in shop.host.exceptions("cancel_in_khaos") if e["subject"] == str(order["order_id"])]
     assert exception and shop.posted(order)["code"] in exception[0]["remedy"], exception
+    shown = shop.host.order(order["order_id"])
+    own = f"cancellation:{reference(order)}"
+    assert own in [r["key"] for r in shown["related"]], shown["related"]
+    assert [line for line in shown["timeline"] if line.get("key") == own and line["kind"] == "cancellation"], shown
     in_khaos(order, action="cancel", reason="Shopper")
     neap.until(lambda: states(order) == {"cancelled"}, "SCAYLE is told")
     neap.until(lambda: str(order["order_id"]) not in
