@@ -553,9 +553,10 @@ static int release_one(struct work *work, uint64_t id, bool is_fresh)
     }
     if (info.state != JOB_READY && job_is_open(&info)) {
         bool was_stopped = info.state == JOB_HELD || info.state == JOB_DEAD;
+        bool was_parked = info.parked_on[0] != '\0'; /* it tries often: one line (parking_line.c) */
         rc = job_make_ready(work, &info, is_fresh && was_stopped);
         work->stats.released++;
-        if (rc == 0) {
+        if (rc == 0 && !was_parked) {
             struct timeline_entry entry = {.job_id = id, .kind = "released", .text = "runs again"};
             rc = timeline_add(work, info.key, &entry);
         }

@@ -186,7 +186,10 @@ static int record_failure(struct job *job, const struct failure *failure)
     log_msg(LOG_WARN, job->work->area, "job %llu %s of %s failed%s%s: %s",
             (unsigned long long)job->info.id, job->info.key, job->info.flow,
             failure->place == NULL ? "" : " at ", or_text(failure->place, ""), message);
-    int rc = add_line(job, "failed", message, data.has_failed ? NULL : buf_text(&data));
+    bool is_told =
+        failure->connection_down != NULL && parking_is_again(job, failure->connection_down);
+    int rc =
+        is_told ? 0 : add_line(job, "failed", message, data.has_failed ? NULL : buf_text(&data));
     buf_free(&data);
     free(job->info.last_error);
     job->info.last_error = log_redacted(message);
@@ -211,7 +214,8 @@ static int park(struct job *job, const struct failure *failure)
                               "themselves.",
         .recheck = RECHECK_PROOF,
     };
-    int rc = exception_park(work, job->info.id, &cause);
+    int rc = parking_note(job, connection, or_text(failure->message, "no answer"));
+    rc = rc != 0 ? rc : exception_park(work, job->info.id, &cause);
     parking_watch(work);
     job_set_text(&job->info.reason, reason);
     job_set_text(&job->info.parked_on, connection);
@@ -321,6 +325,10 @@ static bool is_over(enum slice_end end)
 
 static int apply(struct job *job, enum slice_end end, const struct failure *failure)
 {
+    if (end == SLICE_FAILED && failure->connection_down != NULL &&
+        parking_is_again(job, failure->connection_down)) {
+        job_notes_clear(job);
+    }
     int rc = job_notes_write(job);
     if (rc != 0) {
         return rc;

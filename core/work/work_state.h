@@ -321,6 +321,10 @@ void parking_on_timer(void *arg);
 int parking_run_due(struct work *work) NEAP_MUST_USE;
 /* A job got past this connection: the next ones may try. */
 int parking_next(struct work *work, const char *connection) NEAP_MUST_USE;
+/* One line of the timeline for a whole outage (parking_line.c): says that the job parks on the
+ * connection, and whether the newest line of its key says so already. */
+int parking_note(struct job *job, const char *connection, const char *message) NEAP_MUST_USE;
+bool parking_is_again(struct job *job, const char *connection);
 
 int schedule_run_due(struct work *work) NEAP_MUST_USE;
 /* Writes what was declared last once more: a dropped turn took it back. */

@@ -3,6 +3,7 @@
  * the connection, a restart, and a job that parked after the half-open word, each left all parked
  * jobs waiting for ever, because nobody had another word to say.
  */
+#include "core/work/timeline.h"
 #include "tests/support/work_world.h"
 
 static bool is_down;
@@ -128,6 +129,47 @@ static void a_job_is_parked_on_one_connection(void)
     world_close(w);
 }
 
+static enum slice_end ask_and_park(struct job *job, struct failure *failure)
+{
+    job_note(job, "http", "GET khaos/stock: refused", NULL);
+    return park_on(job, failure);
+}
+
+static int list_line(void *arg, const struct timeline_entry *entry)
+{
+    char *text = arg;
+    bool is_parked = strcmp(entry->kind, "parked") == 0;
+    snprintf(text + strlen(text), 200, "%s%s%s;", entry->kind, is_parked ? " " : "",
+             is_parked ? entry->text : "");
+    return 0;
+}
+
+/* Seen before: a night without Khaos was thousands of lines in the timeline of each order. */
+static void an_outage_is_one_line(void)
+{
+    down_name = "khaos";
+    struct world *w = world_open(ask_and_park);
+    world_order(w, "a", "a");
+    world_settle(w);
+    for (int i = 0; i < 5; i++) {
+        clock_advance(w->clock, 10000);
+        CHECK_INT(work_connection_up(w->work, "khaos", true), 0);
+        world_settle(w);
+    }
+    char text[1000] = "";
+    CHECK_INT(timeline_each(w->work, "a", false, list_line, text), 0);
+    const char *tail = " times, last: refused;";
+    CHECK(strncmp(text, "accepted;http;failed;parked khaos is down since ", 47) == 0);
+    CHECK(strcmp(text + strlen(text) - strlen(tail) - 1, "6 times, last: refused;") == 0);
+    down_name = "scayle"; /* another outage has a line of its own */
+    CHECK_INT(work_connection_up(w->work, "khaos", true), 0);
+    world_settle(w);
+    text[0] = '\0';
+    CHECK_INT(timeline_each(w->work, "a", false, list_line, text), 0);
+    CHECK(strstr(text, "refused;http;failed;parked scayle is down: the job waits for it;") != NULL);
+    world_close(w);
+}
+
 int main(void)
 {
     tap_case("a probe that does not need the connection passes the word on",
@@ -137,5 +179,6 @@ int main(void)
     tap_case("a paused connection keeps its jobs parked",
              a_paused_connection_keeps_its_jobs_parked);
     tap_case("a job is parked on one connection", a_job_is_parked_on_one_connection);
+    tap_case("an outage is one line of the timeline", an_outage_is_one_line);
     return tap_done();
 }
