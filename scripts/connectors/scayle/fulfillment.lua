@@ -145,20 +145,17 @@ local function has_shipment(order, shipment_key)
     return false
 end
 
--- "found" when all are, "absent" when none is. In between a person must look, unless it may be sent
--- again: then what SCAYLE refuses of it is told apart (still_open).
-local function verdict(states, wanted, may_repeat)
+-- "found" when all are. Else it is sent again: the flows tell apart what SCAYLE refuses of it, and
+-- tell the rest by itself.
+local function verdict(states, wanted)
     local done = 0
     for _, state in ipairs(states) do
         done = done + (wanted[state] and 1 or 0)
     end
     if done == #states then
         return "found", {sent = true}
-    elseif done == 0 or may_repeat then
-        return "absent"
     end
-    return nil, errors.new({kind = "remote", message = string.format(
-        "SCAYLE shows %d of %d units so", done, #states)})
+    return "absent"
 end
 
 local SENT = {shipped = true, delivered = true}
@@ -188,12 +185,12 @@ function fulfillment.still_open(order, units)
     return found
 end
 
-local function look_up(scayle, where, order_id, units, wanted, may_repeat)
+local function look_up(scayle, where, order_id, units, wanted)
     local order, err = orders.get(scayle, where, order_id)
     if not order then
         return nil, err
     end
-    return verdict(states_of(order, units), wanted, may_repeat)
+    return verdict(states_of(order, units), wanted)
 end
 
 --- Does SCAYLE show these units as shipped, with our shipment? It counts units as sent by itself.
@@ -212,7 +209,7 @@ function fulfillment.lookup_shipped(scayle, where, order_id, units, shipment_key
     elseif not has_shipment(order, shipment_key) then
         return "absent"
     end
-    return verdict(states_of(order, units), SHIPPED, true)
+    return verdict(states_of(order, units), SHIPPED)
 end
 
 --- Does SCAYLE show these units as cancelled?
@@ -224,7 +221,7 @@ end
 ---@return "found"|"absent"|nil
 ---@return any
 function fulfillment.lookup_cancelled(scayle, where, order_id, units)
-    return look_up(scayle, where, order_id, units, CANCELLED, true)
+    return look_up(scayle, where, order_id, units, CANCELLED)
 end
 
 --- Does SCAYLE show these units as returned?

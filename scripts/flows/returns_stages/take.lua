@@ -2,22 +2,19 @@
 --- where a client asks for it, what money Khaos alone gave back.
 local cancelled = require("flows.returns_stages.cancelled")
 local changed = require("flows.returns_stages.changed")
-local fulfillment = require("connectors.scayle.fulfillment")
 local goodwill = require("flows.returns_stages.goodwill")
 local json = require("neap.json")
-local look = require("flows.returns_stages.look")
 local money = require("neap.money")
 local order_units = require("flows.order_units")
 local parcels = require("flows.despatch_stages.parcels")
 local plan = require("flows.returns_stages.plan")
 local process = require("flows.returns_stages.process")
-local received = require("flows.returns_stages.received")
 local refund = require("flows.returns_stages.refund")
 local refund_book = require("flows.refund_book")
-local scayle_client = require("connectors.scayle.client")
 local store = require("neap.store")
 local stray = require("flows.returns_stages.stray")
 local support = require("flows.order_stages.support")
+local tell_units = require("flows.returns_stages.tell_units")
 local time = require("neap.time")
 local unit_book = require("flows.unit_book")
 local worklist = require("flows.returns_stages.worklist")
@@ -25,6 +22,7 @@ local worklist = require("flows.returns_stages.worklist")
 local take = {}
 
 local SEEN = "despatch_seen"
+local DISMISSED = "dismissed.refused_by_scayle"
 local FIRST_WAIT_MS = 500
 local LONGEST_WAIT_MS = 300000
 
@@ -52,11 +50,11 @@ local function has_untold_parcels(lines, reference)
 end
 
 -- Goods come back after they were sent, but the feed tells of both at once: despatch comes first.
-local function await_parcels(job, lines, reference)
+local function await_parcels(job, lines, reference, code)
     local number, waited_ms, wait_ms = 0, 0, FIRST_WAIT_MS
     while waited_ms < job.settings.parcel_wait_ms and has_untold_parcels(lines, reference) do
         number = number + 1
-        job:sleep("parcels first " .. number, wait_ms)
+        job:sleep(string.format("parcels before %s %d", code, number), wait_ms)
         waited_ms, wait_ms = waited_ms + wait_ms, math.min(wait_ms * 2, LONGEST_WAIT_MS)
     end
 end
@@ -113,69 +111,6 @@ local function planned(job, lines, seen)
     store.put(stray.TAKEN, code, {key = lines.key})
 end
 
--- SCAYLE may have taken units back already and its message be under way: those come first.
-local function take_in_returns(job, lines, code)
-    if not order_units.load(lines.key) then
-        return
-    end
-    local sale = look(job, lines.key, "order before " .. code)
-    order_units.change(lines.key, function(book)
-        refund_book.tell(book, {id = "look:" .. code, at_ms = time.now_ms(), sale = sale})
-    end)
-end
-
--- Units that SCAYLE does not know of yet; those it told of itself are left out, and those of a
--- parcel that could not be delivered where that is reported by another way.
-local function untold(job, book, note)
-    local units, ledger = {}, refund_book.of(book)
-    for _, id in ipairs(note.units) do
-        local is_reported = ledger.undeliverable[id] and not job.settings.return_undeliverable
-        if not unit_book.unit(book, id).returned and not is_reported then
-            units[#units + 1] = id
-        end
-    end
-    return units
-end
-
--- Chooses once what SCAYLE is told: a repeat tells the same.
-local function chosen(job, lines, code)
-    local is_ours = job.settings.returns_master == "khaos"
-    return order_units.change(lines.key, function(book)
-        local note = book.credit_notes[code]
-        if not note.told then
-            local units = json.array(untold(job, book, note))
-            note.told = is_ours and units or json.array({})
-            note.left_to_scayle = not is_ours and units or nil
-        end
-        return note
-    end)
-end
-
-local function send(job, lines, code, note)
-    local scayle = scayle_client.new(job.settings.scayle)
-    local where = {shop_key = lines.shop_key, country = lines.country}
-    local result, err = job:effect({
-        connection = scayle.connection, name = "return_units", class = "lookup",
-        key = lines.key .. "/" .. code,
-        request = function()
-            return fulfillment.return_request(job.settings.merchant_key, note.told,
-                received(job.settings, note.created_on), job.settings.return_reason)
-        end,
-        read = fulfillment.read,
-        lookup = function()
-            return fulfillment.lookup_returned(scayle, where, lines.order_id, note.told)
-        end,
-    })
-    if not result and (err.retryable or err.kind == "cancelled") then
-        error(err, 0)
-    elseif not result then
-        hold(job, "refused_by_scayle", code, string.format(
-            "SCAYLE refused the return of order %s (credit note %s): %s", lines.order_id, code,
-            err.message), "Compare the order in SCAYLE and Khaos, correct what differs, then "
-            .. "close this.")
-    end
-end
-
 local function mark(lines, code, note)
     local now_ms = time.now_ms()
     local outcome = order_units.change(lines.key, function(book)
@@ -196,13 +131,12 @@ local function take_credit_note(job, said)
             snapshot.state == "draft" and "not issued" or "cancelled"))
         return
     end
-    await_parcels(job, lines, said.reference)
-    take_in_returns(job, lines, code)
-    planned(job, lines, seen)
-    local note = chosen(job, lines, code)
-    if #note.told > 0 then
-        send(job, lines, code, note)
+    await_parcels(job, lines, said.reference, code)
+    if order_units.load(lines.key) then
+        tell_units.take_in_returns(job, lines, "order before " .. code)
     end
+    planned(job, lines, seen)
+    local note = tell_units.run(job, lines, code)
     local refused, book = mark(lines, code, note)
     if refused then -- another credit came while SCAYLE was told
         hold_exceeding(job, lines, book, seen, refused.subject)
@@ -217,7 +151,21 @@ local function take_credit_note(job, said)
         #note.units, money.to_text(note.credit.total_minor, lines.currency), lines.currency))
 end
 
+-- A person has dealt with what SCAYLE refused: that is not told any more, but Khaos's credit counts.
+local function take_dismissed(job, said)
+    local order_key, seen_as = job.key:match("^returns:(.*)$"), "credit:" .. said.subject
+    if not order_key or not store.get(SEEN, seen_as)
+        or not tell_units.leave_to_person(order_key, said.subject) then
+        return
+    end
+    job:note("returns", string.format("credit note %s: %s has dealt with what SCAYLE refused: %s",
+        said.subject, said.by, said.reason))
+    take_credit_note(job, {seen_as = seen_as,
+        reference = support.record(order_key).reference})
+end
+
 local RUNS = {
+    [DISMISSED] = take_dismissed,
     ["khaos.credit_note"] = take_credit_note,
     ["khaos.stray_credit"] = function(job, said)
         stray.run(job, said, store.get(SEEN, said.seen_as))
@@ -236,7 +184,10 @@ function take.run(job)
         require("flows.returns_stages.sweep")(job)
         return
     end
-    local run = RUNS[job.event.name]
+    local run, dismissal = RUNS[job.event.name], job:overtaken(DISMISSED)
+    if dismissal then -- jobs behind the dismissed one hear of it first
+        take_dismissed(job, assert(json.decode(dismissal.payload)))
+    end
     if run then
         run(job, assert(json.decode(job.event.payload)))
     end

@@ -140,6 +140,23 @@ def lost_and_killed():
         assert len(told) == len(set(told)) == 1, told
 
 
+def taken_back_meanwhile():
+    """The shop takes a unit back while our message cannot reach it: that one is left out, the others are told."""
+    order, _ = sent(130)
+    shop.faults("scayle", {"operation": "return_items", "probability": 1, "fault": "503", "times": 1000})
+    lines = [{"stock_code": item["variant"]["referenceKey"], "quantity": 1} for item in items(order)]
+    before = shop.calls("scayle", "return_items")
+    in_khaos(order, action="credit", items=lines)
+    neap.until(lambda: shop.calls("scayle", "return_items") != before, "our message is refused")
+    shop.control("scayle", "POST", "return", {"order_id": order["order_id"], "count": 1})
+    shop.faults("scayle")
+    neap.until(lambda: count(order, "returned") == len(lines), "all of it is back")
+    neap.until(idle, "nothing is left to do")
+    told = [entry["returnKey"] for body in returns(order) for entry in body["body"]]
+    assert len(told) == len(set(told)) == len(lines) - 1, told
+    assert open_causes(order) == [] and not shop.host.exceptions("refused_by_scayle"), shop.host.exceptions()
+
+
 # ---- refunds ------------------------------------------------------------------------------------
 
 
@@ -307,6 +324,7 @@ try:
     neap.case("delivery and goodwill are credited too", with_delivery)
     neap.case("never more is credited than invoiced, nothing comes back that was not sent", too_much)
     neap.case("lost answers and kill -9 tell no unit twice", lost_and_killed)
+    neap.case("a unit that the shop takes back at the same moment holds up no other", taken_back_meanwhile)
     neap.case("a refund told often and in any order is credited once, with its delivery", refunds_in_any_order)
     neap.case("a refund of the delivery alone, and one that nothing explains", delivery_and_goodwill)
     neap.case("goodwill of Khaos is recorded in SCAYLE once, whatever is lost or killed", goodwill_of_khaos)
