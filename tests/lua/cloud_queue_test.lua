@@ -1,11 +1,13 @@
 -- What Khaos fetches, over random histories: orders offered, answers lost, continuations forgotten
--- or strange, cancellations, retries by name, restarts. Nothing is lost, nothing that was taken
--- back is ever handed out, and what may have been seen is never taken back.
+-- or strange, cancellations, retries by name, restarts, writes that the host's end cuts short.
+-- Nothing is lost, nothing that was taken back is ever handed out, and what may have been seen is
+-- never taken back.
 --
 --     neap test --lua --set count=20000 --set seed=1 tests/lua/cloud_queue_test.lua
 local baskets = require("baskets")
 local fake_job = require("fake_job")
 local queue = require("flows.cloud_stages.queue")
+local store = require("neap.store")
 
 local STEPS = 60
 local STRANGE = {"2019-12-31 12:00:00Z", "v1:00000000:7", "v1:abc", "", "v9:1:1"}
@@ -22,10 +24,32 @@ local function new_history(random)
         continuation = STRANGE[1], limit = random:up_to(4)}, History)
 end
 
+-- Now and then the host dies before a write is done, and the job runs again.
+function History:run(fn)
+    if not self.random:chance(20) then
+        return fn()
+    end
+    local kept, left = {put = store.put, delete = store.delete}, self.random:up_to(5)
+    for name, write in pairs(kept) do
+        store[name] = function(...)
+            left = left - 1
+            return left == 0 and error("the host dies", 0) or write(...)
+        end
+    end
+    local is_whole, result = pcall(fn)
+    store.put, store.delete = kept.put, kept.delete
+    if is_whole then
+        return result
+    end
+    return fn()
+end
+
 function History:put()
     self.count = self.count + 1
     local reference = "SC" .. self.count
-    queue.put("orders", reference, "order:" .. self.count, {reference = reference})
+    self:run(function()
+        return queue.put("orders", reference, "order:" .. self.count, {reference = reference})
+    end)
 end
 
 function History:any()
@@ -73,7 +97,9 @@ end
 
 function History:cancel()
     local reference = self:any()
-    if reference and queue.withdraw("orders", reference) then
+    if reference and self:run(function()
+        return queue.withdraw("orders", reference)
+    end) then
         assert(not self.seen[reference], reference .. " may be in Khaos and was taken back")
         self.withdrawn[reference] = true
     end
@@ -90,7 +116,9 @@ function History:again()
     local reference = self:any()
     if reference and self.random:chance(30) and not self.imported[reference]
         and queue.get("orders", reference).state == "served" then
-        queue.offer_again("orders", reference)
+        self:run(function()
+            queue.offer_again("orders", reference)
+        end)
         self.seen[reference] = nil
     end
 end

@@ -256,6 +256,26 @@ local function return_tests(t)
         t.equal({money(world, offered_ms)[2], money(world, offered_ms - 1)[1]}, {1200, 1200},
             "as it was then")
     end)
+    t.case("cut short anywhere, the next run offers it whole", function()
+        local writes, is_whole = 0, false
+        while not is_whole do
+            local world, left = returned_world(), writes
+            local put = world.store.put
+            world.store.put = function(...)
+                left = left - 1
+                return left == -1 and error("the host dies", 0) or put(...)
+            end
+            is_whole = world:play({run = function(job)
+                offer.units(job, KEY, "scayle:1", {"a"})
+            end}, {event = {name = "scayle.returned", key = KEY}, settings = SETTINGS}).done
+            world.store.put = put
+            offer_it(world)
+            download(world)
+            t.equal({writes, money(world)}, {writes, {0, 0, 1200}})
+            writes = writes + 1
+        end
+        assert(writes > 5, "it writes more often than that")
+    end)
     t.case("while it waits no person is asked to book it too", function()
         local world = returned_world()
         t.equal(world:with(function()

@@ -36,7 +36,13 @@ end
 --- A neap.store in memory. Values go through JSON, as in the real one.
 ---@return table store
 function support.store()
-    local tables, store = {}, {}
+    local tables, store, undo = {}, {}, nil
+    -- Within store.atomic: how it was before.
+    local function remember(name, key)
+        if undo then
+            undo[#undo + 1] = {name = name, key = key, text = tables[name] and tables[name][key]}
+        end
+    end
     function store.get(name, key)
         local text = tables[name] and tables[name][key]
         if text == nil then
@@ -45,6 +51,7 @@ function support.store()
         return json.decode(text)
     end
     function store.put(name, key, value)
+        remember(name, key)
         tables[name] = tables[name] or {}
         tables[name][key] = assert(json.encode(value))
     end
@@ -59,6 +66,7 @@ function support.store()
     function store.delete(name, key)
         local existed = tables[name] ~= nil and tables[name][key] ~= nil
         if existed then
+            remember(name, key)
             tables[name][key] = nil
         end
         return existed
@@ -71,8 +79,22 @@ function support.store()
         store.put(name, key, value)
         return value
     end
+    -- What raises leaves nothing; an inner unit is its outer one's part.
     function store.atomic(fn)
-        return fn()
+        local outer, own = undo, {}
+        undo = own
+        local result = table.pack(pcall(fn))
+        undo = outer
+        if not result[1] then
+            for i = #own, 1, -1 do
+                tables[own[i].name][own[i].key] = own[i].text
+            end
+            error(result[2], 0)
+        end
+        if outer then
+            table.move(own, 1, #own, #outer + 1, outer)
+        end
+        return table.unpack(result, 2, result.n)
     end
     -- All in one step: what a step does is the real one's test.
     function store.sorter()

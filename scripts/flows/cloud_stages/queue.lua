@@ -5,7 +5,8 @@
 ---
 --- An entry that was never served is handed out on every call, whatever the cursor says; a served
 --- one again while the cursor is before it. Being served is durable before the answer leaves, so
---- "queued" proves that Khaos has never seen the entry: only then can it be taken back.
+--- "queued" proves that Khaos has never seen the entry: only then can it be taken back. An entry,
+--- its document and its place change in one piece: a slice may be cut in two.
 local crypto = require("neap.crypto")
 local store = require("neap.store")
 local time = require("neap.time")
@@ -59,6 +60,15 @@ function queue.document(kind, reference)
     return entry and store.get(DOCUMENTS[kind], document_place(entry, reference))
 end
 
+local function place_last(kind, reference, entry)
+    local state = state_of(kind)
+    state.last = state.last + 1
+    store.put(STATE, kind, state)
+    entry.seq = state.last
+    queue.keep(kind, reference, entry)
+    store.put(OPEN[kind], place(entry.seq), {reference = reference})
+end
+
 --- Puts a document in. One that is in, or that Khaos has shown, stays as it is.
 ---@param kind "orders"|"returns"
 ---@param reference string ours, unique
@@ -66,31 +76,28 @@ end
 ---@param document table
 ---@return table entry
 function queue.put(kind, reference, key, document)
-    local known = queue.get(kind, reference)
-    if known and known.state ~= "withdrawn" then
-        return known
-    end
-    local state = state_of(kind)
-    state.last = state.last + 1
-    store.put(STATE, kind, state)
-    local entry = {seq = state.last, key = key, state = "queued", put_ms = time.now_ms(), times = 0}
-    queue.keep(kind, reference, entry)
-    store.put(DOCUMENTS[kind], document_place(entry, reference), document)
-    store.put(OPEN[kind], place(entry.seq), {reference = reference})
-    return entry
+    return store.atomic(function()
+        local known = queue.get(kind, reference)
+        if known and known.state ~= "withdrawn" then
+            return known
+        end
+        local entry = {key = key, state = "queued", put_ms = time.now_ms(), times = 0}
+        place_last(kind, reference, entry)
+        store.put(DOCUMENTS[kind], document_place(entry, reference), document)
+        return entry
+    end)
 end
 
 --- Offers an entry anew, as if Khaos had never seen it: only a person can know that.
 ---@param kind "orders"|"returns"
 ---@param reference string
 function queue.offer_again(kind, reference)
-    local entry, state = queue.get(kind, reference), state_of(kind)
-    store.delete(OPEN[kind], place(entry.seq))
-    state.last = state.last + 1
-    store.put(STATE, kind, state)
-    entry.seq, entry.state, entry.put_ms, entry.is_told = state.last, "queued", time.now_ms(), nil
-    queue.keep(kind, reference, entry)
-    store.put(OPEN[kind], place(entry.seq), {reference = reference})
+    store.atomic(function()
+        local entry = queue.get(kind, reference)
+        store.delete(OPEN[kind], place(entry.seq))
+        entry.state, entry.put_ms, entry.is_told = "queued", time.now_ms(), nil
+        place_last(kind, reference, entry)
+    end)
 end
 
 --- Takes an entry back; false when Khaos may have it, unless a person has looked.
@@ -99,16 +106,18 @@ end
 ---@param is_sure boolean|nil a person has looked: Khaos does not have it
 ---@return boolean
 function queue.withdraw(kind, reference, is_sure)
-    local entry = queue.get(kind, reference)
-    local is_open = entry and (entry.state == "queued" or is_sure and entry.state == "served")
-    if not is_open then
-        return false
-    end
-    entry.state = "withdrawn"
-    queue.keep(kind, reference, entry)
-    store.delete(DOCUMENTS[kind], document_place(entry, reference))
-    store.delete(OPEN[kind], place(entry.seq))
-    return true
+    return store.atomic(function()
+        local entry = queue.get(kind, reference)
+        local is_open = entry and (entry.state == "queued" or is_sure and entry.state == "served")
+        if not is_open then
+            return false
+        end
+        entry.state = "withdrawn"
+        queue.keep(kind, reference, entry)
+        store.delete(DOCUMENTS[kind], document_place(entry, reference))
+        store.delete(OPEN[kind], place(entry.seq))
+        return true
+    end)
 end
 
 --- Khaos shows it: it is not handed out any more, but for a person's retry.

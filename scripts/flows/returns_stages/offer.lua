@@ -6,6 +6,7 @@ local offered = require("flows.returns_stages.offered")
 local order_units = require("flows.order_units")
 local refund_book = require("flows.refund_book")
 local return_document = require("connectors.khaos_cloud.return_document")
+local store = require("neap.store")
 local stray = require("flows.returns_stages.stray")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -66,6 +67,27 @@ local function put(job, order_key, document, reference, lines)
     }))
 end
 
+-- Into the book and into the queue; nil and why not, when neither.
+local function put_in_both(job, order_key, change_id, units, document)
+    local book, record = order_units.load(order_key), support.record(order_key)
+    if book.offered_returns and book.offered_returns[change_id] then
+        return true
+    end
+    local credits = credits_of(book, units)
+    if not stray.fits(book, change_id, {credits = credits}) then
+        return nil, "it would credit more than was invoiced"
+    end
+    local reference = string.format("%s-R%d", record.reference, offered.count(book) + 1)
+    offered.add(book, change_id, {reference = reference, units = json.array(units),
+        credits = json.array(credits)})
+    order_units.save(book)
+    put(job, order_key, document, reference,
+        lines_of(book, units, job.settings.khaos_return_reason))
+    job:note("returns", string.format("offered to Khaos as %s: %s", reference,
+        json.encode(json.array(units))))
+    return true
+end
+
 --- Offers these units, once per change of the book. Nil and why not, when a person must book it.
 ---@param job neap.Job
 ---@param order_key string
@@ -80,25 +102,9 @@ function offer.units(job, order_key, change_id, units)
     if problem then
         return nil, problem
     end
-    local book = order_units.load(order_key)
-    if book.offered_returns and book.offered_returns[change_id] then
-        return true
-    end
-    local credits = credits_of(book, units)
-    if not stray.fits(book, change_id, {credits = credits}) then
-        return nil, "it would credit more than was invoiced"
-    end
-    local reference = order_units.change(order_key, function(own)
-        local name = string.format("%s-R%d", record.reference, offered.count(own) + 1)
-        offered.add(own, change_id, {reference = name, units = json.array(units),
-            credits = json.array(credits)})
-        return name
+    return store.atomic(function() -- a slice may be cut in two, and half of it is never fetched
+        return put_in_both(job, order_key, change_id, units, document)
     end)
-    local lines = lines_of(book, units, job.settings.khaos_return_reason)
-    put(job, order_key, document, reference, lines)
-    job:note("returns", string.format("offered to Khaos as %s: %s", reference,
-        json.encode(json.array(units))))
-    return true
 end
 
 return offer

@@ -24,7 +24,8 @@ offered.WAITING = "cloud_returns_waiting"
 ---@field credited_ms integer|nil
 ---@field is_fetched boolean|nil by Khaos; else a person booked it
 
---- Puts an offer into the book; the queue's entry is the caller's.
+--- Puts an offer into the book; keeping the book and the queue's entry, in one piece with this, is
+--- the caller's.
 ---@param book units.Book changed in place
 ---@param change_id string
 ---@param offer returns.Offer without offered_ms
