@@ -244,8 +244,6 @@ local function from_khaos(t)
         t.equal({#w.patches, w.patches[1].code, causes(w)},
             {1, "billing_partially_refunded", {}})
         t.equal(w.patches[1].reason, "Credited in the ERP (CN1)")
-        w:play((w:note({}, 100)))
-        t.equal({#w.patches, unit_book.credited(w:book())}, {1, 300})
     end)
     t.case("goodwill stays in Khaos where nobody asks for it", function()
         local w = two()

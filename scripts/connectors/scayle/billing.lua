@@ -9,20 +9,6 @@ local billing = {}
 billing.PARTIALLY = "billing_partially_refunded"
 billing.WHOLLY = "billing_refunded"
 
--- What counts as told: a later state says more.
-local REACHED = {
-    [billing.PARTIALLY] = {[billing.PARTIALLY] = true, [billing.WHOLLY] = true},
-    [billing.WHOLLY] = {[billing.WHOLLY] = true},
-}
-
---- Whether an order in this state needs to be told of another one no more.
----@param code string it has
----@param wanted string
----@return boolean
-function billing.is_reached(code, wanted)
-    return REACHED[wanted][code] == true
-end
-
 --- Request that records a state of the whole order.
 ---@param where {shop_key: string, country: string}
 ---@param order_id string
@@ -64,20 +50,24 @@ function billing.code(scayle, where, order_id)
     return type(detailed) == "table" and tostring(detailed.code) or ""
 end
 
---- Does SCAYLE show it?
+--- Was it recorded? An order that shows the state proves it only when it did not before; else it
+--- is recorded again, which changes nothing. One that became wholly refunded is left so: that says
+--- more.
 ---@async
 ---@param scayle scayle.Client
 ---@param where {shop_key: string, country: string}
 ---@param order_id string
 ---@param wanted string
+---@param before string|nil what the order showed before it was told
 ---@return "found"|"absent"|nil
 ---@return any
-function billing.lookup(scayle, where, order_id, wanted)
+function billing.lookup(scayle, where, order_id, wanted, before)
     local code, err = billing.code(scayle, where, order_id)
     if not code then
         return nil, err
     end
-    return billing.is_reached(code, wanted) and "found" or "absent", {recorded = true}
+    local is_news = before ~= code and (code == wanted or code == billing.WHOLLY)
+    return is_news and "found" or "absent", {recorded = true}
 end
 
 return billing

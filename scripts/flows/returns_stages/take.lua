@@ -151,7 +151,7 @@ local function take_credit_note(job, said)
         #note.units, money.to_text(note.credit.total_minor, lines.currency), lines.currency))
 end
 
--- A person has dealt with what SCAYLE refused: that is not told any more, but Khaos's credit counts.
+-- A person has dealt with what SCAYLE refused: it is not told any more, but Khaos's credit counts.
 local function take_dismissed(job, said)
     local order_key, seen_as = job.key:match("^returns:(.*)$"), "credit:" .. said.subject
     if not order_key or not store.get(SEEN, seen_as)

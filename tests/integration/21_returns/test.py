@@ -230,6 +230,30 @@ def goodwill_of_khaos():
         assert returns(order) == [] and open_causes(order) == [], shop.host.exceptions()
 
 
+def every_goodwill():
+    """The second one too, and one after SCAYLE's own refund of a return, each with its reason."""
+    order, sku = sent(360)
+    in_khaos(order, action="credit", items=[{"stock_code": sku, "quantity": 1}])
+    neap.until(lambda: count(order, "returned") == 1, "SCAYLE took a unit back and refunded it")
+    neap.until(idle, "nothing is left to do")
+    shop.faults("scayle", {"operation": "billing_status", "nth": 2, "fault": "reset_after"})
+    notes = []
+    for minor in (150, 50):
+        notes.append(in_khaos(order, action="credit", amount_minor=minor)["credit_note"])
+        neap.until(lambda: f"({notes[-1]})" in json.dumps(shop.entry(order).get("billing_changes") or []),
+                   "SCAYLE has its reason")
+    neap.until(idle, "nothing is left to do")
+    changes = shop.entry(order)["billing_changes"]
+    assert {c["code"] for c in changes} == {"billing_partially_refunded"}, changes
+    assert [c["reason"] for c in changes] == [f"Credited in the ERP ({notes[0]})"] \
+        + 2 * [f"Credited in the ERP ({notes[1]})"], "an answer that was lost is told again, and only that"
+    assert open_causes(order) == [], shop.host.exceptions()
+    shop.control("scayle", "POST", "settings", {"billing_repeat_conflicts": True})
+    in_khaos(order, action="credit", amount_minor=10)
+    neap.until(lambda: open_causes(order) == ["refused_by_scayle"], "a tenant that refuses this asks a person")
+    shop.control("scayle", "POST", "settings", {"billing_repeat_conflicts": None})
+
+
 def without_reference():
     order, sku = sent(400, least=1)
     in_khaos(order, action="credit", items=[{"stock_code": sku, "quantity": 1}], is_free=True)
@@ -328,6 +352,7 @@ try:
     neap.case("a refund told often and in any order is credited once, with its delivery", refunds_in_any_order)
     neap.case("a refund of the delivery alone, and one that nothing explains", delivery_and_goodwill)
     neap.case("goodwill of Khaos is recorded in SCAYLE once, whatever is lost or killed", goodwill_of_khaos)
+    neap.case("each goodwill of an order is recorded, also where SCAYLE refunded something", every_goodwill)
     neap.case("a credit note without our reference goes to its order, or a person says to which", without_reference)
     neap.case("the sweep finds what no webhook told", missed_by_webhooks)
     neap.case("an undeliverable parcel is for a person", undeliverable)

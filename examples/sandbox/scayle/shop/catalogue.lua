@@ -30,6 +30,7 @@ catalogue.SETTINGS = {
     variants_need_with = false, -- contract 10.14: unknown; on: variants only with=variants
     variant_keys_unique = true, -- off: a second creation is seen
     forget_cursors = false, -- every cursor is refused
+    billing_repeat_conflicts = false, -- as is a billing status that the order has (not documented)
     repeat_conflicts = true, -- a repeated report on a unit is a 409 (contract 10.5)
     bulk_offered = true, -- the stock endpoint is new (contract 1.7)
     bulk_chunk_max = 1000, -- operations of one call; unknown

@@ -131,6 +131,9 @@ function refunds.set_status(w, order, body)
         return problem(400, "VALIDATION_ERROR", "reason is missing")
     elseif not check_items(order, body.items) then
         return problem(400, "VALIDATION_ERROR", "items must name items of the order with a code")
+    elseif w.settings.billing_repeat_conflicts and order.detailedStatus.billing.code == body.code
+    then
+        return problem(409, "CONFLICT", "the order has this billing status")
     end
     order.detailedStatus.billing = {code = body.code, name = body.code}
     orders.save(w, order)
