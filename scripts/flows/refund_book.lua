@@ -19,7 +19,8 @@ local refund_book = {}
 ---@field fees table<string, refunds.Fee> by category, key, amount, number among equal ones, refund
 ---@field fee_messages table<string, table<string, integer>> by category, key and amount: how many
 ---   of these each message refunds that names no refund
----@field wholes table<string, integer> by category and key: what SCAYLE charges
+---@field wholes table<string, refunds.Entry[]> by category and key: what SCAYLE charges, and since
+---   when that is known
 ---@field prices table<string, integer> by item id: what SCAYLE gives back if the unit comes back
 ---@field stated table<string, refunds.Entry> by reference of the refund
 ---@field undeliverable table<string, integer> item id -> when it was told
@@ -114,7 +115,7 @@ local function tell_items(book, ledger, news)
         end
     end
     for group, minor in pairs(news.sale.fees or {}) do
-        ledger.wholes[group] = math.max(minor, ledger.wholes[group] or 0)
+        refund_fees.tell_whole(ledger, group, minor, news.at_ms)
     end
     return returned
 end

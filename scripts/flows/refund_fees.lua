@@ -14,6 +14,7 @@ local refund_fees = {}
 ---@field group string category and key
 ---@field charge string|nil name of the charge that it was posted as; nil: it cannot be told
 ---@field source string what told it, of those that cannot tell one refund twice
+---@field doubt_source string|nil the same while it is doubtful
 ---@field is_refund boolean|nil told with the refund's id
 ---@field is_own boolean|nil and with its amount: what it says is this refund's alone
 
@@ -48,9 +49,12 @@ end
 local function of_group(entries, whole, at_ms)
     local refunds, messages, doubtful = {}, {}, {}
     for _, entry in ipairs(entries) do
-        local list = is_by(entry.at_ms, at_ms) and (entry.is_refund and refunds or messages)
-            or is_by(entry.doubt_ms, at_ms) and doubtful or {}
-        list[#list + 1] = entry
+        if is_by(entry.at_ms, at_ms) then
+            table.insert(entry.is_refund and refunds or messages, entry)
+        elseif is_by(entry.doubt_ms, at_ms) then
+            table.insert(doubtful, {minor = entry.minor, source = entry.doubt_source,
+                is_own = entry.is_own})
+        end
     end
     local said = value(messages, whole)
     if #refunds > 0 then
@@ -59,6 +63,15 @@ local function of_group(entries, whole, at_ms)
     end
     table.move(doubtful, 1, #doubtful, #messages + 1, messages)
     return said, math.max(0, value(messages, whole) - said)
+end
+
+-- What SCAYLE charges of a group, by an instant.
+local function whole_of(ledger, group, at_ms)
+    local minor
+    for _, entry in ipairs(ledger.wholes[group] or {}) do
+        minor = is_by(entry.at_ms, at_ms) and entry.minor or minor
+    end
+    return minor
 end
 
 local function by_group(ledger, charge_name)
@@ -82,7 +95,7 @@ end
 function refund_fees.of_charge(ledger, charge, at_ms)
     local known, doubtful = 0, 0
     for group, entries in pairs(by_group(ledger, charge.name)) do
-        local whole = math.min(ledger.wholes[group] or charge.minor, charge.minor)
+        local whole = math.min(whole_of(ledger, group, at_ms) or charge.minor, charge.minor)
         local minor, more = of_group(entries, whole, at_ms)
         known, doubtful = known + minor, doubtful + more
     end
@@ -98,7 +111,8 @@ end
 function refund_fees.loose(ledger, at_ms)
     local known, doubtful = 0, 0
     for group, entries in pairs(by_group(ledger, nil)) do
-        local minor, more = of_group(entries, ledger.wholes[group] or math.maxinteger, at_ms)
+        local minor, more = of_group(entries,
+            whole_of(ledger, group, at_ms) or math.maxinteger, at_ms)
         known, doubtful = known + minor, doubtful + more
     end
     return known, doubtful
@@ -110,7 +124,7 @@ end
 local function likeness(ledger, charge, fee)
     local own = charge.fee
     local has_room = refund_fees.of_charge(ledger, charge) + fee.minor <= charge.minor
-    local is_as_much = charge.minor == fee.minor or charge.minor == ledger.wholes[fee.group]
+    local is_as_much = charge.minor == fee.minor or charge.minor == whole_of(ledger, fee.group)
     if own and own.category == fee.category and own.key == fee.key then
         return has_room and 5 or 4
     elseif DELIVERY[fee.category] and charge.name == "delivery" then
@@ -200,8 +214,20 @@ local function tell_message(book, ledger, news, fee, count)
         if is_known then
             entry.at_ms, entry.source = entry.at_ms or news.at_ms, place
         else
-            entry.doubt_ms = entry.doubt_ms or news.at_ms
+            entry.doubt_ms, entry.doubt_source = entry.doubt_ms or news.at_ms, fee.source
         end
+    end
+end
+
+--- Tells what SCAYLE charges of a group. The most counts.
+---@param ledger refunds.Ledger changed in place
+---@param group string
+---@param minor integer
+---@param at_ms integer
+function refund_fees.tell_whole(ledger, group, minor, at_ms)
+    if minor > (whole_of(ledger, group) or -1) then
+        ledger.wholes[group] = ledger.wholes[group] or {}
+        table.insert(ledger.wholes[group], {minor = minor, at_ms = at_ms})
     end
 end
 

@@ -49,6 +49,8 @@ local FACTS = {ship = "shipped", cancel = "cancelled", ["return"] = "returned"}
 ---@field goodwill table<string, integer> by change id
 ---@field changes table<string, string> id -> kind: what was told already
 ---@field credited_ms table<string, integer> id of a credit -> when it was told
+---@field versions {until_ms: integer, units: table<string, table>, charges: table[]}[]|nil what
+---   units and charges were worth before Khaos's order changed, oldest first
 
 ---@class units.Change
 ---@field kind "ship"|"cancel"|"return"|"credit"
@@ -286,6 +288,33 @@ local function credits_until(book, credits, at_ms)
     return kept
 end
 
+local WORTH = {"line", "paid_minor", "reduced_minor", "moved_minor"}
+
+--- Keeps what units and charges are worth: from now on they are worth something else.
+---@param book units.Book changed in place
+---@param now_ms integer
+function unit_book.keep_version(book, now_ms)
+    local version = {until_ms = now_ms, units = {}, charges = book.charges}
+    for _, unit in ipairs(book.units) do
+        local worth = {}
+        for _, name in ipairs(WORTH) do
+            worth[name] = unit[name]
+        end
+        version.units[unit.id] = worth
+    end
+    book.versions = book.versions or {}
+    table.insert(book.versions, version)
+end
+
+local function version_at(book, at_ms)
+    for _, version in ipairs(book.versions or {}) do
+        if at_ms < version.until_ms then
+            return version
+        end
+    end
+    return {units = {}, charges = book.charges}
+end
+
 --- The book as it was at an instant: what was told later is left out. A new book; `changes` is not
 --- part of it.
 ---@param book units.Book
@@ -294,17 +323,20 @@ end
 function unit_book.as_of(book, at_ms)
     local past = {version = book.version, key = book.key, currency = book.currency, units = {},
         charges = {}, goodwill = credits_until(book, book.goodwill, at_ms)}
+    local version = version_at(book, at_ms)
     for i, unit in ipairs(book.units) do
-        local copy = {id = unit.id, sku = unit.sku, line = unit.line, paid_minor = unit.paid_minor,
-            reduced_minor = unit.reduced_minor,
+        local copy = {id = unit.id, sku = unit.sku,
             credits = credits_until(book, unit.credits, at_ms)}
+        for _, name in ipairs(WORTH) do
+            copy[name] = (version.units[unit.id] or unit)[name]
+        end
         for _, name in pairs(FACTS) do
             local fact = unit[name]
             copy[name] = fact and fact.at_ms <= at_ms and fact or nil
         end
         past.units[i] = copy
     end
-    for i, charge in ipairs(book.charges) do
+    for i, charge in ipairs(version.charges) do
         past.charges[i] = {name = charge.name, minor = charge.minor,
             credits = credits_until(book, charge.credits, at_ms)}
     end

@@ -315,6 +315,7 @@ local function cancel(job, scayle, lines, snapshot, words)
     local id = "khaos:cancelled:" .. snapshot.order_code
     order_units.change(lines.key, function(own)
         own.cancelling = own.cancelling or open_units(own)
+        own.cancelling_ms = own.cancelling_ms or time.now_ms()
         own.cancelling_told = own.cancelling_told or gone.without(own, own.cancelling)
     end)
     local book = order_units.load(lines.key)

@@ -8,13 +8,15 @@ local order_units = require("flows.order_units")
 local process = require("flows.returns_stages.process")
 local refund_book = require("flows.refund_book")
 local khaos_line = require("flows.khaos_line")
+local time = require("neap.time")
 local worklist = require("flows.returns_stages.worklist")
 
 local refund = {}
 
--- Takes in what the order shows; gives the units that came back and were not known to be.
+-- Takes in what the order shows, which is known from now on, however old the message is; gives the
+-- units that came back and were not known to be.
 local function tell(job, said, sale)
-    local news = {id = said.id, at_ms = job.event.received_ms, sale = sale, fees = said.fees,
+    local news = {id = said.id, at_ms = time.now_ms(), sale = sale, fees = said.fees,
         message = said.message, refund_id = said.refund_id,
         stated = said.amount and said.refund_id and {id = said.refund_id, minor = said.amount}
             or nil}

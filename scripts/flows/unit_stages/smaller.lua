@@ -40,7 +40,9 @@ local function adopt_lines(reference, digest)
     return lines
 end
 
+-- What units and charges were worth stays too.
 local function adopt_units(book, digest)
+    unit_book.keep_version(book, time.now_ms())
     for _, unit in ipairs(digest.units) do
         local own = unit_book.unit(book, unit.id)
         own.line, own.paid_minor, own.reduced_minor, own.moved_minor = unit.line,

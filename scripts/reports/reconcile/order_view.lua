@@ -341,14 +341,15 @@ local function read_posting(view, record, at_ms)
     view.book, view.parcels = unit_book.as_of(book, at_ms), book.parcels or {}
     view.refunds, view.offered = refund_book.of(book), offered_units(book, at_ms)
     view.has_fetched = has_fetched(book, at_ms)
-    for _, id in ipairs(book.cancelling or {}) do
+    for _, id in ipairs(is_by(book.cancelling_ms, at_ms) and book.cancelling or {}) do
         view.ours[id] = true -- SCAYLE is told of these by us
     end
     add_lines(view, then_lines, at_ms)
     add_moved(view)
     add_payments(view, then_lines)
     add_goodwill(view, at_ms)
-    local since_ms = record.delegated_ms or record.accepted_ms
+    local is_delegated = is_by(record.delegated_ms, at_ms)
+    local since_ms = is_delegated and record.delegated_ms or record.accepted_ms
     view.force_closed = since_ms + FORCE_CLOSE_MS <= at_ms
 end
 
