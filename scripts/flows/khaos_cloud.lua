@@ -1,7 +1,6 @@
 --- Khaos Control Cloud's side of a client: the addresses that Khaos calls (contract part B). Orders
 --- that the orders flow offers are fetched here, and what Khaos pushes is kept here for the flows
 --- that use it. Every route wants the account of the manifest's `auth.khaos`; 200 means durable.
-local codes = require("flows.khaos_codes")
 local downloads = require("flows.cloud_stages.downloads")
 local json = require("neap.json")
 local khaos_line = require("flows.khaos_line")
@@ -97,14 +96,15 @@ end
 local function watch(job)
     if khaos_line.kind(job.settings.khaos) == "cloud" then
         silence.watch(job)
+        pushes.watch(job)
         not_fetched.watch(job, khaos_line.new(job.settings.khaos).silence_ms)
     end
 end
 
 local function run(job)
     local name = job.event.name
-    if name == "stock.pushed" then
-        codes.close_proved(job)
+    if pushes.is_push(job.event) then
+        pushes.take(job)
     elseif name == "withdrawn.shown" then
         tell_withdrawn(job)
     elseif name == "document.erased" then
@@ -139,10 +139,10 @@ return {
         route("GET", "config_xml", "config.xml", downloads.config("XML")),
         route("GET", "orders", "orders", downloads.orders),
         route("GET", "returns", "returns", downloads.returns),
-        route("POST", "order_status", "order-status", pushes.order_status),
-        route("POST", "stock_status", "stock-status", pushes.stock_status),
-        route("POST", "stock", "stock", pushes.stock),
-        route("POST", "price_lists", "price-lists", pushes.price_lists),
+        route("POST", "order_status", "order-status", pushes.route("order_status")),
+        route("POST", "stock_status", "stock-status", pushes.route("stock_status")),
+        route("POST", "stock", "stock", pushes.route("stock")),
+        route("POST", "price_lists", "price-lists", pushes.route("price_lists")),
         {kind = "schedule", name = "beat", every_ms = BEAT_MS},
         {kind = "schedule", name = "watch", every_ms = MINUTE_MS},
         {kind = "schedule", name = "tidy", every_ms = DAY_MS},

@@ -1,9 +1,9 @@
 -- neap-test-root: examples/demo
 -- The orders flow on Khaos Control Cloud, run by run: offered, shown, acknowledged.
+local cloud_taking = require("cloud_taking")
 local fake_job = require("fake_job")
 local flow = require("flows.orders")
 local json = require("neap.json")
-local pushes = require("flows.cloud_stages.pushes")
 local queue = require("flows.cloud_stages.queue")
 local schema = require("lib.schema")
 
@@ -56,15 +56,15 @@ end
 
 -- The push, and its event in the mail of the order.
 local function show(s)
-    local ctx = {settings = {khaos = s.settings.khaos, orders_flow = "orders"}}
-    local reply = s.world:with(function()
-        return pushes.order_status(ctx, {body = json.encode({Statuses = json.array({{
-            AssociatedRef = REFERENCE, OrderCode = "SO1", Status = "Received"}})})})
+    local job = s.world:with(function()
+        return cloud_taking.push("order_status", {khaos = s.settings.khaos,
+            orders_flow = "orders"}, {Statuses = json.array({{AssociatedRef = REFERENCE,
+            OrderCode = "SO1", Status = "Received"}})})
     end)
-    for _, event in ipairs(reply.events or {}) do
+    for _, event in ipairs(job.emitted) do
         s.world.mail[event.name] = event
     end
-    return reply
+    return job
 end
 
 -- A person releases what was shown.
@@ -98,10 +98,10 @@ return function(t)
         t.equal(run(s).waits.name, "Khaos shows offer 1")
         t.equal(run(s).waits.name, "Khaos shows offer 1")
         t.equal(#fetch(s), 1)
-        t.equal(show(s).events[1].key, KEY)
+        t.equal(show(s).emitted[1].key, KEY)
         local ended = run(s)
         t.equal({ended.done, tostring(ended.error), s.references}, {true, "nil", {"SO1"}})
-        t.equal(show(s).events, nil, "a repeat of the push is no news")
+        t.equal(show(s).emitted, {}, "a repeat of the push is no news")
     end)
     t.case("that others sell on the order too is known to the run that notes it", function()
         local s = scene(t)

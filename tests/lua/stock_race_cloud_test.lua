@@ -10,6 +10,7 @@
 --     neap test --lua --set count=20000 --set seed=1 tests/lua/stock_race_cloud_test.lua
 local baskets = require("baskets")
 local catalogue = require("shop.catalogue")
+local cloud_taking = require("cloud_taking")
 local fake_job = require("fake_job")
 local http = require("neap.http")
 local json = require("neap.json")
@@ -106,11 +107,10 @@ function Model:change(sku, by)
     table.insert(self.queue, {sku = sku, level = self.levels[sku], due_ms = due_ms})
 end
 
+-- Without a code: a push of no levels.
 local function push(model, sku, level)
-    local reply = pushes.stock_status({settings = model.settings}, {body = json.encode({
-        Statuses = {{StockCode = sku, StockID = sku, SiteID = 1,
-            Levels = {Available = level, OnOrder = 0}}}})})
-    assert(reply.status == 200)
+    cloud_taking.push("stock_status", model.settings, {Statuses = json.array({sku and {
+        StockCode = sku, StockID = sku, SiteID = 1, Levels = {Available = level, OnOrder = 0}}})})
 end
 
 -- Pushes that are due; while we are away they fail and come again after our return.
@@ -140,7 +140,6 @@ function Model:show()
     local order = self.is_up and self:one_in("imported")
     if order then
         order.state = "posted"
-        presence.heard("order_status", self.settings.khaos.push_age_ms)
         stock_pending.posted("order:" .. order.id, self.now_ms)
     end
 end
@@ -161,9 +160,10 @@ function Model:take_back()
     end
 end
 
-function Model:fetch()
+-- Khaos has no news of any level.
+function Model:push_nothing()
     if self.is_up then
-        presence.heard("orders", self.settings.khaos.push_age_ms)
+        push(self)
     end
 end
 
@@ -233,7 +233,7 @@ local function tick(model, run)
 end
 
 local ACTIONS = {"buy", "buy", "buy", "buy", "buy", "import", "import", "show", "show", "receive",
-    "take_back", "fetch", "fetch"}
+    "take_back", "push_nothing", "push_nothing"}
 
 local function step(model)
     model.now_ms = model.now_ms + model.random:up_to(20) * SECOND_MS
@@ -330,7 +330,7 @@ local function absence_tests(t)
         local shown = {}
         local function at(ms, name)
             model.now_ms = START_MS + ms
-            presence.heard("orders", AGE_MS)
+            push(model)
             tick(model, poll_cloud.run)
             shown[#shown + 1] = name .. " " .. subtracted()
         end
@@ -355,13 +355,56 @@ local function absence_tests(t)
             stock_pending.posted("order:1", model.now_ms)
             for minute = 1, 12 do
                 model.now_ms = START_MS + minute * MINUTE_MS
-                presence.heard("orders", AGE_MS)
+                push(model)
                 tick(model, poll_cloud.run)
                 shown[minute] = subtracted()
             end
         end)
         t.equal(shown, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0})
     end)
+    -- Seen: the order was forgotten when Khaos had polled for push_age_ms, and a level from before
+    -- it sold again.
+    t.case("polls do not say that pushes of levels come through", function()
+        local model = new_model(baskets.random(1), AGE_MS)
+        local shown = {}
+        with_fakes(model, function()
+            push(model, "A", 5)
+            stock_pending.open("order:1", {units = {A = 1}})
+            stock_pending.posted("order:1", model.now_ms)
+            for minute = 1, 30 do
+                model.now_ms = START_MS + minute * MINUTE_MS
+                for _, name in ipairs({"orders", "order_status", "stock"}) do
+                    presence.heard(name, AGE_MS)
+                end
+                tick(model, poll_cloud.run)
+                shown[subtracted()] = true
+            end
+        end)
+        t.equal(shown, {true})
+    end)
+    t.case("levels that could not be read keep orders subtracted until a person closed that",
+        function()
+            local model = new_model(baskets.random(1), AGE_MS)
+            local shown = {}
+            with_fakes(model, function()
+                push(model, "A", 5)
+                stock_pending.open("order:1", {units = {A = 1}})
+                stock_pending.posted("order:1", model.now_ms)
+                local job = cloud_taking.push("stock_status", model.settings, '{"Statuses":[{"St')
+                for minute = 1, 32 do
+                    if minute == 16 then
+                        t.equal(job.opened["push_unreadable stock_status"].recheck, "manual")
+                        job.opened["push_unreadable stock_status"] = nil
+                    end
+                    model.now_ms = START_MS + minute * MINUTE_MS
+                    pushes.watch(job)
+                    push(model, "B", 5)
+                    tick(model, poll_cloud.run)
+                    shown[minute] = subtracted()
+                end
+            end)
+            t.equal({shown[15], shown[16]}, {1, 0})
+        end)
 end
 
 return function(t)

@@ -104,13 +104,41 @@ function documents.list(value)
     return next(value) ~= nil and {value} or {}
 end
 
---- The records of a list. What is none is left out: Khaos would repeat the whole push for ever.
+--- The entries of a push, each as `read` gives it; one that is no record as {odd, is_lost}: what is
+--- odd is told to a person.
+---@param value any
+---@param name string of the list
+---@param read fun(entry: table, words: string): table
+---@return table[]|nil
+---@return neap.Error|nil kind invalid
+function documents.entries(value, name, read)
+    local is_blank = value == nil or type(value) == "string" and not value:find("%S")
+    if not is_blank and type(value) ~= "table" then
+        return invalid(name .. " is no list")
+    end
+    local list = {}
+    for i, entry in ipairs(documents.list(value)) do
+        local words = string.format("entry %d of %s", i, name)
+        list[i] = type(entry) == "table" and entry ~= json.null and read(entry, words)
+            or documents.lost(words .. " is no record")
+    end
+    return list
+end
+
+--- An entry of which nothing can be taken.
+---@param words string
+---@return {odd: string, is_lost: true}
+function documents.lost(words)
+    return {odd = words, is_lost = true}
+end
+
+--- The records of a list; what is none is left out.
 ---@param value any
 ---@return table[]
 function documents.records(value)
     local list = {}
     for _, entry in ipairs(documents.list(value)) do
-        list[#list + 1] = type(entry) == "table" and entry or nil
+        list[#list + 1] = type(entry) == "table" and entry ~= json.null and entry or nil
     end
     return list
 end
@@ -149,10 +177,16 @@ function documents.whole(value)
     return number and math.tointeger(number // 1) or nil
 end
 
+local TRUTHS = {["true"] = true, ["1"] = true, yes = true, ["false"] = false, ["0"] = false,
+    no = false}
+
 ---@param value any
----@return boolean
+---@return boolean|nil nil: absent, or no truth
 function documents.truth(value)
-    return value == true or type(value) == "string" and value:lower() == "true"
+    if type(value) == "boolean" then
+        return value
+    end
+    return TRUTHS[(documents.text(value) or ""):lower()]
 end
 
 ---@param value any a table, or nothing
@@ -236,13 +270,6 @@ function documents.reply(format, root, document, headers)
         all[name] = value
     end
     return {status = 200, headers = all, body = body}
-end
-
---- The answer to a body that cannot be read. Khaos sends it again: it is counted as a repeat.
----@param err neap.Error
----@return neap.Reply
-function documents.refusal(err)
-    return {status = 400, headers = {["Content-Type"] = "text/plain"}, body = err.message}
 end
 
 return documents

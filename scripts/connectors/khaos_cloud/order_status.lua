@@ -104,9 +104,13 @@ end
 ---@field order_code string|nil
 ---@field snapshot khaos.Snapshot
 
-local function read_entry(entry)
+local function read_entry(entry, words)
     local status = (text(entry.Status) or text(entry.OrderStatus) or ""):lower()
     local order_code = id(entry.OrderCode) or id(entry.OrderID)
+    if not id(entry.AssociatedRef) and not id(entry.CustomData) then
+        return documents.lost(string.format("%s (order %s) names no reference", words,
+            order_code or "without a code"))
+    end
     return {
         reference = id(entry.AssociatedRef),
         custom = id(entry.CustomData),
@@ -129,11 +133,7 @@ function order_status.read(body)
     if not document then
         return nil, err
     end
-    local list = {}
-    for _, entry in ipairs(records(document.Statuses)) do
-        list[#list + 1] = read_entry(entry)
-    end
-    return list
+    return documents.entries(document.Statuses, "Statuses", read_entry)
 end
 
 return order_status
