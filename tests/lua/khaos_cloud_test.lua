@@ -198,6 +198,42 @@ return function(t)
         local list, err = order_status.read('{"Statuses":null}')
         t.equal({list == nil, err.message}, {true, "Statuses is no list"})
     end)
+    local function codes_of(body)
+        local list, err = stock.read_levels(body)
+        return list and list[1].code or err.message
+    end
+    local function levels_xml(declaration, code)
+        return declaration .. "<StockStatuses><Statuses><StockStatus><StockCode>" .. code
+            .. "</StockCode></StockStatus></Statuses></StockStatuses>"
+    end
+    local function utf16(text, format)
+        local units = {}
+        for _, point in utf8.codes(text) do
+            units[#units + 1] = string.pack(format, point)
+        end
+        return table.concat(units)
+    end
+    -- Seen: refused, and repeated for ever.
+    t.case("Windows-1252 and UTF-16 are read as what they are", function()
+        for _, body in ipairs({
+            levels_xml("", "CAF\xE9 \x80"), levels_xml("", "CAFé €"),
+            levels_xml("<?xml version='1.0' encoding='windows-1252'?>\n", "CAF\xE9 \x80"),
+            levels_xml("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>", "CAF\xE9 \x80"),
+            levels_xml("<?xml version=\"1.0\" encoding=\"UTF-8\"?>", "CAF\xE9 \x80"),
+            '{"Statuses":[{"StockCode":"CAF\xE9 \x80"}]}',
+            "\xFF\xFE" .. utf16(levels_xml("", "CAFé €"), "<I2"),
+            "\xFE\xFF" .. utf16(levels_xml("", "CAFé €"), ">I2"),
+            "\xFF\xFE" .. utf16(levels_xml("<?xml version=\"1.0\" encoding=\"utf-16\"?>",
+                "CAFé €"), "<I2"),
+        }) do
+            t.equal(codes_of(body), "CAFé €", body)
+        end
+    end)
+    t.case("what may be either of two encodings is not guessed", function()
+        t.matches(codes_of('{"Statuses":[{"StockCode":"CAFé","A":"\xE9"}]}'), "partly UTF%-8")
+        t.matches(codes_of('{"Statuses":[{"StockCode":"\x81"}]}'), "neither UTF%-8 nor")
+        t.matches(codes_of(utf16('{"Statuses":[]}', "<I2")), "no document")
+    end)
     t.case("a document with a byte order mark is read", function()
         t.equal(#documents.list(documents.read("\239\187\191<A><Statuses><B>x</B></Statuses></A>")
             .Statuses), 1)

@@ -3,6 +3,7 @@
 ---
 --- In XML an absent list and an empty one look alike, numbers and truths are text: readers use
 --- documents.list, number and truth, which take both.
+local encoding = require("connectors.khaos_cloud.encoding")
 local errors = require("neap.errors")
 local json = require("neap.json")
 local money = require("neap.money")
@@ -48,6 +49,7 @@ local function list_of(node)
     local list = json.array({})
     for i, child in ipairs(node) do
         list[i] = from_xml(child)
+        node[i] = false -- a large push does not fit into memory twice
     end
     return list
 end
@@ -75,16 +77,18 @@ end
 
 --- Reads a pushed body, whatever its content type says: Khaos's is not documented.
 ---@param body string
+---@param only table|nil members that are needed of large ones, as json.decode takes it
 ---@return table|nil
 ---@return neap.Error|nil kind invalid
-function documents.read(body)
-    local value, err
-    if body:find("^[%s\239\187\191]*<") then
+function documents.read(body, only)
+    local value
+    local text, err = encoding.to_utf8(body)
+    if text and text:find("^[%s\0\239\187\191\254\255]*<") then
         local root
-        root, err = xml.parse(body)
+        root, err = xml.parse(text)
         value = root and record_of(root)
-    else
-        value, err = json.decode(body)
+    elseif text then
+        value, err = json.decode(text, {only = only})
     end
     if type(value) == "table" and not json.is_array(value) then
         return value

@@ -140,12 +140,16 @@ local function add_deleted(list, value)
     return list
 end
 
+-- Texts and pictures make a push of items large.
+local NEEDED = {Deleted = true, Items = {StockID = true, StockCode = true, StockType1 = true,
+    SafeLevel = true, Options = true, WebProperties = true, UserDefinedFields = true}}
+
 --- Items, and then the ids of deleted ones.
 ---@param body string
 ---@return khaos.PushedItem[]|nil
 ---@return neap.Error|nil
 function stock.read_items(body)
-    local document, err = documents.read(body)
+    local document, err = documents.read(body, NEEDED)
     local list
     if document then
         list, err = documents.entries(document.Items, "Items", read_item)
