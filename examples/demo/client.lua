@@ -154,6 +154,10 @@ return {
             khaos = KHAOS,
             warehouse = "KC-MAIN",
             buffer_field = "Web Buffer",
+            kits = { -- Khaos Control Cloud does not say it
+                ["FO-KIT-DAY"] = {["FO-JKT-1042-M"] = 1, ["FO-BTL-0750-GRN"] = 1},
+                ["LW-GIFTBOX-3"] = {["LW-TEE-NVY-M"] = 1, ["LW-TOTE-GIFT"] = 1},
+            },
             -- The demo's delegations come after 200 ms; a real client leaves the lag be.
             order_lag_ms = tonumber(var("ORDER_LAG_MS", "2000")),
             policy = {default = {use_khaos_buffer = true}},
@@ -176,11 +180,6 @@ return {
         khaos_cloud = {use = "flows.khaos_cloud", settings = {
             khaos = KHAOS,
             public_url = var("PUBLIC_URL", "http://127.0.0.1:8080/demo"),
-            buffer_field = "Web Buffer",
-            kits = {
-                ["FO-KIT-DAY"] = {["FO-JKT-1042-M"] = 1, ["FO-BTL-0750-GRN"] = 1},
-                ["LW-GIFTBOX-3"] = {["LW-TEE-NVY-M"] = 1, ["LW-TOTE-GIFT"] = 1},
-            },
         }},
     },
 }

@@ -7,12 +7,14 @@
 --- figure of each code only, drops to zero first, `batch` at a time or by bulk requests.
 --- `neap stock SKU` shows the figure with its terms. "drift" compares all of it with what SCAYLE
 --- shows, once a week.
+local cloud_items = require("flows.stock_stages.cloud_items")
 local drift = require("flows.stock_stages.drift")
 local full = require("flows.stock_stages.full")
 local khaos_line = require("flows.khaos_line")
 local poll_cloud = require("flows.stock_stages.poll_cloud")
 local poll_soap = require("flows.stock_stages.poll")
 local send = require("flows.stock_stages.send")
+local time = require("neap.time")
 
 local SECOND_MS = 1000
 local MINUTE_MS = 60 * SECOND_MS
@@ -27,7 +29,12 @@ local RUNS = {
             full.run(job)
         end
     end,
-    ["schedule.send"] = send.run,
+    ["schedule.send"] = function(job)
+        if khaos_line.kind(job.settings.khaos) == "cloud" then
+            cloud_items.apply(job.settings, time.now_ms())
+        end
+        send.run(job)
+    end,
     ["schedule.drift"] = drift.run,
 }
 
@@ -78,6 +85,9 @@ local fields = {
     }},
     buffer_field = {type = "string",
         help = "user-defined attribute in Khaos that holds the buffer, or SAFE_LEVEL"},
+    kits = {type = "map", default = {},
+        values = {type = "map", values = {type = "integer", min = 1}},
+        help = "Cloud: what kits are made of, which its pushes do not say"},
     category_field = {type = "string", default = "STOCK_TYPE"},
     bulk = BULK,
     batch = {type = "integer", min = 1, default = 200, help = "figures sent in one run"},

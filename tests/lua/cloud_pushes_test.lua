@@ -1,5 +1,6 @@
 -- What Khaos Control Cloud pushes of its stock, kept: codes by their ids, levels of served sites,
 -- repeats that change nothing.
+local cloud_items = require("flows.stock_stages.cloud_items")
 local cloud_taking = require("cloud_taking")
 local codes = require("flows.khaos_codes")
 local fake_job = require("fake_job")
@@ -11,6 +12,7 @@ local slices = require("slices")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 
+-- Of both flows.
 local SETTINGS = {khaos = {push_age_ms = 60000, despatch_flow = "despatch"}, sites = {1, 2},
     kits = {BOX = {TEE = 2}}, buffer_field = "Web Buffer", orders_flow = "orders"}
 
@@ -46,8 +48,18 @@ end
 local function in_world(fn)
     local world = fake_job.world({http = function() end})
     world:with(function()
+        cloud_items.apply(SETTINGS, 0)
         fn(world)
     end)
+end
+
+-- The client says something else from now on.
+local function say(changes)
+    local settings = {sites = {1, 2}, buffer_field = "Web Buffer", kits = {BOX = {TEE = 2}}}
+    for name, value in pairs(changes) do
+        settings[name] = value
+    end
+    cloud_items.apply(settings, 0)
 end
 
 local function code_tests(t)
@@ -57,6 +69,21 @@ local function code_tests(t)
             t.equal({codes.has("TEE"), codes.has("OLD")}, {true, false})
             upload({}, {"1", "77"})
             t.equal(codes.has("TEE"), false)
+        end)
+    end)
+    -- Seen: the same goods were sold under both codes, because levels told the new one first.
+    t.case("goods are sold under the code under which their levels came last", function()
+        in_world(function()
+            levels({level("TEE", 1, 5)})
+            upload({item("1", "TEE")})
+            levels({level("TEE-NEW", 1, 5)})
+            t.equal({sold("TEE")[3], sold("TEE-NEW")[3]}, {0, 5})
+            levels({level("TEE", 1, 4)})
+            t.equal({sold("TEE")[3], sold("TEE-NEW")[3]}, {4, 0}, "an older push came late")
+            upload({item("1", "TEE-NEW")})
+            levels({level("TEE-NEW", 1, 6)})
+            t.equal({sold("TEE"), sold("TEE-NEW")},
+                {{false, true, 0, true}, {true, false, 6, true}})
         end)
     end)
     t.case("a code that was renamed is known by its new name only", function()
@@ -187,6 +214,98 @@ local function level_tests(t)
     end)
 end
 
+-- ---- what the client says ----------------------------------------------------------------------
+
+local function shown(code)
+    local kept = store.get("stock_items", code)
+    return figure.of(kept, {quantity = stock_pending.sum(kept, kept.read_ms).quantity},
+        figure.policy({default = {use_khaos_buffer = true}}, kept), 0).text
+end
+
+local function settings_tests(t)
+    -- Seen: 44, of which 40 stood at a site that did not serve the shop any more.
+    t.case("a site counts as long as the client names it, with what it has had since", function()
+        in_world(function()
+            levels({level("TEE", 1, 5), level("TEE", 2, 40), level("HAT", 2, 3, "2")})
+            store.delete("stock_dirty", "TEE")
+            say({sites = {1}})
+            t.equal({shown("TEE"), sold("TEE")[4], shown("HAT")},
+                {"5 available = 5", true, "0 available = 0"})
+            levels({level("TEE", 1, 4), level("TEE", 2, 41)})
+            t.equal(shown("TEE"), "4 available = 4")
+            say({sites = {1, 2}})
+            t.equal({shown("TEE"), shown("HAT")}, {"45 available = 45", "3 available = 3"})
+        end)
+    end)
+    t.case("another buffer field counts for items that were pushed before", function()
+        in_world(function()
+            levels({level("TEE", 1, 9)})
+            upload({item("1", "TEE", {SafeLevel = 5, UserDefinedFields = json.array({
+                {Name = "Web Buffer", Value = 4}, {Name = "Old Buffer", Value = 1}})})})
+            local found = {shown("TEE")}
+            for i, field in ipairs({"Old Buffer", "SAFE_LEVEL", "None"}) do
+                say({buffer_field = field})
+                found[i + 1] = shown("TEE")
+            end
+            t.equal(found, {"9 available - 4 buffer in Khaos = 5",
+                "9 available - 1 buffer in Khaos = 8", "9 available - 5 buffer in Khaos = 4",
+                "9 available = 9"})
+        end)
+    end)
+    -- Seen: only another upload of the kit gave its components what orders of it take.
+    t.case("a kit counts from when the client declares it", function()
+        in_world(function()
+            say({kits = {}})
+            stock_pending.begin()
+            levels({level("TEE", 1, 10)})
+            upload({item("3", "BOX")})
+            stock_pending.open("order:1", {units = {BOX = 3}})
+            t.equal(shown("TEE"), "10 available = 10")
+            store.delete("stock_dirty", "TEE")
+            say({kits = {BOX = {TEE = 2}, SET = {TEE = 1}}})
+            t.equal({shown("TEE"), sold("TEE")[4]}, {"10 available - 6 not yet in Khaos = 4", true})
+            say({kits = {}})
+            t.equal(shown("TEE"), "10 available = 10")
+        end)
+    end)
+    t.case("kits that nobody declared are one exception, which closes when they are", function()
+        in_world(function()
+            local job = cloud_taking.job({name = "x"}, SETTINGS)
+            job.close_exception = function(_, cause, subject)
+                job.opened[cause .. " " .. subject] = nil
+            end
+            local made = level("SET", 1, 0)
+            made.Levels, made.RelationshipPotential = nil, {FromChildren = 3}
+            levels({made})
+            upload({item("1", "SET")})
+            cloud_items.tell(job)
+            t.matches(job.opened["kit_not_declared kits"].message, "of which: SET. Orders")
+            job.opened["kit_not_declared kits"] = nil
+            cloud_items.tell(job)
+            t.equal(job.opened, {}, "told once")
+            say({kits = {SET = {}}})
+            cloud_items.tell(job)
+            say({})
+            cloud_items.tell(job)
+            t.equal(job.opened["kit_not_declared kits"] ~= nil, true)
+            say({kits = {SET = {TEE = 1}}})
+            cloud_items.tell(job)
+            t.equal(job.opened["kit_not_declared kits"], nil)
+        end)
+    end)
+    t.case("what the on-premise line read of an item stands until Cloud pushes it", function()
+        in_world(function()
+            store.put("stock_items", "BOX", {code = "BOX", buffer = 2, components = {TEE = 2},
+                sites = {["1"] = {available = 7, read_ms = 1}}, available = 7, read_ms = 1})
+            say({kits = {}})
+            t.equal(shown("BOX"), "7 available - 2 buffer in Khaos = 5")
+            t.equal(store.get("stock_items", "BOX").components, {TEE = 2})
+            upload({item("3", "BOX")})
+            t.equal(shown("BOX"), "7 available = 7")
+        end)
+    end)
+end
+
 -- ---- what cannot be read ---------------------------------------------------------------------
 
 local UNREADABLE = "push_unreadable "
@@ -233,7 +352,7 @@ local function unreadable_tests(t)
                 assert(#key <= 400, "the key is too long")
                 put(name, key, value)
             end
-            local job = levels({level(string.rep("x", 500), 1, 1), level("TEE", 1, 5)})
+            local job = levels({level(string.rep("x", 500), 1, 1, "2"), level("TEE", 1, 5)})
             t.equal(store.get("stock_items", "TEE").available, 5)
             t.matches(words(job, "stock_status"), "entry 1: ")
         end)
@@ -349,6 +468,7 @@ end
 return function(t)
     code_tests(t)
     level_tests(t)
+    settings_tests(t)
     keeping_tests(t)
     unreadable_tests(t)
     t.case("price lists replace the bands of a code, not of others", function()

@@ -382,6 +382,16 @@ local function absence_tests(t)
         end)
         t.equal(shown, {true})
     end)
+    t.case("levels are not complete beyond now when the clock is put back", function()
+        local model = new_model(baskets.random(1), AGE_MS)
+        with_fakes(model, function()
+            for _, minute in ipairs({0, 60, 65, 70, 75, 1, 6, 12, 18}) do
+                model.now_ms = START_MS + minute * MINUTE_MS
+                push(model, "A", 5)
+                t.equal(presence.complete_ms(AGE_MS) <= model.now_ms - AGE_MS, true, minute)
+            end
+        end)
+    end)
     t.case("levels that could not be read keep orders subtracted until a person closed that",
         function()
             local model = new_model(baskets.random(1), AGE_MS)

@@ -97,7 +97,7 @@ function presence.levels_came(received_ms, age_ms)
         add_absence(state, before_ms, received_ms, age_ms)
         store.put(STATE, "presence", state)
     end
-    known.came_ms = math.max(before_ms or 0, received_ms)
+    known.came_ms = received_ms
     store.put(STATE, "levels", known)
 end
 
@@ -105,7 +105,7 @@ end
 ---@param received_ms integer
 function presence.levels_taken(received_ms)
     local known = levels()
-    known.taken_ms = math.max(known.taken_ms or 0, received_ms)
+    known.taken_ms = received_ms -- be it less: the clock was put back
     store.put(STATE, "levels", known)
 end
 

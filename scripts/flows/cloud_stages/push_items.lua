@@ -1,34 +1,16 @@
 --- StockUpload, taken: items that Khaos Control Cloud pushes, and the ids of deleted ones.
 --- Exceptions about codes that are there now close. A repeat changes nothing.
+local cloud_items = require("flows.stock_stages.cloud_items")
 local codes = require("flows.khaos_codes")
 local khaos_stock = require("connectors.khaos_cloud.stock")
-local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local tables = require("flows.stock_stages.tables")
 local time = require("neap.time")
 
 local push_items = {}
 
-local CODE_OF_ID = "cloud_stock_ids" -- Khaos's StockID, which stays -> {code}
-local DETAILS = {"stock_id", "runs_to_zero", "max_display", "category", "buffer", "components"}
-
--- Levels of an item that does not have the code (any more) count as none until Khaos says more.
-local function empty_levels(kept, is_wrong)
-    for site, level in pairs(kept.sites or {}) do
-        if is_wrong(level) then
-            kept.sites[site] = {available = 0, read_ms = level.read_ms}
-        end
-    end
-end
-
--- Keeps what is known of a code. The shop hears of it once there is a level.
-local function keep_item(code, kept)
-    if kept.read_ms then
-        tables.keep(code, kept, time.now_ms())
-    else
-        store.put(tables.ITEMS, code, kept)
-    end
-end
+local CODE_OF_ID = cloud_items.CODE_OF_ID
+local DETAILS = {"stock_id", "runs_to_zero", "max_display", "category", "safe_level", "numbers"}
 
 -- An item has lost its code: nothing is sold under it, unless it is another item's by now.
 local function lose_code(stock_id, code)
@@ -39,10 +21,10 @@ local function lose_code(stock_id, code)
     codes.forget(code)
     if kept then
         kept.is_hidden = true
-        empty_levels(kept, function(level)
+        cloud_items.empty(kept, function(level)
             return not level.stock_id or level.stock_id == stock_id
         end)
-        keep_item(code, kept)
+        cloud_items.keep(kept, time.now_ms())
     end
 end
 
@@ -60,33 +42,23 @@ local function keep_options(kept, item)
     codes.put({[item.code] = {discontinued = options.is_discontinued == true}})
 end
 
-local function buffer_of(settings, item)
-    local field = settings.buffer_field
-    if field == "SAFE_LEVEL" then
-        return item.safe_level
+local function take_item(item)
+    local known = store.get(CODE_OF_ID, item.stock_id) or {}
+    if known.code and known.code ~= item.code then
+        lose_code(item.stock_id, known.code)
     end
-    return field and (item.numbers or {})[field]
-end
-
-local function take_item(settings, item)
-    local old_code = (store.get(CODE_OF_ID, item.stock_id) or {}).code
-    if old_code and old_code ~= item.code then
-        lose_code(item.stock_id, old_code)
-    end
-    store.put(CODE_OF_ID, item.stock_id, {code = item.code})
-    local kept = store.get(tables.ITEMS, item.code) or {code = item.code}
+    known.code = item.code
+    store.put(CODE_OF_ID, item.stock_id, known)
+    local kept = cloud_items.get(item.code)
     keep_options(kept, item)
-    item.components = settings.kits[item.code]
-    item.buffer = buffer_of(settings, item)
-    stock_pending.set_components(item.code, kept.components, item.components)
     for _, name in ipairs(DETAILS) do
         kept[name] = item[name]
     end
     kept.details_ms = time.now_ms()
-    empty_levels(kept, function(level)
+    cloud_items.empty(kept, function(level)
         return level.stock_id and level.stock_id ~= item.stock_id
     end)
-    keep_item(item.code, kept)
+    cloud_items.keep(kept, time.now_ms())
 end
 
 local function forget(stock_id)
@@ -100,13 +72,13 @@ end
 push_items.read = khaos_stock.read_items
 
 --- Takes one item, or the id of a deleted one.
----@param job neap.Job
----@param entry table
-function push_items.take(job, entry)
+---@param _ neap.Job
+---@param entry khaos.PushedItem
+function push_items.take(_, entry)
     if entry.deleted then
         forget(entry.deleted)
     else
-        take_item(job.settings, entry)
+        take_item(entry)
     end
 end
 

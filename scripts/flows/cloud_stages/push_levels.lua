@@ -1,5 +1,6 @@
 --- StockStatusUpload, taken: absolute levels per item and site that Khaos Control Cloud pushes. A
 --- repeat changes nothing.
+local cloud_items = require("flows.stock_stages.cloud_items")
 local khaos_stock = require("connectors.khaos_cloud.stock")
 local poll_cloud = require("flows.stock_stages.poll_cloud")
 local presence = require("flows.cloud_stages.presence")
@@ -9,15 +10,6 @@ local tables = require("flows.stock_stages.tables")
 local time = require("neap.time")
 
 local push_levels = {}
-
-local function is_served(settings, site)
-    for _, id in ipairs(settings.sites) do
-        if tostring(id) == site then
-            return true
-        end
-    end
-    return false
-end
 
 push_levels.read = khaos_stock.read_levels
 
@@ -34,24 +26,38 @@ function push_levels.begin(job)
     end
 end
 
+-- Levels may tell a new code before its item does: the same goods are not sold under both.
+local function leave_former_code(entry, now_ms)
+    local known = store.get(cloud_items.CODE_OF_ID, entry.stock_id) or {}
+    local former = known.level_code or known.code
+    if former and former ~= entry.code then
+        local item = cloud_items.get(former)
+        cloud_items.empty(item, function(level)
+            return level.stock_id == entry.stock_id
+        end)
+        cloud_items.keep(item, now_ms)
+    end
+    if known.level_code ~= entry.code then
+        known.level_code = entry.code
+        store.put(cloud_items.CODE_OF_ID, entry.stock_id, known)
+    end
+end
+
 --- Takes the level of one item at one site.
 ---@param job neap.Job
----@param entry {code: string, stock_id: string|nil, site: string, level: khaos.Level}
+---@param entry khaos.PushedLevel
 function push_levels.take(job, entry)
-    if not is_served(job.settings, entry.site) then
-        return
+    local age_ms, now_ms = job.settings.khaos.push_age_ms, time.now_ms()
+    if entry.stock_id then
+        leave_former_code(entry, now_ms)
     end
-    local age_ms = job.settings.khaos.push_age_ms
-    local read_ms = presence.level_ms(job.event.received_ms, age_ms)
-    local item = store.get(tables.ITEMS, entry.code) or {code = entry.code}
-    item.sites = item.sites or {}
-    local level = entry.level
+    local item, level = cloud_items.get(entry.code), entry.level
     level.stock_id = entry.stock_id
-    level.read_ms = math.max(read_ms, (item.sites[entry.site] or level).read_ms or read_ms)
-    item.sites[entry.site] = level
+    level.read_ms = presence.level_ms(job.event.received_ms, age_ms)
+    cloud_items.put_level(item, entry.site, level)
     -- The other sites are as they were told: this push may say more of them yet.
     poll_cloud.confirm(item, presence.complete_ms(age_ms) or 0)
-    tables.keep(entry.code, item, time.now_ms())
+    cloud_items.keep(item, now_ms)
 end
 
 --- All of a push is taken: levels are complete up to what it says, but for what could not be read.

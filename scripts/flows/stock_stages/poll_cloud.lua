@@ -4,6 +4,7 @@
 --- Up to which instant the levels are complete is presence.lua's knowledge; orders posted after it
 --- are subtracted. (Contract 8.8: an older push that overtakes a newer one cannot be told; the next
 --- one mends it.)
+local cloud_items = require("flows.stock_stages.cloud_items")
 local presence = require("flows.cloud_stages.presence")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
@@ -46,6 +47,8 @@ end
 ---@param job neap.Job
 function poll_cloud.run(job)
     local now_ms = time.now_ms()
+    cloud_items.apply(job.settings, now_ms)
+    cloud_items.tell(job)
     local read_ms = presence.complete_ms(job.settings.khaos.push_age_ms)
     if not read_ms then
         return

@@ -47,7 +47,6 @@ return {
             khaos = khaos, poll_silence_ms = number("POLL_SILENCE_MS", 3600000),
             public_url = var("PUBLIC_URL", "http://127.0.0.1:9/demo"),
             format = var("CLOUD_FORMAT", "JSON"), page_size = number("CLOUD_PAGE", 500),
-            buffer_field = "Web Buffer",
         }} or nil,
         orders = {
             use = "flows.orders",

@@ -1,6 +1,7 @@
 --- The simulated web channel of Khaos Control Cloud: calls the client under test as contract part B
 --- has it. One run: the configuration file once, an OrderDownload, then pushes of what changed.
---- Whatever is not answered with 200 is sent again on the next run.
+--- Whatever is not answered with 200 is sent again on the next run. Levels are pushed on every run,
+--- 0 to 100 of them (contract 8.8), unless the setting cloud_restful says that none means no push.
 
 local cloud_channel = require("erp.cloud_channel")
 local cloud_xml = require("erp.cloud_xml")
@@ -17,7 +18,8 @@ local FIRST_CONTACT = "2019-12-31 12:00:00Z"
 local BATCH = 100 -- entries of a stock status push
 local PUSHES = {
     {kind = "stock", block = "StockUpload", list = "Items", size = BATCH},
-    {kind = "stock_status", block = "StockStatusUpload", list = "Statuses", size = BATCH},
+    {kind = "stock_status", block = "StockStatusUpload", list = "Statuses", size = BATCH,
+        is_always = true},
     {kind = "order_status", block = "OrderStatusUpload", list = "Statuses", size = 20},
 }
 
@@ -128,11 +130,14 @@ end
 
 local function push(settings, config, spec, entries)
     local w = open(settings)
-    local list = json.array({})
-    for i, entry in ipairs(entries) do
-        list[i] = entry.value
-    end
     local is_xml = w.settings.cloud_xml or config[spec.block].Format == "XML"
+    local list = json.array({})
+    if w.settings.cloud_odd and not is_xml then
+        list[1] = json.null
+    end
+    for _, entry in ipairs(entries) do
+        list[#list + 1] = entry.value
+    end
     local document = {[spec.list] = list}
     local request = {method = "POST", path = path_of(config, spec.block),
         headers = {["Content-Type"] = is_xml and "text/xml" or "application/json"},
@@ -150,6 +155,9 @@ local function batches(w)
     local list, news = {}, cloud_channel.news(w)
     for _, spec in ipairs(PUSHES) do
         local entries = news[spec.kind]
+        if #entries == 0 and spec.is_always and not w.settings.cloud_restful then
+            list[#list + 1] = {spec = spec, entries = entries}
+        end
         for first = 1, #entries, spec.size do
             list[#list + 1] = {spec = spec, entries = table.move(entries, first,
                 math.min(first + spec.size - 1, #entries), 1, {})}
