@@ -226,7 +226,8 @@ static int open_loop(struct host *host, const struct host_options *options, stru
     host->turn = turn_new(host->loop);
     host->secrets = secrets_new(options->secrets_folder);
     host->watchdog = watchdog_new(0, NULL, NULL);
-    struct http_server_options server = {.body_limit = host_body_limit};
+    struct http_server_options server = {.body_limit = host_body_limit,
+                                         .max_body_bytes = (size_t)MANIFEST_BODY_BYTES_MAX};
     if (!host->is_virtual) {
         uint64_t share = descriptors_raise() / HOST_CALLERS_SHARE;
         server.max_connections = share < HOST_CALLERS_MAX ? (unsigned)share + 1 : HOST_CALLERS_MAX;

@@ -11,6 +11,9 @@
 #include "core/work/backoff.h"
 #include "core/work/retention.h"
 
+/* The most that a route may declare. */
+#define MANIFEST_BODY_BYTES_MAX ((int64_t)64 << 20)
+
 struct manifest_auth {
     const char *name;
     const char *user;

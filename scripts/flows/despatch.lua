@@ -9,6 +9,7 @@
 local apply = require("flows.despatch_stages.apply")
 local khaos_line = require("flows.khaos_line")
 local poll = require("flows.despatch_stages.poll")
+local second = require("flows.despatch_stages.second")
 
 local MINUTE_MS = 60000
 
@@ -44,6 +45,8 @@ return {
             poll(job)
         elseif job.event.name:find("^dismissed%.") then
             apply.dismissed(job)
+        elseif job.event.name == second.EVENT then
+            second.run(job)
         else
             apply.status(job)
         end

@@ -64,15 +64,6 @@ local function tidy(job)
     end
 end
 
--- Cannot be, by the queue's rule; if it is, somebody must know.
-local function tell_withdrawn(job)
-    local said = assert(json.decode(job.event.payload))
-    job:open_exception({cause = "cancel_in_khaos", subject = said.reference, recheck = "manual",
-        message = string.format("Khaos has order %s as %s, which was cancelled and taken back "
-            .. "before Khaos fetched it", said.reference, said.order_code),
-        remedy = "Cancel it in Khaos, then close this."})
-end
-
 -- An erased order had no open job. Of a return that was erased not_fetched.lua tells.
 local function tell_erased(job)
     local said = assert(json.decode(job.event.payload))
@@ -98,8 +89,6 @@ local function run(job)
     local name = job.event.name
     if pushes.is_push(job.event) then
         pushes.take(job)
-    elseif name == "withdrawn.shown" then
-        tell_withdrawn(job)
     elseif name == "document.erased" then
         tell_erased(job)
     elseif name == not_fetched.EVENT then
@@ -119,6 +108,11 @@ local function selftest(settings)
     for _, name in ipairs(settings.match_company_on) do
         if name == "CompanyCode" and #settings.match_company_on > 1 then
             error("settings.match_company_on: CompanyCode stands on its own only", 0)
+        elseif name == "CompanyCode" and not khaos_line.new(settings.khaos).send_urn
+            and khaos_line.kind(settings.khaos) == "cloud" then
+            error("settings.match_company_on: orders carry no company code (khaos.send_urn is "
+                .. "false), so Khaos could match no customer by CompanyCode: name what it shall "
+                .. "match them by, as {\"Surname\", \"Postcode\"}", 0)
         end
     end
 end

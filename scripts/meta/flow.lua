@@ -28,7 +28,7 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field method string
 ---@field path string below "/<client>": "/scayle/delegation"; "{id}" matches one segment
 ---@field auth string|nil name in the manifest's `auth`; nil: open
----@field max_body_bytes integer|nil default 1 MiB; above: 413
+---@field max_body_bytes integer|nil default 1 MiB, at most 64 MiB; above: 413
 ---@field answer_within_ms integer|nil the job may answer (job:answer) until then, else the reply below is sent
 ---@field handle fun(ctx: neap.Context, request: neap.ServerRequest): neap.Reply runs as one atomic slice: it
 ---   may use neap.store, it cannot wait. When it raises: 500, nothing is kept

@@ -55,14 +55,17 @@ local function fetch(s)
 end
 
 -- The push, and its event in the mail of the order.
-local function show(s)
+local function show(s, more)
+    local status = {AssociatedRef = REFERENCE, OrderCode = "SO1", Status = "Received"}
+    for name, value in pairs(more or {}) do
+        status[name] = value
+    end
     local job = s.world:with(function()
         return cloud_taking.push("order_status", {khaos = s.settings.khaos,
-            orders_flow = "orders"}, {Statuses = json.array({{AssociatedRef = REFERENCE,
-            OrderCode = "SO1", Status = "Received"}})})
+            orders_flow = "orders"}, {Statuses = json.array({status})}, s.world)
     end)
     for _, event in ipairs(job.emitted) do
-        s.world.mail[event.name] = event
+        s.world.mail[event.name] = event.key == KEY and event or s.world.mail[event.name]
     end
     return job
 end
@@ -73,7 +76,87 @@ local function release(s, subject)
         reason = "looked at it", subject = subject})}
 end
 
-return function(t)
+local function wrong(s, reference)
+    local open = s.world.exceptions["shown_wrongly " .. (reference or REFERENCE)]
+    return open and open.message or "none"
+end
+
+local function mismatches(t)
+    -- Seen before: the order counted as posted, and was never handed out.
+    t.case("an order that Khaos never fetched is not believed to be there", function()
+        local s = scene(t)
+        run(s)
+        show(s)
+        t.equal({run(s).waits.name, wrong(s)}, {"Khaos shows offer 1", "Khaos shows SC204417 as "
+            .. "its order SO1, and has never fetched it: nothing of it is believed"})
+        t.equal(#fetch(s), 1)
+        show(s, {OrderCode = "SO2"})
+        t.equal({run(s).done, s.references, wrong(s)}, {true, {"SO2"}, "none"})
+    end)
+    t.case("one that a person had offered anew was fetched before, and is believed", function()
+        local s = scene(t)
+        run(s)
+        fetch(s)
+        s.world:with(function()
+            queue.offer_again("orders", REFERENCE)
+        end)
+        show(s)
+        t.equal({run(s).done, wrong(s)}, {true, "none"})
+    end)
+    t.case("one order of Khaos cannot be two of ours", function()
+        local s = scene(t)
+        run(s)
+        s.world:with(function()
+            queue.put("orders", "SC1", "order:fo:1", {Header = {}})
+        end)
+        t.equal(#fetch(s), 2)
+        show(s, {AssociatedRef = "SC1"})
+        show(s)
+        t.equal(wrong(s), "Khaos shows SC204417 as its order SO1, which it has shown as SC1: "
+            .. "nothing of it is believed")
+        t.equal(run(s).waits.name, "Khaos shows offer 1")
+        show(s, {OrderCode = "SO9", CustomData = "SC1"})
+        t.matches(wrong(s), "with what we sent with SC1")
+        show(s, {OrderCode = "SO9", CustomData = REFERENCE})
+        t.equal({run(s).done, wrong(s)}, {true, "none"})
+    end)
+    -- Seen before: such an order was ignored, and a snapshot of it cancelled the other's units.
+    t.case("an order that is imported anew under another code is told, and none of its news",
+        function()
+            local s = scene(t)
+            run(s)
+            fetch(s)
+            show(s)
+            show(s, {OrderCode = "SO2", Status = "Cancelled"}) -- before the first is noted
+            t.equal(run(s).done, true)
+            t.equal({s.world.store.get("orders", KEY).order_code,
+                s.world.store.get("despatch_seen", REFERENCE)
+                    and s.world.store.get("despatch_seen", REFERENCE).snapshot.is_cancelled},
+                {"SO1"})
+            local job = show(s, {OrderCode = "SO3"})
+            t.equal({job.emitted[1].name, job.emitted[1].flow}, {"khaos.second", "despatch"})
+            t.matches(s.world.exceptions["duplicate_in_khaos " .. REFERENCE].message,
+                "SO3 beside SO1")
+        end)
+    t.case("orders without a company code need something else to match a customer by", function()
+        local cloud = require("flows.khaos_cloud")
+        local function check(send_urn, match)
+            return (pcall(cloud.selftest, {khaos = {kind = "cloud", send_urn = send_urn},
+                match_company_on = match}))
+        end
+        t.equal({check(true, {"CompanyCode"}), check(false, {"CompanyCode"}),
+            check(false, {"Surname", "Postcode"})}, {true, false, true})
+    end)
+    t.case("an order is handed out once, however often it is named", function()
+        local s = scene(t)
+        run(s)
+        t.equal(#s.world:with(function()
+            return (queue.take_these("orders", {REFERENCE, REFERENCE}))
+        end), 1)
+    end)
+end
+
+local function staged(t)
     -- Seen before: only the posting counted, so a setting of the connection changed what was sent
     -- after it had been approved.
     t.case("staged: what is approved is the document that Khaos fetches", function()
@@ -93,6 +176,11 @@ return function(t)
         show(s)
         t.equal(run(s).done, true)
     end)
+end
+
+return function(t)
+    mismatches(t)
+    staged(t)
     t.case("offered once, posted when Khaos shows it, acknowledged", function()
         local s = scene(t)
         t.equal(run(s).waits.name, "Khaos shows offer 1")

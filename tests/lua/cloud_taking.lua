@@ -34,7 +34,9 @@ function cloud_taking.job(event, settings, world)
         exception = function(_, cause, subject)
             return exceptions[cause .. " " .. subject]
         end,
-        close_exception = function() end,
+        close_exception = function(_, cause, subject)
+            exceptions[cause .. " " .. subject] = nil
+        end,
     }
 end
 

@@ -402,16 +402,56 @@ local function feed_of(t)
             local entry = w.exceptions["duplicate_in_khaos " .. REFERENCE]
             return entry and entry.message
         end
-        t.equal({#poll(w, list:format(one, two)), shown()}, {1,
+        t.equal({#poll(w, list:format(one, two)), shown()}, {2,
             "Khaos has a second sales order with the reference SC7: SO8 beside SO7"})
         w.exceptions = {} -- a person closed it: it is not told again
         poll(w, list:format(one, two))
         t.equal(shown(), nil)
         local sent = status(invoice(box("TEE", "T1"))):match("<ORDER_STATUS .*</ORDER_STATUS>")
-        t.equal({#poll(w, list:format((sent:gsub("SO7", "SO8")), one)), shown()}, {0,
+        t.equal({#poll(w, list:format((sent:gsub("SO7", "SO8")), one)), shown()}, {1,
             "Khaos has a second sales order with the reference SC7: SO8 beside SO7, and goods of "
             .. "it have left"})
         t.equal(shipped(w), {})
+    end)
+    t.case("a person who releases it has the order followed as the second one", function()
+        local w = world({"TEE", "SOCK"})
+        local two = status(invoice(box("TEE", "T1"))):gsub("SO7", "SO8")
+        local event = poll(w, two)[1]
+        event.payload = json.encode(event.payload)
+        local function ended()
+            return w:play(flow, {settings = settings(), event = event})
+        end
+        t.equal({event.name, ended().held[1].cause, shipped(w)},
+            {"khaos.second", "duplicate_in_khaos", {}})
+        w.mail["released.duplicate_in_khaos"] = {name = "released.duplicate_in_khaos"}
+        t.equal(ended().done, true)
+        w.mail = {}
+        w:with(function()
+            t.equal({store.get(support.LINES, REFERENCE).order_code,
+                store.get(support.RECORDS, KEY).order_code}, {"SO8", "SO8"})
+        end)
+        -- What it has sent is told with the adoption; what comes then is its news, and not ours.
+        local told = w.events[#w.events]
+        t.equal({told.name, told.key}, {"khaos.status", "despatch:" .. KEY})
+        t.equal(#poll(w, two), 0)
+        t.equal({poll(w, (two:gsub("SO8", "SO7")))[1].name}, {"khaos.second"})
+    end)
+    t.case("released while there are several it asks again, dismissed it rests", function()
+        local w = world({"TEE", "SOCK"})
+        local event = poll(w, (status(""):gsub("SO7", "SO8")))[1]
+        poll(w, (status(""):gsub("SO7", "SO9")))
+        event.payload = json.encode(event.payload)
+        w.mail["released.duplicate_in_khaos"] = {name = "released.duplicate_in_khaos"}
+        local function ended()
+            return w:play(flow, {settings = settings(), event = event})
+        end
+        t.equal(ended().held[1].cause, "duplicate_in_khaos")
+        poll(w, (status(""):gsub("<INVOICES>", CANCELLED):gsub("SO7", "SO9")))
+        w.mail = {["dismissed.duplicate_in_khaos"] = {name = "dismissed.duplicate_in_khaos"}}
+        t.equal(ended().done, true)
+        w:with(function()
+            t.equal(store.get(support.LINES, REFERENCE).order_code, "SO7")
+        end)
     end)
     t.case("that closes when the second one is cancelled in Khaos", function()
         local w = world({"TEE", "SOCK"})

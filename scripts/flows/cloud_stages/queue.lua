@@ -206,9 +206,10 @@ end
 ---@return string|nil continuation
 ---@return table[] lost as of take
 function queue.take_these(kind, references)
-    local list, lost = {}, {}
+    local list, lost, seen = {}, {}, {}
     for _, reference in ipairs(references) do
-        local entry = queue.get(kind, reference)
+        local entry = not seen[reference] and queue.get(kind, reference)
+        seen[reference] = true
         if entry and entry.state ~= "withdrawn" then
             hand_out(kind, reference, entry, list, lost)
         end
