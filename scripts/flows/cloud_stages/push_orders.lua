@@ -111,7 +111,8 @@ function push_orders.take(job, status)
     local flow = job.settings.khaos.despatch_flow
     if own ~= code then
         if flow ~= "" then
-            second.see(job, {order_code = own or "?"}, snapshot, flow)
+            second.see(job, {order_code = own or "?", key = (lines or order.entry).key}, snapshot,
+                flow)
         end
     elseif not lines then
         store.put(news.EARLY, order.reference, snapshot)

@@ -34,7 +34,7 @@ local function tell(job, lines, snapshot, has_left, flow)
     job:open_exception(exception)
     job:emit({source = "khaos.second", name = second.EVENT, flow = flow,
         id = string.format("%s:%s:%s", reference, code, has_left and "left" or "seen"),
-        key = "second:" .. reference, payload = {reference = reference}})
+        key = "second:" .. reference, about = lines.key, payload = {reference = reference}})
 end
 
 local function is_over(job, reference, code)
@@ -50,7 +50,7 @@ end
 
 --- A sales order that Khaos shows with our reference and another code.
 ---@param job neap.Job
----@param lines {order_code: string} what is known of ours
+---@param lines {order_code: string, key: string|nil} what is known of ours
 ---@param snapshot khaos.Snapshot with a reference
 ---@param flow string|nil name of the despatch flow, when another one sees it
 function second.see(job, lines, snapshot, flow)
