@@ -438,8 +438,8 @@ static void read_route(struct reading *r, size_t flow, int handlers)
     if (route->auth != NULL && manifest_find_auth(m, route->auth) == NULL) {
         reading_raise(r, "auth", "\"%s\" is not in the manifest's auth", route->auth);
     }
-    route->max_body_bytes = (size_t)reading_integer_within(
-        r, "max_body_bytes", ROUTE_BODY_BYTES, 1, MANIFEST_BODY_BYTES_MAX);
+    route->max_body_bytes = (size_t)reading_integer_within(r, "max_body_bytes", ROUTE_BODY_BYTES, 1,
+                                                           MANIFEST_BODY_BYTES_MAX);
     route->answer_within_ms = reading_integer(r, "answer_within_ms", 0, 1);
     if (!reading_push(r, "handle", LUA_TFUNCTION, "a function")) {
         reading_raise(r, "handle", "missing: a function expected");
