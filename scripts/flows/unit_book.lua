@@ -49,6 +49,7 @@ local FACTS = {ship = "shipped", cancel = "cancelled", ["return"] = "returned"}
 ---@field goodwill table<string, integer> by change id
 ---@field changes table<string, string> id -> kind: what was told already
 ---@field credited_ms table<string, integer> id of a credit -> when it was told
+---@field credit_nets table<string, integer>|nil id of a credit -> its net, where it is known
 ---@field versions {until_ms: integer, units: table<string, table>, charges: table[]}[]|nil what
 ---   units and charges were worth before Khaos's order changed, oldest first
 
@@ -60,6 +61,7 @@ local FACTS = {ship = "shipped", cancel = "cancelled", ["return"] = "returned"}
 ---@field units string[]|nil unit ids; kinds ship, cancel, return
 ---@field credits {unit: string|nil, charge: string|nil, minor: integer}[]|nil kind credit
 ---@field goodwill_minor integer|nil kind credit: money without goods
+---@field net_minor integer|nil kind credit: net of the whole
 
 ---@class units.Outcome
 ---@field is_repeat boolean this change was told before
@@ -247,8 +249,8 @@ local function tell_credit(book, change, outcome)
     if (change.goodwill_minor or 0) > 0 then
         book.goodwill[change.id] = change.goodwill_minor
     end
-    book.credited_ms = book.credited_ms or {}
-    book.credited_ms[change.id] = change.at_ms
+    book.credited_ms, book.credit_nets = book.credited_ms or {}, book.credit_nets or {}
+    book.credited_ms[change.id], book.credit_nets[change.id] = change.at_ms, change.net_minor
 end
 
 -- ---- telling ---------------------------------------------------------------------------------
@@ -322,7 +324,8 @@ end
 ---@return units.Book
 function unit_book.as_of(book, at_ms)
     local past = {version = book.version, key = book.key, currency = book.currency, units = {},
-        charges = {}, goodwill = credits_until(book, book.goodwill, at_ms)}
+        charges = {}, goodwill = credits_until(book, book.goodwill, at_ms),
+        credit_nets = credits_until(book, book.credit_nets or {}, at_ms)}
     local version = version_at(book, at_ms)
     for i, unit in ipairs(book.units) do
         local copy = {id = unit.id, sku = unit.sku,

@@ -1,5 +1,5 @@
---- The same moment gives the same figures, whatever comes later: random histories of one order, its
---- view and its differences at each instant, compared again at the end. A refund that waited for its
+--- The same moment gives the same figures, whatever comes later: random histories of one order,
+--- its view and its differences at each instant, compared again at the end. A refund that waited for its
 --- turn was once booked at the instant of its message, and two facts had no instant at all, so a
 --- month-end that tied became a difference later, and differences vanished.
 ---
@@ -214,8 +214,9 @@ local MOVES = {
     end,
     function(sim) -- Khaos credits money, the delivery or goodwill
         local is_delivery = sim.random:up_to(2) == 1
-        queue(sim, (sim.w:note({}, is_delivery and 495 or sim.random:up_to(300),
-            {delivery = is_delivery and 495 or 0})))
+        local minor = is_delivery and 495 or sim.random:up_to(300)
+        queue(sim, (sim.w:note({}, minor, {delivery = is_delivery and 495 or 0,
+            net = sim.random:up_to(2) == 1 and minor * 5 // 6 or nil})))
     end,
     function(sim) -- the order in Khaos is another one: a unit less, pennies elsewhere
         sim.w.job:with(function()
@@ -238,8 +239,8 @@ local MOVES = {
     function(sim) -- a return is offered to Khaos Control Cloud
         change(sim, function(book)
             for _, unit in ipairs(book.units) do
-                if unit.returned and not next(unit.credits) and not offered.open_units(book)[unit.id]
-                then
+                local is_free = not next(unit.credits) and not offered.open_units(book)[unit.id]
+                if unit.returned and is_free then
                     sim.offers = sim.offers + 1
                     offered.add(book, "o" .. sim.offers, {reference = "R" .. sim.offers,
                         units = json.array({unit.id}),
@@ -295,7 +296,7 @@ local function history(random)
 end
 
 return function(t)
-    local count, seed = tonumber(t.settings.count) or 300, tonumber(t.settings.seed) or 1
+    local count, seed = tonumber(t.settings.count) or 150, tonumber(t.settings.seed) or 1
     t.case("what is told as of a moment stays, whatever comes later", function()
         local random = baskets.random(seed)
         for i = 1, count do

@@ -32,6 +32,14 @@ local function reading(t)
         t.equal({state(invoice(70)), state(invoice(71)), state(invoice(14)), state(invoice("")),
             state(invoice(70) .. invoice(18))}, {"issued", "issued", "draft", "draft", "draft"})
     end)
+    t.case("its net is read where Khaos tells it", function()
+        local total = "<DELIVERY_TOTAL%s>-4.95</DELIVERY_TOTAL><COMPLETE>-1</COMPLETE>"
+        local told, untold = read(total:format(' NET_VALUE="-4.13"')).credit,
+            read(total:format("")).credit
+        t.equal({told.total_minor, told.delivery_minor, told.net_minor}, {1495, 495, 1246})
+        t.equal({untold.total_minor, untold.net_minor}, {1495, nil})
+        t.equal(read("").credit.net_minor, 833)
+    end)
     t.case("an installation may count further stages as issued", function()
         t.equal({state(invoice(16)), state(invoice(16), {16})}, {"draft", "issued"})
     end)

@@ -134,8 +134,8 @@ end
 --- Khaos shows a credit note; gives its event.
 ---@param items table<string, integer> by stock code
 ---@param total integer
----@param more {delivery: integer|nil, is_stray: boolean|nil, code: string|nil, state: string|nil
----   default issued, created_on: string|nil}|nil
+---@param more {delivery: integer|nil, net: integer|nil, is_stray: boolean|nil, code: string|nil,
+---   state: string|nil default issued, created_on: string|nil}|nil
 function World:note(items, total, more)
     more = more or {}
     self.notes = self.notes + 1
@@ -149,7 +149,7 @@ function World:note(items, total, more)
             order_code = code, is_credit_note = true, urn = "U1", state = more.state or "issued",
             created_on = more.created_on,
             credit = {total_minor = total, delivery_minor = more.delivery or 0, currency = "GBP",
-                items = list}}})
+                net_minor = more.net, items = list}}})
     end)
     return {name = more.is_stray and "khaos.stray_credit" or "khaos.credit_note",
         key = more.is_stray and "credit:" .. code or "returns:" .. KEY, source = "khaos.status",

@@ -110,17 +110,27 @@ local function parcels_of(node)
     return joined(parcels)
 end
 
--- What a credit note takes back: stock codes with quantities, and its gross total. What was
--- cancelled of it is no part of it.
+-- Gross and net of a total, without their signs.
+local function total_of(node, name, digits)
+    local total = xml.child(node, name)
+    local function minor_of(value)
+        local amount = money.decimal(value or "")
+        local minor = amount and amount:to_minor(digits)
+        return minor and math.abs(minor)
+    end
+    if not total then
+        return 0, 0
+    end
+    return minor_of(total.text), minor_of(total.attrs.NET_VALUE)
+end
+
+-- What a credit note takes back: stock codes with quantities, and its totals; its net where Khaos
+-- tells it. What was cancelled of it is no part of it.
 local function credit_of(node, invoices)
     local currency = xml.value(node, "CURRENCY_CODE")
-    local total, delivery = 0, nil
-    for _, name in ipairs({"ITEMS_TOTAL", "DELIVERY_TOTAL"}) do
-        local amount = money.decimal(xml.value(node, name) or "0")
-        local minor = amount and amount:to_minor(money.digits(currency or "") or 2)
-        total = minor and total and total + math.abs(minor) or nil
-        delivery = minor and math.abs(minor) -- the last one's
-    end
+    local digits = money.digits(currency or "") or 2
+    local goods, goods_net = total_of(node, "ITEMS_TOTAL", digits)
+    local delivery, delivery_net = total_of(node, "DELIVERY_TOTAL", digits)
     local items = {}
     for _, invoice in ipairs(invoices) do
         local list = xml.child(invoice, "INVOICE_ITEMS")
@@ -128,7 +138,9 @@ local function credit_of(node, invoices)
             items[#items + 1] = item
         end
     end
-    return {total_minor = total, delivery_minor = delivery, currency = currency, items = items}
+    return {total_minor = goods and delivery and goods + delivery, delivery_minor = delivery,
+        net_minor = goods_net and delivery_net and goods_net + delivery_net or nil,
+        currency = currency, items = items}
 end
 
 -- Only an issued credit note gives something back. It is a sales document like others (contract

@@ -117,7 +117,8 @@ local function mark(lines, code, note)
         unit_book.apply(book, {kind = "return", id = "khaos:goods:" .. code, origin = "khaos",
             at_ms = now_ms, units = note.units})
         return unit_book.apply(book, {kind = "credit", id = "khaos:" .. code, origin = "khaos",
-            at_ms = now_ms, credits = note.credits, goodwill_minor = note.goodwill_minor})
+            at_ms = now_ms, credits = note.credits, goodwill_minor = note.goodwill_minor,
+            net_minor = note.credit.net_minor})
     end)
     return outcome.refused[1], order_units.load(lines.key)
 end

@@ -141,6 +141,16 @@ local function stage_of(view, unit, at_ms)
     return is_unissued(view.parcels, unit, at_ms) and "unissued" or "invoiced"
 end
 
+-- Credits of a unit or charge, and what they leave of the nets of their credit notes.
+local function add_credits(view, code, net, gross, credits)
+    local credited = sum(credits)
+    add(view, code, "credited", net_part(net, gross, credited), credited)
+    for id, minor in pairs(credits) do
+        view.net_elsewhere[id] = (view.net_elsewhere[id] or 0) + net_part(net, gross, minor)
+    end
+    return credited
+end
+
 local function add_unit(view, unit, money, at_ms)
     local code, net, gross = money.code, money.net, money.gross
     local stage = stage_of(view, unit, at_ms)
@@ -151,8 +161,7 @@ local function add_unit(view, unit, money, at_ms)
         and not next(unit.credits) then
         view.one_sided = view.one_sided + gross
     end
-    local credited = sum(unit.credits)
-    add(view, code, "credited", net_part(net, gross, credited), credited)
+    local credited = add_credits(view, code, net, gross, unit.credits)
     local refund = refund_at(view.refunds.units[unit.id], at_ms)
     local refunded = refund or unit.returned and unit.paid_minor or 0
     add(view, code, "refunded", net_part(net, gross, refunded), refunded)
@@ -179,10 +188,10 @@ local function charge_stage(view)
 end
 
 local function add_charge(view, charge, money, at_ms)
-    local credited = charge and sum(charge.credits) or 0
     local refunded = charge and refund_fees.of_charge(view.refunds, charge, at_ms) or 0
     add(view, money.code, charge_stage(view), money.net, money.gross)
-    add(view, money.code, "credited", net_part(money.net, money.gross, credited), credited)
+    local credited = add_credits(view, money.code, money.net, money.gross,
+        charge and charge.credits or {})
     add(view, money.code, "refunded", net_part(money.net, money.gross, refunded), refunded)
     if not refund_book.is_void(view.book, view.refunds, at_ms) then -- else it is never invoiced
         view.refund_open = view.refund_open + math.max(0, refunded - credited)
@@ -256,13 +265,29 @@ local function add_moved(view)
     view.credit_open = view.credit_open + math.max(0, -view.moved_open)
 end
 
+-- A credit note names no VAT code, but its net tells the rate: the code is that of the posting
+-- whose rate gives this net to the penny of Khaos's rounding, when there is exactly one.
+local function vat_of_goodwill(view, id, minor)
+    local whole = view.book.credit_nets[id]
+    if not whole then
+        return GOODWILL, minor
+    end
+    local net, found = math.max(0, math.min(minor, whole - (view.net_elsewhere[id] or 0))), {}
+    for code, stages in pairs(view.codes) do
+        local posted = stages.posted
+        local wanted = posted and net_part(posted.net, posted.gross, minor)
+        found[#found + 1] = wanted and math.abs(wanted - net) <= 1 and code or nil
+    end
+    return #found == 1 and found[1] or GOODWILL, net
+end
+
 -- Money without goods: what Khaos credited so, and what of it SCAYLE gave back itself (a stated
 -- refund that no unit and no charge explains) or was told of.
 local function add_goodwill(view, at_ms)
-    local minor = sum(view.book.goodwill)
     local rest = refund_book.rest(view.book, view.refunds, at_ms)
-    if minor > 0 then
-        add(view, GOODWILL, "credited", minor, minor)
+    for id, minor in pairs(view.book.goodwill) do
+        local code, net = vat_of_goodwill(view, id, minor)
+        add(view, code, "credited", net, minor)
     end
     if rest.asked_minor > 0 then
         add(view, GOODWILL, "refunded", rest.asked_minor, rest.asked_minor)
@@ -376,7 +401,7 @@ function order_view.of(key, record, at_ms)
     end
     local view = {key = key, order_id = record.order_id, accepted_ms = record.accepted_ms,
         state = "in_flight", causes = {}, codes = {}, refund_open = 0, credit_open = 0,
-        offered_open = 0, dismissed_open = 0, one_sided = 0, ours = {},
+        offered_open = 0, dismissed_open = 0, one_sided = 0, ours = {}, net_elsewhere = {},
         moved_open = 0, conflicts = 0, stages = {}, unexplained_refund = 0}
     read_history(view, at_ms)
     if record.posted_ms and record.posted_ms <= at_ms then

@@ -132,6 +132,8 @@ def credited():
     in_khaos(order, action="credit", amount_minor=123)
     found = until_class(order, "credited_not_refunded")
     assert pence(found["amount"]) == 123, found
+    rows = [r for r in rows_of(order) if pence(r["credited_gross"]) == 123 or r["vat_code"] == "1"]
+    assert [r["vat_code"] for r in rows] == ["1"] and pence(rows[0]["credited_vat"]) > 20, rows_of(order)
 
 
 def rows_of(order):

@@ -306,7 +306,7 @@ local function credit_node(w, credit)
         items[i] = {stock_code = item.stock_code, quantity = -item.quantity}
     end
     local function total(name, gross)
-        local net = calc.split_gross(gross, calc.decimal(data.TAX_CODES["1"]))
+        local net = calc.split_gross(gross, calc.decimal(data.TAX_CODES[credit.tax_code or "1"]))
         return total_node(name, {net = net, gross = gross})
     end
     return table.concat({

@@ -61,7 +61,7 @@ local function fill(w, order, credit, body)
         end
     end
     credit.items = items
-    credit.items_minor = body.amount_minor or sum
+    credit.items_minor, credit.tax_code = body.amount_minor or sum, body.tax_code
     credit.delivery_minor = body.delivery and order.delivery.gross or 0
 end
 
