@@ -436,6 +436,15 @@ local function keeping_tests(t)
             t.equal(ids, {["1"] = true, ["2"] = true, ["3"] = true, ["4"] = true})
         end)
     end)
+    t.case("a push of very many is taken in several runs", function()
+        in_world(function(world)
+            local event = ask("stock", '{"Items":[' .. string.rep("7,", 40000) .. "7]}").events[1]
+            local ended, waits = world:play({run = pushes.take}, {event = event,
+                settings = SETTINGS, key = event.key})
+            t.equal({ended.done, #waits}, {true, 2})
+            t.matches(world.exceptions["push_unreadable stock"].message, "and 39996 more")
+        end)
+    end)
     t.case("a push that broke off goes on behind the parts that are taken", function()
         in_world(function(world)
             local many = {}

@@ -25,6 +25,7 @@ function cloud_taking.job(event, settings, world)
             return true
         end,
         note = function() end,
+        sleep = function() end,
         exceptions = function()
             return {}
         end,

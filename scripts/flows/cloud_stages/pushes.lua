@@ -16,6 +16,7 @@ pushes.UNREADABLE = "push_unreadable" -- cause; the subject is the route's name
 
 local SEQUENCES = "cloud_sequences"
 local PART = 100 -- entries between two memos
+local RUN = 20000 -- entries of one run of the job, which has a minute of script
 local SHOWN = 5 -- records that an exception names
 local NAME_MAX = 200 -- characters of each
 local ORDERS, STOCK = "khaos_cloud:pushed orders", "khaos_cloud:pushed stock"
@@ -96,6 +97,9 @@ end
 local function take_all(job, how, entries)
     local all = new_finding()
     for first = 1, #entries, PART do
+        if first > RUN and (first - 1) % RUN == 0 then
+            job:sleep("before " .. first, 1)
+        end
         local found = job:step("from " .. first, function()
             return take_part(job, how, entries, first)
         end)
