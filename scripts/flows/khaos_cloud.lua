@@ -11,7 +11,6 @@ local queue = require("flows.cloud_stages.queue")
 local silence = require("flows.cloud_stages.silence")
 local time = require("neap.time")
 
-local MAX_PUSH_BYTES = 16 * 1024 * 1024
 local BEAT_MS = 15000 -- a few in the minute after which presence.lua sees an absence
 local MINUTE_MS = 60000
 local DAY_MS = 24 * 60 * MINUTE_MS
@@ -53,7 +52,7 @@ local fields = {
 
 local function route(method, name, path, handle)
     return {kind = "route", name = name, method = method, path = "/khaos/" .. path, auth = "khaos",
-        max_body_bytes = MAX_PUSH_BYTES, handle = handle}
+        max_body_bytes = pushes.MAX_HEARD_BYTES, handle = handle}
 end
 
 local function tidy(job)

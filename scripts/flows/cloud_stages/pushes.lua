@@ -5,6 +5,7 @@
 ---
 --- What of a push cannot be read is left out, and a person told which records: Khaos does not send
 --- it again. A repeat changes nothing.
+local json = require("neap.json")
 local presence = require("flows.cloud_stages.presence")
 local store = require("neap.store")
 local time = require("neap.time")
@@ -12,7 +13,13 @@ local xml = require("neap.xml")
 
 local pushes = {}
 
+--- A route takes so many bytes; of what is larger, up to the second figure, a person is told.
+pushes.MAX_BYTES = 16 * 1024 * 1024
+pushes.MAX_HEARD_BYTES = 2 * pushes.MAX_BYTES
+
 pushes.UNREADABLE = "push_unreadable" -- cause; the subject is the route's name
+
+local TOO_LARGE = "push_too_large" -- cause, and event; the subject is the same
 
 local SEQUENCES = "cloud_sequences"
 local PART = 100 -- entries between two memos
@@ -37,12 +44,23 @@ local KINDS = {
 
 local EVENT = "push."
 
+local function too_large(name, size)
+    return {status = 413, headers = {["Content-Type"] = "text/plain"},
+        body = "larger than this route takes\n",
+        events = {{source = "khaos_cloud.push", name = TOO_LARGE, key = "khaos_cloud:" .. TOO_LARGE,
+            id = tostring(store.increment(SEQUENCES, "pushes")),
+            payload = {route = name, size = size}}}}
+end
+
 --- The handler of a route that takes pushes.
 ---@param name string of the route
 ---@return fun(ctx: neap.Context, request: neap.ServerRequest): neap.Reply
 function pushes.route(name)
     return function(ctx, request)
         presence.heard(name, ctx.settings.khaos.push_age_ms)
+        if #request.body > pushes.MAX_BYTES then
+            return too_large(name, #request.body)
+        end
         return {status = 200, headers = {["Content-Type"] = "text/plain"}, body = "accepted\n",
             events = {{source = "khaos_cloud.push", name = EVENT .. name, key = KINDS[name].key,
                 id = tostring(store.increment(SEQUENCES, "pushes")), payload = request.body}}}
@@ -52,7 +70,8 @@ end
 ---@param event neap.Event
 ---@return boolean
 function pushes.is_push(event)
-    return KINDS[event.name:sub(#EVENT + 1)] ~= nil and event.name:sub(1, #EVENT) == EVENT
+    return event.name == TOO_LARGE
+        or event.name:sub(1, #EVENT) == EVENT and KINDS[event.name:sub(#EVENT + 1)] ~= nil
 end
 
 -- Words about a record, which may hold anything.
@@ -121,9 +140,21 @@ local function tell(job, name, kind, found, entries)
         remedy = kind.remedy})
 end
 
+local function tell_too_large(job)
+    local said = assert(json.decode(job.event.payload))
+    job:open_exception({cause = TOO_LARGE, subject = said.route, recheck = "manual",
+        message = string.format("Khaos pushed %d bytes at once at %s, more than the %d that are "
+            .. "taken, and repeats it for ever", said.size,
+            time.format_iso(job.event.received_ms), pushes.MAX_BYTES),
+        remedy = "Have Khaos push fewer at a time: nothing of it is known here. Then close this."})
+end
+
 --- Takes one push.
 ---@param job neap.Job
 function pushes.take(job)
+    if job.event.name == TOO_LARGE then
+        return tell_too_large(job)
+    end
     local name = job.event.name:sub(#EVENT + 1)
     local kind = KINDS[name]
     if kind.how.begin then

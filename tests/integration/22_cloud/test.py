@@ -409,6 +409,7 @@ def first_bulk():
     neap.until(is_taken, "the level behind the items is taken")
     assert slowest < 8, slowest  # reading it is one piece of work; a loaded machine takes seconds
     assert khaos_call("POST", "stock", b"x" * ((16 << 20) + 1))[0] == 413
+    neap.until(lambda: shop.host.exceptions("push_too_large"), "a push that is too large is told of")
 
 
 SURNAME = "Marchbanks-Oyelaran"
