@@ -1,6 +1,6 @@
 --- The same moment gives the same figures, whatever comes later: random histories of one order,
---- its view and its differences at each instant, compared again at the end. A refund that waited for its
---- turn was once booked at the instant of its message, and two facts had no instant at all, so a
+--- its view and its differences at each instant, compared again at the end. A refund that waited
+--- for its turn was once booked at the instant of its message, and two facts had no instant, so a
 --- month-end that tied became a difference later, and differences vanished.
 ---
 ---     neap test --lua --set count=5000 --set seed=1 tests/lua/reconcile_past_test.lua
