@@ -1,7 +1,7 @@
 --- The same moment gives the same figures, whatever comes later: random histories of one order,
 --- its view and its differences at each instant, compared again at the end. A refund that waited
---- for its turn was once booked at the instant of its message, and two facts had no instant, so a
---- month-end that tied became a difference later, and differences vanished.
+--- for its turn was once booked at the instant of its message, and some facts had no instant:
+--- a month-end that tied became a difference later, and differences vanished.
 ---
 ---     neap test --lua --set count=5000 --set seed=1 tests/lua/reconcile_past_test.lua
 local baskets = require("baskets")
@@ -250,8 +250,8 @@ local MOVES = {
             end
         end)
     end,
-    function(sim) -- and fetched, or a person is told that it is not
-        local act = sim.random:up_to(2) == 1 and offered.fetched or offered.tell
+    function(sim) -- and fetched, or a person is told that it is not and dismisses it
+        local act = sim.random:pick({offered.fetched, offered.tell, offered.dismiss})
         sim.w.job:with(function()
             act("R" .. math.max(1, sim.offers))
         end)
