@@ -82,8 +82,10 @@ def never_left():
     neap.until(lambda: imports_begun() == begun + 4, "four are on their way")
     neap.until(lambda: shop.host.metric("neap_connection_queued", client="demo", connection="khaos") >= 5,
                "five wait behind them")
+    size = os.path.getsize(shop.host.log_path)
     shop.host.signal(signal.SIGTERM)
-    shop.host.signal(signal.SIGTERM)
+    neap.until(lambda: b"draining" in open(shop.host.log_path, "rb").read()[size:], "it drains")
+    shop.host.signal(signal.SIGTERM)  # two at once would be one
     assert shop.host.process.wait(10) == 0, shop.host.tail()
     states = [[effect["state"] for effect in shop.host.order(order["order_id"])["open_effects"]]
               for order in orders]
