@@ -89,7 +89,8 @@ def never_left():
     assert shop.host.process.wait(10) == 0, shop.host.tail()
     states = [[effect["state"] for effect in shop.host.order(order["order_id"])["open_effects"]]
               for order in orders]
-    assert states.count(["unknown"]) == 4 and states.count(["unsent"]) == 5, states
+    rest = [state for state in states if state != ["unknown"]]  # some wait with a look-up yet
+    assert len(rest) == 5 and ["unsent"] in rest and all(state in ([], ["unsent"]) for state in rest), states
     shop.faults("khaos")
     shop.host.start()
     for order in orders:
