@@ -109,6 +109,27 @@ local function pack_tests(t)
             support.causes(map(chosen({"A"}), DEAL))},
             {{"unmapped_promotion:sets of promotion deal"}, {}})
     end)
+    -- Seen before: such an order was held, and nothing but dropping the rule let it go.
+    t.case("what is left of sets of which units were cancelled are lines of their own", function()
+        local sized = {{match = {id = "deal"}, becomes = "pack", pack_code = "SET",
+            pack_units = 2}}
+        local order = deal_order(1)
+        order.items[2].status = "cancelled"
+        for _, rules in ipairs({DEAL, sized}) do
+            t.equal(shape(map(order, rules)), {"- COAT x1 75.00", "- OTHER x1 7.00"})
+        end
+        order = deal_order(2)
+        order.items[4].status = "cancelled"
+        t.equal(shape(map(order, DEAL)), {"- COAT x2 75.00", "- BOOK x1 net 5.00",
+            "- OTHER x1 7.00"})
+        order.items[3].status = "cancelled" -- one whole set went
+        t.equal(shape(map(order, DEAL)), {"001.001 SET x1 0.00", "001.002 COAT x1 75.00",
+            "001.002 BOOK x1 net 5.00", "- OTHER x1 7.00"})
+        order = deal_order(2)
+        t.equal(shape(map(order, DEAL, nil, {cancelled = {["11"] = true}}))[1], "- COAT x2 75.00")
+        order.items[5].status = "cancelled" -- none of the sets
+        t.equal(shape(map(order, DEAL))[1], "001.001 SET x2 0.00")
+    end)
     t.case("more packs than Khaos can number hold the order", function()
         local items = {}
         for i = 1, 1000 do

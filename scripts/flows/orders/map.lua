@@ -58,7 +58,7 @@ end
 local function left_of(input)
     local order, delegation, problem = remaining.of(input.order, input.delegation,
         input.settings.merchant_key, input.cancelled)
-    local left = {order = order, delegation = delegation}
+    local left = {order = order, delegation = delegation, whole = input.order}
     return setmetatable(left, {__index = input}), problem
 end
 

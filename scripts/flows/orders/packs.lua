@@ -10,6 +10,8 @@
 ---     bundle             with `pack_key`, items whose bundle information has the same value there
 ---                        are the parts of one set, under a header of `pack_code` or of that value;
 ---                        without it, the item is the pack itself and Khaos makes the children
+---
+--- Sets of which units were cancelled are broken: what is left of them are lines of their own.
 local promotions = require("flows.orders.promotions")
 local read = require("flows.orders.read")
 
@@ -23,6 +25,7 @@ local SOAP_CHILD = 2
 ---@field code string|nil stock code of the header; nil: the main item is the header
 ---@field rule table
 ---@field counts table<string, integer> units by stock code
+---@field gone table<string, integer> those that were cancelled, which are not among them
 ---@field sets integer|nil how many sets its units are; of one with a code
 ---@field number integer|nil once a line of it was written
 ---@field written integer lines so far
@@ -34,11 +37,21 @@ local function join(work, unit, rule, id, code)
     end
     local pack = work.packs[id]
     if not pack then
-        pack = {id = id, code = code, rule = rule, written = 0, counts = {}}
+        pack = {id = id, code = code, rule = rule, written = 0, counts = {}, gone = {}}
         work.packs[id] = pack
     end
     pack.counts[unit.sku or "?"] = (pack.counts[unit.sku or "?"] or 0) + 1
     unit.pack = pack
+end
+
+local function bundle_id(set)
+    return "bundle " .. set
+end
+
+local function promotion_id(reduction)
+    return string.format("%s %s", read.text(reduction, "category") or "unknown",
+        read.text(reduction, "id") or read.text(reduction, "code")
+            or read.text(reduction, "type") or "")
 end
 
 local function of_bundle(work, unit)
@@ -55,7 +68,7 @@ local function of_bundle(work, unit)
     end
     local set = read.text(unit.bundle, rule.pack_key)
     if set then
-        join(work, unit, rule, "bundle " .. set, rule.pack_code or set)
+        join(work, unit, rule, bundle_id(set), rule.pack_code or set)
     else
         work.causes:add("unmapped_promotion", "bundle without " .. rule.pack_key, string.format(
             "Item %s has bundle information, but no %s to tell its set by", unit.id,
@@ -67,8 +80,7 @@ local function of_promotion(work, unit)
     local from = unit.pack_of
     if from then
         local reduction = from.reduction
-        join(work, unit, from.rule, string.format("%s %s", reduction.category,
-            reduction.id or reduction.code or reduction.type or ""), from.rule.pack_code)
+        join(work, unit, from.rule, promotion_id(reduction), from.rule.pack_code)
     end
 end
 
@@ -108,13 +120,45 @@ local function size_of(pack)
     return (pack.rule.pack_sizes or {})[pack.code] or pack.rule.pack_units
 end
 
+-- The pack that a cancelled item was in, when units of it are left.
+local function pack_of_gone(work, item)
+    for _, reduction in ipairs(read.table(item, "price", "appliedReductions")) do
+        local pack = work.packs[promotion_id(reduction)]
+        if pack then
+            return pack
+        end
+    end
+    for _, pack in pairs(work.packs) do
+        local set = pack.rule.pack_key
+            and read.text(read.table(item, "merchantAdditionalData"), pack.rule.pack_key)
+        if set and pack.id == bundle_id(set) then
+            return pack
+        end
+    end
+    return nil
+end
+
+local function count_gone(work)
+    local is_left = {}
+    for _, item in ipairs(read.table(work.order, "items")) do
+        is_left[read.text(item, "id") or ""] = true
+    end
+    for _, item in ipairs(read.table(work.input.whole, "items")) do
+        local pack = not is_left[read.text(item, "id") or ""] and pack_of_gone(work, item)
+        if pack then
+            local sku = read.text(read.table(item, "variant"), "referenceKey") or "?"
+            pack.gone[sku] = (pack.gone[sku] or 0) + 1
+        end
+    end
+end
+
 -- How many sets the units of a pack are. Nothing on an order tells the sets of one promotion or of
 -- one composite product apart: it is what the rule says one holds, else only sure when each set has
 -- one of each. The parts of a composite product are always the same, so what has no common divisor
 -- is one set. Nil: it cannot be told; two of one code may be one set of two.
-local function sets_of(pack)
+local function sets_of(pack, counts)
     local units, codes, common, is_even = 0, 0, 0, true
-    for _, count in pairs(pack.counts) do
+    for _, count in pairs(counts) do
         is_even = is_even and (common == 0 or count == common)
         units, codes, common = units + count, codes + 1, gcd(common, count)
     end
@@ -127,26 +171,79 @@ local function sets_of(pack)
     return is_even and (codes > 1 or units == 1) and common or nil
 end
 
-local function counts_text(pack)
+local function counts_text(counts)
     local words = {}
-    for code, count in pairs(pack.counts) do
+    for code, count in pairs(counts) do
         words[#words + 1] = string.format("%d x %s", count, code)
     end
+    table.sort(words)
     return table.concat(words, ", ")
 end
 
+local function tell_uncounted(work, pack)
+    work.causes:add("unmapped_promotion", "sets of " .. pack.id, string.format(
+        "How many sets (%s) %s are cannot be told: %s", pack.code, counts_text(pack.counts),
+        size_of(pack) and string.format("a set has %d units", size_of(pack))
+            or "the rule declares no pack_units or pack_sizes"))
+end
+
+-- Whole sets that are left of those there were; nil: they are broken, or nobody can tell.
+local function sets_left(pack)
+    local whole, left = {}, nil
+    for _, counts in ipairs({pack.counts, pack.gone}) do
+        for code, count in pairs(counts) do
+            whole[code] = (whole[code] or 0) + count
+        end
+    end
+    local sets = sets_of(pack, whole)
+    for code, count in pairs(whole) do
+        local each = sets and count % sets == 0 and count // sets
+        local of_code = each and (pack.counts[code] or 0) / each
+        if not each or left and left ~= of_code then
+            return nil
+        end
+        left = of_code
+    end
+    return math.tointeger(left)
+end
+
+-- The money is on the units: they lose nothing but their header.
+local function break_up(work, pack)
+    work.packs[pack.id] = nil
+    for _, unit in ipairs(work.units) do
+        unit.pack = unit.pack ~= pack and unit.pack or nil
+    end
+    work.trail:note("Units of %s (%s) were cancelled: %s are lines of their own", pack.code,
+        pack.id, counts_text(pack.counts))
+end
+
+local function in_order(packs_by_id)
+    local list = {}
+    for _, pack in pairs(packs_by_id) do
+        list[#list + 1] = pack
+    end
+    table.sort(list, function(one, other)
+        return one.id < other.id
+    end)
+    return list
+end
+
 local function count_sets(work)
-    for id, pack in pairs(work.packs) do
-        pack.sets = pack.code and sets_of(pack)
-        if pack.code and not pack.sets then
-            work.causes:add("unmapped_promotion", "sets of " .. id, string.format(
-                "How many sets (%s) %s are cannot be told: %s", pack.code, counts_text(pack),
-                size_of(pack) and string.format("a set has %d units", size_of(pack))
-                    or "the rule declares no pack_units or pack_sizes"))
+    for _, pack in ipairs(in_order(work.packs)) do
+        if not pack.code then
+            pack.sets = nil -- the main item is the header
+        elseif next(pack.gone) then
+            pack.sets = sets_left(pack)
+        else
+            pack.sets = sets_of(pack, pack.counts)
+        end
+        if pack.code and not pack.sets and next(pack.gone) then
+            break_up(work, pack)
+        elseif pack.code and not pack.sets then
+            tell_uncounted(work, pack)
         end
     end
 end
-
 --- Sets unit.pack where a rule makes one, or adds causes. Needs promotions.apply.
 ---@param work table
 function packs.assign(work)
@@ -156,8 +253,9 @@ function packs.assign(work)
         of_promotion(work, unit)
     end
     of_groups(work)
-    check_headers(work)
+    count_gone(work)
     count_sets(work)
+    check_headers(work)
 end
 
 --- The place of the next line of a pack: "001.001" is its header. Nil, with the cause added, beyond
