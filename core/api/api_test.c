@@ -384,10 +384,24 @@ struct reporting {
     void *arg;
 };
 
-/* {owners = {cause -> owner}, schedules = {name -> {every_ms, cron}}}. [-0, +1] */
-static void push_surroundings(lua_State *L, const struct manifest *m, size_t flow)
+/* {name -> settings} of every flow. [-0, +1] */
+static void push_flows(lua_State *L, const struct generation *generation)
 {
+    const struct manifest *m = generation_manifest(generation);
     lua_newtable(L);
+    for (size_t i = 0; i < m->flow_count; i++) {
+        generation_push_settings(L, generation, i);
+        lua_setfield(L, -2, m->flows[i].name);
+    }
+}
+
+/* {owners = {cause -> owner}, schedules = {name -> {every_ms, cron}}, flows}. [-0, +1] */
+static void push_surroundings(lua_State *L, const struct generation *generation, size_t flow)
+{
+    const struct manifest *m = generation_manifest(generation);
+    lua_newtable(L);
+    push_flows(L, generation);
+    lua_setfield(L, -2, "flows");
     lua_newtable(L);
     for (size_t i = 0; i < m->owner_count; i++) {
         lua_pushstring(L, m->owners[i].owner);
@@ -422,7 +436,7 @@ static void report_flow(lua_State *L, const struct reporting *r, size_t flow)
         return;
     }
     generation_push_settings(L, r->generation, flow);
-    push_surroundings(L, generation_manifest(r->generation), flow);
+    push_surroundings(L, r->generation, flow);
     lua_call(L, 2, 1);
     if (!lua_istable(L, -1)) {
         luaL_error(L, "flows.%s (%s): report must return a list of lines, got %s", f->name,

@@ -19,6 +19,7 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@class neap.FlowSurroundings
 ---@field owners table<string, string> cause -> owner, as the manifest says
 ---@field schedules table<string, {every_ms: integer|nil, cron: string|nil}> the flow's own, as they run
+---@field flows table<string, table> settings of every flow of the client, by its name in the manifest
 
 ---@alias neap.Trigger neap.Route|neap.ScheduleTrigger|neap.ActTrigger
 

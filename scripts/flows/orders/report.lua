@@ -1,4 +1,5 @@
 --- What the settings of the orders flow mean for people, as `neap check` prints it.
+local khaos_line = require("flows.khaos_line")
 
 local MEANS = {
     preauthorised = "money reserved, not taken: until Khaos starts shipping, the order can still "
@@ -33,10 +34,25 @@ local function can_cancel(settings)
     return false
 end
 
+-- A flow that is given no `khaos` calls an on-premise one, whatever the others do.
+local function add_other_lines(lines, settings, flows)
+    local own = khaos_line.kind(settings.khaos)
+    for _, name in ipairs(sorted_keys(flows)) do
+        local khaos = flows[name].khaos
+        if khaos and khaos_line.kind(khaos) ~= own then
+            lines[#lines + 1] = string.format("warning: flow %s is set for a Khaos of kind %q, the "
+                .. "orders go to one of kind %q: give both the same `khaos`", name,
+                khaos_line.kind(khaos), own)
+        end
+    end
+end
+
 ---@param settings table of the flow
+---@param client neap.FlowSurroundings
 ---@return string[]
-return function(settings)
+return function(settings, client)
     local lines = {}
+    add_other_lines(lines, settings, client.flows)
     local payments = settings.mappings.payments
     for _, name in ipairs(sorted_keys(payments.methods)) do
         lines[#lines + 1] = payment_line(name, payments.methods[name])

@@ -171,6 +171,21 @@ def two_clients():
     assert code == OK and "would" in text, (code, text)
 
 
+def two_lines(folder):
+    """A flow that is given no Khaos of its own calls an on-premise one, whatever the others do."""
+    path = os.path.join(folder, "client.lua")
+    with open(path, encoding="utf-8") as f:
+        manifest = f.read()
+    mixed = manifest.replace('despatch_flow = "despatch",', 'despatch_flow = "despatch", khaos = {kind = "cloud"},', 1)
+    assert mixed != manifest
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(mixed)
+    code, text = neap.run("check", folder)
+    assert 'is set for a Khaos of kind "soap", the orders go to one of kind "cloud"' in text, (code, text)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(manifest)
+
+
 def new_client():
     folder = os.path.join(neap.new_folder(), "acme")
     code, text = neap.run("new", folder)
@@ -182,6 +197,7 @@ def new_client():
     json.loads(text)
     code, text = neap.run("test", folder)
     assert code == OK, text
+    two_lines(folder)
     with open(os.path.join(folder, "client.lua"), "a", encoding="utf-8") as f:
         f.write("\nthis is no Lua")
     code, text = neap.run("check", folder)
