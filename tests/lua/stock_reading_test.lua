@@ -1,6 +1,7 @@
 -- neap-test-root: examples/sandbox/khaos
 -- What the stock flow makes of what Khaos says of a code: nested variants, run-to-zero,
 -- discontinued, kits; and the figure with its terms, their sources and times.
+local drift = require("flows.stock_stages.drift")
 local figure = require("flows.stock_stages.figure")
 local flow = require("flows.stock")
 local khaos_sandbox = require("khaos_sandbox")
@@ -219,6 +220,19 @@ local function terms(t)
             sum = sum + term.quantity
         end
         t.equal({sum, found.sellable}, {9, 9})
+    end)
+    t.case("what differs in the shop is called by what made it so", function()
+        local function class(more)
+            local about = {expected = 4, has_variant = true, sent = {quantity = 10, stamp_ms = 5000},
+                shown = {quantity = 10, stamp_ms = 5999}}
+            for name, value in pairs(more) do
+                about[name] = value
+            end
+            return drift.class(about) or "agrees"
+        end
+        t.equal({class({}), class({is_moving = true}), class({has_variant = false}),
+            class({shown = {quantity = 7, stamp_ms = 9000}}), class({expected = 10})},
+            {"stale", "in_flight", "missing", "by_hand", "agrees"})
     end)
     -- Seen before: it raised.
     t.case("a buffer below zero in Khaos keeps nothing back", function()
