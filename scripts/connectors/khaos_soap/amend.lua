@@ -121,10 +121,11 @@ end
 ---@param reference string
 ---@param wanted table<string, integer>
 ---@param before table<string, integer>
+---@param order_code string|nil the one that is followed
 ---@return "found"|"absent"|nil
 ---@return any
-function amend.lookup(khaos, reference, wanted, before)
-    local list, problem = orders.find(khaos, reference)
+function amend.lookup(khaos, reference, wanted, before, order_code)
+    local list, problem = orders.find(khaos, reference, order_code)
     if not list then
         return nil, problem
     elseif list[1] and list[1].is_cancelled then

@@ -168,18 +168,33 @@ function orders.find_many(khaos, references)
     return found
 end
 
+-- The one that is followed comes first; another one that is cancelled is nobody's business.
+local function followed_first(list, order_code)
+    local ordered = {}
+    for _, order in ipairs(list) do
+        if order.order_code == order_code then
+            table.insert(ordered, 1, order)
+        elseif not order.is_cancelled then
+            ordered[#ordered + 1] = order
+        end
+    end
+    return ordered
+end
+
 --- All sales orders that Khaos has under a reference, cancelled ones too; an empty list when none.
 ---@async
 ---@param khaos khaos.Client
 ---@param reference string
+---@param order_code string|nil the one that is followed: it comes first, whatever became of others
 ---@return table[]|nil
 ---@return neap.Error|nil
-function orders.find(khaos, reference)
+function orders.find(khaos, reference, order_code)
     local found, err = orders.find_many(khaos, {reference})
     if not found then
         return nil, err
     end
-    return found[reference] or {}
+    local list = found[reference] or {}
+    return order_code and followed_first(list, order_code) or list
 end
 
 --- What identifies an order's money, the same for what is posted and what is found.

@@ -22,7 +22,7 @@ local function tell(job, snapshot)
         event = news.of_credit_note(snapshot, lines.key, job.settings.returns_flow)
     elseif lines and lines.order_code == snapshot.order_code then
         differing.compare(lines.key, snapshot)
-        event = news.of(snapshot, lines.key)
+        event = not second.holds_back(snapshot) and news.of(snapshot, lines.key) or nil
     elseif lines and lines.order_code then
         second.see(job, lines, snapshot)
     elseif snapshot.is_credit_note and not snapshot.reference then
@@ -129,6 +129,10 @@ local function read_feed(job, khaos)
     for _, snapshot in ipairs(snapshots) do
         alive[snapshot.order_code] = alive[snapshot.order_code] or not snapshot.is_cancelled
     end
+    -- A cancellation last: another order may stand in its place.
+    table.sort(snapshots, function(one, other)
+        return not one.is_cancelled and other.is_cancelled == true
+    end)
     for _, snapshot in ipairs(snapshots) do
         local is_replaced = snapshot.is_cancelled
             and (alive[snapshot.order_code] or is_doubted(snapshot, started_ms))

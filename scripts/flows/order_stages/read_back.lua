@@ -14,7 +14,7 @@ local LONG_MS = 30 * 60000 -- well below the overlap with which the status feed 
 local function read_back(work, name)
     local reference = work.record.reference
     local answer, err = work.job:step(name, function()
-        local found, problem = khaos_orders.find(work.khaos, reference)
+        local found, problem = khaos_orders.find(work.khaos, reference, work.record.order_code)
         return found and {found = found}, problem
     end)
     return support.check(work, "Khaos", answer, err).found

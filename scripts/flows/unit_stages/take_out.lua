@@ -106,7 +106,8 @@ local function amend_part(work, entry, found, posting)
             return amend.read(answer, settings)
         end,
         lookup = function()
-            return amend.lookup(khaos, entry.reference, entry.wanted, entry.before)
+            return amend.lookup(khaos, entry.reference, entry.wanted, entry.before,
+                entry.order_code)
         end,
     })
     if result and result.is_cancelled then

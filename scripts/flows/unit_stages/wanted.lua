@@ -151,7 +151,8 @@ end
 ---@return {found: table[], quantities: table<string, integer>|nil}
 function wanted.read(work, entry, name)
     local answer, err = work.job:step(name, function()
-        local found, problem = khaos_orders.find(work.khaos, entry.reference)
+        local found, problem = khaos_orders.find(work.khaos, entry.reference,
+            work.record.order_code)
         if not found then
             return nil, problem
         end

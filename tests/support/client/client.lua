@@ -97,6 +97,10 @@ return {
                 buffer_field = "Web Buffer", order_lag_ms = number("ORDER_LAG_MS", 1500),
                 overlap_ms = 5000, drift_batch = number("DRIFT_BATCH", 500),
                 policy = {default = {use_khaos_buffer = true}},
+                kits = { -- Khaos Control Cloud does not say it
+                    ["FO-KIT-DAY"] = {["FO-JKT-1042-M"] = 1, ["FO-BTL-0750-GRN"] = 1},
+                    ["LW-GIFTBOX-3"] = {["LW-TEE-NVY-M"] = 1, ["LW-TOTE-GIFT"] = 1},
+                },
                 bulk = var("STOCK_BULK", "") ~= ""
                     and {from = 20, chunk = 25, wait_ms = 5000} or nil,
             },
