@@ -485,14 +485,14 @@ local function feed_of(t)
             for _, ending in ipairs({"released", "dismissed", "cancelled"}) do
                 local w = world({"TEE", "SOCK"})
                 local two = status(""):gsub("SO7", "SO8")
-                local gone = status(""):gsub("<INVOICES>", CANCELLED)
+                local ours = status(""):gsub("<INVOICES>", CANCELLED)
                 local event
                 if first == "second" then
                     event = waiting(poll(w, two)[1])
-                    t.equal(#poll(w, gone), 0)
+                    t.equal(#poll(w, ours), 0)
                 else
-                    local both = gone:gsub("</STATUS_LIST>", "") .. two:gsub("<STATUS_LIST[^>]*>", "")
-                    event = waiting(poll(w, both)[1])
+                    local both = ours:gsub("</STATUS_LIST>", "")
+                    event = waiting(poll(w, both .. two:gsub("<STATUS_LIST[^>]*>", ""))[1])
                     t.equal({event.name, #w.events}, {"khaos.second", 1})
                 end
                 local before = #w.events

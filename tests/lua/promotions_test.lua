@@ -411,6 +411,29 @@ local function counting_tests(t)
         t.equal({shape(result), result.posting.gross_to_net.discounts}, {{"- A x1 6.00",
             "- B x1 6.00"}, {voucher = 500, promotion = 300}})
     end)
+    t.case("reductions of nothing and prices that a voucher raises are no error", function()
+        local rules = {{match = {category = "voucher"}, becomes = "price"},
+            {match = {category = "promotion"}, becomes = "price"}}
+        local function order(list, after_a, after_b)
+            local made = support.order({unit(1, "A", 1000), unit(2, "B", 1000)})
+            made.cost.withTax, made.payment[1].amount = 1500, 1500
+            made.cost.appliedReductions = list
+            made.items[1].price.absoluteVoucherReducedPrice = {withTax = after_a}
+            made.items[2].price.absoluteVoucherReducedPrice = {withTax = after_b}
+            return made
+        end
+        local five = reduction("voucher", "absolute", 500, {code = "FIVE"})
+        for _, category in ipairs({"voucher", "promotion"}) do
+            for _, list in ipairs({{five, reduction(category, "absolute", 0, {code = "NIL"})},
+                {reduction(category, "absolute", 0, {code = "NIL"}), five}}) do
+                t.equal(shape(map(order(list, 500, 1000), rules)), {"- A x1 5.00", "- B x1 10.00"})
+            end
+        end
+        t.equal(shape(map(order({five}, 499, 1001), rules)), {"- A x1 4.99", "- B x1 10.01"})
+        t.equal(support.causes(map(order({reduction("voucher", "absolute", 200, {code = "TWO"}),
+            reduction("voucher", "absolute", 300, {code = "THREE"})}, 499, 1001), rules)),
+            {"totals_do_not_tie:5001"})
+    end)
     -- Seen before: the older form was not read, and B got cheaper too.
     t.case("the older form of the order's voucher says what it applies to as well", function()
         local voucher = {id = 1, code = "FIVE", applicableItems = {{key = "bk-A",

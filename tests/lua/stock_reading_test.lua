@@ -223,8 +223,8 @@ local function terms(t)
     end)
     t.case("what differs in the shop is called by what made it so", function()
         local function class(more)
-            local about = {expected = 4, has_variant = true, sent = {quantity = 10, stamp_ms = 5000},
-                shown = {quantity = 10, stamp_ms = 5999}}
+            local about = {expected = 4, has_variant = true,
+                sent = {quantity = 10, stamp_ms = 5000}, shown = {quantity = 10, stamp_ms = 5999}}
             for name, value in pairs(more) do
                 about[name] = value
             end

@@ -171,22 +171,32 @@ local function spread(work, reduction)
         promotions.describe(reduction), #chosen)
 end
 
+local function take_share(work, unit, reduction, share)
+    if share ~= 0 then
+        take_off(work, unit, reduction, share)
+        work.trail:say("%s: unit %s is %s lower, it goes from %s to %s (its price after the "
+            .. "voucher)", promotions.describe(reduction), unit.id, text(share), text(unit.paid),
+            text(unit.voucher_price))
+    end
+end
+
 -- Units show what they cost after these reductions, together: each is a part of every difference.
 local function take_shown(work, list)
-    local left = {}
+    local left, is_odd = {}, false
     for i, unit in ipairs(work.units) do
         left[i] = unit.voucher_price and unit.paid - unit.voucher_price or 0
+        is_odd = is_odd or left[i] < 0
+    end
+    if is_odd and #list > 1 then
+        untied(work, "An item is dearer after the vouchers than before, and the order has %d of "
+            .. "them", #list)
+        return
     end
     for _, reduction in ipairs(list) do
-        for i, share in ipairs(money.split(reduction.amount, left)) do
-            local unit = work.units[i]
-            left[i] = left[i] - share
-            if share ~= 0 then
-                take_off(work, unit, reduction, share)
-                work.trail:say("%s: unit %s is %s lower, it goes from %s to %s (its price after "
-                    .. "the voucher)", promotions.describe(reduction), unit.id, text(share),
-                    text(unit.paid), text(unit.voucher_price))
-            end
+        local shares = #list > 1 and money.split(reduction.amount, left) or left
+        for i, share in ipairs(shares) do
+            left[i] = #list > 1 and left[i] - share or left[i]
+            take_share(work, work.units[i], reduction, share)
         end
     end
 end
@@ -221,7 +231,8 @@ local function place(work, list, sum)
         shown = shown + (unit.voucher_price and unit.paid - unit.voucher_price or 0)
     end
     local placed, others, vouchers = split_by(list, function(reduction)
-        return shown ~= 0 and (shown == sum or reduction.category == "voucher")
+        return shown ~= 0 and reduction.amount ~= 0
+            and (shown == sum or reduction.category == "voucher")
     end)
     if shown ~= vouchers then
         untied(work, "The order has reductions of %s on the whole order, but its items show %s "
@@ -232,7 +243,7 @@ local function place(work, list, sum)
         take_shown(work, placed)
     end
     for _, reduction in ipairs(others) do
-        if reduction.rule then
+        if reduction.rule and reduction.amount ~= 0 then
             spread(work, reduction)
         end
     end
