@@ -311,9 +311,13 @@ const struct cli_verb CLI_TEST = {
     .summary = "do a client's golden cases still come out?",
     .usage = "neap test [options] DIR... | --lua FILE...",
     .details =
-        "Runs DIR/cases/*.lua through the client's own mappings, and its *_test.lua files: "
-        "offline, in\n"
-        "virtual time, the same each time. What differs is shown field by field. Output is TAP.\n"
+        "Runs DIR/cases/*.lua through the client's own mappings and settings, and its *_test.lua "
+        "files:\n"
+        "offline, in virtual time, the same each time. A case without `flow` is an order and its "
+        "posting;\n"
+        "one that names a flow says what it must tell whom, and what a person is asked. What "
+        "differs is\n"
+        "shown field by field. Output is TAP. docs/golden-cases.md\n"
         "With --lua the arguments are library tests, each a file that returns function(t); a "
         "first\n"
         "comment line \"-- neap-test-root: FOLDER...\" names further folders for its require.",

@@ -553,7 +553,7 @@ static void read_triggers(struct reading *r, size_t flow, int handlers)
 /* Helpers beside the known keys may be functions; anything else is a slip. */
 static void check_flow_keys(struct reading *r)
 {
-    static const char *const known[] = {"name",   "version", "schema",   "triggers",
+    static const char *const known[] = {"name",   "version", "schema",   "cases", "triggers",
                                         "stages", "run",     "selftest", NULL};
     lua_State *L = r->L;
     lua_newtable(L);

@@ -9,6 +9,7 @@
 local apply = require("flows.despatch_stages.apply")
 local khaos_line = require("flows.khaos_line")
 local poll = require("flows.despatch_stages.poll")
+local rehearse = require("flows.despatch_stages.rehearse")
 local second = require("flows.despatch_stages.second")
 
 local MINUTE_MS = 60000
@@ -35,10 +36,11 @@ local fields = {
         help = "before SCAYLE closes an order that nothing was sent of (14 days)"},
 }
 
-return {
+local flow = {
     name = "despatch",
     version = 1,
     schema = {type = "record", fields = fields},
+    cases = rehearse.CASES,
     triggers = {{kind = "schedule", name = "poll", every_ms = 2 * MINUTE_MS}, {kind = "act"}},
     run = function(job)
         if job.event.name == "schedule.poll" then
@@ -52,3 +54,7 @@ return {
         end
     end,
 }
+
+flow.rehearse = rehearse.of(flow)
+
+return flow

@@ -12,8 +12,16 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field selftest fun(settings: table)|nil raises when the settings cannot work; run at load
 ---@field report (fun(settings: table, client: neap.FlowSurroundings): string[])|nil what the settings mean for
 ---   people; `neap check` prints it, and a line that begins with "warning: " as a warning
----@field rehearse (fun(settings: table, case: table): {posted: table|nil, held: string[]|nil, line: string|nil})|nil
----   what the flow would do with a golden case, reading and sending nothing; see scripts/lib/golden.lua
+---@field rehearse (fun(settings: table, case: table): neap.Rehearsed)|nil what the flow would do with a golden
+---   case, reaching nothing outside; see scripts/lib/golden.lua
+---@field cases table<string, table>|nil schema nodes of the fields of such a case, see lib.schema
+
+--- What comes of a golden case: an order as it would be posted, or what is told to whom and what a person is asked.
+---@class neap.Rehearsed
+---@field posted table|nil
+---@field told table[]|nil in order
+---@field held string[]|nil "cause:subject"
+---@field line string|nil of products: "soap", "cloud"
 
 --- What a flow's report sees of the client around it.
 ---@class neap.FlowSurroundings

@@ -1,0 +1,68 @@
+--- What the despatch flow would tell SCAYLE of an order when Khaos says this of it: for golden
+--- cases (scripts/lib/golden.lua). The connectors read the document, the stages work on a posted
+--- order.
+---
+---     return {
+---         flow = "despatch", name = "two parcels",
+---         order = {id = "204417", lines = {{stock_code = "A", units = {"1", "2"}}}},
+---         khaos = {soap = "204417.xml", cloud = "204417.json"}, -- in cases/khaos/
+---         expect = {told = {
+---             {kind = "shipment", carrier = "DPD_UK", tracking = "1Z", units = {"1"}},
+---         }},
+---     }
+local khaos = require("flows.rehearsal.khaos")
+local khaos_line = require("flows.khaos_line")
+local pushes = require("flows.cloud_stages.pushes")
+local rehearsed_order = require("flows.rehearsal.order")
+local run = require("flows.rehearsal.run")
+local scayle = require("flows.rehearsal.scayle")
+
+local rehearse = {}
+
+rehearse.CASES = {at = run.AT, order = {type = "record", required = true,
+    fields = rehearsed_order.FIELD.fields}, khaos = khaos.FIELD}
+
+-- Khaos pushes it; what the push makes is this flow's.
+local function push(rehearsal, settings, body)
+    local own = {}
+    for name, value in pairs(settings.khaos) do
+        own[name] = value
+    end
+    own.despatch_flow = rehearsal.flow.name
+    local reply = pushes.order_status({settings = {khaos = own,
+        orders_flow = settings.orders_flow}}, {body = body})
+    if reply.status ~= 200 then
+        error("khaos: " .. reply.body, 0)
+    end
+    return reply.events or {}
+end
+
+--- Of the flow; its rehearse(settings, case).
+---@param flow table
+---@return fun(settings: table, case: table): table
+function rehearse.of(flow)
+    return function(settings, case)
+        local said, erp = khaos.said(settings, case), khaos_line.new(settings.khaos).connection
+        local shop = scayle.new(case.order, settings.merchant_key)
+        local rehearsal = run.new(flow, settings, case, function(request)
+            if request.connection == erp then
+                return khaos.reply(request, said)
+            end
+            return shop:answer(request)
+        end)
+        local events = {}
+        rehearsal.world:with(function()
+            rehearsed_order.keep(case.order, settings.merchant_key)
+            if khaos_line.kind(settings.khaos) == "cloud" then
+                events = push(rehearsal, settings, said)
+            end
+        end)
+        for _, event in ipairs(events) do
+            rehearsal:play(event)
+        end
+        rehearsal:play({name = "schedule.poll"})
+        return rehearsal:result(shop.told)
+    end
+end
+
+return rehearse

@@ -1,0 +1,142 @@
+--- The order of a case, as the orders flow would have left it: its record, its lines in Khaos and
+--- its book of units.
+---
+---     order = {id = "204417", lines = {
+---         {stock_code = "FO-SCK-0007-L", units = {"8300001", "8300002"}, paid = "29.98"},
+---     }, cancelled = {"8300002"}}
+local money = require("neap.money")
+local order_units = require("flows.order_units")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
+local time = require("neap.time")
+local unit_book = require("flows.unit_book")
+
+local order = {}
+
+local AMOUNT = {type = "string", pattern = "^%d+%.?%d*$", hint = "\"29.98\""}
+local IDS = {type = "list", items = {type = "string", min_length = 1}}
+
+local function ids(help)
+    return {type = "list", items = IDS.items, default = {}, help = help}
+end
+
+--- Field `order` of a case.
+order.FIELD = {type = "record", fields = {
+    id = {type = "string", required = true, help = "of the order in SCAYLE"},
+    shop_key = {type = "string", default = "main"},
+    country = {type = "string", default = "GB", pattern = "^%u%u$", hint = "\"GB\""},
+    currency = {type = "string", default = "GBP", pattern = "^%u%u%u$", hint = "\"GBP\""},
+    reference = {type = "string", help = "of the order in Khaos; without it SC and the id"},
+    khaos_code = {type = "string", help = "Khaos's sales order; without it SO and the id"},
+    scayle_key = {type = "string",
+        help = "SCAYLE's orderReferenceKey; without it the shop, the country and the id"},
+    state = {type = "string", enum = {"posted", "under way", "never posted"}, default = "posted"},
+    delivery = AMOUNT,
+    lines = {type = "list", required = true, min = 1, items = {type = "record", fields = {
+        stock_code = {type = "string", required = true},
+        units = {type = "list", required = true, min = 1, items = IDS.items},
+        paid = {type = "string", pattern = AMOUNT.pattern, hint = AMOUNT.hint, default = "0.00",
+            help = "what the shopper paid for all units of the line"},
+        import_ref = {type = "string", help = "of the line in Khaos; without it L and its number"},
+    }}},
+    shipped = ids("units that have left, and SCAYLE knows it"),
+    cancelled = ids("units that SCAYLE shows as cancelled"),
+    khaos_cancelled = ids("units that both sides show as cancelled"),
+    returned = ids("units that came back, and SCAYLE knows it"),
+}}
+
+local function minor(given, amount)
+    local value = money.decimal(amount)
+    return assert(value):to_minor(money.digits(given.currency) or 2)
+end
+
+-- As much of a posting as a book of units is made of.
+local function posting_of(given)
+    local posting = {currency = given.currency, lines = {}}
+    local total = minor(given, given.delivery or "0")
+    for i, line in ipairs(given.lines) do
+        local gross = minor(given, line.paid)
+        total = total + gross
+        posting.lines[i] = {kind = "item", stock_code = line.stock_code, unit_ids = line.units,
+            quantity = #line.units, import_ref = line.import_ref or "L" .. i,
+            predicted = {gross_minor = gross}, value = {moved_minor = 0}}
+    end
+    posting.predicted = {gross_minor = total}
+    return posting
+end
+
+local FACTS = {shipped = "ship", khaos_cancelled = "cancel", returned = "return"}
+
+local function tell_book(given, key)
+    order_units.change(key, function(book)
+        for field, kind in pairs(FACTS) do
+            local outcome = unit_book.apply(book, {kind = kind, id = "case:" .. field,
+                origin = "case", at_ms = time.now_ms(), units = given[field]})
+            if #outcome.refused > 0 then
+                error(string.format("order.%s: the order has no unit %q", field,
+                    outcome.refused[1].subject), 0)
+            end
+        end
+    end)
+end
+
+--- The order's names: key, reference, order_code, scayle_key.
+---@param given table field `order`
+---@return table
+function order.names(given)
+    return {key = string.format("order:%s:%s", given.shop_key, given.id),
+        reference = given.reference or "SC" .. given.id,
+        order_code = given.khaos_code or "SO" .. given.id,
+        scayle_key = given.scayle_key
+            or string.format("%s%s-%s", given.shop_key, given.country:lower(), given.id)}
+end
+
+--- Puts it where the flows look for it.
+---@param given table field `order`
+---@param merchant string|nil
+function order.keep(given, merchant)
+    local names, posting = order.names(given), posting_of(given)
+    local record = {order_id = given.id, shop_key = given.shop_key, country = given.country,
+        currency = given.currency, merchant = merchant, reference = names.reference}
+    if given.state == "posted" then
+        record.order_code = names.order_code
+        record.posted_ms = time.now_ms()
+        order_units.begin(names.key, posting, {order_id = given.id})
+        tell_book(given, names.key)
+        local lines = {key = names.key, lines = posting.lines}
+        for name, value in pairs(record) do
+            lines[name] = value
+        end
+        store.put(support.LINES, names.reference, lines)
+    elseif given.state == "never posted" then
+        record.ended = "cancelled before it was posted"
+    end
+    store.put(support.RECORDS, names.key, record)
+    support.call_by(names.scayle_key, names.key)
+end
+
+local STATES = {{"cancelled", "cancelled"}, {"khaos_cancelled", "cancelled"},
+    {"returned", "returned"}, {"shipped", "shipped"}}
+
+--- The order as SCAYLE shows it.
+---@param given table field `order`
+---@param merchant string|nil
+---@return table
+function order.document(given, merchant)
+    local state, items = {}, {}
+    for i = #STATES, 1, -1 do
+        for _, id in ipairs(given[STATES[i][1]]) do
+            state[id] = STATES[i][2]
+        end
+    end
+    for _, line in ipairs(given.lines) do
+        for _, id in ipairs(line.units) do
+            items[#items + 1] = {id = math.tointeger(tonumber(id)) or id,
+                status = state[id] or "available",
+                merchant = merchant and {referenceKey = merchant} or nil}
+        end
+    end
+    return {id = math.tointeger(tonumber(given.id)) or given.id, items = items}
+end
+
+return order
