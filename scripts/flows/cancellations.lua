@@ -24,6 +24,7 @@ local cancel = require("connectors.khaos_soap.cancel")
 local decide = require("flows.cancellation_stages.decide")
 local khaos_line = require("flows.khaos_line")
 local part = require("flows.cancellation_stages.part")
+local rehearse = require("flows.cancellation_stages.rehearse")
 local store = require("neap.store")
 local time = require("neap.time")
 local unheard = require("flows.cancellation_stages.unheard")
@@ -100,10 +101,11 @@ local function handle(ctx, request)
     return reply
 end
 
-return {
+local flow = {
     name = "cancellations",
     version = 1,
     schema = {type = "record", fields = fields},
+    cases = rehearse.CASES,
     triggers = {{kind = "route", name = "cancellation", method = "POST",
         path = "/scayle/cancellation", auth = "delegation", answer_within_ms = ANSWER_MS,
         handle = handle}},
@@ -120,3 +122,7 @@ return {
         end
     end,
 }
+
+flow.rehearse = rehearse.of(flow)
+
+return flow

@@ -10,8 +10,7 @@ local ENVELOPE = [[<?xml version="1.0"?><s:Envelope ]]
 local LINES = {soap = "the XML that Khaos's web service gives",
     cloud = "the document that Khaos Control Cloud pushes"}
 
---- Field `khaos` of a case.
-khaos.FIELD = {type = "any", required = true, check = function(value)
+local function problem_of(value)
     if type(value) == "table" then
         for line in pairs(value) do
             if not LINES[line] then
@@ -22,7 +21,12 @@ khaos.FIELD = {type = "any", required = true, check = function(value)
         return "a file in cases/khaos/ or its text expected"
     end
     return nil
-end}
+end
+
+--- Field `khaos` of a case.
+khaos.FIELD = {type = "any", required = true, check = problem_of}
+--- The same where Khaos is not always asked.
+khaos.OPTIONAL = {type = "any", check = problem_of}
 
 --- What Khaos says in this case.
 ---@param settings table of the flow

@@ -37,6 +37,7 @@ order.FIELD = {type = "record", fields = {
         units = {type = "list", required = true, min = 1, items = IDS.items},
         paid = {type = "string", pattern = AMOUNT.pattern, hint = AMOUNT.hint, default = "0.00",
             help = "what the shopper paid for all units of the line"},
+        warehouse = {type = "integer", help = "SCAYLE's id of the warehouse where they lie"},
         import_ref = {type = "string", help = "of the line in Khaos; without it L and its number"},
     }}},
     shipped = ids("units that have left, and SCAYLE knows it"),
@@ -132,7 +133,8 @@ function order.document(given, merchant)
     for _, line in ipairs(given.lines) do
         for _, id in ipairs(line.units) do
             items[#items + 1] = {id = math.tointeger(tonumber(id)) or id,
-                status = state[id] or "available",
+                status = state[id] or "available", warehouseId = line.warehouse,
+                variant = {referenceKey = line.stock_code},
                 merchant = merchant and {referenceKey = merchant} or nil}
         end
     end

@@ -17,6 +17,10 @@ run.AT = {type = "string", default = "2026-05-04T10:03:00Z", help = "when it hap
             and "an instant expected, \"2026-05-04T10:03:00Z\"" or nil
     end}
 
+--- Field `live_from` of a case.
+run.LIVE_FROM = {type = "string", help = "since when the client is live; default: 100 days",
+    check = run.AT.check}
+
 ---@class rehearsal.Run
 ---@field world offline.World
 ---@field flow table
@@ -38,7 +42,8 @@ function run.new(flow, settings, case, answer)
         return answer(request) or error(string.format("a rehearsal has no answer to %s %s of %s",
             request.method or "POST", request.path, request.connection), 0)
     end})
-    world.live_from_ms = now_ms - LIVE_DAYS_MS
+    world.live_from_ms = case.live_from and time.parse_iso(case.live_from)
+        or now_ms - LIVE_DAYS_MS
     return setmetatable({world = world, flow = flow, settings = settings, held = {}, seen = 0,
         live_from_ms = world.live_from_ms}, Run)
 end
@@ -49,9 +54,16 @@ local function add_held(held, list)
     end
 end
 
---- One event and all that it makes this flow do.
+--- One event, and what it makes this flow do by itself.
 ---@param event table
 function Run:play(event)
+    self:play_one(event)
+    self:play_events()
+end
+
+--- One event alone.
+---@param event table
+function Run:play_one(event)
     event.source, event.id = event.source or "case", event.id or event.name
     event.key = event.key or event.name
     event.payload = type(event.payload) == "string" and event.payload
@@ -62,7 +74,6 @@ function Run:play(event)
         error(ended.error, 0)
     end
     add_held(self.held, ended.held or {})
-    self:play_events()
 end
 
 --- The events that were made since, as far as they are this flow's.
