@@ -12,6 +12,7 @@
 --- offered to Khaos (returns_stages/offer.lua), and a person books it only where that cannot be.
 local khaos_line = require("flows.khaos_line")
 local process_return = require("connectors.khaos_soap.process_return")
+local rehearse = require("flows.returns_stages.rehearse")
 
 local HOUR_MS = 3600000
 
@@ -50,10 +51,15 @@ local fields = {
     sweep_max_pages = {type = "integer", min = 1, default = 50},
 }
 
-return {
+local flow = {
     name = "returns",
     version = 1,
     schema = {type = "record", fields = fields},
+    cases = rehearse.CASES,
     triggers = {{kind = "schedule", name = "sweep", every_ms = 6 * HOUR_MS}, {kind = "act"}},
     run = require("flows.returns_stages.take").run,
 }
+
+flow.rehearse = rehearse.of(flow)
+
+return flow

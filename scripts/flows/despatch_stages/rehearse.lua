@@ -22,7 +22,7 @@ local rehearse = {}
 rehearse.CASES = {at = run.AT, order = {type = "record", required = true,
     fields = rehearsed_order.FIELD.fields}, khaos = khaos.FIELD}
 
--- Khaos pushes it; what the push makes is this flow's.
+-- Khaos pushes it; what the push makes for this flow is played.
 local function push(rehearsal, settings, body)
     local own = {}
     for name, value in pairs(settings.khaos) do
@@ -34,7 +34,9 @@ local function push(rehearsal, settings, body)
     if reply.status ~= 200 then
         error("khaos: " .. reply.body, 0)
     end
-    return reply.events or {}
+    for _, event in ipairs(reply.events or {}) do
+        table.insert(rehearsal.world.events, event)
+    end
 end
 
 --- Of the flow; its rehearse(settings, case).
@@ -50,16 +52,13 @@ function rehearse.of(flow)
             end
             return shop:answer(request)
         end)
-        local events = {}
         rehearsal.world:with(function()
             rehearsed_order.keep(case.order, settings.merchant_key)
             if khaos_line.kind(settings.khaos) == "cloud" then
-                events = push(rehearsal, settings, said)
+                push(rehearsal, settings, said)
             end
         end)
-        for _, event in ipairs(events) do
-            rehearsal:play(event)
-        end
+        rehearsal:play_events()
         rehearsal:play({name = "schedule.poll"})
         return rehearsal:result(shop.told)
     end

@@ -4,8 +4,10 @@
 ---     order = {id = "204417", lines = {
 ---         {stock_code = "FO-SCK-0007-L", units = {"8300001", "8300002"}, paid = "29.98"},
 ---     }, cancelled = {"8300002"}}
+local customer_orders = require("flows.customer_orders")
 local money = require("neap.money")
 local order_units = require("flows.order_units")
+local queue = require("flows.cloud_stages.queue")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -43,7 +45,9 @@ order.FIELD = {type = "record", fields = {
     shipped = ids("units that have left, and SCAYLE knows it"),
     cancelled = ids("units that SCAYLE shows as cancelled"),
     khaos_cancelled = ids("units that both sides show as cancelled"),
-    returned = ids("units that came back, and SCAYLE knows it"),
+    returned = ids("units that came back, and both sides know it"),
+    scayle_returned = ids("units that only SCAYLE shows as returned"),
+    urn = {type = "string", default = "U1", help = "the customer's code in Khaos"},
 }}
 
 local function minor(given, amount)
@@ -64,6 +68,11 @@ local function posting_of(given)
     end
     posting.predicted = {gross_minor = total}
     return posting
+end
+
+-- What the orders flow offered to Khaos Control Cloud, as far as a return needs it.
+local function keep_document(reference, key)
+    queue.put("orders", reference, key, {InvoiceAddress = {}, InvoiceContact = {}})
 end
 
 local FACTS = {shipped = "ship", khaos_cancelled = "cancel", returned = "return"}
@@ -98,7 +107,8 @@ end
 function order.keep(given, merchant)
     local names, posting = order.names(given), posting_of(given)
     local record = {order_id = given.id, shop_key = given.shop_key, country = given.country,
-        currency = given.currency, merchant = merchant, reference = names.reference}
+        currency = given.currency, merchant = merchant, reference = names.reference,
+        urn = given.urn}
     if given.state == "posted" then
         record.order_code = names.order_code
         record.posted_ms = time.now_ms()
@@ -109,6 +119,8 @@ function order.keep(given, merchant)
             lines[name] = value
         end
         store.put(support.LINES, names.reference, lines)
+        customer_orders.add(given.urn, names.reference)
+        keep_document(names.reference, names.key)
     elseif given.state == "never posted" then
         record.ended = "cancelled before it was posted"
     end
@@ -117,28 +129,44 @@ function order.keep(given, merchant)
 end
 
 local STATES = {{"cancelled", "cancelled"}, {"khaos_cancelled", "cancelled"},
-    {"returned", "returned"}, {"shipped", "shipped"}}
+    {"returned", "returned"}, {"scayle_returned", "returned"}, {"shipped", "shipped"}}
+
+-- unit id -> its state in SCAYLE
+local function states_of(given)
+    local states = {}
+    for i = #STATES, 1, -1 do
+        for _, id in ipairs(given[STATES[i][1]]) do
+            states[id] = STATES[i][2]
+        end
+    end
+    return states
+end
+
+local function item_of(line, number, state, gross_minor, merchant)
+    local count, id = #line.units, line.units[number]
+    local odd = number <= gross_minor % count and 1 or 0
+    return {id = math.tointeger(tonumber(id)) or id, status = state or "available",
+        warehouseId = line.warehouse, variant = {referenceKey = line.stock_code},
+        price = {withTax = gross_minor // count + odd},
+        merchant = merchant and {referenceKey = merchant} or nil}
+end
 
 --- The order as SCAYLE shows it.
 ---@param given table field `order`
 ---@param merchant string|nil
 ---@return table
 function order.document(given, merchant)
-    local state, items = {}, {}
-    for i = #STATES, 1, -1 do
-        for _, id in ipairs(given[STATES[i][1]]) do
-            state[id] = STATES[i][2]
-        end
-    end
+    local states, items, total = states_of(given), {}, minor(given, given.delivery or "0")
     for _, line in ipairs(given.lines) do
-        for _, id in ipairs(line.units) do
-            items[#items + 1] = {id = math.tointeger(tonumber(id)) or id,
-                status = state[id] or "available", warehouseId = line.warehouse,
-                variant = {referenceKey = line.stock_code},
-                merchant = merchant and {referenceKey = merchant} or nil}
+        local gross = minor(given, line.paid)
+        total = total + gross
+        for number, id in ipairs(line.units) do
+            items[#items + 1] = item_of(line, number, states[id], gross, merchant)
         end
     end
-    return {id = math.tointeger(tonumber(given.id)) or given.id, items = items}
+    return {id = math.tointeger(tonumber(given.id)) or given.id, items = items,
+        currencyCode = given.currency, cost = {withTax = total},
+        detailedStatus = {billing = {code = "billing_completed"}}}
 end
 
 return order

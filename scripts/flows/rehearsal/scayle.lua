@@ -77,6 +77,11 @@ function Scayle:answer(request)
         end
         self.told[#self.told + 1] = told
         return http_answer(204)
+    elseif request.method == "PATCH" and request.path:find("/billing-status", 1, true) then
+        local body = json.decode(request.body)
+        self.document.detailedStatus.billing.code = body.code
+        self.told[#self.told + 1] = {kind = "billing", status = body.code, reason = body.reason}
+        return http_answer(200, "{}")
     elseif request.method == "GET" and request.path:find("/orders/", 1, true) then
         return http_answer(200, assert(json.encode(self.document)))
     end
