@@ -13,6 +13,7 @@ local full = require("flows.stock_stages.full")
 local khaos_line = require("flows.khaos_line")
 local poll_cloud = require("flows.stock_stages.poll_cloud")
 local poll_soap = require("flows.stock_stages.poll")
+local rehearse = require("flows.stock_stages.rehearse")
 local send = require("flows.stock_stages.send")
 local time = require("neap.time")
 
@@ -135,10 +136,11 @@ local function report(settings, client)
     return lines
 end
 
-return {
+local flow = {
     name = "stock",
     version = 1,
     schema = {type = "record", fields = fields},
+    cases = rehearse.CASES,
     triggers = {
         {kind = "schedule", name = "poll", every_ms = 30 * MINUTE_MS},
         {kind = "schedule", name = "full", every_ms = 10 * SECOND_MS},
@@ -150,3 +152,7 @@ return {
     end,
     report = report,
 }
+
+flow.rehearse = rehearse.of(flow)
+
+return flow

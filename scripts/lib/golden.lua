@@ -20,9 +20,9 @@
 --- there. Of what is expected, lists must be whole; records name only the fields the case is about.
 --- `cases` of a flow is the schema of the fields that its cases have beside those above.
 ---
---- Documents: `order`, `event` and `delegation` are JSON in cases/orders/ or tables; `khaos` is
---- what Khaos says, XML or JSON as it sends it: a file in cases/khaos/, or the text itself. On both
---- lines: khaos = {soap = "left.xml", cloud = "left.json"}.
+--- Documents: `order`, `event` and `delegation` are JSON in cases/orders/ or tables; `khaos`,
+--- `levels` and `items` are what Khaos says, XML or JSON as it sends it: a file in cases/khaos/, or
+--- the text itself. On both lines: khaos = {soap = "left.xml", cloud = "left.json"}.
 local json = require("neap.json")
 local schema = require("lib.schema")
 local test = require("lib.test")
@@ -32,6 +32,7 @@ local golden = {}
 
 --- Fields of a case that golden itself reads; the flow reads the others.
 local DOCUMENTS = {"order", "event", "delegation"}
+local TEXTS = {"khaos", "levels", "items"}
 
 local COMMON = {name = {type = "string"}, why = {type = "string"}, flow = {type = "string"},
     expect = {type = "any"}, expect_on = {type = "any"}}
@@ -73,13 +74,13 @@ local function read_text(host, folder, value, field)
     return text
 end
 
-local function read_khaos(host, folder, value)
+local function read_texts(host, folder, value, field)
     if type(value) ~= "table" then
-        return value and read_text(host, folder, value, "khaos")
+        return value and read_text(host, folder, value, field)
     end
     local texts = {}
     for line, own in pairs(value) do
-        texts[line] = read_text(host, folder, own, "khaos." .. tostring(line))
+        texts[line] = read_text(host, folder, own, field .. "." .. tostring(line))
     end
     return texts
 end
@@ -222,7 +223,9 @@ function golden.check(host, flows, case, folder, file)
     for _, name in ipairs(DOCUMENTS) do
         input[name] = read_document(host, folder, input[name])
     end
-    input.khaos = read_khaos(host, folder, input.khaos)
+    for _, name in ipairs(TEXTS) do
+        input[name] = read_texts(host, folder, input[name], name)
+    end
     local result = entry.flow.rehearse(entry.settings, input)
     local expect = case.expect_on and case.expect_on[result.line] or case.expect
     local found = differences(result, expect)

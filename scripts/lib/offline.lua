@@ -55,7 +55,16 @@ local function send(world, request)
 end
 
 local function with_fakes(world, fn)
-    local kept = {request = http.request, now_ms = time.now_ms, store = {}, log = {}}
+    local kept = {request = http.request, all = http.all, now_ms = time.now_ms, store = {},
+        log = {}}
+    http.all = function(requests)
+        local results = {}
+        for i, request in ipairs(requests) do
+            local answer, err = send(world, request)
+            results[i] = {answer = answer, error = err}
+        end
+        return results
+    end
     http.request = function(request)
         return send(world, request)
     end
@@ -71,7 +80,7 @@ local function with_fakes(world, fn)
         log[name] = function() end
     end
     local ok, result = pcall(fn)
-    http.request, time.now_ms = kept.request, kept.now_ms
+    http.request, http.all, time.now_ms = kept.request, kept.all, kept.now_ms
     for _, name in ipairs(STORE_NAMES) do
         store[name] = kept.store[name]
     end

@@ -31,17 +31,19 @@ khaos.OPTIONAL = {type = "any", check = problem_of}
 --- What Khaos says in this case.
 ---@param settings table of the flow
 ---@param case table
+---@param field string|nil of the case, default "khaos"
 ---@return string
-function khaos.said(settings, case)
+function khaos.said(settings, case, field)
+    field = field or "khaos"
     local line = khaos_line.kind(settings.khaos)
-    local text = case.khaos
+    local text = case[field]
     if type(text) == "table" then
         text = text[line]
     end
     local is_xml = text ~= nil and text:find("^%s*<") ~= nil
     if not text or line == "soap" and not is_xml then
-        error(string.format("khaos: on this client's line (%s) %s is expected: khaos = {%s = ...}",
-            line, LINES[line], line), 0)
+        error(string.format("%s: on this client's line (%s) %s is expected: %s = {%s = ...}", field,
+            line, LINES[line], field, line), 0)
     end
     return text
 end

@@ -68,8 +68,20 @@ function Run:play_one(event)
     event.key = event.key or event.name
     event.payload = type(event.payload) == "string" and event.payload
         or assert(json.encode(event.payload or {}))
-    local ended = self.world:play(self.flow, {event = event, settings = self.settings,
-        live_from_ms = self.live_from_ms})
+    self:end_of(self.world:play(self.flow, {event = event, settings = self.settings,
+        live_from_ms = self.live_from_ms}))
+end
+
+--- A part of a flow that is no event of it; its settings are the flow's, unless others are given.
+---@param fn fun(job: neap.Job)
+---@param settings table|nil
+function Run:play_as(fn, settings)
+    self:end_of(self.world:play({run = fn}, {settings = settings or self.settings,
+        live_from_ms = self.live_from_ms, event = {name = "case", source = "case", key = "case",
+            id = "case", payload = "{}"}}))
+end
+
+function Run:end_of(ended)
     if ended.error then
         error(ended.error, 0)
     end

@@ -26,12 +26,7 @@ rehearse.CASES = {at = run.AT, khaos = khaos.OPTIONAL,
 local function read_feed(rehearsal, settings)
     local own = {khaos = settings.khaos, returns_flow = rehearsal.flow.name, overlap_ms = 0,
         warn_before_close_ms = 0}
-    local ended = rehearsal.world:play({run = poll}, {settings = own, live_from_ms = 0,
-        event = {name = "schedule.poll", source = "case", key = "poll", id = "poll",
-            payload = "{}"}})
-    if not ended.done then
-        error(ended.error or "khaos: its status list cannot be read", 0)
-    end
+    rehearsal:play_as(poll, own)
 end
 
 local function tell_returned(rehearsal, order)
