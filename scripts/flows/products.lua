@@ -8,6 +8,7 @@ local create = require("flows.product_stages.create")
 local khaos_line = require("flows.khaos_line")
 local mapping = require("flows.product_stages.mapping")
 local news = require("flows.product_stages.news")
+local rehearse = require("flows.product_stages.rehearse")
 local store = require("neap.store")
 local sweep = require("flows.product_stages.sweep")
 local tables = require("flows.product_stages.tables")
@@ -81,10 +82,11 @@ local function take_wish(job)
     end
 end
 
-return {
+local flow = {
     name = "products",
     version = 1,
     schema = {type = "record", fields = fields},
+    cases = rehearse.CASES,
     triggers = {
         {kind = "schedule", name = "begin", cron = "30 2 * * *"},
         {kind = "schedule", name = "step", every_ms = 5 * SECOND_MS},
@@ -104,3 +106,7 @@ return {
     end,
     selftest = selftest,
 }
+
+flow.rehearse = rehearse.of(flow)
+
+return flow

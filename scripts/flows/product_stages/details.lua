@@ -39,7 +39,10 @@ function details.is_hidden(settings, code)
     if not entry or entry.discontinued or entry.deleted then
         return true
     end
-    return entry.deleted == nil and nil or false
+    if entry.deleted == nil then
+        return nil
+    end
+    return false
 end
 
 -- Asks about these codes; what Khaos says goes into the mirror.
