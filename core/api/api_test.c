@@ -297,13 +297,69 @@ static int run_file(lua_State *L)
     return 0;
 }
 
+/* {name -> settings} of every flow. [-0, +1] */
+static void push_all_settings(lua_State *L, const struct generation *generation)
+{
+    const struct manifest *m = generation_manifest(generation);
+    lua_newtable(L);
+    for (size_t i = 0; i < m->flow_count; i++) {
+        generation_push_settings(L, generation, i);
+        lua_setfield(L, -2, m->flows[i].name);
+    }
+}
+
+/* {owners = {cause -> owner}, schedules = {name -> {every_ms, cron}}, flows}. [-0, +1] */
+static void push_surroundings(lua_State *L, const struct generation *generation, size_t flow)
+{
+    const struct manifest *m = generation_manifest(generation);
+    lua_newtable(L);
+    push_all_settings(L, generation);
+    lua_setfield(L, -2, "flows");
+    lua_newtable(L);
+    for (size_t i = 0; i < m->owner_count; i++) {
+        lua_pushstring(L, m->owners[i].owner);
+        lua_setfield(L, -2, m->owners[i].cause);
+    }
+    lua_setfield(L, -2, "owners");
+    lua_newtable(L);
+    for (size_t i = 0; i < m->schedule_count; i++) {
+        const struct manifest_schedule *s = &m->schedules[i];
+        if (s->flow != flow) {
+            continue;
+        }
+        lua_newtable(L);
+        if (s->cron != NULL) {
+            lua_pushstring(L, s->cron);
+            lua_setfield(L, -2, "cron");
+        } else {
+            lua_pushinteger(L, s->every_ms);
+            lua_setfield(L, -2, "every_ms");
+        }
+        lua_setfield(L, -2, s->name);
+    }
+    lua_setfield(L, -2, "schedules");
+}
+
+/* The flows of the manifest, each with its `client`. [-0, +1] */
+static void push_flows(lua_State *L, struct generation *generation)
+{
+    const struct manifest *m = generation_manifest(generation);
+    api_push_flows(L, generation);
+    for (size_t i = 0; i < m->flow_count; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        push_surroundings(L, generation, i);
+        lua_setfield(L, -2, "client");
+        lua_pop(L, 1);
+    }
+}
+
 static int run_golden(lua_State *L)
 {
     const struct test_run *run = lua_touserdata(L, 1);
     set_running(L, run->options);
     vm_require_host(L, "lib.golden");
     lua_getfield(L, -1, "run");
-    api_push_flows(L, run->generation);
+    push_flows(L, run->generation);
     lua_call(L, 1, 0);
     return 0;
 }
@@ -383,49 +439,6 @@ struct reporting {
     void (*on_line)(void *arg, const char *flow, const char *line);
     void *arg;
 };
-
-/* {name -> settings} of every flow. [-0, +1] */
-static void push_flows(lua_State *L, const struct generation *generation)
-{
-    const struct manifest *m = generation_manifest(generation);
-    lua_newtable(L);
-    for (size_t i = 0; i < m->flow_count; i++) {
-        generation_push_settings(L, generation, i);
-        lua_setfield(L, -2, m->flows[i].name);
-    }
-}
-
-/* {owners = {cause -> owner}, schedules = {name -> {every_ms, cron}}, flows}. [-0, +1] */
-static void push_surroundings(lua_State *L, const struct generation *generation, size_t flow)
-{
-    const struct manifest *m = generation_manifest(generation);
-    lua_newtable(L);
-    push_flows(L, generation);
-    lua_setfield(L, -2, "flows");
-    lua_newtable(L);
-    for (size_t i = 0; i < m->owner_count; i++) {
-        lua_pushstring(L, m->owners[i].owner);
-        lua_setfield(L, -2, m->owners[i].cause);
-    }
-    lua_setfield(L, -2, "owners");
-    lua_newtable(L);
-    for (size_t i = 0; i < m->schedule_count; i++) {
-        const struct manifest_schedule *s = &m->schedules[i];
-        if (s->flow != flow) {
-            continue;
-        }
-        lua_newtable(L);
-        if (s->cron != NULL) {
-            lua_pushstring(L, s->cron);
-            lua_setfield(L, -2, "cron");
-        } else {
-            lua_pushinteger(L, s->every_ms);
-            lua_setfield(L, -2, "every_ms");
-        }
-        lua_setfield(L, -2, s->name);
-    }
-    lua_setfield(L, -2, "schedules");
-}
 
 static void report_flow(lua_State *L, const struct reporting *r, size_t flow)
 {

@@ -236,7 +236,8 @@ const struct cli_verb CLI_NEW = {
     .name = "new",
     .summary = "a new client that passes check and test",
     .usage = "neap new [options] DIR",
-    .details = "Copies the template: manifest, mappings, a place for own stages, two golden cases.",
+    .details = "Copies the template: manifest, mappings, a place for own stages, golden cases of "
+               "every flow.",
     .options = (const struct cli_option[]){{"--name", "NAME",
                                             "of the client (default: that of the folder)"},
                                            {"--dry-run", NULL, "list the files, write nothing"},

@@ -9,6 +9,7 @@ local heartbeat = require("flows.alert_stages.heartbeat")
 local outbox = require("flows.alert_stages.outbox")
 local quiet = require("flows.alert_stages.quiet")
 local reach = require("flows.alert_stages.reach")
+local rehearse = require("flows.alert_stages.rehearse")
 local stuck = require("flows.alert_stages.stuck")
 local watch = require("flows.alert_stages.watch")
 
@@ -90,10 +91,11 @@ end, fields = {
     heartbeats = {type = "list", items = heartbeat.SCHEMA, default = {}},
 }}
 
-return {
+local flow = {
     name = "alerts",
     version = 1,
     schema = schema,
+    cases = rehearse.CASES,
     triggers = {
         {kind = "schedule", name = "watch", every_ms = MINUTE_MS, on_exception = true},
         {kind = "schedule", name = "digest", cron = "0 8,13,17 * * *"},
@@ -112,3 +114,7 @@ return {
     end,
     report = reach.report,
 }
+
+flow.rehearse = rehearse.of(flow)
+
+return flow

@@ -8,9 +8,10 @@
 ---         expect = {posted = {total = "164.92"}}, -- or {held = {"unmapped_tax:uk 0.125"}}
 ---     }
 ---
---- A flow that can be tested this way has rehearse(settings, case): what it would do with the
---- case, reaching nothing outside. `flow` names the flow of the manifest; a case without it is the
---- orders flow's. What comes of a case is either of
+--- A flow that can be tested this way has rehearse(settings, case, client): what it would do with
+--- the case, reaching nothing outside; `client` is what a flow sees of the client around it. `flow`
+--- names the flow of the manifest; a case without it is the orders flow's. What comes of a case is
+--- either of
 ---
 ---     {posted = table}                              an order as it would be posted
 ---     {told = {...}, held = {"cause:subject", ...}} what is said to whom, in order, and what a
@@ -209,7 +210,7 @@ end
 
 --- Runs one case; raises with what differs.
 ---@param host table neap.test
----@param flows table[] {name, flow, settings}
+---@param flows table[] {name, flow, settings, client}
 ---@param case table
 ---@param folder string of the cases
 ---@param file string|nil of the case, for what is said of mistakes in it
@@ -226,7 +227,7 @@ function golden.check(host, flows, case, folder, file)
     for _, name in ipairs(TEXTS) do
         input[name] = read_texts(host, folder, input[name], name)
     end
-    local result = entry.flow.rehearse(entry.settings, input)
+    local result = entry.flow.rehearse(entry.settings, input, entry.client)
     local expect = case.expect_on and case.expect_on[result.line] or case.expect
     local found = differences(result, expect)
     if #found > 0 then
@@ -255,7 +256,7 @@ local function run_file(host, flows, folder, file)
 end
 
 --- Runs every file of cases/ below the client's folder.
----@param flows table[] {name, flow, settings} of the manifest
+---@param flows table[] {name, flow, settings, client} of the manifest
 function golden.run(flows)
     local host = require("neap.test")
     for _, file in ipairs(host.list("cases") or {}) do

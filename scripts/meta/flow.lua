@@ -12,8 +12,8 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field selftest fun(settings: table)|nil raises when the settings cannot work; run at load
 ---@field report (fun(settings: table, client: neap.FlowSurroundings): string[])|nil what the settings mean for
 ---   people; `neap check` prints it, and a line that begins with "warning: " as a warning
----@field rehearse (fun(settings: table, case: table): neap.Rehearsed)|nil what the flow would do with a golden
----   case, reaching nothing outside; see scripts/lib/golden.lua
+---@field rehearse (fun(settings: table, case: table, client: neap.FlowSurroundings): neap.Rehearsed)|nil what the
+---   flow would do with a golden case, reaching nothing outside; see scripts/lib/golden.lua
 ---@field cases table<string, table>|nil schema nodes of the fields of such a case, see lib.schema
 
 --- What comes of a golden case: an order as it would be posted, or what is told to whom and what a person is asked.
@@ -23,7 +23,7 @@ error("this file describes flows and manifests to editors; a flow file returns s
 ---@field held string[]|nil "cause:subject"
 ---@field line string|nil of products: "soap", "cloud"
 
---- What a flow's report sees of the client around it.
+--- What a flow's report and its rehearsal see of the client around it.
 ---@class neap.FlowSurroundings
 ---@field owners table<string, string> cause -> owner, as the manifest says
 ---@field schedules table<string, {every_ms: integer|nil, cron: string|nil}> the flow's own, as they run
