@@ -191,5 +191,8 @@ return {
     run = run,
     selftest = selftest,
     report = require("flows.orders.report"),
+    cases = {order = {type = "any", required = true}, delegation = {type = "any"},
+        event = {type = "any"}, own_references = {type = "any"},
+        unknown_stock_codes = {type = "list", items = {type = "string"}}},
     rehearse = require("flows.orders.rehearse"),
 }

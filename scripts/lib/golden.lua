@@ -129,6 +129,7 @@ local function find_flow(flows, case)
     return found[1]
 end
 
+local LINES = {soap = true, cloud = true}
 local KINDS = {posted = true, told = true, held = true}
 
 local function check_expected(expect, file, name)
@@ -148,6 +149,10 @@ local function check_case(case, file)
     end
     check_expected(case.expect, file, "expect")
     for line, expect in pairs(type(case.expect_on) == "table" and case.expect_on or {}) do
+        if not LINES[line] then
+            error(string.format("%s: expect_on: soap or cloud expected, got %s", file,
+                tostring(line)), 0)
+        end
         check_expected(expect, file, "expect_on." .. tostring(line))
     end
 end

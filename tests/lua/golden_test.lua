@@ -134,7 +134,18 @@ local function mistake_tests(t)
         says(parcel({khaos = {cloud = "{}"}}), "khaos: on this client's line %(soap%)")
         says(parcel({khaos = {clod = "{}"}}), "cases/x%.lua: khaos: .*cloud = ")
     end)
+    t.case("a line that there is not, and an amount that is none, are said", function()
+        says(parcel({expect_on = {clowd = {held = {}}}}), "expect_on: soap or cloud expected")
+        local order = parcel().order
+        order.lines[1].paid = "1.234"
+        says(parcel({order = order}), 'order: "1.234" is no amount of GBP')
+        order.lines[1].paid = "1,20"
+        says(parcel({order = order}), "cases/x%.lua: order%.lines%[1%]%.paid")
+    end)
     t.case("a unit the order does not have is named", function()
+        says(parcel({order = {id = "7", scayle_returned = {"9"}, lines = {
+            {stock_code = "A", units = {"101"}}}}}),
+            'order%.scayle_returned: the order has no unit "9"')
         says(parcel({order = {id = "7", shipped = {"9"}, lines = {
             {stock_code = "A", units = {"101"}}}}}), 'order%.shipped: the order has no unit "9"')
     end)

@@ -20,7 +20,7 @@ local scayle = require("flows.rehearsal.scayle")
 local rehearse = {}
 
 rehearse.CASES = {at = run.AT, order = {type = "record", required = true,
-    fields = rehearsed_order.FIELD.fields}, khaos = khaos.FIELD}
+    fields = rehearsed_order.FIELD.fields}, khaos = khaos.OPTIONAL}
 
 -- Khaos pushes it; what the push makes for this flow is played.
 local function push(rehearsal, settings, body)
@@ -44,17 +44,18 @@ end
 ---@return fun(settings: table, case: table): table
 function rehearse.of(flow)
     return function(settings, case)
-        local said, erp = khaos.said(settings, case), khaos_line.new(settings.khaos).connection
+        local said = case.khaos and khaos.said(settings, case)
+        local erp = khaos_line.new(settings.khaos).connection
         local shop = scayle.new(case.order, settings.merchant_key)
         local rehearsal = run.new(flow, settings, case, function(request)
             if request.connection == erp then
-                return khaos.reply(request, said)
+                return khaos.reply(request, said or "<STATUS_LIST/>")
             end
             return shop:answer(request)
         end)
         rehearsal.world:with(function()
             rehearsed_order.keep(case.order, settings.merchant_key)
-            if khaos_line.kind(settings.khaos) == "cloud" then
+            if said and khaos_line.kind(settings.khaos) == "cloud" then
                 push(rehearsal, settings, said)
             end
         end)

@@ -8,6 +8,7 @@ local customer_orders = require("flows.customer_orders")
 local money = require("neap.money")
 local order_units = require("flows.order_units")
 local queue = require("flows.cloud_stages.queue")
+local run = require("flows.rehearsal.run")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -22,6 +23,10 @@ local function ids(help)
     return {type = "list", items = IDS.items, default = {}, help = help}
 end
 
+local function instant(help)
+    return {type = "string", help = help, check = run.AT.check}
+end
+
 --- Field `order` of a case.
 order.FIELD = {type = "record", fields = {
     id = {type = "string", required = true, help = "of the order in SCAYLE"},
@@ -34,6 +39,8 @@ order.FIELD = {type = "record", fields = {
         help = "SCAYLE's orderReferenceKey; without it the shop, the country and the id"},
     state = {type = "string", enum = {"posted", "under way", "never posted"}, default = "posted"},
     delivery = AMOUNT,
+    promised_at = instant("until when it was to have left"),
+    closes_at = instant("when SCAYLE closes it as if it had been sent"),
     lines = {type = "list", required = true, min = 1, items = {type = "record", fields = {
         stock_code = {type = "string", required = true},
         units = {type = "list", required = true, min = 1, items = IDS.items},
@@ -52,7 +59,26 @@ order.FIELD = {type = "record", fields = {
 
 local function minor(given, amount)
     local value = money.decimal(amount)
-    return assert(value):to_minor(money.digits(given.currency) or 2)
+    local found = value and value:to_minor(money.digits(given.currency) or 2)
+    return found or error(string.format("order: %q is no amount of %s", amount, given.currency), 0)
+end
+
+local LISTS = {"shipped", "cancelled", "khaos_cancelled", "returned", "scayle_returned"}
+
+local function check_units(given)
+    local known = {}
+    for _, line in ipairs(given.lines) do
+        for _, id in ipairs(line.units) do
+            known[id] = true
+        end
+    end
+    for _, field in ipairs(LISTS) do
+        for _, id in ipairs(given[field]) do
+            if not known[id] then
+                error(string.format("order.%s: the order has no unit %q", field, id), 0)
+            end
+        end
+    end
 end
 
 -- As much of a posting as a book of units is made of.
@@ -80,12 +106,8 @@ local FACTS = {shipped = "ship", khaos_cancelled = "cancel", returned = "return"
 local function tell_book(given, key)
     order_units.change(key, function(book)
         for field, kind in pairs(FACTS) do
-            local outcome = unit_book.apply(book, {kind = kind, id = "case:" .. field,
-                origin = "case", at_ms = time.now_ms(), units = given[field]})
-            if #outcome.refused > 0 then
-                error(string.format("order.%s: the order has no unit %q", field,
-                    outcome.refused[1].subject), 0)
-            end
+            unit_book.apply(book, {kind = kind, id = "case:" .. field, origin = "case",
+                at_ms = time.now_ms(), units = given[field]})
         end
     end)
 end
@@ -105,6 +127,7 @@ end
 ---@param given table field `order`
 ---@param merchant string|nil
 function order.keep(given, merchant)
+    check_units(given)
     local names, posting = order.names(given), posting_of(given)
     local record = {order_id = given.id, shop_key = given.shop_key, country = given.country,
         currency = given.currency, merchant = merchant, reference = names.reference,
@@ -112,7 +135,9 @@ function order.keep(given, merchant)
     if given.state == "posted" then
         record.order_code = names.order_code
         record.posted_ms = time.now_ms()
-        order_units.begin(names.key, posting, {order_id = given.id})
+        order_units.begin(names.key, posting, {order_id = given.id,
+            promise_ms = given.promised_at and time.parse_iso(given.promised_at),
+            force_close_ms = given.closes_at and time.parse_iso(given.closes_at)})
         tell_book(given, names.key)
         local lines = {key = names.key, lines = posting.lines}
         for name, value in pairs(record) do
