@@ -36,7 +36,7 @@ local DOCUMENTS = {"order", "event", "delegation"}
 local TEXTS = {"khaos", "levels", "items"}
 
 local COMMON = {name = {type = "string"}, why = {type = "string"}, flow = {type = "string"},
-    expect = {type = "any"}, expect_on = {type = "any"}}
+    expect = {type = "any"}, expect_on = {type = "any"}, may_lack_flow = {type = "boolean"}}
 
 local function read_file(host, path)
     local text, err = host.read_file(path)
@@ -240,6 +240,19 @@ function golden.check(host, flows, case, folder, file)
     end
 end
 
+--- Why a case is not run: its flow is one that the manifest may lack (`may_lack_flow`), and does.
+---@param flows table[]
+---@param case table
+---@return string|nil
+function golden.skipped(flows, case)
+    for _, entry in ipairs(flows) do
+        if entry.name == case.flow then
+            return nil
+        end
+    end
+    return case.may_lack_flow and string.format("the manifest has no flow %s", case.flow) or nil
+end
+
 local function ending_of(expect)
     if expect.posted then
         return "posted to the penny"
@@ -255,6 +268,11 @@ local function run_file(host, flows, folder, file)
         check_case(case, path)
         sentence = string.format("%s: %s is %s", sentence, case.name or "case",
             ending_of(case.expect))
+        local skipped = golden.skipped(flows, case)
+        if skipped then
+            sentence = sentence .. " # SKIP " .. skipped
+            return
+        end
         golden.check(host, flows, case, folder, path)
     end)
     host.result(ok, sentence, message or "")

@@ -74,6 +74,14 @@ local function choosing_tests(t)
         t.matches(t.raises(check, {flow = "dispatch", expect = {held = {}}}),
             'has no flow dispatch; cases may name: "orders", "despatch"')
     end)
+    t.case("a flow that the manifest lacks is an error, but where the case permits it", function()
+        local case = {flow = "alerts", expect = {held = {}}}
+        t.equal(golden.skipped(FLOWS, case), nil)
+        case.may_lack_flow = true
+        t.equal(golden.skipped(FLOWS, case), "the manifest has no flow alerts")
+        case.flow = "despatch"
+        t.equal(golden.skipped(FLOWS, case), nil)
+    end)
     t.case("a document that is missing is named", function()
         t.matches(t.raises(check, {order = "none.json", expect = {posted = {}}}), "none%.json")
     end)

@@ -41,6 +41,8 @@ done
 try "the compose example sets what manifests read" compose_variables
 try "examples/demo passes its golden cases" "$neap" test examples/demo
 try "examples/demo passes them on Khaos Control Cloud too" env NEAP_LINE=cloud "$neap" test examples/demo
+try "examples/demo passes them with its alerts too" "$neap" test examples/demo \
+    --set ALERTS_URL=https://desk.fellside.example --secrets "$secrets"
 try "neap new makes a client" "$neap" new "$folder/acme"
 try "the new client passes neap check" "$neap" check "$folder/acme"
 try "the new client passes its golden cases" "$neap" test "$folder/acme"

@@ -60,7 +60,8 @@ local function turn(world, case, owners)
 end
 
 local function told_of(settings, alert)
-    return {kind = alert.kind, channel = alert.channel, to = alert.to, text = alert.text,
+    return {kind = alert.kind, owner = alert.owner, to = alert.to, text = alert.text,
+        channel = alert.channel,
         how = settings.channels[alert.channel].kind, subject = alert.subject:gsub("^%[.-%] ", ""),
         at = time.format_iso(alert.at_ms, {zone = settings.zone})}
 end
