@@ -2,8 +2,11 @@
 -- What the stock flow makes of what Khaos says of a code: nested variants, run-to-zero,
 -- discontinued, kits; and the figure with its terms, their sources and times.
 local drift = require("flows.stock_stages.drift")
+local fake_job = require("fake_job")
 local figure = require("flows.stock_stages.figure")
 local flow = require("flows.stock")
+local http = require("neap.http")
+local json = require("neap.json")
 local khaos_sandbox = require("khaos_sandbox")
 local levels = require("connectors.khaos_soap.levels")
 local poll = require("flows.stock_stages.poll")
@@ -12,6 +15,7 @@ local slices = require("slices")
 local store = require("neap.store")
 local stock_pending = require("flows.stock_pending")
 local tables = require("flows.stock_stages.tables")
+local time = require("neap.time")
 
 local function settings(more)
     local all = {khaos = {}, merchant_key = "fellside", warehouse = "KC-MAIN",
@@ -220,6 +224,37 @@ local function terms(t)
             sum = sum + term.quantity
         end
         t.equal({sum, found.sellable}, {9, 9})
+    end)
+    -- Seen before: it was told as changed by hand.
+    t.case("a figure that SCAYLE took while its old one was read is on its way", function()
+        local world = fake_job.world({http = function() end})
+        world:with(function()
+            local now_ms = world.now_ms
+            store.put(tables.ITEMS, "A", {code = "A", available = 226, read_ms = now_ms - 900,
+                sites = {["1"] = {available = 226, read_ms = now_ms - 900}}})
+            local record = {quantity = 226, stamp_ms = now_ms // 1000 * 1000 - 4000,
+                state = "sending", at_ms = now_ms - 40, read_ms = now_ms - 900}
+            store.put(tables.SENT, "A", record)
+            local all, told = http.all, {}
+            http.all = function()
+                world.now_ms = now_ms + 10 -- meanwhile the sender has its answer
+                record.state, record.answered_ms = "set", now_ms + 5
+                store.put(tables.SENT, "A", record)
+                return {{answer = {status = 200, headers = {}, body = json.encode({entities = {{
+                    warehouseReferenceKey = "W", quantity = 223,
+                    changedAt = time.format_iso(now_ms // 1000 * 1000 - 8000)}}})}}}
+            end
+            store.put(tables.STATE, "drift_wish", {wish = "check"})
+            local ok, err = pcall(drift.run, {settings = {warehouse = "W", drift_batch = 10,
+                at_once = 5, drift_every_ms = 10 ^ 9 // 1, scayle = {connection = "scayle"},
+                policy = {default = {}}}, note = function(_, _, text)
+                    told[#told + 1] = text
+                end, open_exception = function(_, exception)
+                    told[#told + 1] = exception.message
+                end, close_exception = function() end})
+            http.all = all
+            t.equal(ok and told or err, {"1 codes compared: 1 in flight"})
+        end)
     end)
     t.case("what differs in the shop is called by what made it so", function()
         local function class(more)

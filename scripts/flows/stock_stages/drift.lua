@@ -22,10 +22,11 @@ local CLASSES = {"in_flight", "stale", "by_hand", "missing"}
 
 -- ---- one code --------------------------------------------------------------------------------
 
+-- A figure that left before we asked may have been taken after SCAYLE answered us.
 local function is_moving(code, sent, asked_ms)
     return store.get(tables.DIRTY, code) ~= nil or store.get(stock_pending.REREAD, code) ~= nil
         or (sent ~= nil and (sent.state == "sending" or sent.state == "doubted"
-            or sent.at_ms >= asked_ms))
+            or sent.at_ms >= asked_ms or (sent.answered_ms or 0) >= asked_ms))
 end
 
 --- The class of a difference, nil when there is none. Pure.
