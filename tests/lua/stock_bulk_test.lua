@@ -300,6 +300,54 @@ local function trouble_tests(t)
             end)
         end
     end)
+    -- Seen before: the stamps stood still until a sweep of all orders, as after an absence.
+    t.case("a run that takes long is no absence", function()
+        local s = scene(12)
+        s.settings.away_after_ms, s.settings.batch = 30 * SECOND_MS, 12
+        s.settings.bulk = nil
+        s:play(function()
+            s:tick()
+            s:read(4)
+            store.put("order_watermark", "sweep", {completed_ms = START_MS})
+            s.lose = function()
+                s.now_ms = s.now_ms + 3 * SECOND_MS
+            end
+            s:tick()
+            s.lose = nil
+            s:tick()
+            t.equal(store.get("stock_watermark", "state").frozen_ms or "moves", "moves")
+        end)
+    end)
+    -- Seen before: it was asked for again at every tick, before all others.
+    t.case("an operation that cannot be looked up holds up no other, and is told singly", function()
+        local s = scene(7, {check = 2})
+        s.refuse = function(request)
+            return request.path:find("/operations/00000002/", 1, true) and 500
+        end
+        s:play(function()
+            s:until_right(5)
+            for _ = 1, 6 do
+                s:tick()
+            end
+            t.equal(#store.range(tables.UNCHECKED, {}), 1)
+            s.now_ms = s.now_ms + 60 * SECOND_MS
+            s.requests = {}
+            for _ = 1, 4 do
+                s:tick()
+            end
+            t.equal({s:count(SINGLE), #store.range(tables.UNCHECKED, {})}, {1, 0})
+        end)
+    end)
+    t.case("what scripts of another day were doing with a request is found out", function()
+        local s = scene(5)
+        s:play(function()
+            s:tick()
+            local state = store.get(tables.STATE, "bulk")
+            state.phase = "another day's"
+            store.put(tables.STATE, "bulk", state)
+            s:until_right(5)
+        end)
+    end)
     t.case("one that changed since is not looked up, and one that failed is told again", function()
         local s = scene(4, {check = 1})
         s:play(function()

@@ -282,12 +282,13 @@ function phases.settling(job, state)
     local limit = can_look and settings.batch or PAGE
     local page, found = page_of(settings, state, state.read, limit), {}
     if can_look then
-        found = bulk_check.look_up(settings, page, function(entry)
+        local is_whole
+        found, is_whole = bulk_check.look_up(settings, page, function(entry)
             return state.key, entry.key
         end)
-        if not found and not is_late(settings, state) then
+        if not is_whole and not is_late(settings, state) then
             return false
-        elseif not found then
+        elseif not is_whole then
             state.is_mute, found = true, {} -- it cannot be asked for: all the rest again, singly
         end
     end
@@ -300,6 +301,11 @@ function phases.settling(job, state)
         return false
     end
     return not state.must_look
+end
+
+local function look_at_each(_, state)
+    go_on(state, {phase = "settling", must_look = true})
+    return true
 end
 
 --- Goes on with the request that is under way, as far as it gets without waiting for SCAYLE.
@@ -316,7 +322,8 @@ function bulk.step(job)
             give_up(job, state, "it was taken out of the settings")
             state = load()
         end
-        may_go_on = assert(phases[state.phase], "unknown phase of the bulk request")(job, state)
+        -- What scripts of another day were doing with it is found out by looking at each.
+        may_go_on = (phases[state.phase] or look_at_each)(job, state)
     until not may_go_on
 end
 

@@ -25,11 +25,10 @@ end
 function policy.step(job, now_ms)
     local digest = digest_of(job.settings.policy)
     local state = store.get(tables.STATE, "policy")
-    if not state then -- nothing was sent under another one
-        store.put(tables.STATE, "policy", {digest = digest})
-        return
-    elseif state.digest ~= digest then
-        job:note("stock", "the stock policy changed: every figure is worked out again")
+    if not state or state.digest ~= digest then
+        if state then
+            job:note("stock", "the stock policy changed: every figure is worked out again")
+        end
         state = {digest = digest, is_marking = true}
     elseif not state.is_marking then
         return

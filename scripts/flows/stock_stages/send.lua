@@ -5,6 +5,7 @@
 --- happens in between. Sending again is harmless: figures are absolute.
 local bulk = require("flows.stock_stages.bulk")
 local bulk_check = require("flows.stock_stages.bulk_check")
+local calls = require("flows.stock_stages.calls")
 local due = require("flows.stock_stages.due")
 local http = require("neap.http")
 local khaos_line = require("flows.khaos_line")
@@ -93,10 +94,9 @@ local function send_singly(job, list, now_ms)
     local requests = {}
     for i, entry in ipairs(list) do
         requests[i] = stocks.set_request(entry)
-        requests[i].connection = job.settings.scayle.connection
     end
     local failed, last = 0, nil
-    for i, result in ipairs(http.all(requests, {limit = job.settings.at_once})) do
+    for i, result in ipairs(calls(job.settings, requests)) do
         local err = take(job, list[i], result)
         failed, last = failed + (err and 1 or 0), err or last
     end

@@ -4,7 +4,7 @@ local store = require("neap.store")
 local tables = {
     -- "poll" -> {since_ms, ran_ms}; "full" -> stock.Full; "cursors" -> {table -> code}; "bulk" ->
     -- the bulk request under way (stock.Bulk); "policy" -> {digest, is_marking, after};
-    -- "unknown" -> {count, first}; "lag", "drift", "drift_wish" -> {...}
+    -- "unknown" -> {count, first}; "unchecked" -> {after}; "lag", "drift", "drift_wish" -> {...}
     STATE = "stock_state",
     LISTED = "stock_listed", -- code -> its parent or true: what the full reading reads
     GONE = "stock_gone", -- code -> true: listed no more, on its way back into LISTED
