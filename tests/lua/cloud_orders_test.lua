@@ -6,6 +6,8 @@ local flow = require("flows.orders")
 local json = require("neap.json")
 local queue = require("flows.cloud_stages.queue")
 local schema = require("lib.schema")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
 
 local KEY = "order:fo:204417"
 local REFERENCE = "SC204417"
@@ -119,6 +121,53 @@ local function mismatches(t)
         t.matches(wrong(s), "with what we sent with SC1")
         show(s, {OrderCode = "SO9", CustomData = REFERENCE})
         t.equal({run(s).done, wrong(s)}, {true, "none"})
+    end)
+    -- Seen before: the code belonged to the wrong one for good, and the order was offered once more
+    -- although Khaos had it.
+    t.case("a code that was believed of the wrong order is free once that has its own", function()
+        local s = scene(t)
+        run(s)
+        s.world:with(function()
+            queue.put("orders", "SC1", "order:fo:1", {Header = {}})
+        end)
+        fetch(s)
+        show(s, {AssociatedRef = "SC1"})
+        show(s)
+        s.world.now_ms = s.world.now_ms + 60000
+        t.matches(run(s).held[1].message, "It shows what was not believed, though: .* has shown as "
+            .. "SC1%. Settle that before you release this")
+        s.world:with(function() -- noted, and followed under its own code
+            store.put(support.LINES, "SC1", {key = "order:fo:1", order_id = "1",
+                order_code = "SO5"})
+        end)
+        show(s, {Status = "Shipping"})
+        t.equal({run(s).done, s.references, wrong(s)}, {true, {"SO1"}, "none"})
+    end)
+    t.case("a status of one of ours without a code is told of", function()
+        local s = scene(t)
+        run(s)
+        fetch(s)
+        show(s, {OrderCode = json.null})
+        t.matches(s.world.exceptions["push_unreadable order_status"].message,
+            "the status of SC204417 names no order code")
+    end)
+    t.case("an offer that is cut short was not made", function()
+        for number = 1, 6 do
+            local s = scene(t)
+            local put, count = s.world.store.put, 0
+            s.world.store.put = function(name, ...)
+                if name:find("cloud", 1, true) or name == "orders" and count > 0 then
+                    count = count + 1
+                    assert(count ~= number, "killed")
+                end
+                return put(name, ...)
+            end
+            run(s)
+            s.world.store.put = put
+            s.world.mail.cancellation = {name = "cancellation"}
+            t.equal(run(s).done, true)
+            t.equal(#fetch(s), 0, "cut at " .. number)
+        end
     end)
     -- Seen before: such an order was ignored, and a snapshot of it cancelled the other's units.
     t.case("an order that is imported anew under another code is told, and none of its news",

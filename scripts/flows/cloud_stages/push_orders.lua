@@ -13,6 +13,8 @@ local push_orders = {}
 push_orders.MISMATCH = "shown_wrongly" -- cause; the subject is our reference
 
 local CODES = "cloud_order_codes" -- Khaos's order code -> {reference}: shown as it
+--- reference -> {problem}: what Khaos shows of it and was not believed
+push_orders.WRONG = "cloud_shown_wrongly"
 
 local function known_as(reference)
     if not reference or reference == "" then
@@ -29,6 +31,17 @@ local function known(status)
     return named or custom, named and custom
 end
 
+local function code_of(order)
+    return order.lines and order.lines.order_code or order.entry and order.entry.order_code
+end
+
+-- The other reference of ours that has this code still; a person may have put it right in Khaos.
+local function owner_of(code)
+    local used = store.get(CODES, code)
+    local order = used and known_as(used.reference)
+    return order and code_of(order) == code and used.reference or nil
+end
+
 -- Why it cannot be what it says, nil when it can.
 local function contradiction(status, order, other)
     local code = status.order_code
@@ -36,22 +49,25 @@ local function contradiction(status, order, other)
         return string.format("Khaos shows order %s as %s, with what we sent with %s", code,
             order.reference, other.reference)
     end
-    local entry, used = order.entry, store.get(CODES, code)
+    local entry, owner = order.entry, owner_of(code)
     if entry and entry.state == "queued" and entry.times == 0 then
         return string.format("Khaos shows %s as its order %s, and has never fetched it",
             order.reference, code)
-    elseif used and used.reference ~= order.reference then
+    elseif owner and owner ~= order.reference then
         return string.format("Khaos shows %s as its order %s, which it has shown as %s",
-            order.reference, code, used.reference)
+            order.reference, code, owner)
     end
     return nil
 end
 
 local function tell(job, order, problem)
+    store.put(push_orders.WRONG, order.reference, {problem = problem})
     job:open_exception({cause = push_orders.MISMATCH, subject = order.reference, recheck = "proof",
         message = problem .. ": nothing of it is believed",
         remedy = "Look in Khaos what the order really is, and correct its associated reference. "
-            .. "Ours is offered as before. This closes when Khaos shows the order rightly."})
+            .. "Ours is offered as before. This closes when Khaos shows the order rightly; where "
+            .. "its code was believed of another order of ours, that one must be shown, and "
+            .. "followed, under its own code first."})
 end
 
 -- By the queue's rule it cannot be, unless a person was wrong; then somebody must know.
@@ -95,19 +111,23 @@ push_orders.read = order_status.read
 function push_orders.take(job, status)
     local order, other = known(status)
     local code = status.order_code
-    if not order or not code then
+    if not order then
         return
+    elseif not code then
+        error(string.format("the status of %s names no order code", order.reference), 0)
     end
     local problem = contradiction(status, order, other)
     if problem then
         return tell(job, order, problem)
     end
     store.put(CODES, code, {reference = order.reference})
-    job:close_exception(push_orders.MISMATCH, order.reference, "Khaos shows it as " .. code)
+    if store.delete(push_orders.WRONG, order.reference) then
+        job:close_exception(push_orders.MISMATCH, order.reference, "Khaos shows it as " .. code)
+    end
     show(job, order, code)
     local snapshot, lines = status.snapshot, order.lines
     snapshot.reference = order.reference
-    local own = lines and lines.order_code or order.entry and order.entry.order_code
+    local own = code_of(order)
     local flow = job.settings.khaos.despatch_flow
     if own ~= code then
         if flow ~= "" then

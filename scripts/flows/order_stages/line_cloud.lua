@@ -7,6 +7,7 @@ local json = require("neap.json")
 local news = require("flows.despatch_stages.news")
 local order_document = require("connectors.khaos_cloud.order_document")
 local presence = require("flows.cloud_stages.presence")
+local push_orders = require("flows.cloud_stages.push_orders")
 local queue = require("flows.cloud_stages.queue")
 local staged = require("flows.order_stages.staged")
 local store = require("neap.store")
@@ -107,26 +108,43 @@ local function noted_of(posting)
     return noted
 end
 
--- The tombstone of a cancellation is looked at in the slice that offers the order.
-local function offer(work)
+-- In one piece, the look at the tombstone of a cancellation too: cut short, it was not offered.
+local function put_in_queue(work)
     if work.job:overtaken("cancellation") then
         return false
     end
     unwanted.leave(work)
     local posting = work.posting
-    posting.customer.company_code = company_code(work)
     queue.put("orders", posting.reference, work.key, order_document.build(work.khaos, posting))
-    posting.company, posting.market = support.company(work)
     store.put(POSTINGS, posting.reference, noted_of(posting))
     -- The run that notes the order is another one, without the order at hand.
     staged.going(work.key)
     support.remember(work, {offered = posting.reference, is_shared = work.is_shared})
-    work.job:facts({state = "waiting for Khaos to fetch it"})
-    work.job:note("post", "offered to Khaos as " .. posting.reference)
     return true
 end
 
-local function silence(entry, is_cancelled)
+local function offer(work)
+    local posting = work.posting
+    posting.customer.company_code = company_code(work)
+    posting.company, posting.market = support.company(work)
+    local is_offered = store.atomic(function()
+        return put_in_queue(work)
+    end)
+    if is_offered then
+        work.job:facts({state = "waiting for Khaos to fetch it"})
+        work.job:note("post", "offered to Khaos as " .. posting.reference)
+    end
+    return is_offered
+end
+
+-- What Khaos shows of it and was not believed (flows.cloud_stages.push_orders).
+local function shown_wrongly(reference)
+    local wrong = store.get(push_orders.WRONG, reference)
+    return wrong and string.format(". It shows what was not believed, though: %s. Settle that "
+        .. "before you release this", wrong.problem) or ""
+end
+
+local function silence(reference, entry, is_cancelled)
     local words
     if entry.state == "queued" then
         local called_ms = presence.calls().orders
@@ -137,7 +155,8 @@ local function silence(entry, is_cancelled)
         words = string.format("Khaos fetched it (%d times, last at %s) and has not shown it since",
             entry.times, time.format_iso(entry.served_ms))
     end
-    return words .. (is_cancelled and ". The shopper wants it cancelled" or "")
+    return words .. shown_wrongly(reference)
+        .. (is_cancelled and ". The shopper wants it cancelled" or "")
 end
 
 local function is_told(work, reference)
@@ -157,7 +176,7 @@ local function hold_silent(work, reference, entry)
     local is_cancelled = work.job:overtaken("cancellation") ~= nil
     support.hold(work, {{cause = SILENT, subject = reference, recheck = "proof",
         message = string.format("Order %s was offered to Khaos %d min ago. %s", work.order_id,
-            (time.now_ms() - entry.put_ms) // MINUTE_MS, silence(entry, is_cancelled)),
+            (time.now_ms() - entry.put_ms) // MINUTE_MS, silence(reference, entry, is_cancelled)),
         remedy = is_cancelled and "Look in the channel's imported orders. If Khaos has the order, "
             .. "cancel it there; if not, set it to ignore there and release this: it is taken back."
             or "Look in the channel's imported orders why it failed (a stock code, a customer), "
