@@ -89,14 +89,14 @@ def now_ms():
     return time.time() * 1000
 
 
-def client_folder():
-    """The demo's client, changed as CHANGES says."""
+def client_folder(more):
+    """The demo's client, changed as CHANGES and more say."""
     folder = os.path.join(neap.new_folder(), "demo")
     shutil.copytree(os.path.join(neap.ROOT, "examples/demo"), folder)
     path = os.path.join(folder, "client.lua")
     with open(path, encoding="utf-8") as f:
         text = f.read()
-    for old, new in CHANGES.items():
+    for old, new in {**CHANGES, **more}.items():
         assert text.count(old) == 1, (path, old)
         text = text.replace(old, new)
     with open(path, "w", encoding="utf-8") as f:
@@ -111,7 +111,7 @@ def is_behind_held(job, jobs):
 
 
 class Campaign:
-    def __init__(self, seed, duplicate_protection=False, variables=None):
+    def __init__(self, seed, duplicate_protection=False, variables=None, changes=None):
         self.seed = seed
         self.random = random.Random(seed)
         self.has_protection = duplicate_protection
@@ -123,7 +123,7 @@ class Campaign:
         self.wanted_cancelled = set()  # those of them whose shoppers asked
         self.unplanned = []  # ends of the host that nobody brought about
         self.sandbox = neap.Host(["examples/sandbox/scayle", "examples/sandbox/khaos"])
-        self.host = neap.Host([client_folder()], variables={
+        self.host = neap.Host([client_folder(changes or {})], variables={
             "SCAYLE_URL": self.sandbox.url("/scayle/api/admin/v1"),
             "KHAOS_URL": self.sandbox.url("/khaos"), "KHAOS_SETTLE_MS": str(SETTLE_MS),
             "SWEEP_EVERY_MS": "3000", "MIRROR_EVERY_MS": "1000", "RETRY_MS": "100", "FAULT_WAIT_MS": "50",
@@ -148,6 +148,13 @@ class Campaign:
         self.start_sandbox()
         self.set_faults(FAULTS)
         self.start_host()
+
+    def take_away(self):
+        """The other systems are gone, until they are brought back."""
+        self.sandbox.kill()
+
+    def bring_back(self):
+        self.start_sandbox()
 
     def set_faults(self, rules):
         for system in ("khaos", "scayle"):
