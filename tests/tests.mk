@@ -35,7 +35,8 @@ integration: $(BUILD)/neap
 
 ## make crash      kill -9 at random, N=100 times (SEED=...), and at every named moment
 crash: $(BUILD)/neap
-	@NEAP_KILLS=$(or $(N),100) NEAP_SEED=$(or $(SEED),$$(date +%N | sed 's/^0*//')) python3 tests/integration/10_crash/test.py
+	@NEAP_WIDE=1 NEAP_KILLS=$(or $(N),100) NEAP_SEED=$(or $(SEED),$$(date +%N | sed 's/^0*//')) \
+	    python3 tests/integration/10_crash/test.py
 
 # A library to preload into a host: power cuts, failing syncs, and what left too early.
 $(BUILD)/power_shim.so: $(wildcard tests/support/shim/*.c tests/support/shim/*.h)

@@ -66,6 +66,7 @@ CHANGES = {
         'settings = {merchant_key = "fellside",\n'
         '            look_after_ms = tonumber(var("CANCEL_LOOK_MS", "600000")),\n'
         '            warehouse_ids = var("TWO_WAREHOUSES", "") ~= "" and {31, 32} or nil,\n'
+        '            wait_ms = tonumber(var("CANCEL_WAIT_MS", "10000")),\n'
         '            khaos = var("CANCEL_ADD_ON", "") == "" and KHAOS\n'
         '            or {kind = KHAOS.kind, push_age_ms = KHAOS.push_age_ms, add_ons = {"cancel_order"}}}}',
     'khaos = KHAOS,\n            shops = SHOPS,\n            khaos_return_reason':
@@ -217,6 +218,16 @@ class Campaign:
         self.set_faults({})
         neap.until(self.is_settled, "nothing is under way", timeout_s)
 
+    def rest(self, **variables):
+        """What the last ends have left comes to its end, faults off."""
+        before = dict(self.host.variables)
+        self.host.variables.update(variables)
+        self.set_faults({})
+        self.start_host()
+        neap.until(lambda: (self.at_rest() or {}).get("open_effects") == 0, "nothing is under way", 60)
+        self.kill_host()
+        self.host.variables = before
+
     def stop(self):
         self.host.kill()
         self.sandbox.kill()
@@ -244,15 +255,21 @@ class Campaign:
         assert jobs["dead"] == 0, [e for e in self.host.exceptions() if e["cause"] in ("crashed", "gave_up")]
         return jobs["held"] >= sum(1 for o in expected if o["expect"] != "posted")
 
-    def is_settled(self):
-        """Schedules begin jobs all the time: a moment between two of them is enough."""
+    def at_rest(self):
+        """The host's status when nothing runs; schedules begin jobs all the time: a moment between two of them is
+        enough. What is ready then waits behind what is held. None: no such moment."""
         self.check_alive()
         for _ in range(20):
             time.sleep(0.03)
-            jobs = self.host.status()["jobs"]
-            if not any(jobs[state] for state in ("running", "waiting", "awaiting")):
-                return jobs["ready"] == 0 or jobs["ready"] == self.count_behind_held()
-        return False
+            status = self.host.status()
+            if not any(status["jobs"][state] for state in ("running", "waiting", "awaiting")):
+                return status
+        return None
+
+    def is_settled(self):
+        status = self.at_rest()
+        ready = status["jobs"]["ready"] if status else None
+        return ready == 0 or (ready is not None and ready == self.count_behind_held())
 
     def count_behind_held(self):
         """Webhooks that came after their order was held: they wait behind it, first come first served."""

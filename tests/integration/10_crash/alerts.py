@@ -91,7 +91,7 @@ class Telling(Campaign):
             return False
 
     def next_problem(self):
-        """A kind that was not told yet; False when the host ended before it had it."""
+        """A kind that was not told yet; the host may end before it has it."""
         cause = f"{self.channel}{len(self.problems[self.channel]):03}"
         self.problems[self.channel].append(cause)
 
@@ -147,7 +147,8 @@ class Telling(Campaign):
 
 
 def all_cells():
-    return [cell for way, points in POINTS.items() for cell in matrix.unit_cells(matrix.OF_ALERTS, way, points)]
+    return [cell for way, points in POINTS.items()
+            for cell in matrix.unit_cells(matrix.OF_ALERTS, way, points, matrix.WIDE)]
 
 
 def at_named_moments(seed, wanted):

@@ -108,6 +108,10 @@ class PartScene(Scene):
                    "SCAYLE shows every unit that it asked for as cancelled", 120)
 
 
+def cells_of(wanted, who=None):
+    return [cell for cell in matrix.unit_cells(matrix.OF_AMENDMENTS, who=who) if wanted in cell.name]
+
+
 def at_named_moments(seed, wanted):
     by(Scene, seed, wanted, None)
     by(PartScene, seed + 1, wanted, "the call")
@@ -119,7 +123,7 @@ def by(kind, seed, wanted, who):
         "CANCEL_LOOK_MS": "5000", "TWO_WAREHOUSES": "1"})
     campaign.sandbox.variables["SANDBOX_WEBHOOK_PATH"] = "/scayle/webhook"
     scene = kind(campaign)
-    cells = [cell for cell in matrix.unit_cells(matrix.OF_AMENDMENTS, who=who) if wanted in cell.name]
+    cells = cells_of(wanted, who)
     if not cells:
         return
     campaign.random.shuffle(cells)

@@ -13,6 +13,7 @@ import time
 
 import neap
 
+WIDE = os.environ.get("NEAP_WIDE", "") == "1"  # all moments of the effects whose kind other cells are about as well
 NEVER_S = neap.WAIT_S  # a moment that did not come until then does not come
 
 # The kinds of effect that the scripts declare: their names in the ledger, system and operation.
@@ -41,6 +42,21 @@ OF_ALERTS = {
     "alert": ("alerts", "deliver"),  # a mail server or a receiver of webhooks
 }
 EFFECTS = {**OF_ORDERS, **OF_FULFILMENT, **OF_AFTERSALES, **OF_AMENDMENTS, **OF_PRODUCTS, **OF_ALERTS}
+# Where the scripts declare them, and what brings each about in the cells ("who").
+SITES = {
+    "order_stages/line_soap.lua": {"import_company": ["import_company"], "import_order": ["import_order", "approval"]},
+    "order_stages/acknowledge.lua": {"set_reference_key": ["set_reference_key"]},
+    "order_stages/stage.lua": {"cancel_units": ["staging"]},
+    "despatch_stages/apply.lua": {"ship_parcel": ["ship_parcel"], "cancel_units": ["cancel_units"]},
+    "cancellation_stages/unheard.lua": {"cancel_units": ["unheard"]},
+    "khaos_cancel.lua": {"cancel_order": ["cancel_order"]},
+    "returns_stages/take.lua": {"return_units": ["return_units"]},
+    "returns_stages/process.lua": {"process_return": ["process_return"]},
+    "returns_stages/goodwill.lua": {"billing_status": ["billing_status"]},
+    "unit_stages/take_out.lua": {"amend_order": ["amend_order"]},
+    "product_stages/create.lua": {"create_variant": ["create_variant"]},
+    "alert_stages/deliver.lua": {"alert": ["mail", "webhook"]},
+}
 REPEATED = ("process_return",)  # dedupes, so it may leave on a connection that is open already
 LOOKED_UP = ("import_company", "import_order")  # class lookup; set_reference_key dedupes
 DECLARED = r'\bname = "([a-z_]+)"(?:(?!\bname = ).){0,200}?\bclass = "(?:lookup|dedupes|once)"'
@@ -75,9 +91,9 @@ SIDES = ("before", "after")
 
 class Cell:
     """after: the entry that must be passed first, and whose subject the moment then is ("": any). who: what brings
-    the effect about, where there are several."""
+    the effect about, where there are several. since: another entry before all, of no effect."""
 
-    def __init__(self, effect, point, side, fault=None, after=None, who=None):
+    def __init__(self, effect, point, side, fault=None, after=None, who=None, since=None):
         self.effect = effect
         self.who = who or effect
         self.point = f"{point}.{side}"
@@ -85,9 +101,13 @@ class Cell:
         self.after, self.subject = after or ("", f"/{effect}")
         self.name = f"{self.point} x {effect}" + (f", {self.after}{self.subject}" if after else "")
         self.name += f", {fault}" if fault == "late" else ""
+        self.name += f", {since}" if since else ""
         self.name += f", {who}" if who else ""
+        self.since = since
 
     def entries(self):
+        if self.since:
+            return f"{self.since} {self.point}"
         own = f"{self.point}{self.subject}"
         if self.fault == "late":  # the third outcome: those of imports that this run itself sent are among them
             return f"unknown.after/{self.effect} {own}:3"
@@ -128,20 +148,31 @@ def cells():
     return made
 
 
-def unit_cells(effects, who=None, points=None):
-    """All that is met by parcels, cancelled and returned units, or by orders that Khaos is to cancel."""
+def unit_cells(effects, who=None, points=None, has_commits=True):
+    """All that is met by parcels, cancelled and returned units, or by orders that Khaos is to cancel. has_commits: the
+    commits after the journaled moments too."""
     made = []
     for effect in effects:
         for point, fault in (points or OF_UNITS).items():
             made += [Cell(effect, point, side, fault, who=who) for side in SIDES]
-            if point in JOURNALED or point == "intent":
+            if has_commits and (point in JOURNALED or point == "intent"):
                 made += [Cell(effect, "commit", side, fault, (f"{point}.after", ""), who) for side in SIDES]
     return made
 
 
-def check_effects():
-    """Every effect that a script declares has cells; and the other way round."""
-    declared = set()
+def approval_cells():
+    """All that a posting meets that a person releases: from the release on, then as any import."""
+    who, released = "approval", "accept.after/neap.act"
+    made = unit_cells(["import_order"], who, OF_EFFECTS, WIDE)
+    made += [Cell("import_order", point, side, who=who, since=released)
+             for point in ("step", "timeline", "end", "slice", "commit") for side in SIDES]
+    return made
+
+
+def check_effects(all_cells):
+    """Every place where a script declares an effect has cells; and the other way round."""
+    declared = {}
+    flows = os.path.join(neap.ROOT, "scripts", "flows")
     for path in glob.glob(os.path.join(neap.ROOT, "scripts", "**", "*.lua"), recursive=True):
         if os.sep + "meta" + os.sep in path:
             continue  # what editors read about the API
@@ -150,8 +181,17 @@ def check_effects():
         calls = len(re.findall(r":effect\s*[({]", text))
         names = re.findall(DECLARED, text, re.S)
         assert len(names) >= calls, f"{path}: {calls} effects, but only these names are written out: {names}"
-        declared.update(names if calls else [])
-    assert declared == set(EFFECTS), f"no cells: {declared - set(EFFECTS)}; of no script: {set(EFFECTS) - declared}"
+        if calls:
+            declared[os.path.relpath(path, flows)] = sorted(names)
+    known = {path: sorted(names) for path, names in SITES.items()}
+    assert declared == known, f"no cells: {difference(declared, known)}; of no script: {difference(known, declared)}"
+    wanted = {(effect, who) for names in SITES.values() for effect, list_ in names.items() for who in list_}
+    found = {(cell.effect, cell.who) for cell in all_cells}
+    assert wanted == found and {effect for effect, _ in found} == set(EFFECTS), (wanted ^ found, EFFECTS)
+
+
+def difference(one, other):
+    return {path: names for path, names in one.items() if other.get(path) != names}
 
 
 def check_names(binary):

@@ -2,7 +2,7 @@
 
 At random, with Khaos's own duplicate protection off and on; then at every named moment (core/base/kill_point.h)
 times every kind of effect that the scripts declare. NEAP_KILLS, NEAP_SEED and NEAP_ORDERS choose how long and which
-chance, NEAP_CELLS which cells of the matrix (a part of their names; "none").
+chance, NEAP_CELLS which cells of the matrix (a part of their names; "none"), NEAP_WIDE=1 all of them.
 """
 
 import os
@@ -156,7 +156,6 @@ def at_named_moments(seed, wanted):
 
     def come():
         matrix.check_names(neap.BINARY)
-        matrix.check_effects()
         campaign.start_sandbox()
         missing = []
         for cell in cells:
@@ -177,8 +176,14 @@ def at_named_moments(seed, wanted):
         campaign.stop()
 
 
+def every_site_has_cells():
+    matrix.check_effects([*matrix.cells(), *sum(fulfilment.phases_of_cells(), []), *aftersales.cells_of(""),
+                          *variants.cells_of(""), *amendments.cells_of(""), *alerts.all_cells()])
+
+
 neap.case("the rule about second imports tells good logs from bad ones", the_rule_can_fail)
 neap.case("and those about units, cancelled orders and variants", the_rule_knows_units)
+neap.case("every place where a script declares an effect has cells", every_site_has_cells)
 CELLS = os.environ.get("NEAP_CELLS", "")
 if CELLS != "none":
     at_named_moments(SEED, CELLS)
