@@ -8,6 +8,8 @@ import collections
 import http.client
 import json
 
+import neap
+
 TOKEN = {"X-Access-Token": "sandbox-token"}
 TRIES = 50
 PARTS = ("shipped", "returned", "cancelled")
@@ -181,7 +183,43 @@ class Warehouse:
                 host.verb("exceptions", "dismiss", e["cause"], e["subject"], "--reason", "sent", "--who", "eve")
         return not todo and {order_id for order_id, codes in self.taken.items() if codes} <= self.booked
 
+    # ---- stock ----
+
+    def in_stock(self):
+        """Of each code of its own (no kit, no service, still sold) what Khaos has and what it keeps back."""
+        items = self.campaign.control("khaos", "GET", "stock")["items"]
+        return {i["code"]: i["levels"]["1"] - i["buffer"] for i in items
+                if i["controlled"] and not i.get("kit") and not i["discontinued"]}
+
+    def open_units(self):
+        """Units by code that shoppers bought and that Khaos does not know: of orders that are held."""
+        units = collections.Counter()
+        for order in self.campaign.expectations():
+            if self.in_khaos(order["order_id"]) is None:
+                units.update(codes_of(i for i in self.items(order["order_id"]) if i["status"] not in PARTS))
+        return units
+
+    def stock_differences(self):
+        """Codes of which the shop does not sell what Khaos has, less what is open: (shop, Khaos, open)."""
+        open_units, different = self.open_units(), {}
+        for code, count in self.in_stock().items():
+            shown = self.campaign.control("scayle", "GET", f"sellable?sku={code}")["visible"]
+            if self.has_figure(code) and shown != count - open_units[code]:
+                different[code] = (shown, count, open_units[code])
+        return different
+
+    def has_figure(self, code):
+        status, text, _ = self.campaign.sandbox.get(f"/scayle/api/admin/v1/variants/key%3D{code}/stocks", headers=TOKEN)
+        return status == 200 and bool(json.loads(text)["entities"])
+
     # ---- what must hold ----
+
+    def check_stock(self):
+        """What a shopper could buy now: the figure that we sent, less what the shop took away for orders since."""
+        neap.until(lambda: not self.stock_differences(), "the shop sells what Khaos has, less what is open", 30)
+        codes = [code for code in self.in_stock() if self.has_figure(code)]
+        assert len(codes) > 5, codes
+        print(f"# stock of {len(codes)} codes; {self.open_units().total()} units are open")
 
     def wanted(self, order_id, order):
         """Stock codes by state that SCAYLE must show; order: as Khaos has it."""

@@ -141,6 +141,7 @@ def at_random(seed, kills, orders, has_protection):
         neap.case("every unit is in SCAYLE what Khaos and the shop made of it", warehouse.check_units)
         neap.case("every parcel, cancelled and returned unit was told once", warehouse.check_told_once)
         neap.case("every wish to cancel was answered with the truth", warehouse.check_answers)
+        neap.case("the shop sells what Khaos has, less what is held", warehouse.check_stock)
         campaign.check()
     finally:
         campaign.stop()
