@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"
 import aftersales  # noqa: E402
 import alerts  # noqa: E402
 import amendments  # noqa: E402
+import cloud  # noqa: E402
 import fulfilment  # noqa: E402
 import matrix  # noqa: E402
 import neap  # noqa: E402
@@ -193,6 +194,7 @@ if CELLS != "none":
     variants.at_named_moments(SEED + 4, CELLS)
     amendments.at_named_moments(SEED + 5, CELLS)
     alerts.at_named_moments(SEED + 6, CELLS)
+    cloud.at_named_moments(SEED + 7, CELLS)
 if KILLS > 0:
     at_random(SEED, KILLS - KILLS // 2, ORDERS - ORDERS // 2, False)
     at_random(SEED + 1, KILLS // 2, ORDERS // 2, True)
