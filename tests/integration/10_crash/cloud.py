@@ -11,8 +11,8 @@ import neap
 from campaign import Campaign
 from warehouse import Warehouse
 
-RETURNED = 30  # orders of which the shop takes a unit back
-SENT = 50  # orders that Khaos sends
+RETURNED = 24  # orders of which the shop takes a unit back
+SENT = 36  # orders that Khaos sends
 AFTER_S = 0.5  # the next act, when the moment has not come yet
 # The routes, and what must come first, so that the call is about something new.
 ROUTES = {"orders": "timeline.after/post", "returns": "timeline.after/returns", "order_status": None,

@@ -18,7 +18,7 @@ POLL_MS = 150
 ORDERS = {"ship_parcel": 24, "return_units": 24, "cancel_units": 44}
 WANTED = 44  # orders whose shoppers want them cancelled
 # Orders that wait for an approval: a person dismisses, or releases them, or the shopper wants them cancelled.
-STAGED = {"staging": 36, "approval": 60, "unheard": 50}
+STAGED = {"staging": 36, "approval": 60 if matrix.WIDE else 36, "unheard": 50 if matrix.WIDE else 34}
 AFTER_S = 0.5  # the next person acts, when the moment has not come yet
 
 

@@ -163,7 +163,8 @@ def unit_cells(effects, who=None, points=None, has_commits=True):
 def approval_cells():
     """All that a posting meets that a person releases: from the release on, then as any import."""
     who, released = "approval", "accept.after/neap.act"
-    made = unit_cells(["import_order"], who, OF_EFFECTS, WIDE)
+    points = OF_EFFECTS if WIDE else {p: OF_EFFECTS[p] for p in ("intent", "send", "arrival", "unknown", "absent")}
+    made = unit_cells(["import_order"], who, points, WIDE)
     made += [Cell("import_order", point, side, who=who, since=released)
              for point in ("step", "timeline", "end", "slice", "commit") for side in SIDES]
     return made

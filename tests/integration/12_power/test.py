@@ -347,6 +347,7 @@ try:
     neap.case("every unit is in SCAYLE what Khaos and the shop made of it", people.check_units)
     neap.case("every parcel, cancelled and returned unit was told once", people.check_told_once)
     neap.case("every wish to cancel was answered with the truth", people.check_answers)
+    neap.case("the shop sells what Khaos has, less what is held", people.check_stock)
     neap.case("no answer or effect left before its state was durable", check_order_of_leaving)
     neap.case("a failed sync or root page ends the host with 5, is not tried again, and loses nothing", fail_for_good)
     neap.case("no space at a write or a sync is answered 503 and survived", fail_for_a_while)
