@@ -17,7 +17,7 @@ AFTER_S = 0.5  # the next act, when the moment has not come yet
 # The routes, and what must come first, so that the call is about something new.
 ROUTES = {"orders": "timeline.after/post", "returns": "timeline.after/returns", "order_status": None,
           "stock_status": None, "stock": None}
-FOLLOWING = ("slice", "commit") + (("end",) if matrix.WIDE else ())
+FOLLOWING = ("end", "slice", "commit") if matrix.WIDE else ("commit",)
 CODES = ("FO-CAP-0311", "FO-BAR-0012", "FO-SCK-0007-L")
 
 
