@@ -193,6 +193,7 @@ return {
     report = require("flows.orders.report"),
     cases = {order = {type = "any", required = true}, delegation = {type = "any"},
         event = {type = "any"}, own_references = {type = "any"},
+        cancelled = {type = "list", items = {type = "string"}},
         unknown_stock_codes = {type = "list", items = {type = "string"}}},
     rehearse = require("flows.orders.rehearse"),
 }

@@ -63,8 +63,8 @@ return function(t)
                 expect = {told = {}}}, khaos)
         end
     end)
-    t.case("an order of another client, or another of its own, is no news", function()
+    t.case("a second order under our reference is told of, and nothing of it to SCAYLE", function()
         check({order = order({khaos_code = "SO8"}), khaos = shown('CONSIGNMENT_REF="1Z"'),
-            expect = {told = {}}})
+            expect = {told = {}, held = {"duplicate_in_khaos:SC7"}}})
     end)
 end

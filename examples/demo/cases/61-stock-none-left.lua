@@ -9,7 +9,7 @@ return {
             <STOCK_ITEM><STOCK_CODE>FO-JKT-1042-M</STOCK_CODE></STOCK_ITEM></STOCK_ITEMS>]],
         cloud = [[{"Items": [
             {"StockID": 11, "StockCode": "FO-BTL-0750-GRN", "Options": {"Discontinued": true}},
-            {"StockID": 12, "StockCode": "FO-JKT-1042-M"}]}]],
+            {"StockID": 12, "StockCode": "FO-JKT-1042-M", "Options": {}}]}]],
     },
     levels = {
         soap = [[<STOCK_STATUS>

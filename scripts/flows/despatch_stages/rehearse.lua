@@ -12,7 +12,7 @@
 ---     }
 local khaos = require("flows.rehearsal.khaos")
 local khaos_line = require("flows.khaos_line")
-local pushes = require("flows.cloud_stages.pushes")
+local push = require("flows.rehearsal.push")
 local rehearsed_order = require("flows.rehearsal.order")
 local run = require("flows.rehearsal.run")
 local scayle = require("flows.rehearsal.scayle")
@@ -21,23 +21,6 @@ local rehearse = {}
 
 rehearse.CASES = {at = run.AT, order = {type = "record", required = true,
     fields = rehearsed_order.FIELD.fields}, khaos = khaos.OPTIONAL}
-
--- Khaos pushes it; what the push makes for this flow is played.
-local function push(rehearsal, settings, body)
-    local own = {}
-    for name, value in pairs(settings.khaos) do
-        own[name] = value
-    end
-    own.despatch_flow = rehearsal.flow.name
-    local reply = pushes.order_status({settings = {khaos = own,
-        orders_flow = settings.orders_flow}}, {body = body})
-    if reply.status ~= 200 then
-        error("khaos: " .. reply.body, 0)
-    end
-    for _, event in ipairs(reply.events or {}) do
-        table.insert(rehearsal.world.events, event)
-    end
-end
 
 --- Of the flow; its rehearse(settings, case).
 ---@param flow table
@@ -55,10 +38,10 @@ function rehearse.of(flow)
         end)
         rehearsal.world:with(function()
             rehearsed_order.keep(case.order, settings.merchant_key)
-            if said and khaos_line.kind(settings.khaos) == "cloud" then
-                push(rehearsal, settings, said)
-            end
         end)
+        if said and khaos_line.kind(settings.khaos) == "cloud" then
+            push(rehearsal, "order_status", said)
+        end
         rehearsal:play_events()
         rehearsal:play({name = "schedule.poll"})
         return rehearsal:result(shop.told)

@@ -122,7 +122,7 @@ end
 local function look(job, khaos, key, entry)
     local read_ms = time.now_ms()
     local found = job:step("differs " .. key, function()
-        local lines = store.get(support.LINES, entry.reference)
+        local lines = store.get(support.LINES, entry.reference) or {}
         return khaos_orders.find(khaos, entry.reference, lines.order_code) or {is_unread = true}
     end)
     if not found.is_unread and not amending.covers(key, read_ms) then -- else at the next tick

@@ -96,9 +96,10 @@ local function posting_of(given)
     return posting
 end
 
--- What the orders flow offered to Khaos Control Cloud, as far as a return needs it.
+-- What the orders flow offered to Khaos Control Cloud, as far as a return needs it, and fetched.
 local function keep_document(reference, key)
     queue.put("orders", reference, key, {InvoiceAddress = {}, InvoiceContact = {}})
+    queue.take_these("orders", {reference})
 end
 
 local FACTS = {shipped = "ship", khaos_cancelled = "cancel", returned = "return"}

@@ -48,9 +48,16 @@ function run.new(flow, settings, case, answer)
         live_from_ms = world.live_from_ms}, Run)
 end
 
+-- Each once: a cause that is told may hold a job too.
 local function add_held(held, list)
+    local known = {}
+    for _, words in ipairs(held) do
+        known[words] = true
+    end
     for _, cause in pairs(list) do
-        held[#held + 1] = string.format("%s:%s", cause.cause, cause.subject or "")
+        local words = string.format("%s:%s", cause.cause, cause.subject or "")
+        held[#held + 1] = not known[words] and words or nil
+        known[words] = true
     end
 end
 

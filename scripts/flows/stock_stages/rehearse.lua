@@ -7,11 +7,12 @@
 ---         pending = {["FO-SCK-0007-L"] = 2},
 ---         expect = {told = {{kind = "stock", sku = "FO-SCK-0007-L", quantity = 7}}},
 ---     }
+local cloud_items = require("flows.stock_stages.cloud_items")
 local http_answer = require("flows.rehearsal.http_answer")
 local json = require("neap.json")
 local khaos = require("flows.rehearsal.khaos")
 local khaos_line = require("flows.khaos_line")
-local pushes = require("flows.cloud_stages.pushes")
+local push = require("flows.rehearsal.push")
 local reading = require("flows.stock_stages.reading")
 local run = require("flows.rehearsal.run")
 local stock_pending = require("flows.stock_pending")
@@ -28,16 +29,18 @@ local rehearse = {}
 rehearse.CASES = {at = run.AT, levels = khaos.FIELD, items = khaos.OPTIONAL,
     pending = {type = "map", values = QUANTITIES.values, default = {},
         help = "units of codes that accepted orders take and Khaos does not know"},
-    kits = {type = "map", values = QUANTITIES, default = {},
-        help = "what kits are made of: Khaos Control Cloud does not say it"}}
+    kits = {type = "map", values = QUANTITIES,
+        help = "what kits are made of, in the place of the client's: Khaos Control Cloud does not "
+            .. "say it"}}
 
 -- The client's, but that every figure goes by itself and at once.
-local function settings_of(settings)
+local function settings_of(settings, case)
     local own = {}
     for name, value in pairs(settings) do
         own[name] = value
     end
     own.bulk, own.peak, own.batch = nil, nil, math.maxinteger
+    own.kits = case.kits or own.kits
     return own
 end
 
@@ -73,15 +76,6 @@ local function read_soap(rehearsal, settings, case)
     end)
 end
 
-local function push(settings, case, field, take)
-    local reply = take({settings = {khaos = settings.khaos, sites = settings.sites,
-        buffer_field = settings.buffer_field, kits = case.kits}},
-        {body = khaos.said(settings, case, field)})
-    if reply.status ~= 200 then
-        error(field .. ": " .. reply.body, 0)
-    end
-end
-
 local function answer_khaos(settings, case, request)
     if khaos.operation(request) == "ExportStock" then
         return khaos.reply(request, khaos.said(settings, case, "items"))
@@ -108,11 +102,12 @@ local function read_khaos(rehearsal, settings, case)
         return
     end
     rehearsal.world:with(function()
-        if case.items then
-            push(settings, case, "items", pushes.stock)
-        end
-        push(settings, case, "levels", pushes.stock_status)
+        cloud_items.apply(settings, time.now_ms())
     end)
+    if case.items then
+        push(rehearsal, "stock", khaos.said(settings, case, "items"))
+    end
+    push(rehearsal, "stock_status", khaos.said(settings, case, "levels"))
 end
 
 --- Of the flow; its rehearse(settings, case).
@@ -120,7 +115,7 @@ end
 ---@return fun(settings: table, case: table): table
 function rehearse.of(flow)
     return function(given, case)
-        local settings, told = settings_of(given), {}
+        local settings, told = settings_of(given, case), {}
         local erp = khaos_line.new(settings.khaos).connection
         local rehearsal = run.new(flow, settings, case, function(request)
             if request.connection == erp then
