@@ -17,6 +17,7 @@ local unwanted = require("flows.order_stages.unwanted")
 local KEY, REFERENCE, NAME = "order:fo:204417", "SC204417", "fogb-204417"
 local SOCK, JACKET = "FO-SCK-0007-L", "FO-JKT-1042-M"
 local SOCK_1, SOCK_2, JACKET_1 = "7300101", "7300102", "7300103"
+local ALL = {SOCK_1, SOCK_2, JACKET_1}
 local PLACES = {[SOCK_1] = 31, [SOCK_2] = 32, [JACKET_1] = 33}
 local ANSWER_MS, STEP_MS = 13000, 500
 local DAY_MS = 86400000
@@ -393,10 +394,85 @@ local function while_posting(t)
     end)
 end
 
+-- ---- the whole order -------------------------------------------------------------------------
+
+local ALL_ADD_ONS = {add_ons = {"amend_order", "cancel_order"}}
+
+-- While Khaos amends it shows the record that it deleted, alone, as a cancelled one.
+local function show_as_cancelled(s, is_so)
+    local order = in_khaos(s)
+    order.cancelled = is_so and {reason = "amended", at_ms = s.world.now_ms} or nil
+    erp_orders.save(s.khaos.world(), order)
+end
+
+-- What SCAYLE's call about the whole order gets while another job is in the middle of a request.
+local function ask_whole_meanwhile(s)
+    local body = json.encode({orderReferenceKey = NAME, fulfillingMerchantKey = "fellside",
+        warehouseIds = {31, 32, 33}})
+    local event = s.world:call(cancellations, "cancellation", {body = body},
+        s.cancel_settings).events[1]
+    event.payload = body
+    local job = add_job(s, cancellations, event)
+    job.is_call = true
+    for _ = 1, 20 do
+        run_one(s, job)
+        s.world.now_ms = s.world.now_ms + STEP_MS
+    end
+    return job.answered
+end
+
+local function whole_orders(t)
+    -- Seen before: "successful", and two units of the order left all the same.
+    t.case("while Khaos amends the order, nothing is said of the whole of it", function()
+        local s, said = posted(t, ALL_ADD_ONS), nil
+        s.khaos.before = function(request)
+            if is_operation(request, "AmendOrder") then
+                s.khaos.before = nil
+                show_as_cancelled(s, true)
+                said = {ask_whole_meanwhile(s)}
+                show_as_cancelled(s, false)
+            end
+        end
+        t.equal({ask(s, {SOCK_1}), said}, {"successful", {}})
+        t.equal({ask(s, ALL), in_khaos(s).cancelled ~= nil, cancelled(s)},
+            {"successful", true, ALL})
+        until_done(s, 9000)
+        t.equal(causes(s), {})
+    end)
+    t.case("an order that Khaos was asked to cancel is not amended meanwhile", function()
+        local s = posted(t, ALL_ADD_ONS)
+        s.khaos.before = function(request)
+            if is_operation(request, "CancelOrder") or is_operation(request, "OrderStatus") then
+                return nil, khaos_sandbox.lost()
+            end
+        end
+        t.equal(ask(s, ALL), nil)
+        cancel(s, SOCK_1)
+        add_job(s, flow, unit_events.look("test", "1", KEY))
+        for _ = 1, 20 do
+            turn(s)
+        end
+        t.equal({in_khaos(s).amended or 0, in_khaos(s).cancelled ~= nil}, {0, false})
+        s.khaos.before = nil
+        until_done(s, 9000)
+        t.equal({in_khaos(s).amended or 0, in_khaos(s).cancelled ~= nil, cancelled(s), causes(s)},
+            {0, true, ALL, {}})
+    end)
+    t.case("once Khaos refused to cancel it, it is amended", function()
+        local s = posted(t, ALL_ADD_ONS)
+        local w, order = s.khaos.world(), in_khaos(s)
+        order.paid_minor = 1
+        erp_orders.save(w, order)
+        t.equal(ask(s, ALL), "failed")
+        order.paid_minor = 0
+        erp_orders.save(w, order)
+        t.equal({ask(s, {SOCK_1}), in_khaos(s).amended}, {"successful", 1})
+    end)
+end
+
 -- ---- histories -------------------------------------------------------------------------------
 
 local SKU_OF = {[SOCK_1] = SOCK, [SOCK_2] = SOCK, [JACKET_1] = JACKET}
-local ALL = {SOCK_1, SOCK_2, JACKET_1}
 
 local function unkind(s, random)
     s.khaos.before = function(request, khaos)
@@ -459,6 +535,7 @@ return function(t)
     after_posting(t)
     before_posting(t)
     while_posting(t)
+    whole_orders(t)
     local count = math.min(tonumber(t.settings.count) or 100, 300)
     local seed = tonumber(t.settings.seed) or 1
     t.case("histories by chance end with Khaos as SCAYLE is", function()

@@ -1,5 +1,6 @@
 --- What becomes of a cancellation: waits for the order to come to rest, tries what Khaos can do,
 --- answers, and leaves the rest to a person.
+local amending = require("flows.unit_stages.amending")
 local cancellation = require("connectors.scayle.cancellation")
 local history = require("flows.order_history")
 local khaos_cancel = require("flows.khaos_cancel")
@@ -213,39 +214,48 @@ local function refuse_left(job, reference, record, left)
     settle(job, reference, "refused", string.format("%d units have left", left))
 end
 
+local function leave_to_person(job, reference, key, record, words)
+    worklist(job, key, record, words)
+    settle(job, reference, "refused", words and "Khaos refused: " .. words
+        or "a person must cancel it in Khaos")
+end
+
+local function cancel_in_khaos(job, reference, key, record)
+    local done, words = ask_khaos(job, reference, khaos_line.new(job.settings.khaos), record)
+    amending.end_whole(key, done ~= nil)
+    local left = done and done.left or not done and count_left(order_units.load(key)) or 0
+    if left > 0 then
+        refuse_left(job, reference, record, left)
+    elseif done then
+        mark_cancelled(key, all_units(order_units.load(key)))
+        settle(job, reference, "successful", "Khaos cancelled " .. record.order_code)
+    else
+        leave_to_person(job, reference, key, record, words)
+    end
+end
+
 --- Decides on an order that Khaos has.
 ---@async
 ---@param job neap.Job
 ---@param reference string
 ---@param key string
 ---@param record table
+---@return boolean false: Khaos is amending the order, which must come to its end first
 function decide.posted(job, reference, key, record)
-    local book = order_units.load(key)
-    local left, is_asked = count_left(book), was_khaos_asked(reference)
+    local book, is_asked = order_units.load(key), was_khaos_asked(reference)
+    local can_ask = khaos_line.new(job.settings.khaos).capabilities.cancel_order and book ~= nil
     if book and is_all_cancelled(book) and not is_asked then
-        return settle(job, reference, "successful", "every unit is cancelled already")
-    elseif left > 0 and not is_asked then
-        return refuse_left(job, reference, record, left)
+        settle(job, reference, "successful", "every unit is cancelled already")
+    elseif count_left(book) > 0 and not is_asked then
+        refuse_left(job, reference, record, count_left(book))
+    elseif not is_asked and not can_ask then
+        leave_to_person(job, reference, key, record)
+    elseif amending.begin_whole(key) then
+        cancel_in_khaos(job, reference, key, record)
+    else
+        return false
     end
-    local khaos = khaos_line.new(job.settings.khaos)
-    local words
-    if is_asked or khaos.capabilities.cancel_order and book then
-        local done
-        done, words = ask_khaos(job, reference, khaos, record)
-        if done and done.left then
-            return refuse_left(job, reference, record, done.left)
-        elseif done then
-            mark_cancelled(key, all_units(order_units.load(key)))
-            return settle(job, reference, "successful", "Khaos cancelled " .. record.order_code)
-        end
-        left = count_left(order_units.load(key))
-        if left > 0 then
-            return refuse_left(job, reference, record, left)
-        end
-    end
-    worklist(job, key, record, words)
-    settle(job, reference, "refused", words and "Khaos refused: " .. words
-        or "a person must cancel it in Khaos")
+    return true
 end
 
 -- ---- waiting for the order -------------------------------------------------------------------
@@ -300,7 +310,7 @@ local function try(job, reference)
     if not record then
         settle(job, reference, "successful", "cancelled before the order was known")
     elseif record.order_code then
-        decide.posted(job, reference, key, record)
+        return decide.posted(job, reference, key, record)
     elseif record.ended then
         settle(job, reference, "successful", "never posted: " .. record.ended)
     else

@@ -145,9 +145,10 @@ local function look_at_order(job, asked, look)
         decide.note(job, reference, "successful", "SCAYLE was told: never posted")
     elseif found == "decided" then
         tell_decided(job, asked, record)
-    elseif found == "posted" then
-        decide.posted(job, reference, key, record)
-        if decide.known(reference) == "successful" then
+    elseif found == "posted" and decide.known(reference) ~= "refused" then
+        if not decide.posted(job, reference, key, record) then
+            return false
+        elseif decide.known(reference) == "successful" then
             tell_decided(job, asked, record)
         end
     end

@@ -2,6 +2,7 @@
 local amend = require("connectors.khaos_soap.amend")
 local amending = require("flows.unit_stages.amending")
 local codes = require("flows.khaos_codes")
+local errors = require("neap.errors")
 local events = require("flows.unit_stages.events")
 local khaos_cancel = require("flows.khaos_cancel")
 local mapper = require("flows.orders.map")
@@ -87,19 +88,28 @@ local function amended(work, entry)
     return nil, LOST, true
 end
 
+local function leave(work, entry)
+    if not amending.begin(work.key) then
+        error(errors.new({kind = "exists", retryable = true, message = "Khaos was asked to cancel "
+            .. entry.order_code .. " as a whole: what comes of that is awaited"}), 0)
+    end
+    stock_pending.amending(work.key, entry.wanted)
+end
+
 local function amend_part(work, entry, found, posting)
     if not work.khaos.capabilities.amend_order or not posting then
         return nil
     elseif found.shipped > 0 then
         return nil, "part of the order has left"
+    elseif amending.is_cancelled(work.key) then
+        return {is_cancelled = true} -- SCAYLE's call about the whole order came first
     end
     local settings, khaos = work.settings.amend_order, work.khaos
     local result, err = work.job:effect({
         connection = khaos.connection, name = "amend_order", class = "lookup",
         key = entry.reference .. "/" .. events.name_of(entry.units),
         request = function()
-            amending.begin(work.key)
-            stock_pending.amending(work.key, entry.wanted)
+            leave(work, entry)
             return amend.request(khaos, settings, entry.order_code, posting)
         end,
         read = function(answer)
