@@ -2,6 +2,7 @@
 --- SCAYLE's cancellation call about a part of an order, against the simulated Khaos: before the
 --- posting, during it, after it, with the add-on and without, and histories of all that by chance.
 local khaos_sandbox = require("khaos_sandbox") -- first: it makes the modules a runner lacks
+local amending = require("flows.unit_stages.amending")
 local cancellations = require("flows.cancellations")
 local codes = require("flows.khaos_codes")
 local erp_orders = require("erp.orders")
@@ -13,6 +14,7 @@ local schema = require("lib.schema")
 local unit_book = require("flows.unit_book")
 local unit_events = require("flows.unit_stages.events")
 local unwanted = require("flows.order_stages.unwanted")
+local wanted = require("flows.unit_stages.wanted")
 
 local KEY, REFERENCE, NAME = "order:fo:204417", "SC204417", "fogb-204417"
 local SOCK, JACKET = "FO-SCK-0007-L", "FO-JKT-1042-M"
@@ -60,7 +62,7 @@ local function add_job(s, of, event)
     event.received_ms = s.world.now_ms
     local job = {flow = of, key = event.key, state = "ready", asked_ms = s.world.now_ms}
     job.chain = fake_job.chain({event = event, live_from_ms = s.world.now_ms - 100 * DAY_MS,
-        settings = of == flow and s.settings or s.cancel_settings})
+        settings = of == cancellations and s.cancel_settings or s.settings})
     table.insert(s.jobs, job)
     return job
 end
@@ -470,6 +472,87 @@ local function whole_orders(t)
     end)
 end
 
+-- ---- orders that may be lost -----------------------------------------------------------------
+
+local TAKEN = '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body>'
+    .. "<AmendOrderResponse><return>true</return></AmendOrderResponse></s:Body></s:Envelope>"
+
+-- Khaos takes an amendment, does it or not, and shows only the record that it deleted.
+local function lose(s, is_done)
+    s.khaos.before = function(request, khaos)
+        if is_operation(request, "AmendOrder") then
+            local answer = is_done and khaos.answer(request)
+                or {status = 200, headers = {}, elapsed_ms = 1, body = TAKEN}
+            show_as_cancelled(s, true)
+            return answer
+        end
+    end
+end
+
+-- Ticks of the sweep, each with the look that it has made.
+local function sweep(s, ticks)
+    for _ = 1, ticks do
+        local _ = add_job(s, {run = wanted.look_again}, {name = "tick", key = "sweep",
+            source = "test", id = tostring(#s.jobs)})
+        until_done(s, 9000)
+    end
+end
+
+local function is_covered(s)
+    local covers
+    s.world:with(function()
+        covers = amending.covers(KEY, s.world.now_ms + 1)
+    end)
+    return covers
+end
+
+local function lost_orders(t)
+    -- Seen before: nobody looked again, and no cancellation in Khaos was believed ever after.
+    t.case("an order that Khaos shows late is found, and the book follows", function()
+        local s = posted(t, WITH)
+        lose(s, true)
+        t.equal({ask(s, {SOCK_1}), causes(s)}, {"failed", {"cancel_part"}})
+        sweep(s, 2)
+        t.equal({cancelled(s), is_covered(s)}, {{}, true})
+        show_as_cancelled(s, false)
+        sweep(s, 2)
+        t.equal({cancelled(s), is_covered(s), ask(s, {SOCK_1}), in_khaos(s).amended},
+            {{SOCK_1}, false, "successful", 1})
+        s.world:with(function()
+            t.equal(wanted.get(KEY), nil)
+        end)
+    end)
+    t.case("one that is as it was is whole again, and taken up anew", function()
+        local s = posted(t, WITH)
+        lose(s)
+        t.equal(ask(s, {SOCK_1}), "failed")
+        show_as_cancelled(s, false)
+        sweep(s, 1)
+        t.equal({cancelled(s), is_covered(s), quantities(s)[SOCK]}, {{}, false, 2})
+        cancel(s, SOCK_1) -- a person does it in SCAYLE
+        add_job(s, flow, unit_events.look("test", "1", KEY))
+        s.khaos.before = nil
+        until_done(s)
+        t.equal(causes(s), {"amend_in_khaos", "cancel_part"})
+    end)
+    t.case("while it may be lost it is not amended again", function()
+        local s, sent = posted(t, WITH), 0
+        lose(s, true)
+        t.equal(ask(s, {SOCK_1}), "failed")
+        s.khaos.before = function(request)
+            sent = sent + (is_operation(request, "AmendOrder") and 1 or 0)
+        end
+        t.equal(ask(s, {SOCK_2}), "failed")
+        cancel(s, JACKET_1)
+        add_job(s, flow, unit_events.look("test", "1", KEY))
+        until_done(s)
+        t.equal({sent, is_covered(s), cancelled(s)}, {0, true, {}})
+        show_as_cancelled(s, false)
+        sweep(s, 2)
+        t.equal({sent, cancelled(s), quantities(s)}, {1, {SOCK_1, JACKET_1}, {[SOCK] = 1}})
+    end)
+end
+
 -- ---- histories -------------------------------------------------------------------------------
 
 local SKU_OF = {[SOCK_1] = SOCK, [SOCK_2] = SOCK, [JACKET_1] = JACKET}
@@ -536,6 +619,7 @@ return function(t)
     before_posting(t)
     while_posting(t)
     whole_orders(t)
+    lost_orders(t)
     local count = math.min(tonumber(t.settings.count) or 100, 300)
     local seed = tonumber(t.settings.seed) or 1
     t.case("histories by chance end with Khaos as SCAYLE is", function()

@@ -1,6 +1,8 @@
 --- Orders that Khaos is amending for us. It deletes an order and imports it anew (contract 5.1),
 --- and may keep the record that it deleted as a cancelled one: what it shows of an order meanwhile
---- is no cancellation. Whoever sees one looks again once the amendment is over.
+--- is no cancellation. Whoever sees one looks again once the amendment is over. Should Khaos say
+--- that it did it, and show no more than that record, the order may be lost: the amendment is not
+--- over before Khaos shows the order again (flows.unit_stages.wanted).
 ---
 --- Jobs on other keys have Khaos cancel whole orders. Of an order one is under way at a time, an
 --- amendment or that: the amendment would import anew what was cancelled, and of a cancellation
@@ -10,7 +12,8 @@ local time = require("neap.time")
 
 local amending = {}
 
-local TABLE = "orders_amending" -- key of the order -> {ended_ms = nil while it is under way}
+-- key of the order -> {ended_ms = nil while it is under way, is_lost}
+local TABLE = "orders_amending"
 -- key of the order -> {asked_ms, is_done}: Khaos was asked to cancel all of it, and did
 local CANCELLING = "orders_cancelling"
 
@@ -34,9 +37,24 @@ end
 --- Khaos shows what came of it, or did not do it.
 ---@param key string of the order
 function amending.is_over(key)
-    if store.get(TABLE, key) then
+    local entry = store.get(TABLE, key)
+    if entry and not entry.ended_ms then
         store.put(TABLE, key, {ended_ms = time.now_ms()})
     end
+end
+
+--- Khaos says that it did it, and does not show the order.
+---@param key string
+function amending.lose(key)
+    store.put(TABLE, key, {is_lost = true})
+end
+
+--- May the order be lost in Khaos?
+---@param key string
+---@return boolean
+function amending.is_lost(key)
+    local entry = store.get(TABLE, key)
+    return entry ~= nil and entry.is_lost == true
 end
 
 --- May what was read since this instant be of the middle of an amendment?

@@ -9,6 +9,9 @@
 ---     others wait on a person's list to be taken out, no add-on, or Khaos does not do it
 ---                                                refused, and "cancel_part"
 ---     Khaos cancelled the whole order meanwhile  refused until its status feed has told it
+---     Khaos says that it did it, and shows no order
+---                                                refused, "cancel_part", and looked for
+local amending = require("flows.unit_stages.amending")
 local compare = require("flows.unit_stages.compare")
 local decide = require("flows.cancellation_stages.decide")
 local json = require("neap.json")
@@ -55,7 +58,13 @@ end
 
 local function have_taken_out(work, asked, found)
     local code = work.record.order_code
-    local _, is_out, words = take_out(work, found)
+    if found.kept == 0 and amending.is_lost(work.key) then
+        return refuse(work, asked, "Khaos does not show the order, which may be lost there")
+    end
+    local entry, is_out, words = take_out(work, found)
+    if not is_out and amending.is_lost(work.key) then
+        wanted.look_for(entry)
+    end
     if not is_out then
         refuse(work, asked, words)
     elseif is_cancelled(work.key, asked.units) then

@@ -7,6 +7,7 @@
 ---     a part is left, nothing has left    AmendOrder, else "amend_in_khaos"
 ---     a part has left already             "amend_in_khaos"
 ---     the units themselves have left      "cancel_too_late"
+local amending = require("flows.unit_stages.amending")
 local compare = require("flows.unit_stages.compare")
 local json = require("neap.json")
 local open = require("flows.order_stages.open")
@@ -60,7 +61,9 @@ local function look(job, key)
         return compare.of(order_units.load(key), ids)
     end)
     tell_late(job, key, record, found.left)
-    if #found.open == 0 then
+    if amending.is_lost(key) and wanted.get(key) and found.kept > 0 then
+        return -- a person is told of that, and it is judged when Khaos shows the order
+    elseif #found.open == 0 then
         wanted.close(job, key, "nothing is to be taken out of " .. record.order_code)
     elseif not wanted.is_for(wanted.get(key), found.open) then
         local entry, is_out, words = take_out(work, found)

@@ -85,7 +85,8 @@ local function amended(work, entry)
     elseif first and not first.is_cancelled then
         return nil, "Khaos took the amendment, but the order does not show it"
     end
-    return nil, LOST, true
+    amending.lose(work.key)
+    return nil, LOST
 end
 
 local function leave(work, entry)
@@ -103,6 +104,8 @@ local function amend_part(work, entry, found, posting)
         return nil, "part of the order has left"
     elseif amending.is_cancelled(work.key) then
         return {is_cancelled = true} -- SCAYLE's call about the whole order came first
+    elseif amending.is_lost(work.key) then
+        return nil, LOST
     end
     local settings, khaos = work.settings.amend_order, work.khaos
     local result, err = work.job:effect({
@@ -147,13 +150,13 @@ return function(work, found)
     local entry = work.job:step("what is wanted", function()
         return entry_of(work, found, posting)
     end)
-    local done, words, is_lost
+    local done, words
     if entry.is_whole then
         done, words = cancel_whole(work, work.record)
     else
-        done, words, is_lost = amend_part(work, entry, found, posting)
+        done, words = amend_part(work, entry, found, posting)
     end
-    if not is_lost then
+    if entry.is_whole or not amending.is_lost(work.key) then
         amending.is_over(work.key)
     end
     if not done then

@@ -1,6 +1,8 @@
 --- Units that SCAYLE cancelled and Khaos still has: what a person must take out of the sales order,
 --- and the proof that somebody did. A unit is cancelled in its book only when Khaos shows that it
 --- is; over Khaos Control Cloud, which shows no lines, when the rest of the order has left.
+---
+--- An order that may be lost in Khaos is looked for the same way, whoever asked for its amendment.
 local amend = require("connectors.khaos_soap.amend")
 local amending = require("flows.unit_stages.amending")
 local differing = require("flows.order_stages.differing")
@@ -19,7 +21,7 @@ local unit_book = require("flows.unit_book")
 local wanted = {}
 
 --- key -> {key, order_id, order_code, reference, units, is_whole, wanted, before, minor, currency,
---- posting = smaller.digest|nil}
+--- posting = smaller.digest|nil, is_asked}
 wanted.TABLE = "order_units_wanted"
 
 -- A look that was dismissed, or lost its job otherwise, is not waited for longer than this.
@@ -39,6 +41,7 @@ local PART, WHOLE = "amend_in_khaos", "cancel_in_khaos"
 ---@field minor integer what the shopper paid for the units
 ---@field currency string
 ---@field posting table|nil what is left of the order, smaller.digest
+---@field is_asked boolean|nil on no worklist: looked for while the order may be lost
 ---@field asked {id: string, at_ms: integer}|nil the sweep's look that is not taken yet
 
 ---@param key string of the order
@@ -128,6 +131,16 @@ function wanted.open(work, entry, words)
     work.job:note("cancellation", message)
 end
 
+--- SCAYLE's call asked for it and was refused, for the order may be lost: is it without the units
+--- when Khaos shows it again?
+---@param entry units.Wanted
+function wanted.look_for(entry)
+    if not wanted.get(entry.key) then
+        entry.is_asked = true
+        store.put(wanted.TABLE, entry.key, entry)
+    end
+end
+
 --- Nothing is to be taken out of the order any more.
 ---@param job neap.Job
 ---@param key string
@@ -163,6 +176,12 @@ function wanted.read(work, entry, name)
         return {found = found, quantities = quantities}
     end)
     return support.check(work, "Khaos", answer, err)
+end
+
+-- A living order, read on the key of its amendments: none is under way any more.
+local function is_alive(answer)
+    local first = answer.found[1]
+    return first ~= nil and not first.is_cancelled and answer.quantities ~= nil
 end
 
 -- The order that Khaos shows comes to what is left of it, or a person is told.
@@ -206,9 +225,7 @@ end
 ---@param answer table as wanted.read gives it
 ---@return boolean
 function wanted.is_shown(entry, answer)
-    local first = answer.found[1]
-    return first ~= nil and not first.is_cancelled and answer.quantities ~= nil
-        and amend.is_same(answer.quantities, entry.wanted, entry.before)
+    return is_alive(answer) and amend.is_same(answer.quantities, entry.wanted, entry.before)
 end
 
 -- Once something left, Khaos's lines may show what is left to send (not documented): then the
@@ -220,18 +237,32 @@ local function has_left(key)
         or summary.refunded ~= nil
 end
 
---- Has somebody taken out in Khaos what the worklist asks for?
+local function look_at(work, entry)
+    local answer = wanted.read(work, entry, "order in Khaos")
+    if not wanted.get(work.key) then
+        return
+    elseif wanted.is_shown(entry, answer) then
+        wanted.done(work.job, entry, answer.found)
+    elseif is_alive(answer) then
+        amending.is_over(work.key)
+    end
+end
+
+--- Has somebody taken out in Khaos what the worklist asks for? Does Khaos show again what may have
+--- been lost?
 ---@async
 ---@param work table
 function wanted.prove(work)
     local entry = wanted.get(work.key)
-    if not entry or entry.is_whole or not work.khaos.capabilities.export_orders
-        or has_left(work.key) then
+    if not entry or entry.is_whole or not work.khaos.capabilities.export_orders then
         return
+    elseif has_left(work.key) then
+        amending.is_over(work.key)
+    else
+        look_at(work, entry)
     end
-    local answer = wanted.read(work, entry, "order in Khaos")
-    if wanted.is_shown(entry, answer) and wanted.get(work.key) then
-        wanted.done(work.job, entry, answer.found)
+    if entry.is_asked and not amending.is_lost(work.key) then
+        wanted.close(work.job, work.key, "Khaos shows the order again")
     end
 end
 
