@@ -230,6 +230,7 @@ local function cancelled(s)
 end
 
 local WITH = {add_ons = {"amend_order"}}
+local ALL_ADD_ONS = {add_ons = {"amend_order", "cancel_order"}}
 
 local function is_operation(request, name)
     return (request.headers.SOAPAction or ""):find(name, 1, true) ~= nil
@@ -247,7 +248,7 @@ local function after_posting(t)
         t.equal({in_khaos(s).amended, s.told}, {1, {}})
     end)
     t.case("one warehouse after the other; the last is the whole order", function()
-        local s = posted(t, {add_ons = {"amend_order", "cancel_order"}})
+        local s = posted(t, ALL_ADD_ONS)
         t.equal({ask(s, {SOCK_1}), ask(s, {JACKET_1})}, {"successful", "successful"})
         t.equal({in_khaos(s).amended, quantities(s)}, {2, {[SOCK] = 1}})
         t.equal({ask(s, {SOCK_2}), in_khaos(s).is_cancelled or in_khaos(s).cancelled ~= nil},
@@ -283,6 +284,25 @@ local function after_posting(t)
         add_job(s, flow, unit_events.look("test", "2", KEY))
         until_done(s)
         t.equal({cancelled(s), ask(s, {SOCK_1})}, {{SOCK_1}, "successful"})
+    end)
+    -- Seen before: such items were nobody's, so the whole order was cancelled for one of them.
+    t.case("an item that names no merchant is ours", function()
+        for _, number in ipairs({1, 2}) do
+            local s = posted(t, ALL_ADD_ONS)
+            for i = number, 3 do
+                s.order.items[i].merchant = nil
+            end
+            t.equal({ask(s, {SOCK_1}), cancelled(s), quantities(s)},
+                {"successful", {SOCK_1}, {[SOCK] = 1, [JACKET] = 1}})
+        end
+    end)
+    t.case("such a one is also told to SCAYLE, which did not hear", function()
+        local s = posted(t, WITH)
+        s.order.items[1].merchant = nil
+        s.is_deaf = true
+        t.equal(ask(s, {SOCK_1}), nil)
+        until_done(s, 9000)
+        t.equal({s.told, causes(s)}, {{SOCK_1}, {}})
     end)
     t.case("what has left is too late", function()
         local s = posted(t, WITH)
@@ -397,8 +417,6 @@ local function while_posting(t)
 end
 
 -- ---- the whole order -------------------------------------------------------------------------
-
-local ALL_ADD_ONS = {add_ons = {"amend_order", "cancel_order"}}
 
 -- While Khaos amends it shows the record that it deleted, alone, as a cancelled one.
 local function show_as_cancelled(s, is_so)

@@ -81,7 +81,7 @@ local function sort_out(items, asked, out)
     local named, found = set_of(asked.warehouse_ids), {there = {}, count = 0, elsewhere = 0,
         unplaced = 0}
     for _, item in ipairs(items) do
-        local is_ours = not asked.merchant or item.merchant == asked.merchant
+        local is_ours = not asked.merchant or not item.merchant or item.merchant == asked.merchant
         local is_there = item.place ~= nil and named[item.place] == true
         local is_open = is_ours and not item.is_cancelled and not out[item.id]
         found.count = found.count + (is_ours and is_there and 1 or 0)
@@ -95,7 +95,8 @@ local function sort_out(items, asked, out)
     return found
 end
 
--- An item of SCAYLE's order, without what is personal or not needed.
+-- An item of SCAYLE's order, without what is personal or not needed; one that names no merchant is
+-- ours (flows.orders.read).
 local function item_of(item)
     local id = read.text(item, "id")
     return {id = id, place = read.text(item, "warehouseId"),

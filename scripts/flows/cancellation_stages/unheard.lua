@@ -8,6 +8,7 @@ local fulfillment = require("connectors.scayle.fulfillment")
 local json = require("neap.json")
 local orders = require("connectors.scayle.orders")
 local part = require("flows.cancellation_stages.part")
+local read = require("flows.orders.read")
 local scayle_client = require("connectors.scayle.client")
 local support = require("flows.order_stages.support")
 
@@ -66,8 +67,7 @@ local function open_units(job, scayle, where, order_id, merchant, of_part)
         order = support.check({job = job}, "SCAYLE", order, err)
         local ids = {}
         for _, item in ipairs(orders.is_cancelled(order) and {} or order.items or {}) do
-            local owner = type(item.merchant) == "table" and item.merchant.referenceKey
-            local id, is_ours = tostring(item.id), not merchant or owner == merchant
+            local id, is_ours = tostring(item.id), not merchant or read.is_ours(item, merchant)
             local is_meant = is_ours and (not of_part or of_part[id])
             ids[#ids + 1] = is_meant and not orders.is_item_cancelled(item) and id or nil
         end
