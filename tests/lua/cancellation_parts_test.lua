@@ -11,6 +11,8 @@ local flow = require("flows.orders")
 local json = require("neap.json")
 local order_units = require("flows.order_units")
 local schema = require("lib.schema")
+local store = require("neap.store")
+local support = require("flows.order_stages.support")
 local unit_book = require("flows.unit_book")
 local unit_events = require("flows.unit_stages.events")
 local unwanted = require("flows.order_stages.unwanted")
@@ -388,6 +390,29 @@ local function while_posting(t)
         t.equal({ask(s, {SOCK_1}), in_khaos(s).amended, cancelled(s)}, {"successful", 1, {SOCK_1}})
         until_done(s, 9000)
         t.equal({s.told, causes(s)}, {{}, {}})
+    end)
+    -- Seen before: an import was in doubt when the scripts were changed; the answer was yes.
+    t.case("an order of older scripts, which do not say that it is on its way, may be", function()
+        local s = scene(t, WITH)
+        s.khaos.before = function(request, khaos)
+            if is_operation(request, "ImportOrders") then
+                khaos.answer(request)
+                return nil, khaos_sandbox.lost()
+            end
+            return nil, is_operation(request, "ExportOrder") and khaos_sandbox.lost() or nil
+        end
+        s.post()
+        turn(s)
+        s.world:with(function()
+            local record = support.record(KEY)
+            record.is_going = nil
+            store.put(support.RECORDS, KEY, record)
+        end)
+        t.equal(ask(s, {SOCK_1}), nil)
+        s.khaos.before = nil
+        until_done(s, 9000)
+        t.equal({ask(s, {SOCK_1}), cancelled(s), quantities(s)},
+            {"successful", {SOCK_1}, {[SOCK] = 1, [JACKET] = 1}})
     end)
     t.case("SCAYLE is told of what it did not hear", function()
         local s = posted(t, WITH)

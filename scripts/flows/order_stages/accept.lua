@@ -33,7 +33,7 @@ function accept.remember(identity, fields, units)
     if known and is_repeat(known, fields) then
         return is_awaited
     end
-    local record = known or {}
+    local record = known or {is_going = false} -- flows.order_stages.unwanted
     record.order_id = identity.order_id
     record.shop_key = identity.shop_key
     record.country = identity.country

@@ -1,6 +1,7 @@
 --- Units that a cancellation took off an order before it was posted, and that SCAYLE may not show
 --- as cancelled yet: no posting holds them, ever. From the moment a posting may have left, none is
---- taken off this way any more (flows.cancellation_stages.part).
+--- taken off this way any more (flows.cancellation_stages.part). A record says from its beginning
+--- whether one may have (`is_going`); one of older scripts that does not may be on its way.
 local errors = require("neap.errors")
 local json = require("neap.json")
 local store = require("neap.store")
@@ -27,7 +28,7 @@ end
 function unwanted.take_off(key, ids)
     return store.atomic(function()
         local record, set = support.record(key), unwanted.of(key) or {}
-        if record.is_going or record.offered or record.order_code then
+        if record.is_going ~= false or record.offered or record.order_code then
             return false
         end
         local list = json.array(record.unwanted or {})
