@@ -2,6 +2,7 @@
 --- answers, and leaves the rest to a person.
 local amending = require("flows.unit_stages.amending")
 local cancellation = require("connectors.scayle.cancellation")
+local compare = require("flows.unit_stages.compare")
 local history = require("flows.order_history")
 local khaos_cancel = require("flows.khaos_cancel")
 local khaos_line = require("flows.khaos_line")
@@ -190,9 +191,13 @@ local function too_late(job, record, count)
 end
 
 local function count_left(book)
-    local summary = book and unit_book.summary(book) or {}
-    return book and #book.units - (summary.open or {units = 0}).units
-        - (summary.cancelled or {units = 0}).units or 0
+    local count, leaving = 0, book and compare.in_parcels(book)
+    for _, unit in ipairs(book and book.units or {}) do
+        local state = unit_book.state(unit)
+        local has_left = state ~= "cancelled" and (state ~= "open" or leaving[unit.id])
+        count = count + (has_left and 1 or 0)
+    end
+    return count
 end
 
 -- Once Khaos may have been asked, its answer decides, whatever the order has become meanwhile: what

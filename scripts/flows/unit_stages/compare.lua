@@ -23,6 +23,19 @@ end
 ---@field shipped integer units that have left
 ---@field minor integer what the shopper paid for the open ones
 
+--- Units of parcels that Khaos has sent, also while SCAYLE is being told of them.
+---@param book units.Book
+---@return table<string, true> ids
+function compare.in_parcels(book)
+    local ids = {}
+    for _, planned in pairs(book.parcels or {}) do
+        for _, id in ipairs(planned.units) do
+            ids[id] = true
+        end
+    end
+    return ids
+end
+
 --- Units that Khaos itself is cancelling are on their way out: SCAYLE's cancellation is the echo.
 ---@param book units.Book
 ---@param ids string[] units that are to be cancelled
@@ -31,12 +44,7 @@ function compare.of(book, ids)
     local gone = set_of(ids)
     local found = {open = json.array({}), left = json.array({}), out = {}, minor = 0, kept = 0,
         shipped = 0}
-    local own, leaving = set_of(book.cancelling), {}
-    for _, planned in pairs(book.parcels or {}) do
-        for _, id in ipairs(planned.units) do
-            leaving[id] = true -- SCAYLE is being told
-        end
-    end
+    local own, leaving = set_of(book.cancelling), compare.in_parcels(book)
     for _, unit in ipairs(book.units) do
         local state = unit_book.state(unit)
         local has_left = unit.shipped ~= nil or unit.returned ~= nil or leaving[unit.id] == true
