@@ -565,6 +565,23 @@ local function lost_orders(t)
             t.equal(wanted.get(KEY), nil)
         end)
     end)
+    -- Seen before: the deleted record was taken for a person's cancellation, and SCAYLE told of it.
+    t.case("a cancelled record is no cancellation while the answer of Khaos is late", function()
+        local s = posted(t, WITH)
+        s.khaos.before = function(request, khaos)
+            if is_operation(request, "AmendOrder") then
+                khaos.answer(request)
+                show_as_cancelled(s, true)
+                return nil, khaos_sandbox.lost()
+            end
+        end
+        local said = ask(s, {SOCK_1})
+        t.equal({said ~= "successful", is_covered(s)}, {true, true})
+        show_as_cancelled(s, false)
+        sweep(s, 2)
+        t.equal({cancelled(s), is_covered(s), ask(s, {SOCK_1}), in_khaos(s).amended},
+            {{SOCK_1}, false, "successful", 1})
+    end)
     t.case("one that is as it was is whole again, and taken up anew", function()
         local s = posted(t, WITH)
         lose(s)

@@ -275,7 +275,14 @@ local function believing(t)
             end
         end
         look(s)
-        t.equal({sent, causes(s)}, {1, {}})
+        t.equal({sent, causes(s)}, {1, {"amend_in_khaos"}})
+        for _, id in ipairs({SOCK_2, JACKET_1}) do
+            cancel(s, id) -- as the words to the person ask for
+        end
+        look(s)
+        s.world:with(function()
+            t.equal(amending.covers(KEY, s.world.now_ms + 1), false) -- the status feed tells it
+        end)
     end)
 end
 

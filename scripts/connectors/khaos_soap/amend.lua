@@ -115,7 +115,8 @@ end
 
 --- Lookup for the effect: is the order as it should be? If not, it may be sent again: it makes the
 --- same order of it, whatever a person did to it meanwhile. Between deletion and import there is
---- none: that is no answer yet. One that somebody cancelled must not be imported again.
+--- none: that is no answer yet. One that is shown as cancelled must not be imported again: somebody
+--- cancelled it, or it is the record that Khaos deleted.
 ---@async
 ---@param khaos khaos.Client
 ---@param reference string

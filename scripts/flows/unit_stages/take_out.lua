@@ -16,8 +16,8 @@ local unwanted = require("flows.order_stages.unwanted")
 local wanted = require("flows.unit_stages.wanted")
 
 local NOT_DONE = "Khaos did not do it: "
-local LOST = "Khaos took the amendment and shows the order no more, or only as cancelled: IT MAY "
-    .. "BE LOST THERE. SCAYLE is not told of that: import it again, or cancel it in SCAYLE"
+local LOST = "Khaos was asked to amend the order and shows it no more, or only as cancelled: IT "
+    .. "MAY BE LOST THERE. SCAYLE is not told of that: import it again, or cancel it in SCAYLE"
 
 -- The order without them, proved to the penny; nil and why when it cannot be said.
 local function posting_of_rest(work, out)
@@ -124,7 +124,8 @@ local function amend_part(work, entry, found, posting)
         end,
     })
     if result and result.is_cancelled then
-        return result
+        amending.lose(work.key) -- a person did that, or Khaos is in the middle of it
+        return nil, LOST
     elseif result then
         return amended(work, entry)
     elseif err.retryable or err.kind == "cancelled" then
