@@ -57,7 +57,7 @@ return function(t)
             expect = {told = answer("failed"), held = {"cancellation_unknown:x-1"}}})
         t.matches(t.raises(check, {expect = {held = {}}}), "call = {orderReferenceKey")
     end)
-    t.case("a call about some warehouses asks a person where it is not clear what is meant", function()
+    t.case("a call about some warehouses asks a person where that is not clear", function()
         local unplaced = {{stock_code = "A", units = {"101", "102"}},
             {stock_code = "B", units = {"103"}, warehouse = 2}}
         check({order = order({lines = unplaced}), call = {warehouseIds = {2}},

@@ -48,8 +48,10 @@ return function(t)
         check({expect = figures(10, 5)}, {bulk = {from = 1}, batch = 1})
     end)
     t.case("what kits are made of on Cloud is the client's word, or the case's", function()
-        local case = {items = [[{"Items": [{"StockID": 1, "StockCode": "A",
-            "Options": {}}, {"StockID": 2, "StockCode": "KIT", "Options": {}}]}]], levels = [[{"Statuses": [
+        local case = {items = [[{"Items": [
+            {"StockID": 1, "StockCode": "A", "Options": {}},
+            {"StockID": 2, "StockCode": "KIT", "Options": {}}]}]],
+            levels = [[{"Statuses": [
             {"StockID": 1, "StockCode": "A", "SiteID": 1, "Levels": {"Available": 10}},
             {"StockID": 2, "StockCode": "KIT", "SiteID": 1,
                 "RelationshipPotential": {"FromChildren": 5}}]}]],
