@@ -46,6 +46,7 @@
 #define INPUT_BYTES     ((size_t)64 << 10)  /* read ahead per connection */
 #define OUTPUT_BYTES    ((size_t)256 << 10) /* unsent replies above this: no next request */
 #define PEER_SIZE       64
+#define RETRY_AFTER     "5" /* seconds, with each 503 of ours */
 
 struct http_listener {
     TAILQ_ENTRY(http_listener) entry;
@@ -221,7 +222,8 @@ static void write_head(struct conn *c, int status, const struct http_headers *he
     evbuffer_add(out, "\r\n", 2);
 }
 
-/* The answer to a request no handler has seen; the connection ends with it. */
+/* The answer to a request no handler has seen; the connection ends with it. Its body goes now: the
+ * peer decides when the connection is gone, and must not hold the room of others until then. */
 static void conn_refuse(struct conn *c, int status, const char *reason)
 {
     struct http_headers headers = {0};
@@ -233,11 +235,16 @@ static void conn_refuse(struct conn *c, int status, const char *reason)
     int rc = http_headers_add(&headers, "Content-Type", "text/plain; charset=utf-8");
     rc = rc == 0 ? http_headers_add(&headers, "Content-Length", size) : rc;
     rc = rc == 0 ? http_headers_add(&headers, "Date", date) : rc;
+    if (rc == 0 && status == 503) {
+        rc = http_headers_add(&headers, "Retry-After", RETRY_AFTER);
+    }
     if (rc == 0) {
         write_head(c, status, &headers, "close");
         evbuffer_add_printf(bufferevent_get_output(c->bev), "%s\n", reason);
     }
     http_headers_free(&headers);
+    conn_count_body(c, 0);
+    http_reader_reset(&c->reader);
     conn_close_politely(c);
 }
 
@@ -498,7 +505,8 @@ static bool drop_an_idle_one(struct http_listeners *all)
 /* No room for it: says so where that can be said without waiting, and closes. */
 static void turn_away(struct http_listener *l, int fd)
 {
-    static const char ANSWER[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
+    static const char ANSWER[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                                 "Retry-After: " RETRY_AFTER "\r\n"
                                  "Content-Length: 0\r\nConnection: close\r\n\r\n";
     http_server_count_refusal(l->all->server, 503);
     if (l->tls == NULL) {

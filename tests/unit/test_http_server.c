@@ -280,21 +280,24 @@ static void test_bodies_under_way_are_bounded(void)
     memset(body, 'a', 1000);
     body[1000] = '\0';
     int a = raw_connect(&w);
-    send_text(a, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n");
+    send_text(a, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1002\r\n\r\n");
     send_text(a, body);
     int b = raw_connect(&w);
     send_text(b, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n");
     send_text(b, body);
     char *answer = raw_receive(&w, b, NULL);
     CHECK(strncmp(answer, "HTTP/1.1 503 ", 13) == 0);
+    CHECK(strstr(answer, "\r\nRetry-After: 5\r\n") != NULL);
     free(answer);
     CHECK_INT(w.handled, 0);
-    close(b);
+    send_text(a, "a"); /* while the refused peer keeps its connection open */
+    net_pass(&w, 20);
     send_text(a, "a");
     answer = raw_receive(&w, a, "\r\n\r\n");
     CHECK(strncmp(answer, "HTTP/1.1 200", 12) == 0);
     free(answer);
     close(a);
+    close(b);
     for (int i = 0; i < 3; i++) { /* what was refused or served does not count any more */
         int c = raw_connect(&w);
         send_text(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n");
