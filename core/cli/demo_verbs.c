@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/event.h>
-
 #include "core/base/json_reader.h"
 #include "core/base/xalloc.h"
 #include "core/cli/cli.h"
@@ -28,26 +26,13 @@
 /* ---- Running
  * ----------------------------------------------------------------------------------------- */
 
-static void on_said(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    (void)examination_look(arg);
-}
-
 /* Runs it while the host serves; not to its end when the host is stopped. */
 static void run(const struct demo_place *place, const char *const *words, struct examination *e)
 {
     examination_begin(e, words, SAID_MAX);
-    if (e->fd < 0) {
-        return;
-    }
-    struct event *ready =
-        event_new(loop_event_base(place->host->loop), e->fd, EV_READ | EV_PERSIST, on_said, e);
-    event_add(ready, NULL);
+    examination_watch(e, loop_event_base(place->host->loop));
     while (e->fd >= 0 && host_turn(place->host, true)) {
     }
-    event_free(ready);
 }
 
 /* ---- Reading

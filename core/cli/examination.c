@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include "core/cli/cli.h"
 
 #define WORDS_MAX 40
@@ -51,6 +53,10 @@ void examination_begin(struct examination *e, const char *const *words, size_t m
 static void reap(struct examination *e)
 {
     int status = 0;
+    if (e->ready != NULL) {
+        event_free(e->ready); /* first: who gets this number next could not be watched */
+        e->ready = NULL;
+    }
     close(e->fd);
     e->fd = -1;
     if (e->pid > 0 && waitpid(e->pid, &status, 0) == e->pid && WIFEXITED(status)) {
@@ -73,6 +79,21 @@ bool examination_look(struct examination *e)
         }
     }
     return true;
+}
+
+static void on_said(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)examination_look(arg);
+}
+
+void examination_watch(struct examination *e, struct event_base *base)
+{
+    if (e->fd >= 0) {
+        e->ready = event_new(base, e->fd, EV_READ | EV_PERSIST, on_said, e);
+        event_add(e->ready, NULL);
+    }
 }
 
 void examination_wait(struct examination *e)
