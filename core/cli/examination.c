@@ -40,6 +40,7 @@ void examination_begin(struct examination *e, const char *const *words, size_t m
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return;
     }
+    signal(SIGCHLD, SIG_DFL); /* ignored, as whoever started us may have left it: no exit code */
     fflush(stdout);
     e->pid = fork();
     if (e->pid == 0) {

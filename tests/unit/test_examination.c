@@ -25,6 +25,17 @@ static void it_tells_what_it_said_and_how_it_ended(void)
     examination_free(&e);
 }
 
+/* As a service manager may start us: the system then forgets how our processes ended. */
+static void it_tells_how_it_ended_where_ended_processes_are_ignored(void)
+{
+    struct examination e;
+    signal(SIGCHLD, SIG_IGN);
+    examination_begin(&e, SAYS_AND_ENDS, 1000);
+    examination_wait(&e);
+    CHECK_INT(e.code, 3);
+    examination_free(&e);
+}
+
 /* ---- Beside connections
  * ------------------------------------------------------------------------------------- */
 
@@ -108,6 +119,8 @@ int main(int argc, char **argv)
         return (int)strtol(argv[2], NULL, 10);
     }
     tap_case("it tells what it said and how it ended", it_tells_what_it_said_and_how_it_ended);
+    tap_case("it tells how it ended where ended processes are ignored",
+             it_tells_how_it_ended_where_ended_processes_are_ignored);
     tap_case("a connection made in the turn of its end is heard",
              a_connection_made_in_the_turn_of_its_end_is_heard);
     return tap_done();
