@@ -73,9 +73,13 @@ static void name_key(struct key *key, enum key_table table, const char *name)
 /* ---- Finding -----------------------------------------------------------------------------------
  */
 
+/* Once each: a key may be related by alias and by key. */
 static int add_name(void *arg, const char *name)
 {
     struct erasing *e = arg;
+    if (is_name(e, name)) {
+        return 0;
+    }
     e->names = xrealloc(e->names, (e->name_count + 1) * sizeof(*e->names));
     e->names[e->name_count++] = xstrdup(name);
     return 0;

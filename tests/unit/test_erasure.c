@@ -40,6 +40,12 @@ static enum slice_end post_once(struct job *job, struct failure *failure)
     return SLICE_SUSPENDED;
 }
 
+static enum slice_end hold_it(struct job *job, struct failure *failure)
+{
+    (void)failure;
+    return world_hold(job, "address", job->info.key, RECHECK_MANUAL);
+}
+
 static uint64_t accept_named(struct world *w, const char *key, const char *id, const char *payload)
 {
     struct event_new event = {.source = "test",
@@ -279,6 +285,39 @@ static void what_others_did_about_it_goes_too(void)
     close_order(w);
 }
 
+static void tell_of_cancelling(struct world *w, const char *id, const char *about)
+{
+    struct event_new event = {.source = "test",
+                              .id = id,
+                              .key = "cancellation:ABC",
+                              .about = about,
+                              .name = "cancellation.asked",
+                              .flow = "orders",
+                              .payload = bytes_str("{}")};
+    world_accept(w, &event);
+    world_settle(w);
+}
+
+/* Seen before: it counted twice, and what had not left was refused as settled already. */
+static void a_key_told_of_by_alias_and_by_key_is_erased_once(void)
+{
+    struct world *w = world_open(post_once);
+    snprintf(journal, sizeof journal, "%.63s.erasures", w->folder);
+    CHECK_INT(inbox_alias(w->work, KEY, "ref:ABC"), 0);
+    tell_of_cancelling(w, "before the order was known", "ref:ABC");
+    tell_of_cancelling(w, "afterwards", KEY);
+    w->script = hold_it;
+    world_restart(w);
+    world_settle(w);
+    CHECK_INT(effect_absent(w->work, effect_id), 0);
+    struct erasure_report report;
+    CHECK_INT(erase(w, true, false, &report), 0);
+    CHECK_INT(report.names, 3); /* the order, its alias, what was asked of it */
+    CHECK_INT(report.payloads, 2);
+    world_settle(w);
+    close_order(w);
+}
+
 static void a_dry_run_counts_and_keeps(void)
 {
     uint64_t id;
@@ -318,12 +357,6 @@ static void the_title_goes_when_asked(void)
 
 /* ---- What is still open ------------------------------------------------------------------------
  */
-
-static enum slice_end hold_it(struct job *job, struct failure *failure)
-{
-    (void)failure;
-    return world_hold(job, "address", job->info.key, RECHECK_MANUAL);
-}
 
 static void an_open_job_refuses_until_forced(void)
 {
@@ -563,6 +596,8 @@ int main(void)
 {
     tap_case("all that is personal goes, the rest stays", all_that_is_personal_goes);
     tap_case("what others did about it goes too", what_others_did_about_it_goes_too);
+    tap_case("a key told of by alias and by key is erased once",
+             a_key_told_of_by_alias_and_by_key_is_erased_once);
     tap_case("a dry run counts and keeps", a_dry_run_counts_and_keeps);
     tap_case("the title goes when asked", the_title_goes_when_asked);
     tap_case("an open job refuses until forced", an_open_job_refuses_until_forced);
