@@ -237,8 +237,21 @@ return function(t)
             t.equal(codes_of(body), "CAFé €", body)
         end
     end)
+    -- Seen: refused as partly UTF-8 for two bytes of which UTF-8 makes nothing.
+    t.case("accented letters beside symbols are Windows-1252 throughout", function()
+        for written, meant in pairs({
+            ["NESTL\xE9\xAE"] = "NESTLé®", ["\xAB\xE9T\xE9\xBB"] = "«éTé»",
+            ["CAF\xE9\x99 \xB1"] = "CAFé™ ±", ["GR\xF6\x80\x85"] = "GRö€…",
+        }) do
+            t.equal(codes_of('{"Statuses":[{"StockCode":"' .. written .. '"}]}'), meant)
+        end
+    end)
     t.case("what may be either of two encodings is not guessed", function()
         t.matches(codes_of('{"Statuses":[{"StockCode":"CAFé","A":"\xE9"}]}'), "partly UTF%-8")
+        for _, whole in ipairs({"£", "é", "€", "😀"}) do
+            t.matches(codes_of('{"Statuses":[{"StockCode":"' .. whole .. ' \xE9"}]}'),
+                "partly UTF%-8", whole)
+        end
         t.matches(codes_of('{"Statuses":[{"StockCode":"\x81"}]}'), "neither UTF%-8 nor")
         t.matches(codes_of(utf16('{"Statuses":[]}', "<I2")), "no document")
     end)

@@ -23,6 +23,19 @@ end
 local SINGLE_BYTE = {["windows-1252"] = true, cp1252 = true, ["iso-8859-1"] = true,
     latin1 = true, ["us-ascii"] = true}
 
+-- Whole characters of UTF-8; of fewer bytes it makes nothing, and Windows-1252 two letters.
+local UTF8_CHARACTERS = {"[\xC2-\xDF][\x80-\xBF]", "[\xE0-\xEF][\x80-\xBF][\x80-\xBF]",
+    "[\xF0-\xF4][\x80-\xBF][\x80-\xBF][\x80-\xBF]"}
+
+local function has_utf8_characters(body)
+    for _, pattern in ipairs(UTF8_CHARACTERS) do
+        if body:find(pattern) then
+            return true
+        end
+    end
+    return false
+end
+
 local function from_single_byte(body)
     if body:find("[\x81\x8D\x8F\x90\x9D]") then
         return nil, errors.new({kind = "invalid", message = "neither UTF-8 nor Windows-1252"})
@@ -46,7 +59,7 @@ function encoding.to_utf8(body)
     local declared = body:match("^[%s\239\187\191]*<%?xml[^>]-encoding%s*=%s*[\"']([%w_-]+)")
     local is_declared = declared and SINGLE_BYTE[declared:lower()]
     local is_utf8 = utf8.len(body) ~= nil
-    if not is_utf8 and not is_declared and body:find("[\xC3-\xF4][\x80-\xBF]") then
+    if not is_utf8 and not is_declared and has_utf8_characters(body) then
         return nil, errors.new({kind = "invalid", message = "partly UTF-8 and partly not"})
     end
     local err
