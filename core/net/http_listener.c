@@ -446,6 +446,9 @@ static void conn_on_deadline(void *arg)
     struct conn *c = arg;
     if (c->state == CONN_READING && http_reader_has_begun(&c->reader)) {
         conn_refuse(c, 408, "the request took too long");
+    } else if (c->state == CONN_READING && output_size(c) > 0) {
+        /* The last reply is still being taken; a write that does not move ends by itself. */
+        loop_timer_start(c->deadline, http_server_limits(c->all->server)->idle_timeout_ms);
     } else {
         conn_free(c);
     }

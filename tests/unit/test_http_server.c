@@ -271,6 +271,43 @@ static void test_connections_are_bounded(void)
 
 /* Seen before: a hundred connections with bodies of 8 MiB under way took 800 MB before anybody had
  * looked at who they were. */
+/* Asks for a large reply, rests, and takes what comes: how many bytes until all or the end. */
+static size_t take_large(struct net_world *w, size_t size, int64_t rest_ms)
+{
+    char portion[32 << 10];
+    char *large = xcalloc(1, size);
+    size_t taken = 0;
+    ssize_t got = 1;
+    int fd = raw_connect(w);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){256 << 10}, sizeof(int));
+    send_text(fd, "GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    net_run_handled(w, w->handled + 1);
+    http_exchange_answer(w->held, 200, NULL, (struct bytes){large, size});
+    net_pass(w, rest_ms);
+    while (taken < size && (got > 0 || (got < 0 && errno == EAGAIN))) {
+        net_pass(w, 1);
+        got = recv(fd, portion, sizeof(portion), MSG_DONTWAIT);
+        taken += got > 0 ? (size_t)got : 0;
+    }
+    close(fd);
+    free(large);
+    return taken;
+}
+
+/* Seen before: cut when the time for the next request was over. */
+static void test_steady_reader_gets_a_large_reply_whole(void)
+{
+    enum { LARGE = 16 << 20 };
+    struct http_server_options options = {.idle_timeout_ms = 400};
+    struct net_world w;
+    net_open(&w, true, &options);
+    int64_t began_ms = clock_mono_ms(w.clock);
+    CHECK(take_large(&w, LARGE, 1) >= LARGE);
+    CHECK(clock_mono_ms(w.clock) - began_ms > options.idle_timeout_ms);
+    CHECK(take_large(&w, LARGE, 3 * options.idle_timeout_ms) < LARGE); /* that one stood still */
+    net_close(&w);
+}
+
 static void test_bodies_under_way_are_bounded(void)
 {
     struct http_server_options options = {.max_reading_bytes = 1500};
@@ -453,6 +490,8 @@ int main(void)
     tap_case("slow peers are closed", test_slow_peers_are_closed);
     tap_case("dripping bytes do not extend the head", test_dripping_does_not_extend_the_head);
     tap_case("connections are bounded: idle ones give way, then 503", test_connections_are_bounded);
+    tap_case("a steady reader gets a large reply whole",
+             test_steady_reader_gets_a_large_reply_whole);
     tap_case("bodies under way are bounded in sum", test_bodies_under_way_are_bounded);
     tap_case("an exchange outlives its peer", test_peer_gone_before_the_answer);
     tap_case("a half-closed peer gets its answer", test_half_closed_peer_gets_its_answer);
