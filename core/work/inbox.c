@@ -1,6 +1,7 @@
 /*
- * Accepting: identity first (a duplicate writes nothing), then the event, its aliases, and either a
- * job at the end of the inbox or an entry in the mailbox of the key.
+ * Accepting: identity first (a duplicate writes at most what it says that the first did not), then
+ * the event, its aliases, and either a job at the end of the inbox or an entry in the mailbox of
+ * the key.
  */
 #include "core/work/inbox.h"
 
@@ -511,14 +512,22 @@ static int note_other_content(struct work *work, const struct event_new *repeat,
     return rc != 0 ? rc : counter_add_flow(work, "events.differing", first->flow, 1);
 }
 
-static void compare_repeat(struct work *work, const struct event_new *repeat,
+/* The first may be of scripts that did not say what it is about: an erasure must find it. */
+static int note_repeat(struct work *work, const struct event_new *repeat,
+                       const struct event_record *first)
+{
+    int rc = relate(work, repeat->about, first->key);
+    return rc != 0 ? rc : note_other_content(work, repeat, first);
+}
+
+static void look_at_repeat(struct work *work, const struct event_new *repeat,
                            const struct event_record *first)
 {
     int rc = work_nested_begin(work);
-    rc = rc != 0 ? rc : work_unit_end(work, note_other_content(work, repeat, first));
+    rc = rc != 0 ? rc : work_unit_end(work, note_repeat(work, repeat, first));
     if (rc != 0) { /* a full store: the repeat gets its answer all the same */
-        log_msg(LOG_WARN, work->area, "a repeat of %s:%s could not be compared: %s", repeat->source,
-                repeat->id, error_code_name(rc));
+        log_msg(LOG_WARN, work->area, "a repeat of %s:%s could not be looked at: %s",
+                repeat->source, repeat->id, error_code_name(rc));
     }
 }
 
@@ -534,7 +543,7 @@ static int duplicate(struct work *work, const struct event_new *repeat, uint64_t
     result->event_seq = seq;
     result->job_id = first.job_id;
     result->is_duplicate = true;
-    compare_repeat(work, repeat, &first);
+    look_at_repeat(work, repeat, &first);
     event_record_free(&first);
     rc = event_answer(work, seq, &result->answer, &result->owned);
     result->has_answer = rc == 0;

@@ -261,27 +261,49 @@ static void all_that_is_personal_goes(void)
     close_order(w);
 }
 
-/* Seen before: what was sent to amend an order kept its address, because its job had another key.
- */
-static void what_others_did_about_it_goes_too(void)
+static void accept_units(struct world *w, const char *about)
 {
-    uint64_t id;
-    struct world *w = open_order(&id);
     struct event_new event = {.source = "test",
                               .id = "units",
                               .key = "units:" KEY,
-                              .about = KEY,
+                              .about = about,
                               .name = "units.cancelled",
                               .flow = "orders",
                               .payload = bytes_str("{\"town\":\"Keswick\"}")};
     world_accept(w, &event);
     world_settle(w);
+}
+
+static void check_units_go(struct world *w)
+{
     struct erasure_report report;
     CHECK_INT(erase(w, false, false, &report), 0);
     world_settle(w);
     CHECK_INT(report.names, 3);
     CHECK_INT(report.payloads, 2);
     CHECK_INT(lines_of(w, "units:" KEY), 0);
+}
+
+/* Seen before: what was sent to amend an order kept its address, because its job had another key.
+ */
+static void what_others_did_about_it_goes_too(void)
+{
+    uint64_t id;
+    struct world *w = open_order(&id);
+    accept_units(w, KEY);
+    check_units_go(w);
+    close_order(w);
+}
+
+/* As older scripts accepted it, which did not say what an event is about. */
+static void what_a_repeat_alone_says_it_is_about_counts(void)
+{
+    uint64_t id;
+    struct world *w = open_order(&id);
+    accept_units(w, NULL);
+    accept_units(w, KEY);
+    CHECK_INT(work_stats(w->work)->duplicates, 1);
+    check_units_go(w);
     close_order(w);
 }
 
@@ -596,6 +618,8 @@ int main(void)
 {
     tap_case("all that is personal goes, the rest stays", all_that_is_personal_goes);
     tap_case("what others did about it goes too", what_others_did_about_it_goes_too);
+    tap_case("what a repeat alone says it is about counts",
+             what_a_repeat_alone_says_it_is_about_counts);
     tap_case("a key told of by alias and by key is erased once",
              a_key_told_of_by_alias_and_by_key_is_erased_once);
     tap_case("a dry run counts and keeps", a_dry_run_counts_and_keeps);
