@@ -172,7 +172,7 @@ end
 local function offer_it(world)
     local ok, problem
     local flow = {run = function(job)
-        ok, problem = offer.units(job, KEY, "scayle:1", {"a"})
+        ok, problem = offer.open_goods(job, KEY, "scayle:1")
     end}
     local ended = world:play(flow, {event = {name = "scayle.returned", key = KEY},
         settings = SETTINGS})
@@ -266,7 +266,7 @@ local function return_tests(t)
                 return left == -1 and error("the host dies", 0) or put(...)
             end
             is_whole = world:play({run = function(job)
-                offer.units(job, KEY, "scayle:1", {"a"})
+                offer.open_goods(job, KEY, "scayle:1")
             end}, {event = {name = "scayle.returned", key = KEY}, settings = SETTINGS}).done
             world.store.put = put
             offer_it(world)

@@ -4,6 +4,7 @@
 --- changed in one piece (order_units.change), once lost what the other job had learnt meanwhile.
 local json = require("neap.json")
 local order_units = require("flows.order_units")
+local queue = require("flows.cloud_stages.queue")
 local returns_world = require("returns_world")
 local unit_book = require("flows.unit_book")
 
@@ -128,7 +129,45 @@ local function every_place(first, second)
     error("the job never ends")
 end
 
+-- ---- two messages about one return ------------------------------------------------------------
+
+-- Where Khaos is offered what came back, or processes it; what of it is under way.
+local PASSED_ON = {
+    offered_returns = {khaos = {kind = "cloud"}, khaos_return_reason = "5"},
+    processing = {khaos = {add_ons = {"process_return"}}},
+}
+
+local function passed_on(where, n)
+    local w, was_cut, units = returns_world.new({{"TEE", 2000}}, PASSED_ON[where]), false, {}
+    w.job:with(function()
+        queue.put("orders", "SC7", returns_world.KEY, {InvoiceAddress = {}, InvoiceContact = {}})
+    end)
+    w.status["101"] = "returned"
+    local one = w:message("scayle.returned", {kind = "returned", units = {"101"}})
+    local other = w:message("scayle.refund", {kind = "refund"})
+    cut_at(w.job.store, n, function()
+        was_cut = true
+        play(w, other)
+    end)
+    play(w, one)
+    for _, entry in pairs(w:book()[where]) do
+        table.move(entry.units, 1, #entry.units, #units + 1, units)
+    end
+    return was_cut, units
+end
+
 return function(t)
+    for where in pairs(PASSED_ON) do
+        t.case("a return that two messages tell of is passed on once: " .. where, function()
+            local n, was_cut, units = 0, true, nil
+            while was_cut do
+                n = n + 1
+                was_cut, units = passed_on(where, n)
+                t.equal({n, units}, {n, {"101"}})
+            end
+            t.note("%d places", n - 1)
+        end)
+    end
     for first in pairs(JOBS) do
         t.case("whatever comes in the middle of " .. first .. " is kept, and so is what it says",
             function()

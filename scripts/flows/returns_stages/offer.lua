@@ -11,6 +11,7 @@ local stray = require("flows.returns_stages.stray")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
 local unit_book = require("flows.unit_book")
+local worklist = require("flows.returns_stages.worklist")
 
 local offer = {}
 
@@ -57,8 +58,8 @@ local function missing(settings, record, document)
     return nil
 end
 
-local function put(job, order_key, document, reference, lines)
-    local settings, record = job.settings, support.record(order_key)
+local function put(job, record, order_key, document, reference, lines)
+    local settings = job.settings
     queue.put("returns", reference, order_key, return_document.build({
         reference = reference, order_reference = record.reference, urn = record.urn,
         created = time.format_iso(time.now_ms(), {zone = settings.khaos.zone}):sub(1, 19),
@@ -67,43 +68,42 @@ local function put(job, order_key, document, reference, lines)
     }))
 end
 
--- Into the book and into the queue; nil and why not, when neither.
-local function put_in_both(job, order_key, change_id, units, document)
+-- Into the book and into the queue; nil and why not, when neither. Another message about the same
+-- return has a job of its own, so what is open is seen in one piece with this.
+local function put_in_both(job, order_key, change_id)
     local book, record = order_units.load(order_key), support.record(order_key)
-    if book.offered_returns and book.offered_returns[change_id] then
+    local units = worklist.open_goods(book)
+    if #units == 0 or book.offered_returns and book.offered_returns[change_id] then
         return true
     end
-    local credits = credits_of(book, units)
-    if not stray.fits(book, change_id, {credits = credits}) then
+    local document = record.reference and queue.document("orders", record.reference)
+    local problem, credits = missing(job.settings, record, document), credits_of(book, units)
+    if problem then
+        return nil, problem
+    elseif not stray.fits(book, change_id, {credits = credits}) then
         return nil, "it would credit more than was invoiced"
     end
     local reference = string.format("%s-R%d", record.reference, offered.count(book) + 1)
     offered.add(book, change_id, {reference = reference, units = json.array(units),
         credits = json.array(credits)})
     order_units.save(book)
-    put(job, order_key, document, reference,
+    put(job, record, order_key, document, reference,
         lines_of(book, units, job.settings.khaos_return_reason))
     job:note("returns", string.format("offered to Khaos as %s: %s", reference,
         json.encode(json.array(units))))
     return true
 end
 
---- Offers these units, once per change of the book. Nil and why not, when a person must book it.
+--- Offers the units that nobody deals with yet, once per change of the book. Nil and why not, when
+--- a person must book it.
 ---@param job neap.Job
 ---@param order_key string
 ---@param change_id string
----@param units string[]
 ---@return true|nil
 ---@return string|nil
-function offer.units(job, order_key, change_id, units)
-    local record = support.record(order_key)
-    local document = record.reference and queue.document("orders", record.reference)
-    local problem = missing(job.settings, record, document)
-    if problem then
-        return nil, problem
-    end
+function offer.open_goods(job, order_key, change_id)
     return store.atomic(function() -- a slice may be cut in two, and half of it is never fetched
-        return put_in_both(job, order_key, change_id, units, document)
+        return put_in_both(job, order_key, change_id)
     end)
 end
 

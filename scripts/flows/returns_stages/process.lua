@@ -15,15 +15,16 @@ local process = {}
 process.EVENT = "returns.process"
 process.CAUSE = "return_to_process"
 
---- Begins it for units that came back: a job of its own, which may wait for a person.
+--- Begins it for the units that nobody deals with yet: a job of its own, which may wait for a
+--- person. Another message about the same return has a job of its own too.
 ---@param job neap.Job
 ---@param order_key string
 ---@param change_id string
----@param units string[]
-function process.begin(job, order_key, change_id, units)
+function process.begin(job, order_key, change_id)
     local number = order_units.change(order_key, function(book)
+        local units = worklist.open_goods(book)
         book.processing = book.processing or {}
-        if book.processing[change_id] then
+        if #units == 0 or book.processing[change_id] then
             return nil
         end
         local count = 1

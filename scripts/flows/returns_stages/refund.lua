@@ -25,22 +25,15 @@ local function tell(job, said, sale)
     end)
 end
 
-local function offer_units(job, said, units)
-    local ok, problem = offer.units(job, said.order_key, "scayle:" .. said.id, units)
-    if not ok then
-        job:note("returns", "not offered to Khaos: " .. problem)
-    end
-end
-
 -- What Khaos can do by itself with units that came back and that nobody deals with yet.
 local function pass_on(job, said)
-    local units = worklist.open_goods(order_units.load(said.order_key))
-    if #units == 0 then
-        return
-    elseif khaos_line.new(job.settings.khaos).capabilities.create_return then
-        offer_units(job, said, units)
+    if khaos_line.new(job.settings.khaos).capabilities.create_return then
+        local ok, problem = offer.open_goods(job, said.order_key, "scayle:" .. said.id)
+        if not ok then
+            job:note("returns", "not offered to Khaos: " .. problem)
+        end
     elseif worklist.can_process(job) then
-        process.begin(job, said.order_key, said.id, units)
+        process.begin(job, said.order_key, said.id)
     end
 end
 
