@@ -50,6 +50,19 @@ end
 local PARTS = {"units", "fees", "fee_messages", "wholes", "prices", "stated", "undeliverable",
     "gone", "late", "told", "cancelled"}
 
+-- Records of before cancelled units had amounts of their own: their sum counts when it is theirs.
+-- What SCAYLE shows at the next look counts anyhow.
+local function read_old_cancelled(book, ledger)
+    local total, entries = 0, {}
+    for id, at_ms in pairs(ledger.gone) do
+        entries[id] = {minor = ledger.prices[id] or unit_book.unit(book, id).paid_minor,
+            at_ms = at_ms}
+        total = total + entries[id].minor
+    end
+    ledger.cancelled = total == ledger.cancelled_minor and entries or ledger.cancelled
+    ledger.cancelled_minor = nil
+end
+
 --- The ledger of a book; makes what there is not.
 ---@param book units.Book
 ---@return refunds.Ledger
@@ -57,6 +70,10 @@ function refund_book.of(book)
     book.refunds = book.refunds or {}
     for _, name in ipairs(PARTS) do
         book.refunds[name] = book.refunds[name] or {}
+    end
+    if book.refunds.cancelled_minor then
+        read_old_cancelled(book, book.refunds)
+        refund_fees.read_old(book.refunds)
     end
     return book.refunds
 end

@@ -118,6 +118,15 @@ function refund_fees.loose(ledger, at_ms)
     return known, doubtful
 end
 
+--- Records of before fees had groups: the id is category, key, amount and number.
+---@param ledger refunds.Ledger changed in place
+function refund_fees.read_old(ledger)
+    for id, fee in pairs(ledger.fees) do
+        fee.source = fee.source or id:match("^(.*):%d+$")
+        fee.group = fee.group or fee.source:match("^(.*):%-?%d+$")
+    end
+end
+
 -- ---- telling ---------------------------------------------------------------------------------
 
 -- How well a fee goes with a charge; 0 for not at all.

@@ -159,7 +159,7 @@ end
 return function(t)
     for where in pairs(PASSED_ON) do
         t.case("a return that two messages tell of is passed on once: " .. where, function()
-            local n, was_cut, units = 0, true, nil
+            local n, was_cut, units = 0, true
             while was_cut do
                 n = n + 1
                 was_cut, units = passed_on(where, n)
