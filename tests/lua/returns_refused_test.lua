@@ -102,6 +102,19 @@ local function refusals(t)
         t.equal({w:play(second).done, w.told, unit_book.credited(w:book())},
             {true, {"102"}, 2500})
     end)
+    t.case("the same credit note again behind the dismissed one counts once", function()
+        local w = two()
+        unknown_to_scayle(w, "101")
+        local first, code = w:note({TEE = 1}, 2000)
+        local again = w:note({TEE = 1}, 2000, {code = code})
+        t.equal(w:play(first).held[1].cause, "refused_by_scayle")
+        w.job.mail["dismissed.refused_by_scayle"] = dismissed(code)
+        for _ = 1, 2 do
+            t.equal({w:play(again).done, w.told, unit_book.credited(w:book())}, {true, {}, 2000})
+        end
+        w.job.mail = {}
+        t.equal({w:play(dismissed(code)).done, unit_book.credited(w:book())}, {true, 2000})
+    end)
     t.case("what was dismissed for another reason is not taken", function()
         local w = two()
         local _, code = w:note({TEE = 1}, 2500)

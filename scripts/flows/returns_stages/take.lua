@@ -153,16 +153,18 @@ local function take_credit_note(job, said)
 end
 
 -- A person has dealt with what SCAYLE refused: it is not told any more, but Khaos's credit counts.
+-- Gives what the credit note is seen as, when it is taken here.
 local function take_dismissed(job, said)
     local order_key, seen_as = job.key:match("^returns:(.*)$"), "credit:" .. said.subject
     if not order_key or not store.get(SEEN, seen_as)
         or not tell_units.leave_to_person(order_key, said.subject) then
-        return
+        return nil
     end
     job:note("returns", string.format("credit note %s: %s has dealt with what SCAYLE refused: %s",
         said.subject, said.by, said.reason))
     take_credit_note(job, {seen_as = seen_as,
         reference = support.record(order_key).reference})
+    return seen_as
 end
 
 local RUNS = {
@@ -185,12 +187,13 @@ function take.run(job)
         require("flows.returns_stages.sweep")(job)
         return
     end
-    local run, dismissal = RUNS[job.event.name], job:overtaken(DISMISSED)
+    local run, dismissal, taken = RUNS[job.event.name], job:overtaken(DISMISSED), nil
     if dismissal then -- jobs behind the dismissed one hear of it first
-        take_dismissed(job, assert(json.decode(dismissal.payload)))
+        taken = take_dismissed(job, assert(json.decode(dismissal.payload)))
     end
-    if run then
-        run(job, assert(json.decode(job.event.payload)))
+    local said = run and assert(json.decode(job.event.payload))
+    if run and (not taken or said.seen_as ~= taken) then
+        run(job, said)
     end
 end
 
