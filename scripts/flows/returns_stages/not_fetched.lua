@@ -39,15 +39,15 @@ local function words_of(reference, offer, book)
         or "it never asked for returns at all"), record
 end
 
-local function hold(job, reference, offer, book)
+local function cause_of(reference, offer, book)
     local message, record = words_of(reference, offer, book)
-    job:hold{{cause = not_fetched.CAUSE, subject = reference, recheck = "proof", message = message,
-        remedy = string.format("%sOr book the return of %s on sales order %s in Khaos by hand, and "
-            .. "only then release this: it is taken back and counts as credited. Dismiss it if it "
-            .. "is not to be booked in Khaos: it is taken back and counts as not credited.",
-            offer.lost_ms and "" or "See in Khaos whether its channel downloads returns: this "
-                .. "closes by itself when it fetches this one. ", worklist.goods(book, offer.units),
-            record.order_code or "?")}}
+    local way = offer.lost_ms and "Book" or "See in Khaos whether its channel downloads returns: "
+        .. "this closes by itself when it fetches this one. Or book"
+    return {cause = not_fetched.CAUSE, subject = reference, recheck = "proof", message = message,
+        remedy = string.format("%s the return of %s on sales order %s in Khaos by hand, and only "
+            .. "then release this: it is taken back and counts as credited. Dismiss it if it is "
+            .. "not to be booked in Khaos: it is taken back and counts as not credited.", way,
+            worklist.goods(book, offer.units), record.order_code or "?")}
 end
 
 --- The job of a return that Khaos does not fetch: it waits for the download or for a person.
@@ -62,7 +62,7 @@ function not_fetched.run(job, said)
         offered.booked_by_hand(said.reference)
         job:note("returns", "booked in Khaos by hand")
     else
-        hold(job, said.reference, offer, book)
+        job:hold{cause_of(said.reference, offer, book)}
     end
 end
 
@@ -76,9 +76,24 @@ function not_fetched.dismissed(job)
     end
 end
 
+-- What is open of returns that Khaos fetched closes; one that was erased since is not waited for.
+local function review(job)
+    for _, exception in ipairs(job:exceptions(not_fetched.CAUSE)) do
+        local reference = exception.subject
+        local offer, book = offered.waiting(reference)
+        local cause = offer and offer.lost_ms and cause_of(reference, offer, book)
+        if not offer then
+            job:close_exception(not_fetched.CAUSE, reference, "Khaos fetched it")
+        elseif cause and cause.message ~= exception.message then
+            job:open_exception(cause)
+        end
+    end
+end
+
+-- One that was told of has its job: an event that was accepted before is not accepted again.
 local function check(job, reference, before_ms)
     local offer = offered.waiting(reference)
-    if offer and not offer.told_ms and (offer.lost_ms or offer.offered_ms <= before_ms) then
+    if offer and (offer.lost_ms or offer.offered_ms <= before_ms) then
         job:emit({source = "khaos_cloud.return", id = reference, key = "return:" .. reference,
             name = not_fetched.EVENT, payload = {reference = reference}})
         offered.tell(reference)
@@ -90,11 +105,7 @@ end
 ---@param silence_ms integer
 function not_fetched.watch(job, silence_ms)
     local before_ms, after = time.now_ms() - silence_ms, nil
-    for _, exception in ipairs(job:exceptions(not_fetched.CAUSE)) do
-        if not store.get(offered.WAITING, exception.subject) then
-            job:close_exception(not_fetched.CAUSE, exception.subject, "Khaos fetched it")
-        end
-    end
+    review(job)
     repeat
         local page = store.range(offered.WAITING, {after = after, limit = PAGE})
         for _, pair in ipairs(page) do
