@@ -19,6 +19,8 @@ local refund_book = {}
 ---@field fees table<string, refunds.Fee> by category, key, amount, number among equal ones, refund
 ---@field fee_messages table<string, table<string, integer>> by category, key and amount: how many
 ---   of these each message refunds that names no refund
+---@field refund_fees table<string, table<string, table>> by refund's id, then category and key:
+---   {category, key, minors}, what the message about it says that says the most
 ---@field wholes table<string, refunds.Entry[]> by category and key: what SCAYLE charges, and since
 ---   when that is known
 ---@field prices table<string, integer> by item id: what SCAYLE gives back if the unit comes back
@@ -47,7 +49,7 @@ local function sum(amounts, at_ms)
     return total
 end
 
-local PARTS = {"units", "fees", "fee_messages", "wholes", "prices", "stated", "undeliverable",
+local PARTS = {"units", "fees", "fee_messages", "refund_fees", "wholes", "prices", "stated", "undeliverable",
     "gone", "late", "told", "cancelled"}
 
 -- Records of before cancelled units had amounts of their own: their sum counts when it is theirs.
@@ -144,10 +146,10 @@ end
 function refund_book.tell(book, news)
     local ledger = refund_book.of(book)
     local returned = tell_items(book, ledger, news)
-    refund_fees.tell(book, ledger, news)
     if news.stated and not ledger.stated[news.stated.id] then
         ledger.stated[news.stated.id] = {minor = news.stated.minor, at_ms = news.at_ms}
     end
+    refund_fees.tell(book, ledger, news)
     ledger.billing, ledger.billing_ms = news.sale.billing, ledger.billing == news.sale.billing
         and ledger.billing_ms or news.at_ms
     if #returned > 0 then -- the same message may show more when it is looked at again
@@ -184,7 +186,7 @@ end
 local function amounts(entries, at_ms)
     local list = {}
     for _, entry in pairs(entries) do
-        local is_known = entry.at_ms and entry.at_ms <= (at_ms or math.maxinteger)
+        local is_known = entry.at_ms <= (at_ms or math.maxinteger)
         list[#list + 1] = is_known and entry.minor or nil
     end
     return list
@@ -204,8 +206,8 @@ function refund_book.rest(book, ledger, at_ms)
     end
     local loose, doubtful = refund_fees.loose(ledger, at_ms)
     local parts = amounts(ledger.units, at_ms)
-    for _, minor in ipairs(amounts(ledger.fees, at_ms)) do
-        parts[#parts + 1] = minor
+    for _, fee in pairs(ledger.fees) do
+        parts[#parts + 1] = refund_fees.is_known(fee, at_ms) and fee.minor or nil
     end
     local rest = refund_rest.of{stated = amounts(ledger.stated, at_ms), explained = explained,
         parts = parts, loose = loose, doubtful = doubtful,

@@ -13,10 +13,11 @@ local refund_fees = {}
 ---@field doubt_ms integer|nil when it was doubtful first
 ---@field group string category and key
 ---@field charge string|nil name of the charge that it was posted as; nil: it cannot be told
+---@field doubt_charge string|nil the same while it is doubtful
 ---@field source string what told it, of those that cannot tell one refund twice
----@field doubt_source string|nil the same while it is doubtful
 ---@field is_refund boolean|nil told with the refund's id
----@field is_own boolean|nil and with its amount: what it says is this refund's alone
+---@field own_ms integer|nil since when its amount is known too: this is that refund's alone
+---@field until_ms integer|nil when another message about this refund told it otherwise
 
 local DELIVERY = {delivery = true, shipment = true}
 
@@ -30,39 +31,64 @@ end
 
 -- ---- what it comes to ------------------------------------------------------------------------
 
--- What the entries of one fee come to: parts, or the largest where parts would exceed the fee.
-local function value(entries, whole)
-    local total, most, by_source, is_own = 0, 0, {}, false
-    for _, entry in ipairs(entries) do
-        total, is_own = total + entry.minor, is_own or entry.is_own
-        by_source[entry.source] = (by_source[entry.source] or 0) + entry.minor
-        most = math.max(most, by_source[entry.source])
-    end
-    return (total <= whole or is_own) and total or most
-end
-
 local function is_by(ms, at_ms)
     return ms ~= nil and ms <= (at_ms or math.maxinteger)
 end
 
+--- Was it known by an instant, and not told otherwise by then?
+---@param fee refunds.Fee
+---@param at_ms integer|nil
+---@return boolean
+function refund_fees.is_known(fee, at_ms)
+    return is_by(fee.at_ms, at_ms) and not is_by(fee.until_ms, at_ms)
+end
+
+-- What the entries of one fee come to: parts, or the largest where parts would exceed the fee.
+local function value(entries, whole, at_ms)
+    local total, most, by_source, is_own = 0, 0, {}, false
+    for _, entry in ipairs(entries) do
+        total, is_own = total + entry.minor, is_own or is_by(entry.own_ms, at_ms)
+        by_source[entry.source] = (by_source[entry.source] or 0) + entry.minor
+        most = math.max(most, by_source[entry.source])
+    end
+    local is_parts = total <= whole or is_own
+    return is_parts and total or most, is_parts
+end
+
+-- The most that some of the amounts come to within a room.
+local function most_within(amounts, room)
+    local list, has, most = {0}, {[0] = true}, 0
+    if sum(amounts) <= room then
+        return sum(amounts)
+    end
+    for _, minor in ipairs(amounts) do
+        for i = 1, #list do
+            local one = list[i] + minor
+            if one <= room and not has[one] then
+                has[one], list[#list + 1], most = true, one, math.max(most, one)
+            end
+        end
+    end
+    return most
+end
+
 -- Refunds with an id are the truth of a fee; what messages without one say beyond it is doubtful.
+-- Of doubtful parts as many may be refunds as fit into the fee beside those that are known.
 local function of_group(entries, whole, at_ms)
     local refunds, messages, doubtful = {}, {}, {}
     for _, entry in ipairs(entries) do
-        if is_by(entry.at_ms, at_ms) then
+        if refund_fees.is_known(entry, at_ms) then
             table.insert(entry.is_refund and refunds or messages, entry)
         elseif is_by(entry.doubt_ms, at_ms) then
-            table.insert(doubtful, {minor = entry.minor, source = entry.doubt_source,
-                is_own = entry.is_own})
+            table.insert(doubtful, entry.minor)
         end
     end
-    local said = value(messages, whole)
+    local said, is_parts = value(messages, whole, at_ms)
     if #refunds > 0 then
-        local known = value(refunds, whole)
+        local known = value(refunds, whole, at_ms)
         return known, math.max(0, said - known)
     end
-    table.move(doubtful, 1, #doubtful, #messages + 1, messages)
-    return said, math.max(0, value(messages, whole) - said)
+    return said, is_parts and most_within(doubtful, whole - said) or 0
 end
 
 -- What SCAYLE charges of a group, by an instant.
@@ -74,10 +100,16 @@ local function whole_of(ledger, group, at_ms)
     return minor
 end
 
-local function by_group(ledger, charge_name)
+local function by_group(ledger, charge_name, at_ms)
     local groups = {}
     for _, fee in pairs(ledger.fees) do
-        if fee.charge == charge_name then
+        local charge
+        if is_by(fee.at_ms, at_ms) then
+            charge = fee.charge
+        else
+            charge = fee.doubt_charge
+        end
+        if charge == charge_name then
             groups[fee.group] = groups[fee.group] or {}
             table.insert(groups[fee.group], fee)
         end
@@ -94,7 +126,7 @@ end
 ---@return integer doubtful
 function refund_fees.of_charge(ledger, charge, at_ms)
     local known, doubtful = 0, 0
-    for group, entries in pairs(by_group(ledger, charge.name)) do
+    for group, entries in pairs(by_group(ledger, charge.name, at_ms)) do
         local whole = math.min(whole_of(ledger, group, at_ms) or charge.minor, charge.minor)
         local minor, more = of_group(entries, whole, at_ms)
         known, doubtful = known + minor, doubtful + more
@@ -110,7 +142,7 @@ end
 ---@return integer doubtful
 function refund_fees.loose(ledger, at_ms)
     local known, doubtful = 0, 0
-    for group, entries in pairs(by_group(ledger, nil)) do
+    for group, entries in pairs(by_group(ledger, nil, at_ms)) do
         local minor, more = of_group(entries,
             whole_of(ledger, group, at_ms) or math.maxinteger, at_ms)
         known, doubtful = known + minor, doubtful + more
@@ -167,63 +199,107 @@ end
 
 -- What one refund says is its own: no more than it states. Of several fees that come to more it is
 -- not known how much each is.
-local function own_fees(news)
-    local fees, total = news.fees or {}, 0
+local function own_fees(fees, stated)
+    local total = 0
     for _, fee in ipairs(fees) do
         total = total + fee.minor
     end
-    local stated = news.stated and news.stated.minor or total
-    if total <= stated then
+    if not stated or total <= stated then
         return fees
     end
-    return #fees == 1 and {{category = fees[1].category, key = fees[1].key, minor = stated}} or {}
+    local only = fees[1]
+    return #fees == 1 and {{category = only.category, key = only.key, group = only.group,
+        minor = stated}} or {}
 end
 
-local function add(ledger, id, fee, place_of)
-    local entry = ledger.fees[id]
-    if not entry then
-        entry = {minor = fee.minor, group = fee.group, source = fee.source, charge = place_of(),
-            is_refund = fee.is_refund, is_own = fee.is_own}
-        ledger.fees[id] = entry
+-- The fees of a message, each with its number among equal ones, and how many of each there are.
+local function numbered(fees)
+    local list, counts = {}, {}
+    for i, fee in ipairs(fees) do
+        local group = fee.category .. ":" .. fee.key
+        local place = group .. ":" .. fee.minor
+        counts[place] = (counts[place] or 0) + 1
+        list[i] = {category = fee.category, key = fee.key, minor = fee.minor, group = group,
+            place = place, number = counts[place]}
     end
-    return entry
+    return list, counts
 end
 
-local function tell_refund(book, ledger, news, fee, count)
-    fee.source, fee.is_refund, fee.is_own = news.refund_id, true, news.stated ~= nil or nil
-    for number = 1, count do
-        local id = string.format("%s:%d:%d of %s", fee.group, fee.minor, number, news.refund_id)
-        local entry = add(ledger, id, fee, function()
-            return charge_of(book, ledger, fee, number)
-        end)
-        entry.at_ms = entry.at_ms or news.at_ms
+-- All that messages about one refund tell of its fees. It is the same refund: of each fee the
+-- message counts that tells the most.
+local function heard_of(ledger, news)
+    local heard, said, fees = ledger.refund_fees[news.refund_id] or {}, {}, {}
+    ledger.refund_fees[news.refund_id] = heard
+    for _, fee in ipairs(numbered(news.fees or {})) do
+        local own = said[fee.group] or {category = fee.category, key = fee.key, minors = {}}
+        said[fee.group] = own
+        table.insert(own.minors, fee.minor)
+    end
+    for group, own in pairs(said) do
+        local is_more = not heard[group] or sum(own.minors) > sum(heard[group].minors)
+        heard[group] = is_more and own or heard[group]
+    end
+    for group, own in pairs(heard) do
+        for _, minor in ipairs(own.minors) do
+            fees[#fees + 1] = {category = own.category, key = own.key, group = group, minor = minor}
+        end
+    end
+    table.sort(fees, function(a, b)
+        return a.group < b.group or a.group == b.group and a.minor < b.minor
+    end)
+    return fees
+end
+
+-- Each message about a refund may tell what another left out: its amount, or its fees.
+local function tell_refund(book, ledger, news)
+    local stated, wanted = ledger.stated[news.refund_id], {}
+    local fees = numbered(own_fees(heard_of(ledger, news), stated and stated.minor))
+    for _, fee in ipairs(fees) do
+        fee.id = string.format("%s:%d of %s", fee.place, fee.number, news.refund_id)
+        wanted[fee.id] = true
+    end
+    for id, entry in pairs(ledger.fees) do
+        if entry.is_refund and entry.source == news.refund_id and not wanted[id] then
+            entry.until_ms = entry.until_ms or news.at_ms
+        end
+    end
+    for _, fee in ipairs(fees) do
+        local entry = ledger.fees[fee.id] or {minor = fee.minor, group = fee.group,
+            source = news.refund_id, is_refund = true, at_ms = news.at_ms,
+            charge = charge_of(book, ledger, fee, fee.number)}
+        entry.own_ms = entry.own_ms or stated and news.at_ms or nil
+        ledger.fees[fee.id] = entry
     end
 end
 
 -- Of one message each is a refund of its own; beyond the most that one message says, those that
 -- another says are doubtful.
-local function tell_message(book, ledger, news, fee, count)
-    local place = string.format("%s:%d", fee.group, fee.minor)
-    local told = ledger.fee_messages[place] or {}
-    ledger.fee_messages[place] = told
+local function tell_equal(book, ledger, news, fee, count)
+    local told, known = ledger.fee_messages[fee.place] or {}, 0
+    ledger.fee_messages[fee.place] = told
     told[news.message or news.id] = count
-    local known = 0
     for _, of_one in pairs(told) do
         known = math.max(known, of_one)
     end
     for number = 1, sum(told) do
-        local is_known = number <= known
-        fee.source = is_known and place or place .. ":" .. number
-        local entry = add(ledger, place .. ":" .. number, fee, function()
-            if is_known then
-                return charge_of(book, ledger, fee, number)
-            end
-            return ledger.fees[place .. ":" .. ((number - 1) % known + 1)].charge
-        end)
-        if is_known then
-            entry.at_ms, entry.source = entry.at_ms or news.at_ms, place
-        else
-            entry.doubt_ms, entry.doubt_source = entry.doubt_ms or news.at_ms, fee.source
+        local id = fee.place .. ":" .. number
+        local entry = ledger.fees[id] or {minor = fee.minor, group = fee.group, source = fee.place}
+        ledger.fees[id] = entry
+        if number <= known and not entry.at_ms then
+            entry.charge = charge_of(book, ledger, fee, number)
+            entry.at_ms = news.at_ms
+        elseif number > known and not entry.doubt_ms then
+            local same = fee.place .. ":" .. ((number - 1) % known + 1)
+            entry.doubt_charge, entry.doubt_ms = ledger.fees[same].charge, news.at_ms
+        end
+    end
+end
+
+local function tell_message(book, ledger, news)
+    local fees, counts = numbered(news.fees or {})
+    for _, fee in ipairs(fees) do
+        if fee.number == 1 then
+            tell_equal(book, ledger, news, fee, counts[fee.place])
         end
     end
 end
@@ -240,25 +316,14 @@ function refund_fees.tell_whole(ledger, group, minor, at_ms)
     end
 end
 
---- Tells of the fees that a message refunds. Repeats change nothing.
+--- Tells of the fees that a message refunds; the amounts that refunds state are told. Repeats
+--- change nothing.
 ---@param book units.Book
 ---@param ledger refunds.Ledger changed in place
 ---@param news refunds.News
 function refund_fees.tell(book, ledger, news)
-    local counts, fees = {}, {}
-    for _, fee in ipairs(own_fees(news)) do
-        local group = fee.category .. ":" .. fee.key
-        local place = group .. ":" .. fee.minor
-        if not counts[place] then
-            fees[#fees + 1] = {category = fee.category, key = fee.key, minor = fee.minor,
-                group = group, place = place}
-        end
-        counts[place] = (counts[place] or 0) + 1
-    end
     local tell = news.refund_id and tell_refund or tell_message
-    for _, fee in ipairs(fees) do
-        tell(book, ledger, news, fee, counts[fee.place])
-    end
+    tell(book, ledger, news)
 end
 
 return refund_fees

@@ -130,6 +130,42 @@ local function parts_of_a_fee(t)
         w:play(message)
         t.equal({asked(w), w:open().refund_told_twice}, {{unexplained = 0, delivery = 400}})
     end)
+    t.case("of equal parts as many may be refunds as fit into the fee", function()
+        local w = world({{name = "delivery", minor = 495}}, {base(495)})
+        for _ = 1, 4 do -- two parts, each told by a refund and by an invoice
+            refund(w, base(200))
+        end
+        t.equal(asked(w), {unexplained = 0, delivery = 200})
+        t.matches(w:open().refund_told_twice, "2%.00 GBP of delivery, or 4%.00 GBP")
+    end)
+    t.case("equal fees that are told one by one and then together are two charges", function()
+        local w = world({{name = "F1", minor = 200, fee = GIFT},
+            {name = "F2", minor = 200, fee = GIFT}}, {GIFT, GIFT})
+        refund(w, GIFT)
+        refund(w, GIFT)
+        refund(w, GIFT, GIFT)
+        t.equal(asked(w), {unexplained = 0, F1 = 200, F2 = 200})
+        t.equal({w:open().refund_exceeds_invoice, w:open().refund_told_twice}, {})
+    end)
+    t.case("the amount of a refund counts, whichever of its messages states it", function()
+        for _, fee in ipairs({base(895), base(400)}) do
+            for _, is_first in ipairs({true, false}) do
+                local w = world(whole, {base(895)})
+                stated(w, "R1", is_first and 400 or nil, is_first and fee or base(895))
+                stated(w, "R1", not is_first and 400 or nil, is_first and base(895) or fee)
+                t.equal(asked(w), {unexplained = 0, delivery = 400})
+                t.equal(w:open().refund_exceeds_invoice, nil)
+            end
+        end
+    end)
+    t.case("a message without fees may state the amount of those that another told", function()
+        for _, is_first in ipairs({true, false}) do
+            local w = world(whole, {base(895)})
+            stated(w, "R1", is_first and 400 or nil, is_first and nil or base(895))
+            stated(w, "R1", not is_first and 400 or nil, is_first and base(895) or nil)
+            t.equal(asked(w), {unexplained = 0, delivery = 400})
+        end
+    end)
     t.case("refunds that are named count each, however often they are told", function()
         local w = world(whole, {base(895)})
         stated(w, "R1", 400, base(400))
