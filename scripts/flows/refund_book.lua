@@ -161,26 +161,49 @@ end
 
 local REFUNDED = {billing_partially_refunded = true, billing_refunded = true}
 
--- Credits of money, by an instant, that belong to no unit and no charge that SCAYLE refunded, less
--- what SCAYLE was told of. A charge that was told of may be refunded by SCAYLE later: then it is
--- explained. The book is that of the instant.
+-- What SCAYLE was told of each credit, by an instant: left of it, and when.
+local function told_by(ledger, at_ms)
+    local told = {}
+    for id, entry in pairs(ledger.told) do
+        if entry.at_ms <= (at_ms or math.maxinteger) then
+            told[id] = {minor = entry.minor, at_ms = entry.at_ms}
+        end
+    end
+    return told
+end
+
+-- Takes off as much of a credit as SCAYLE was told of.
+local function less_told(minor, told)
+    local part = told and math.min(minor, told.minor) or 0
+    if told then
+        told.minor = told.minor - part
+    end
+    return minor - part
+end
+
+local function was_refunded(ledger, charge, at_ms)
+    local known, doubtful = refund_fees.of_charge(ledger, charge, at_ms)
+    return known + doubtful > 0
+end
+
+-- Credits of money, by an instant, that belong to no unit and answer no refund of a charge, less
+-- what SCAYLE was told of: goodwill, and charges that it had not refunded when it was told. A charge
+-- that was told of may be refunded by SCAYLE later: then it is explained. The book is that of the
+-- instant.
 local function free_credits(book, ledger, at_ms)
-    local goodwill, charges = 0, 0
-    local function told_minor(id)
-        local told = ledger.told[id]
-        return told and told.at_ms <= (at_ms or math.maxinteger) and told.minor or nil
+    local told, free = told_by(ledger, at_ms), 0
+    for _, charge in ipairs(book.charges) do
+        local over = -refund_fees.of_charge(ledger, charge, at_ms)
+        for id, minor in pairs(charge.credits) do
+            local is_told = told[id] and not was_refunded(ledger, charge, told[id].at_ms)
+            over = over + less_told(minor, is_told and told[id] or nil)
+        end
+        free = free + math.max(0, over)
     end
     for id, minor in pairs(book.goodwill) do
-        goodwill = goodwill + minor - math.min(minor, told_minor(id) or 0)
+        free = free + less_told(minor, told[id])
     end
-    for _, charge in ipairs(book.charges) do
-        local refunded = refund_fees.of_charge(ledger, charge, at_ms)
-        for id, minor in pairs(refunded == 0 and charge.credits or {}) do
-            charges = charges + (told_minor(id) and 0 or minor)
-        end
-        charges = charges + (refunded > 0 and math.max(0, sum(charge.credits) - refunded) or 0)
-    end
-    return goodwill + charges
+    return free
 end
 
 local function amounts(entries, at_ms)

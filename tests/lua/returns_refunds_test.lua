@@ -41,6 +41,14 @@ local function base(minor)
     return {category = "delivery", key = "base", minor = minor}
 end
 
+local function sum(amounts)
+    local total = 0
+    for _, minor in pairs(amounts) do
+        total = total + minor
+    end
+    return total
+end
+
 local function several_fees(t)
     local both = {{name = "delivery", minor = 895}}
     t.case("two delivery fees that one event refunds are both asked for", function()
@@ -120,6 +128,23 @@ local function parts_of_a_fee(t)
         t.matches(w:open().refund_told_twice, "4%.00 GBP of delivery, or 8%.00 GBP")
         w:play((w:note({}, 400)))
         t.equal({w:open(), w:book().goodwill}, {{}, {}})
+    end)
+    t.case("one credit note over the higher figure, and more, settles it", function()
+        for _, more in ipairs({0, 100}) do
+            local w = told(400, 400)
+            w:play((w:note({}, 800 + more)))
+            t.equal({w:open(), sum(w:book().goodwill)}, {{}, more})
+            w = told(400, 400)
+            w:play((w:note({}, 800 + more, {delivery = 800})))
+            t.equal({w:open(), sum(w:book().goodwill)}, {{}, more})
+        end
+    end)
+    t.case("an unexplained refund comes before a doubtful one", function()
+        local w = told(400, 400)
+        stated(w, "R1", 500)
+        w:play((w:note({}, 500)))
+        t.equal(asked(w), {unexplained = 0})
+        t.matches(w:open().refund_told_twice, "4%.00 GBP of delivery, or 8%.00 GBP")
     end)
     t.case("the rest of the fee settles it, and so does one message told again", function()
         local w = told(400, 400, 495)

@@ -177,6 +177,39 @@ local function histories(t)
         refund(w, "R1", 200)
         t.equal(left(w), {200, 200, 0})
     end)
+    local function telling()
+        local w = world({})
+        w.settings = returns_world.settings({tell_goodwill = true})
+        return w
+    end
+    t.case("what of a credit note SCAYLE was told of is taken off once", function()
+        local w = telling()
+        refund(w, "R1", 1000)
+        w:play((w:note({}, 1500, {delivery = 495})))
+        t.equal({w:book().refunds.told["khaos:CN1"].minor, left(w), w:open()},
+            {500, {0, 0, 0}, {}})
+        w = telling()
+        refund(w, "R1", 300)
+        w:play((w:note({}, 495, {delivery = 495})))
+        t.equal({w:book().refunds.told["khaos:CN1"].minor, left(w), w:open()},
+            {195, {0, 0, 0}, {}})
+    end)
+    t.case("what SCAYLE refunds of a charge that it was told of leaves nothing over", function()
+        local w = telling()
+        w:play((w:note({}, 595, {delivery = 495})))
+        w.job.now_ms = w.job.now_ms + 10
+        w:play(w:message("scayle.refund", {kind = "refund", fees = {
+            {category = "delivery", key = "base", minor = 300}}}))
+        t.equal({w:book().refunds.told["khaos:CN1"].minor, left(w), w:open()},
+            {595, {0, 0, 0}, {}})
+    end)
+    t.case("a goodwill beside the credit of a refunded charge is what was told of", function()
+        local w = telling()
+        w:play(w:message("scayle.refund", {kind = "refund", fees = {DELIVERY}}))
+        w:play((w:note({}, 795, {delivery = 495})))
+        t.equal({w:book().refunds.told["khaos:CN1"].minor, left(w), w:open()},
+            {300, {0, 0, 0}, {}})
+    end)
 end
 
 local function arithmetic(t)

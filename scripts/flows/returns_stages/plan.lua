@@ -121,6 +121,27 @@ local function give(book, credits, entry, minor)
     return minor
 end
 
+-- What the note lacks of an entry; a doubtful amount comes after what is asked of the same charge.
+local function missing(credits, entry, asked)
+    local before = 0
+    for _, other in ipairs(asked or {}) do
+        before = before + (other.charge and other.charge == entry.charge and other.minor or 0)
+    end
+    return entry.minor - math.max(0, given_to(credits, entry) - before)
+end
+
+-- A note that credits a fee and more credits the higher figure, beside what it is asked for besides.
+local function give_doubtful(book, credits, open, asked, left)
+    local besides = open.unexplained_minor or 0
+    for _, entry in ipairs(open.doubtful) do
+        if entry.charge and given_to(credits, entry) > 0 then
+            local part = math.max(0, math.min(missing(credits, entry, asked), left - besides))
+            left = left - part + give(book, credits, entry, part)
+        end
+    end
+    return left
+end
+
 -- Money without goods: what Khaos calls delivery is delivery; then what SCAYLE refunded and Khaos
 -- has not credited. What is an amount that is asked for to the penny is that. Gives what is left.
 local function give_asked(book, credits, minor, delivery)
@@ -128,12 +149,9 @@ local function give_asked(book, credits, minor, delivery)
     local asked = open.money
     delivery = math.min(delivery, minor)
     local left = minor - delivery + give(book, credits, {charge = "delivery"}, delivery)
-    local function missing(entry)
-        return entry.minor - given_to(credits, entry)
-    end
     for _, list in ipairs({asked, open.doubtful}) do
         for _, entry in ipairs(list) do
-            if left > 0 and missing(entry) == left then
+            if left > 0 and missing(credits, entry, list == open.doubtful and asked) == left then
                 return give(book, credits, entry, left)
             end
         end
@@ -142,10 +160,10 @@ local function give_asked(book, credits, minor, delivery)
         return left
     end
     for _, entry in ipairs(asked) do
-        local part = math.max(0, math.min(missing(entry), left))
+        local part = math.max(0, math.min(missing(credits, entry), left))
         left = left - part + give(book, credits, entry, part)
     end
-    return left
+    return give_doubtful(book, credits, open, asked, left)
 end
 
 --- The units that a credit note takes back and what it credits: {units, credits, goodwill_minor},
