@@ -60,7 +60,7 @@ end
 ---@field over_minor integer credited, and in answer to no refund
 ---@field doubtful_minor integer of fees, that nothing settles; what is credited too much settles it
 ---@field cancelled_minor integer explained by cancelled units
----@field possible_minor integer that further cancelled units may explain
+---@field possible_minor integer of what is left, that further cancelled units may explain
 
 ---@param case {stated: integer[], explained: integer, parts: integer[], loose: integer,
 ---   doubtful: integer, cancelled: integer[], credited: integer} refunds; what units and charges
@@ -83,9 +83,9 @@ function refund_rest.of(case)
     end
     local settled = math.min(case.doubtful, math.max(0, case.credited - asked))
     asked = asked + settled
-    local possible = math.min(total(case.cancelled) - gone, asked - case.loose - settled)
-    return {asked_minor = asked, doubtful_minor = case.doubtful - settled,
-        left_minor = math.max(0, asked - case.credited),
+    local left = math.max(0, asked - case.credited)
+    local possible = math.min(total(case.cancelled) - gone, asked - case.loose - settled, left)
+    return {asked_minor = asked, doubtful_minor = case.doubtful - settled, left_minor = left,
         over_minor = math.max(0, case.credited - asked), cancelled_minor = gone,
         possible_minor = math.max(0, possible)}
 end

@@ -246,6 +246,13 @@ local function arithmetic(t)
         t.equal(rest({all, 77}, cancelled), {77, 77, 0})
         t.equal(rest({all // 2}, cancelled), {all // 2, all // 2, 0})
     end)
+    t.case("cancelled units may explain no more than what is left", function()
+        local w = world({6000})
+        refund(w, "R1", 1900)
+        credited(w, 1500)
+        t.matches(w:open().refund_unexplained,
+            "4%.00 GBP is left; further cancelled units may explain up to 4%.00 GBP of it")
+    end)
 end
 
 return function(t)
