@@ -49,8 +49,8 @@ local function sum(amounts, at_ms)
     return total
 end
 
-local PARTS = {"units", "fees", "fee_messages", "refund_fees", "wholes", "prices", "stated", "undeliverable",
-    "gone", "late", "told", "cancelled"}
+local PARTS = {"units", "fees", "fee_messages", "refund_fees", "wholes", "prices", "stated",
+    "undeliverable", "gone", "late", "told", "cancelled"}
 
 -- Records of before cancelled units had amounts of their own: their sum counts when it is theirs.
 -- What SCAYLE shows at the next look counts anyhow.
@@ -187,9 +187,9 @@ local function was_refunded(ledger, charge, at_ms)
 end
 
 -- Credits of money, by an instant, that belong to no unit and answer no refund of a charge, less
--- what SCAYLE was told of: goodwill, and charges that it had not refunded when it was told. A charge
--- that was told of may be refunded by SCAYLE later: then it is explained. The book is that of the
--- instant.
+-- what SCAYLE was told of: goodwill, and charges that it had not refunded when it was told. A
+-- charge that was told of may be refunded by SCAYLE later: then it is explained. The book is that
+-- of the instant.
 local function free_credits(book, ledger, at_ms)
     local told, free = told_by(ledger, at_ms), 0
     for _, charge in ipairs(book.charges) do

@@ -130,7 +130,7 @@ local function missing(credits, entry, asked)
     return entry.minor - math.max(0, given_to(credits, entry) - before)
 end
 
--- A note that credits a fee and more credits the higher figure, beside what it is asked for besides.
+-- A note that credits a fee and more credits the higher figure, after what else is asked for.
 local function give_doubtful(book, credits, open, asked, left)
     local besides = open.unexplained_minor or 0
     for _, entry in ipairs(open.doubtful) do
