@@ -330,6 +330,18 @@ local function processing(t)
     local function name(w, reason)
         w.job.mail["released.return_to_process"] = {payload = json.encode({reason = reason})}
     end
+    t.case("cut short before its job was begun, the next run begins it", function()
+        local w = two({khaos = {add_ons = {"process_return"}}})
+        w.status["101"] = "returned"
+        local message = w:message("scayle.returned", {kind = "returned", units = {"101"}})
+        setmetatable(w.job.accepted, {__index = function()
+            error("the host dies", 0)
+        end})
+        assert(not w:play(message).done)
+        setmetatable(w.job.accepted, nil)
+        t.equal({w:play(message).done, #w.job.events}, {true, 1})
+        t.equal({w:play(message).done, #w.job.events}, {true, 1})
+    end)
     t.case("a return that somebody entered is processed once, by its code", function()
         local w, event = begun()
         t.equal({causes(w), w:play(event).held[1].cause}, {{}, "return_to_process"})

@@ -22,21 +22,22 @@ process.CAUSE = "return_to_process"
 ---@param change_id string
 function process.begin(job, order_key, change_id)
     local number = order_units.change(order_key, function(book)
-        local units = worklist.open_goods(book)
         book.processing = book.processing or {}
-        if #units == 0 or book.processing[change_id] then
-            return nil
+        local units, entry = worklist.open_goods(book), book.processing[change_id]
+        if not entry and #units > 0 then
+            local count = 1
+            for _ in pairs(book.processing) do
+                count = count + 1
+            end
+            entry = {number = count, units = json.array(units)}
+            book.processing[change_id] = entry
         end
-        local count = 1
-        for _ in pairs(book.processing) do
-            count = count + 1
-        end
-        book.processing[change_id] = {number = count, units = json.array(units)}
-        return count
+        return entry and entry.number
     end)
     if not number then
         return
     end
+    -- An earlier run may have been cut short here; what was accepted is not accepted again.
     job:emit({source = "returns.process", id = order_key .. ":" .. change_id,
         key = string.format("process:%s:%d", order_key, number), about = order_key,
         name = process.EVENT,
