@@ -45,9 +45,19 @@ local function insert(key, units, posted_ms)
     end
 end
 
+--- A reading of a code is wanted that begins after this instant, and after those wished before.
+---@param sku string
+---@param at_ms integer
+function stock_pending.wish(sku, at_ms)
+    local known = store.get(stock_pending.REREAD, sku)
+    if not known or known.since_ms < at_ms then
+        store.put(stock_pending.REREAD, sku, {since_ms = at_ms})
+    end
+end
+
 local function reread(units, at_ms)
     for sku in pairs(units or {}) do
-        store.put(stock_pending.REREAD, sku, {since_ms = at_ms})
+        stock_pending.wish(sku, at_ms)
     end
 end
 

@@ -70,7 +70,7 @@ local function next_figure(search, code, since_ms)
     if stamp_ms <= last_ms and not is_repeat or is_useless then
         -- SCAYLE would ignore it, or keep from the shop what orders took: only a newer reading
         -- gives a later stamp.
-        store.put(stock_pending.REREAD, code, {since_ms = since_ms})
+        stock_pending.wish(code, since_ms)
         return nil
     end
     return {sku = code, warehouse = settings.warehouse, merchant = settings.merchant_key,

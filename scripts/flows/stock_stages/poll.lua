@@ -36,10 +36,7 @@ local function add_wishes(wanted)
     end
     -- All at once: many kits may share a component.
     for code in pairs(stock_pending.related(wished)) do
-        local known = store.get(stock_pending.REREAD, code)
-        if not known or known.since_ms < since_ms then
-            store.put(stock_pending.REREAD, code, {since_ms = since_ms})
-        end
+        stock_pending.wish(code, since_ms)
     end
     return #page < REREAD_MAX
 end

@@ -11,6 +11,8 @@ local store = require("neap.store")
 local tables = require("flows.stock_stages.tables")
 local time = require("neap.time")
 
+local WISHES = 10000 -- looked at in one run
+
 local poll_cloud = {}
 
 --- Takes all sites of an item as read at this instant, if they are not newer.
@@ -22,7 +24,8 @@ function poll_cloud.confirm(item, read_ms)
     end
 end
 
--- In one piece: a push may come at any time.
+-- In one piece: a push may come at any time. The wish stays until the levels are complete beyond
+-- it: what it is of may be part of kits, whose levels are of other instants.
 local function refresh(code, read_ms, now_ms)
     store.atomic(function()
         local item = store.get(tables.ITEMS, code)
@@ -30,17 +33,22 @@ local function refresh(code, read_ms, now_ms)
             poll_cloud.confirm(item, read_ms)
             tables.keep(code, item, now_ms)
         end
-        store.delete(stock_pending.REREAD, code)
+        local wish = store.get(stock_pending.REREAD, code)
+        if wish and wish.since_ms < read_ms then
+            store.delete(stock_pending.REREAD, code)
+        end
     end)
 end
 
--- Codes whose figure waits for a newer reading: set free, ignored as stale, or taken by orders.
-local function waiting_codes(read_ms)
+-- Codes whose figure waits for a newer reading: set free, ignored as stale, or taken by orders. Of
+-- very many wishes the next ones, and where to go on.
+local function waiting_codes(read_ms, after)
     local codes = stock_pending.posted_before(read_ms)
-    for _, pair in ipairs(store.range(stock_pending.REREAD, {limit = 10000})) do
+    local page = store.range(stock_pending.REREAD, {after = after, limit = WISHES})
+    for _, pair in ipairs(page) do
         codes[pair.key] = true
     end
-    return stock_pending.related(codes)
+    return stock_pending.related(codes), #page == WISHES and page[#page].key or nil
 end
 
 --- One tick.
@@ -54,10 +62,12 @@ function poll_cloud.run(job)
         return
     end
     stock_pending.begin()
-    store.put(tables.STATE, "poll", {since_ms = read_ms, ran_ms = now_ms})
-    for code in pairs(waiting_codes(read_ms)) do
+    local known = store.get(tables.STATE, "poll") or {}
+    local codes, after = waiting_codes(read_ms, known.after)
+    for code in pairs(codes) do
         refresh(code, read_ms, now_ms)
     end
+    store.put(tables.STATE, "poll", {since_ms = read_ms, ran_ms = now_ms, after = after})
     stock_pending.settle(read_ms)
 end
 
