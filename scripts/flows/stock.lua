@@ -32,7 +32,7 @@ local RUNS = {
     end,
     ["schedule.send"] = function(job)
         if khaos_line.kind(job.settings.khaos) == "cloud" then
-            cloud_items.apply(job.settings, time.now_ms())
+            cloud_items.step(job.settings, time.now_ms())
         end
         send.run(job)
     end,

@@ -50,7 +50,7 @@ return function(t)
         local random, told = baskets.random(seed), 0
         local world = fake_job.world({http = function() end})
         world:with(function()
-            cloud_items.apply(SETTINGS, 0)
+            cloud_items.step(SETTINGS, 0)
             for _ = 1, count do
                 local spec = random:pick(BODIES)
                 local body = spec[2]

@@ -48,7 +48,7 @@ end
 local function in_world(fn)
     local world = fake_job.world({http = function() end})
     world:with(function()
-        cloud_items.apply(SETTINGS, 0)
+        cloud_items.step(SETTINGS, 0)
         fn(world)
     end)
 end
@@ -59,7 +59,7 @@ local function say(changes)
     for name, value in pairs(changes) do
         settings[name] = value
     end
-    cloud_items.apply(settings, 0)
+    cloud_items.step(settings, 0)
 end
 
 local function code_tests(t)

@@ -516,7 +516,7 @@ return function(t)
     absence_tests(t)
     freed_tests(t)
     local count, seed = tonumber(t.settings.count) or 300, tonumber(t.settings.seed) or 1
-    t.case("no interleaving of pushes oversells, and at rest the shop shows what there is", function()
+    t.case("no interleaving oversells, and at rest the shop shows what there is", function()
         local bad, bought = campaign(seed, count, AGE_MS)
         t.note("%d histories, %d units bought, %d oversold (seed %d)", count, bought, bad, seed)
         t.equal(bad, 0)

@@ -2,7 +2,8 @@
 --- which sites serve the shop, which field holds the buffer, what kits are made of.
 ---
 --- All that Khaos pushed is kept, so that a change of these settings of the stock flow counts for
---- every code at once. `apply` is called before any figure is made of an item.
+--- every code: a page of them at each run (`step`), and those whose figure is to go before it goes
+--- (`fitter`), so no figure leaves by what the client said before.
 local json = require("neap.json")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
@@ -17,14 +18,14 @@ cloud_items.CODE_OF_ID = "cloud_stock_ids"
 cloud_items.UNDECLARED = "kit_not_declared" -- cause
 cloud_items.SUBJECT = "kits"
 
--- of tables.STATE: "serving" -> {sites, buffer_field, kits, is_applied}; "undeclared_kits" ->
--- {text}
+-- of tables.STATE: "serving" -> {sites, buffer_field, kits, has_kits, after, is_applied}: what the
+-- client said last, and how far items are by it; "undeclared_kits" -> {text}
 local STATE = tables.STATE
 local KITS = "cloud_undeclared_kits" -- code -> true: what is built of components nobody names
-local PAGE = 500
+local PAGE = 5000 -- codes of one run
+local PIECE = 100 -- of them without a break
 local SHOWN = 5
 
---- What the client said last.
 local function said()
     return store.get(STATE, "serving") or {sites = {1}, kits = {}}
 end
@@ -94,16 +95,21 @@ function cloud_items.get(code)
     return store.get(tables.ITEMS, code) or {code = code}
 end
 
---- Keeps an item that a push said something of. The shop hears of it once there is a level.
----@param item table
----@param at_ms integer
-function cloud_items.keep(item, at_ms)
-    fit(item, said())
+-- The shop hears of it once there is a level.
+local function keep_fitted(item, at_ms)
     if next(item.sites) ~= nil then
         tables.keep(item.code, item, at_ms)
     else
         store.put(tables.ITEMS, item.code, item)
     end
+end
+
+--- Keeps an item that a push said something of.
+---@param item table
+---@param at_ms integer
+function cloud_items.keep(item, at_ms)
+    fit(item, said())
+    keep_fitted(item, at_ms)
 end
 
 --- Levels of an item that does not have its code (any more) count as none until Khaos says more.
@@ -132,53 +138,97 @@ end
 
 -- ---- all of them -----------------------------------------------------------------------------
 
-local function apply_to(code, client, now_ms)
+-- True when what the client says made another of it.
+local function refit(code, client, now_ms)
     local item = cloud_items.get(code)
     local before = json.encode(item)
     fit(item, client)
-    if json.encode(item) ~= before then
-        cloud_items.keep(item, now_ms)
-        for other in pairs(stock_pending.related({[code] = true})) do
+    if json.encode(item) == before then
+        return false
+    end
+    keep_fitted(item, now_ms)
+    return true
+end
+
+-- In one piece with the marks of all whose figure that changes.
+local function refit_piece(codes, client, now_ms)
+    store.atomic(function()
+        local changed = {}
+        for _, code in ipairs(codes) do
+            changed[code] = refit(code, client, now_ms) or nil
+        end
+        for other in pairs(stock_pending.related(changed)) do
             tables.mark(other, now_ms)
         end
+    end)
+end
+
+local function refit_all(codes, client, now_ms)
+    for first = 1, #codes, PIECE do
+        refit_piece(table.move(codes, first, math.min(first + PIECE - 1, #codes), 1, {}), client,
+            now_ms)
     end
 end
 
--- New items are kept by what the client says now, so who goes through the others misses none.
-local function apply_to_all(client, now_ms)
-    for code in pairs(client.kits) do
-        store.atomic(function()
-            apply_to(code, client, now_ms)
-        end)
+local function keys_of(map)
+    local list = {}
+    for key in pairs(map) do
+        list[#list + 1] = key
     end
-    local after
-    repeat
-        local page = store.range(tables.ITEMS, {after = after, limit = PAGE})
-        for _, pair in ipairs(page) do
-            after = pair.key
-            store.atomic(function()
-                apply_to(pair.key, client, now_ms)
-            end)
-        end
-    until #page < PAGE
+    table.sort(list)
+    return list
 end
 
---- What the client's settings say of items counts from now on.
+-- Kits are first: what they take of their components counts for other codes.
+local function next_codes(state)
+    if not state.has_kits then
+        state.has_kits = true
+        return keys_of(state.kits)
+    end
+    local codes = {}
+    for i, pair in ipairs(store.range(tables.ITEMS, {after = state.after, limit = PAGE})) do
+        codes[i] = pair.key
+    end
+    state.after = codes[#codes]
+    state.is_applied = #codes < PAGE
+    return codes
+end
+
+--- What the client's settings say of items counts from now on: for new ones at once, for kits and
+--- the next page of all others when this returns.
 ---@param settings table of the stock flow
 ---@param now_ms integer
-function cloud_items.apply(settings, now_ms)
+function cloud_items.step(settings, now_ms)
     local client = {sites = settings.sites, buffer_field = settings.buffer_field,
         kits = settings.kits}
-    local known = store.get(STATE, "serving") or {}
-    local is_applied = known.is_applied
-    known.is_applied = nil
-    if is_applied and json.encode(known) == json.encode(client) then
+    local state = store.get(STATE, "serving") or {}
+    local known = {sites = state.sites, buffer_field = state.buffer_field, kits = state.kits}
+    if json.encode(known) ~= json.encode(client) then
+        state = client
+        store.put(STATE, "serving", state) -- pushes keep new items by it, so none is missed
+    elseif state.is_applied then
         return
     end
-    store.put(STATE, "serving", client)
-    apply_to_all(client, now_ms)
-    client.is_applied = true
-    store.put(STATE, "serving", client)
+    repeat
+        local is_kits = not state.has_kits
+        refit_all(next_codes(state), state, now_ms)
+    until not is_kits
+    store.put(STATE, "serving", state)
+end
+
+--- While not all items are by what the client said last: what makes one so, and its components.
+---@param now_ms integer
+---@return nil|fun(code: string)
+function cloud_items.fitter(now_ms)
+    local client = said()
+    if client.is_applied then
+        return nil
+    end
+    return function(code)
+        local codes = keys_of(client.kits[code] or {})
+        codes[#codes + 1] = code
+        refit_piece(codes, client, now_ms)
+    end
 end
 
 --- Tells of kits that nobody said anything of, and of their end.

@@ -3,7 +3,9 @@
 --- A run looks at a bounded number of marked codes and goes on where the one before ended, so that
 --- codes which can only be told after a newer reading hold nobody up. Codes of which Khaos has less
 --- than before are marked apart (URGENT) and looked at first, however many others are marked.
+local cloud_items = require("flows.stock_stages.cloud_items")
 local figure = require("flows.stock_stages.figure")
+local khaos_line = require("flows.khaos_line")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local tables = require("flows.stock_stages.tables")
@@ -40,6 +42,9 @@ end
 -- The next figure of a code, nil when there is nothing to tell (now).
 local function next_figure(search, code, since_ms)
     local settings, now_ms = search.settings, search.now_ms
+    if search.fit then
+        search.fit(code)
+    end
     local item = store.get(tables.ITEMS, code)
     if not item or not item.read_ms then
         unmark(code)
@@ -152,8 +157,10 @@ end
 ---@return boolean is_cut there may be more
 ---@return table<string, string> unknown code -> why its figure cannot be worked out; stays marked
 function due.find(settings, now_ms, wanted)
+    local is_cloud = khaos_line.kind(settings.khaos) == "cloud"
     local search = setmetatable({settings = settings, now_ms = now_ms, wanted = wanted, list = {},
-        seen = {}, unknown = {}, is_cut = false, sums = stock_pending.sums()}, Search)
+        seen = {}, unknown = {}, is_cut = false, sums = stock_pending.sums(),
+        fit = is_cloud and cloud_items.fitter(now_ms) or nil}, Search)
     search:go(tables.URGENT)
     if not search:is_full() then
         search:go(tables.DIRTY)

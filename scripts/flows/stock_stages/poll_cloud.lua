@@ -55,7 +55,6 @@ end
 ---@param job neap.Job
 function poll_cloud.run(job)
     local now_ms = time.now_ms()
-    cloud_items.apply(job.settings, now_ms)
     cloud_items.tell(job)
     local read_ms = presence.complete_ms(job.settings.khaos.push_age_ms)
     if not read_ms then

@@ -2,8 +2,8 @@
 local store = require("neap.store")
 
 local tables = {
-    -- "poll" -> {since_ms, ran_ms, after}; "full" -> stock.Full; "cursors" -> {table -> code}; "bulk" ->
-    -- the bulk request under way (stock.Bulk); "policy" -> {digest, is_marking, after};
+    -- "poll" -> {since_ms, ran_ms, after}; "full" -> stock.Full; "cursors" -> {table -> code};
+    -- "bulk" -> the bulk request under way (stock.Bulk); "policy" -> {digest, is_marking, after};
     -- "unknown" -> {count, first}; "unchecked" -> {after}; "lag", "drift", "drift_wish" -> {...}
     STATE = "stock_state",
     LISTED = "stock_listed", -- code -> its parent or true: what the full reading reads
