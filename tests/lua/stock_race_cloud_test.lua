@@ -475,6 +475,32 @@ local function absence_tests(t)
             end)
             t.equal({shown[15], shown[16]}, {1, 0})
         end)
+    t.case("so do levels of a push that was too large", function()
+        local model = new_model(baskets.random(1), AGE_MS)
+        local shown = {}
+        with_fakes(model, function()
+            push(model, "A", 5)
+            stock_pending.open("order:1", {units = {A = 1}})
+            stock_pending.posted("order:1", model.now_ms)
+            local reply = pushes.route("stock_status")({settings = model.settings},
+                {body = string.rep("x", pushes.MAX_BYTES + 1)})
+            local event = reply.events[1]
+            event.payload = json.encode(event.payload)
+            local job = cloud_taking.job(event, model.settings)
+            pushes.take(job)
+            for minute = 1, 32 do
+                if minute == 16 then
+                    job.opened["push_too_large stock_status"] = nil
+                end
+                model.now_ms = START_MS + minute * MINUTE_MS
+                pushes.watch(job)
+                push(model, "B", 5)
+                tick(model, poll_cloud.run)
+                shown[minute] = subtracted()
+            end
+        end)
+        t.equal({shown[15], shown[16]}, {1, 0})
+    end)
 end
 
 -- Seen: the poll forgot them when no push of levels had come since, and the shop showed 4 for good.

@@ -43,6 +43,7 @@ local KINDS = {
 }
 
 local EVENT = "push."
+local LEVELS = "stock_status"
 
 local function too_large(name, size)
     return {status = 413, headers = {["Content-Type"] = "text/plain"},
@@ -142,11 +143,17 @@ end
 
 local function tell_too_large(job)
     local said = assert(json.decode(job.event.payload))
+    local is_levels = said.route == LEVELS
+    if is_levels then
+        presence.lost(job.event.received_ms)
+    end
     job:open_exception({cause = TOO_LARGE, subject = said.route, recheck = "manual",
         message = string.format("Khaos pushed %d bytes at once at %s, more than the %d that are "
             .. "taken, and repeats it for ever", said.size,
             time.format_iso(job.event.received_ms), pushes.MAX_BYTES),
-        remedy = "Have Khaos push fewer at a time: nothing of it is known here. Then close this."})
+        remedy = "Have Khaos push fewer at a time: nothing of it is known here. " .. (is_levels
+            and "Until all levels came and this is closed, orders are subtracted longer."
+            or "Then close this.")})
 end
 
 --- Takes one push.
@@ -176,7 +183,8 @@ end
 --- A person closed what was told of a push of levels: all levels came anew since.
 ---@param job neap.Job
 function pushes.watch(job)
-    if presence.is_lost() and not job:exception(pushes.UNREADABLE, "stock_status") then
+    if presence.is_lost() and not job:exception(pushes.UNREADABLE, LEVELS)
+        and not job:exception(TOO_LARGE, LEVELS) then
         presence.found()
     end
 end
