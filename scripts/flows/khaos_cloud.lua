@@ -5,6 +5,7 @@ local downloads = require("flows.cloud_stages.downloads")
 local json = require("neap.json")
 local khaos_line = require("flows.khaos_line")
 local not_fetched = require("flows.returns_stages.not_fetched")
+local offered = require("flows.returns_stages.offered")
 local pushes = require("flows.cloud_stages.pushes")
 local presence = require("flows.cloud_stages.presence")
 local queue = require("flows.cloud_stages.queue")
@@ -63,15 +64,16 @@ local function tidy(job)
     end
 end
 
--- An erased order had no open job. Of a return that was erased not_fetched.lua tells.
+-- An erased order had no open job. Of an erased return that a book knows not_fetched.lua tells.
 local function tell_erased(job)
     local said = assert(json.decode(job.event.payload))
-    if said.kind ~= "orders" then
+    local is_return = said.kind == "returns"
+    if is_return and offered.waiting(said.reference) then
         return
     end
     job:open_exception({cause = "erased_before_fetch", subject = said.reference,
-        recheck = "manual", message = string.format("Order %s was erased before Khaos fetched it, "
-            .. "and never goes to Khaos", said.reference),
+        recheck = "manual", message = string.format("%s %s was erased before Khaos fetched it, "
+            .. "and never goes to Khaos", is_return and "Return" or "Order", said.reference),
         remedy = "Enter it in Khaos by hand if it is still wanted, then close this."})
 end
 

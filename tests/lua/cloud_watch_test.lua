@@ -393,6 +393,21 @@ local function return_tests(t)
             t.equal({subjects(world), money(world)[3], is_taken_back(world)}, {{}, credited, true})
         end
     end)
+    -- Offered before offers were kept in the order's book.
+    t.case("an erased return that no book knows is told all the same", function()
+        local world = returned_world()
+        offer_it(world)
+        local function erased(reference)
+            local ended = world:play(khaos_cloud, {event = {name = "document.erased",
+                key = "khaos_cloud:" .. reference,
+                payload = json.encode({kind = "returns", reference = reference})},
+                settings = SETTINGS})
+            assert(ended.done, tostring(ended.error))
+            return world.exceptions["erased_before_fetch " .. reference]
+        end
+        t.equal(erased(RETURN), nil)
+        t.matches(erased("R-OLD").message, "Return R%-OLD was erased before")
+    end)
 end
 
 return function(t)

@@ -102,7 +102,7 @@ local function read_khaos(rehearsal, settings, case)
         return
     end
     rehearsal.world:with(function()
-        cloud_items.apply(settings, time.now_ms())
+        cloud_items.step(settings, time.now_ms())
     end)
     if case.items then
         push(rehearsal, "stock", khaos.said(settings, case, "items"))
