@@ -29,7 +29,7 @@ struct cli_option {
     const char *help;
 };
 
-#define CLI_VALUES_MAX 64
+#define CLI_VALUES_MAX 512
 
 /* What a verb was given; strings are borrowed from argv. */
 struct cli_args {

@@ -8,7 +8,7 @@
 #include "tests/support/tap.h"
 #include "tests/support/temp_folder.h"
 
-#define WORDS_MAX  80
+#define WORDS_MAX  (CLI_VALUES_MAX + 8)
 #define OUTPUT_MAX 65536
 
 static char the_folder[256]; /* of the case */
@@ -149,12 +149,12 @@ static void check_help(void)
 static void check_too_many(void)
 {
     const char *words[WORDS_MAX] = {"check"};
-    for (int i = 1; i < 70; i++) {
+    for (int i = 1; i <= CLI_VALUES_MAX + 1; i++) {
         words[i] = "--strict";
     }
     CHECK_INT(run(words), 2);
     check_said(the_err, "too many options");
-    for (int i = 1; i < 70; i++) {
+    for (int i = 1; i <= CLI_VALUES_MAX + 1; i++) {
         words[i] = "x";
     }
     CHECK_INT(run(words), 2);
