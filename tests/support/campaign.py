@@ -359,7 +359,11 @@ class Campaign:
         for order in self.expectations():
             if order["order_id"] in self.ended_by_people:
                 order["expect"] = "posted"  # ended, one way or the other: nothing of it waits
-            jobs = self.host.order(order["order_id"])["jobs"]
+            known = self.host.order(order["order_id"])
+            if not known:  # cancelled before it was answered for (check_events)
+                assert order["order_id"] in self.ended_by_people, order
+                continue
+            jobs = known["jobs"]
             causes = [sorted(c["cause"] for c in job["causes"]) for job in jobs if job["state"] == "held"]
             expected = [] if order["expect"] == "posted" else [[order["expect"].split(":")[1]]]
             assert causes == expected, (order, causes)

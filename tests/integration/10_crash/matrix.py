@@ -175,8 +175,8 @@ def check_effects(all_cells):
     declared = {}
     flows = os.path.join(neap.ROOT, "scripts", "flows")
     for path in glob.glob(os.path.join(neap.ROOT, "scripts", "**", "*.lua"), recursive=True):
-        if os.sep + "meta" + os.sep in path:
-            continue  # what editors read about the API
+        if os.sep + "meta" + os.sep in path or path.endswith(os.path.join("lib", "offline.lua")):
+            continue  # what editors read about the API; the stand-in of golden cases
         with open(path, encoding="utf-8") as f:
             text = re.sub(r"--.*", "", f.read())
         calls = len(re.findall(r":effect\s*[({]", text))
