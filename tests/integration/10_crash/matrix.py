@@ -50,7 +50,7 @@ SITES = {
     "despatch_stages/apply.lua": {"ship_parcel": ["ship_parcel"], "cancel_units": ["cancel_units"]},
     "cancellation_stages/unheard.lua": {"cancel_units": ["unheard"]},
     "khaos_cancel.lua": {"cancel_order": ["cancel_order"]},
-    "returns_stages/take.lua": {"return_units": ["return_units"]},
+    "returns_stages/tell_units.lua": {"return_units": ["return_units"]},
     "returns_stages/process.lua": {"process_return": ["process_return"]},
     "returns_stages/goodwill.lua": {"billing_status": ["billing_status"]},
     "unit_stages/take_out.lua": {"amend_order": ["amend_order"]},
