@@ -1,11 +1,12 @@
 /*
- * Bodies of the shop's three routes and of Khaos's four pushes, through the real handler of the
- * demo client with a real state and a (volatile) store. Any body gets 200, 201 or 400, never a
- * raise; a delegation whose order id can be read is accepted whatever else it holds.
+ * Bodies of the shop's three routes, through the real handler of the demo client with a real
+ * state and a (volatile) store. Any body gets 200, 201 or 400, never a raise; a delegation whose
+ * order id can be read is accepted whatever else it holds. (Routes of Khaos's pushes keep the
+ * bytes as they are: pushes_fuzzer reads them.)
  *
  * First byte: 0 delegation, 1 webhook, 2 a delegation with an order id and the input as the value
  * of another member, 3 a webhook envelope around it, 4 a cancellation, 5 a cancellation with the
- * input as its reference key; 6 to 9 a push of order statuses, levels, items, prices.
+ * input as its reference key.
  */
 #include <stdint.h>
 
@@ -111,10 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *member = members[data[1] % 8];
     struct buf body;
     buf_init(&body, size + 256);
-    static const char *const pushes[] = {"/khaos/order-status", "/khaos/stock-status",
-                                         "/khaos/stock", "/khaos/price-lists"};
-    unsigned kind = data[0] % 10;
-    switch (kind) {
+    switch (data[0] % 6) {
     case 0:
         check("/scayle/delegation", rest, false);
         break;
@@ -135,12 +133,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         buf_add(&body, rest.data, rest.size);
         buf_add_str(&body, "}");
         check("/scayle/cancellation", buf_bytes(&body), false);
-        break;
-    case 6:
-    case 7:
-    case 8:
-    case 9:
-        check(pushes[kind - 6], rest, false);
         break;
     default:
         buf_add_str(&body, "{\"key\":\"e1\",\"type\":\"order-confirmed\",\"payload\":");
