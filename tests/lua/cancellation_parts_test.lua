@@ -4,6 +4,7 @@
 local khaos_sandbox = require("khaos_sandbox") -- first: it makes the modules a runner lacks
 local amending = require("flows.unit_stages.amending")
 local cancellations = require("flows.cancellations")
+local decide = require("flows.cancellation_stages.decide")
 local codes = require("flows.khaos_codes")
 local erp_orders = require("erp.orders")
 local fake_job = require("fake_job")
@@ -134,13 +135,13 @@ local function until_done(s, most)
 end
 
 -- What SCAYLE gets; nil: 503. It cancels what it is told to be cancelled.
-local function ask(s, ids)
+local function ask(s, ids, is_nameless)
     local places = json.array({})
     for i, id in ipairs(ids) do
         places[i] = PLACES[id]
     end
-    local body = json.encode({orderReferenceKey = NAME, fulfillingMerchantKey = "fellside",
-        warehouseIds = places})
+    local body = json.encode({orderReferenceKey = NAME, warehouseIds = places,
+        fulfillingMerchantKey = not is_nameless and "fellside" or nil})
     local reply = s.world:call(cancellations, "cancellation", {body = body}, s.cancel_settings)
     local result
     if reply.events then
@@ -297,6 +298,18 @@ local function after_posting(t)
             t.equal({ask(s, {SOCK_1}), cancelled(s), quantities(s)},
                 {"successful", {SOCK_1}, {[SOCK] = 1, [JACKET] = 1}})
         end
+    end)
+    -- Seen before: it was about every merchant's items of the order.
+    t.case("a call that names no merchant is about our items", function()
+        local s = posted(t, WITH)
+        local other = json.decode(json.encode(s.order.items[1]))
+        other.id, other.merchant = "99", {referenceKey = "other"}
+        table.insert(s.order.items, other)
+        ask(s, {SOCK_1}, true)
+        s.world:with(function()
+            local asked = store.range(decide.TABLE, {})
+            t.equal({#asked, asked[1].value.units}, {1, {SOCK_1}})
+        end)
     end)
     t.case("such a one is also told to SCAYLE, which did not hear", function()
         local s = posted(t, WITH)

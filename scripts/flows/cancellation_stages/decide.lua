@@ -105,6 +105,14 @@ function decide.note(job, reference, result, why)
     job:note("cancellation", string.format("%s: %s", result, why))
 end
 
+--- Whose units a call is about: it need not say so.
+---@param job neap.Job
+---@param asked scayle.Cancellation
+---@return string|nil
+function decide.merchant(job, asked)
+    return asked.merchant or job.settings.merchant_key
+end
+
 --- The units of a part.
 ---@param name string
 ---@return table<string, true>|nil

@@ -77,11 +77,11 @@ local function is_out_of(key)
     return out
 end
 
-local function sort_out(items, asked, out)
+local function sort_out(items, asked, merchant, out)
     local named, found = set_of(asked.warehouse_ids), {there = {}, count = 0, elsewhere = 0,
         unplaced = 0}
     for _, item in ipairs(items) do
-        local is_ours = not asked.merchant or not item.merchant or item.merchant == asked.merchant
+        local is_ours = not merchant or not item.merchant or item.merchant == merchant
         local is_there = item.place ~= nil and named[item.place] == true
         local is_open = is_ours and not item.is_cancelled and not out[item.id]
         found.count = found.count + (is_ours and is_there and 1 or 0)
@@ -119,7 +119,7 @@ local function look(job, asked, key, record, name)
         end
         return {items = items}
     end)
-    return sort_out(order.items, asked, is_out_of(key))
+    return sort_out(order.items, asked, decide.merchant(job, asked), is_out_of(key))
 end
 
 local function answer(job, asked, result, why)

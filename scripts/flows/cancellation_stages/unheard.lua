@@ -80,7 +80,8 @@ local function cancel_in_scayle(job, asked, record)
     local where = {shop_key = record.shop_key, country = record.country}
     local name, is_part = name_of(job.settings, asked)
     -- A part of which nothing was open has no units: never all of them.
-    local units = open_units(job, scayle, where, record.order_id, asked.merchant,
+    local merchant = decide.merchant(job, asked)
+    local units = open_units(job, scayle, where, record.order_id, merchant,
         is_part and (decide.units_of(name) or {}) or nil)
     if #units == 0 then
         return
@@ -89,7 +90,7 @@ local function cancel_in_scayle(job, asked, record)
         connection = scayle.connection, name = "cancel_units", class = "lookup",
         key = name .. "/unheard",
         request = function()
-            return fulfillment.cancellation_request(where, record.order_id, asked.merchant, units)
+            return fulfillment.cancellation_request(where, record.order_id, merchant, units)
         end,
         read = fulfillment.read,
         lookup = function()
