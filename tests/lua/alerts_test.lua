@@ -551,9 +551,15 @@ local function deliveries(t)
         local ended = world:play({run = deliver}, {settings = settings(), event = {
             name = "alert.deliver", id = "first-1", payload = json.encode({id = "first-1",
                 kind = "first", owner = "o", channel = channel, to = channel == "mail"
-                    and "a@x.example" or "", subject = "s", text = "t", at_ms = 1})}})
+                    and "a@x.example" or "", subject = "LATE order 204417", text = "t",
+                at_ms = 1})}})
         return ended, world
     end
+    -- `neap order` and `neap erase` find an order by the last word of a title.
+    t.case("an alert about an order does not answer to the order's number", function()
+        local _, world = delivery("mail", {status = 250, body = "250 ok"})
+        t.equal(world.facts.title, "alert \"LATE order 204417\"")
+    end)
     t.case("a delivery ends told, retried or held on what a person must mend", function()
         t.equal(delivery("mail", {status = 250, body = "250 ok"}), {done = true})
         t.equal(delivery("hook", {status = 204, body = "", headers = {}}), {done = true})

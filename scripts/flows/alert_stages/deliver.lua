@@ -66,7 +66,8 @@ end
 return function(job)
     local alert = json.decode(job.event.payload)
     local channel = job.settings.channels[alert.channel]
-    job:facts({title = "alert: " .. alert.subject})
+    -- In quotes: an order answers to the last word of its title, and the subject may end in one.
+    job:facts({title = string.format("alert \"%s\"", alert.subject)})
     if not channel then
         job:hold({{
             cause = "alert_refused", subject = alert.channel, recheck = "reload",
