@@ -612,6 +612,16 @@ local function taking(t)
                 KEY).ended}, {"none", 0, ended})
         end)
     end
+    -- Seen before: killed hosts heard of the confirmation when the delegated order was cancelled.
+    t.case("a delegated order that ended stays so when its confirmation is told later", function()
+        local s = scene(t)
+        delegate(s)
+        s.scayle.order.status = "cancellation_completed"
+        is_done(t, play(s))
+        webhook(s, 204417, TWO)
+        is_done(t, play(s, "order.found", FOUND))
+        t.equal({open_entry(s, 204417) or "none", holding(s)}, {"none", 0})
+    end)
     t.case("an order that ended takes its units again when something new tells of it", function()
         local s = scene(t)
         webhook(s, 204417, TWO)

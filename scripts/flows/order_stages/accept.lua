@@ -14,10 +14,10 @@ local unit_events = require("flows.unit_stages.events")
 
 local accept = {}
 
--- The same message again brings no job that would end the order once more.
+-- The same message again, or an older one of an order whose delegation was here, brings no job that
+-- would end the order once more.
 local function is_repeat(known, fields)
-    local is_told = fields.delegated_ms and known.delegated_ms
-        or fields.seen_id and fields.seen_id == known.seen_id
+    local is_told = known.delegated_ms or fields.seen_id and fields.seen_id == known.seen_id
     return known.ended and is_told
 end
 
