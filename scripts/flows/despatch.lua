@@ -32,6 +32,9 @@ local fields = {
         help = "asked again on every poll; above an hour because of the end of summer time"},
     tracking_wait_ms = {type = "integer", min = 0, default = 15 * MINUTE_MS,
         help = "how long a parcel waits for its tracking number before it is told without"},
+    cancel_wait_ms = {type = "integer", min = 0, default = 60 * MINUTE_MS,
+        help = "how long an order that Khaos shows as cancelled may turn out to be imported anew "
+            .. "under another code, before SCAYLE is told"},
     warn_before_close_ms = {type = "integer", min = 0, default = 2 * 24 * 60 * MINUTE_MS,
         help = "before SCAYLE closes an order that nothing was sent of (14 days)"},
 }

@@ -136,7 +136,7 @@ function push_orders.take(job, status)
         end
     elseif not lines then
         store.put(news.EARLY, order.reference, snapshot)
-    elseif flow ~= "" and not second.holds_back(snapshot) then
+    elseif flow ~= "" and not second.holds_back(job, lines, snapshot) then
         local event = news.of(snapshot, lines.key, flow)
         if event then
             job:emit(event)

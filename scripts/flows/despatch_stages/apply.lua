@@ -1,4 +1,5 @@
 --- One order's newest snapshot: its parcels and its cancellation, told to SCAYLE.
+local anew = require("flows.despatch_stages.anew")
 local choose = require("flows.despatch_stages.choose")
 local fulfillment = require("connectors.scayle.fulfillment")
 local gone = require("flows.despatch_stages.gone")
@@ -430,7 +431,11 @@ local function run(job, reference)
     mark_issued(lines, snapshot)
     tell_taken_back(job, lines, snapshot)
     if snapshot.is_cancelled then
-        cancel_rest(job, scayle, lines, snapshot)
+        local settled = anew.settled(job, lines, snapshot)
+        if not settled then
+            return
+        end
+        cancel_rest(job, scayle, lines, settled)
     elseif snapshot.is_complete then
         cancel_missing(job, scayle, lines, snapshot)
     end

@@ -35,6 +35,14 @@ function news.of(snapshot, key, flow)
         about = key, flow = flow})
 end
 
+--- The order's newest snapshot was not told: shown again, it is news.
+---@param reference string
+function news.take_back(reference)
+    local seen = store.get(news.SEEN, reference)
+    seen.signature = nil
+    store.put(news.SEEN, reference, seen)
+end
+
 --- The same of a credit note, for the returns flow; nil where there is none.
 ---@param snapshot khaos.Snapshot
 ---@param key string of the order

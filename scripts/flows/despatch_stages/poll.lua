@@ -22,7 +22,8 @@ local function tell(job, snapshot)
         event = news.of_credit_note(snapshot, lines.key, job.settings.returns_flow)
     elseif lines and lines.order_code == snapshot.order_code then
         differing.compare(lines.key, snapshot)
-        event = not second.holds_back(snapshot) and news.of(snapshot, lines.key) or nil
+        event = not second.holds_back(job, lines, snapshot) and news.of(snapshot, lines.key)
+            or nil
     elseif lines and lines.order_code then
         second.see(job, lines, snapshot)
     elseif snapshot.is_credit_note and not snapshot.reference then

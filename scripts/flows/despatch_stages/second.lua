@@ -3,12 +3,14 @@
 --- left; it closes when Khaos shows it as cancelled. A job waits for what the person says:
 --- released, the order is followed as the second one from then on (in Khaos Control Cloud an order
 --- is changed by deleting it and importing it anew, contract 8.6). While nobody has said which of
---- them it is, a cancellation of ours is not told: the other may be sent in its place.
+--- them it is, a cancellation of ours is not told: the other may be sent in its place. What was
+--- said before ours was cancelled is no answer to that: it is asked anew.
 ---
 --- What a person says counts for what he was told of and nothing else: each telling has a number,
 --- and the subject of its exception names it.
 local json = require("neap.json")
 local news = require("flows.despatch_stages.news")
+local order_units = require("flows.order_units")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -17,8 +19,13 @@ local second = {}
 
 second.EVENT = "khaos.second"
 --- reference -> {number of the newest telling, orders = {code -> {seen_ms, has_left, snapshot}}
---- that a person was told of, flow, own = the snapshot of ours that is held back}
+--- that a person was told of, flow, own = the snapshot of ours that is held back, is_left_alone: a
+--- person said of that one that it is told, is_too_late: SCAYLE was told that ours is cancelled}
 second.TABLE = "despatch_second"
+
+--- Cause: a cancelled order that Khaos has fetched anew; the subject is its code
+--- (flows.despatch_stages.anew).
+second.DOUBT = "cancelled_or_anew"
 
 local CAUSE = "duplicate_in_khaos"
 
@@ -40,19 +47,42 @@ local function codes_of(known)
     return codes, has_left
 end
 
+local function beside(own, known)
+    if known.is_too_late then
+        return string.format(", and SCAYLE was told that %s is cancelled", own)
+    end
+    return string.format(" beside %s%s", own, known.own and ", which is cancelled" or "")
+end
+
+-- Of several nobody can tell which one a release means.
+local function remedy_of(own, list, count, known)
+    if known.is_too_late then
+        return string.format("The order is cancelled in SCAYLE and can take no parcel: cancel %s "
+            .. "in Khaos before it is sent, or stop its goods. This closes by itself when Khaos "
+            .. "shows %s as cancelled.", list, list)
+    elseif count > 1 then
+        return string.format("The order is followed as %s: nothing of the others goes to SCAYLE. "
+            .. "Cancel in Khaos all of them but one; if that is not %s, release this then.", own,
+            own)
+    elseif known.own then
+        return string.format("SCAYLE has not been told. If %s is sent in its place, release this: "
+            .. "the order is followed as %s then. If the order is cancelled, cancel %s in Khaos: "
+            .. "this closes by itself then, and SCAYLE is told. Dismissed, SCAYLE is told too, "
+            .. "whatever becomes of %s.", list, list, list, list)
+    end
+    return string.format("The order is followed as %s: nothing of %s goes to SCAYLE. If %s is the "
+        .. "one that is sent, release this first: the order is followed as %s then. Then cancel in "
+        .. "Khaos the one that is not wanted. This closes by itself when Khaos shows %s as "
+        .. "cancelled.", own, list, list, list, list)
+end
+
 local function exception_of(reference, own, known)
     local codes, has_left = codes_of(known)
     local list = table.concat(codes, ", ")
     return {cause = CAUSE, subject = subject_of(reference, known.number), recheck = "proof",
-        message = string.format("Khaos has a second sales order with the reference %s: %s beside "
-            .. "%s%s", reference, list, own, has_left and ", and goods of it have left" or ""),
-        remedy = #codes == 1 and string.format("The order is followed as %s: nothing of %s goes to "
-            .. "SCAYLE. If %s is the one that is sent, release this first: the order is followed "
-            .. "as %s then. Then cancel in Khaos the one that is not wanted. This closes by "
-            .. "itself when Khaos shows %s as cancelled.", own, list, list, list, list)
-            or string.format("The order is followed as %s: nothing of the others goes to SCAYLE. "
-            .. "Cancel in Khaos all of them but one; if that is not %s, release this then.", own,
-            own)}
+        message = string.format("Khaos has a second sales order with the reference %s: %s%s%s",
+            reference, list, beside(own, known), has_left and ", and goods of it have left" or ""),
+        remedy = remedy_of(own, list, #codes, known)}
 end
 
 -- What was told before is told no more: the job that waits with it ends.
@@ -64,7 +94,7 @@ end
 
 local function tell(job, lines, reference, known)
     close(job, reference, known, "told anew")
-    known.number = known.number + 1
+    known.number, known.is_left_alone = known.number + 1, nil
     store.put(second.TABLE, reference, known)
     local exception = exception_of(reference, lines.order_code, known)
     job:note("despatch", exception.message)
@@ -97,6 +127,12 @@ local function forget(job, reference, code)
     store.put(second.TABLE, reference, known)
 end
 
+-- SCAYLE has heard that ours is cancelled.
+local function is_told_cancelled(lines)
+    local book = lines.key and order_units.load(lines.key)
+    return book and book.changes["khaos:cancelled:" .. lines.order_code] ~= nil or nil
+end
+
 --- A sales order that Khaos shows with our reference and another code.
 ---@param job neap.Job
 ---@param lines {order_code: string, key: string|nil} what is known of ours
@@ -110,7 +146,8 @@ function second.see(job, lines, snapshot, flow)
         end
         local known = load(reference)
         local has_left, before = #snapshot.parcels > 0, known.orders[code]
-        known.flow = flow
+        known.flow, known.is_too_late = flow, is_told_cancelled(lines)
+        job:close_exception(second.DOUBT, lines.order_code, "Khaos shows it as " .. code)
         known.orders[code] = {seen_ms = time.now_ms(), snapshot = snapshot,
             has_left = has_left or before and before.has_left or nil}
         if not before or has_left and not before.has_left then
@@ -120,17 +157,27 @@ function second.see(job, lines, snapshot, flow)
     end)
 end
 
---- Is a cancellation of ours held back, because a second order lives?
+--- Is a cancellation of ours held back, because a second order lives? A person is asked of it.
+---@param job neap.Job
+---@param lines {order_code: string, key: string}
 ---@param snapshot khaos.Snapshot of ours
 ---@return boolean
-function second.holds_back(snapshot)
+function second.holds_back(job, lines, snapshot)
     return store.atomic(function()
-        local known = store.get(second.TABLE, snapshot.reference)
-        if not known or next(known.orders) == nil or known.is_left_alone then
+        local reference = snapshot.reference
+        local known = store.get(second.TABLE, reference)
+        if not known or next(known.orders) == nil then
             return false
         end
+        local was_told = known.own ~= nil
         known.own = snapshot.is_cancelled and snapshot or nil
-        store.put(second.TABLE, snapshot.reference, known)
+        known.is_left_alone = known.own and known.is_left_alone
+        if known.is_left_alone then
+            known.own = nil
+        elseif known.own and not was_told then
+            tell(job, lines, reference, known)
+        end
+        store.put(second.TABLE, reference, known)
         return known.own ~= nil
     end)
 end
@@ -150,9 +197,9 @@ local function follow(job, lines, reference, known)
     end
 end
 
--- A person left it as it is: ours is the one.
+-- A person left it as it is: ours is the one, as he was told of it.
 local function leave_alone(job, reference, known)
-    known.is_left_alone = true
+    known.is_left_alone = known.own ~= nil
     tell_own(job, known)
     store.put(second.TABLE, reference, known)
 end
@@ -164,7 +211,7 @@ local function said(job, verb, subject)
 end
 
 --- The job that waits with one telling: held until Khaos shows the second order as cancelled, it is
---- told anew, or a person speaks. Of several nobody can tell which one a release means.
+--- told anew, or a person speaks. What SCAYLE takes for cancelled is not followed.
 ---@param job neap.Job
 function second.run(job)
     local asked = assert(json.decode(job.event.payload))
@@ -176,7 +223,8 @@ function second.run(job)
         elseif said(job, "dismissed", subject) then
             leave_alone(job, reference, known)
             return false
-        elseif lines and #codes_of(known) == 1 and said(job, "released", subject) then
+        elseif lines and not known.is_too_late and #codes_of(known) == 1
+            and said(job, "released", subject) then
             follow(job, lines, reference, known)
             return false
         end

@@ -12,7 +12,8 @@ KHAOS = ("khaos", "sandbox")
 KINDS = ["plain", "multi_unit", "percentage", "fee", "eur_mixed_vat", "zero_rated_export", "gift_card", "bogof"]
 
 shop = neap.Shop(cloud=True, apart=True, variables={"CLOUD_PAGE": "3", "DESPATCH_MS": "500", "STOCK_POLL_MS": "300",
-                                                   "STOCK_SEND_MS": "300", "TRACKING_MS": "300"})
+                                                   "STOCK_SEND_MS": "300", "TRACKING_MS": "300",
+                                                   "SETTLE_MS": "5000"})
 
 
 def settings(**values):
@@ -361,6 +362,21 @@ def cancelled_in_doubt():
     neap.until(lambda: not shop.host.exceptions("cancel_in_khaos"), "the push is the proof")
 
 
+def imported_anew():
+    """It is changed in Khaos: deleted there, and imported under another code. Khaos shows the deletion first."""
+    order = shop.place("plain", 73)
+    shop.until_right(order)
+    before = len(pushed("OrderStatusUpload"))
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "cancel"})
+    neap.until(lambda: len(pushed("OrderStatusUpload")) > before, "Khaos shows it as cancelled")
+    shop.control("khaos", "POST", "orders", {"reference": reference(order), "action": "enter_again"})
+    neap.until(lambda: any("is cancelled" in e["message"] for e in shop.host.exceptions("duplicate_in_khaos")),
+               "a person is asked which of them it is")
+    time.sleep(6)  # longer than a cancellation settles
+    assert {item["status"] for item in shop.document(order)["items"]} == {"delegated"}, shop.document(order)
+    assert not shop.entry(order)["cancellations"]
+
+
 def killed():
     settings(cloud_duplicate=True)
     orders = []
@@ -525,6 +541,7 @@ try:
     neap.case("a cancelled order that Khaos never fetched is taken back", cancelled_in_time)
     neap.case("one that Khaos may have is in doubt until the push", cancelled_in_doubt)
     neap.case("kill -9 on both sides loses and doubles nothing", killed)
+    neap.case("an order that is deleted and imported anew is not cancelled in SCAYLE", imported_anew)
     neap.case("a pushed level is shown to SCAYLE", stock_shown)
     neap.case("a first bulk of items is answered at once, taken in its turn, and holds nobody up", first_bulk)
     neap.case("erased, waiting documents and all, no byte of the person is left in the file", erased)

@@ -134,6 +134,7 @@ return {
                 returns_flow = "returns",
                 carriers = {DPD48 = "DPD_UK", DPDND = "DPD_UK", DHLINT = "DHL_DE"},
                 tracking_wait_ms = number("TRACKING_MS", 1500),
+                cancel_wait_ms = number("SETTLE_MS", 500),
             },
         },
     },
