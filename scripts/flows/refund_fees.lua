@@ -4,7 +4,8 @@
 --- refund's own id each refund counts once, at the amount it states. Without one, equal amounts of
 --- two messages are taken as one refund told twice, different ones as parts, as far as they come to
 --- no more than the fee: parts that exceed it were told cumulatively. Two equal parts that both fit
---- into the fee may be two refunds: that is doubtful, and a person is asked.
+--- into the fee, or into two charges of it, may be two refunds: that is doubtful, and a person is
+--- asked.
 local refund_fees = {}
 
 ---@class refunds.Fee
@@ -272,6 +273,38 @@ local function tell_refund(book, ledger, news)
     end
 end
 
+-- What SCAYLE charges of a fee, or what was posted of it where the order does not show it, less all
+-- that was told of it.
+local function room_of(book, ledger, fee)
+    local room = whole_of(ledger, fee.group)
+    if not room then
+        room = 0
+        for _, charge in ipairs(book.charges) do
+            local own = charge.fee
+            local is_own = own and own.category == fee.category and own.key == fee.key
+            room = room + (is_own and charge.minor or 0)
+        end
+    end
+    for _, entry in pairs(ledger.fees) do
+        local is_known = entry.group == fee.group and refund_fees.is_known(entry)
+        room = room - (is_known and entry.minor or 0)
+    end
+    return room
+end
+
+-- The charge of an equal fee that another message tells: the same one's, or another where that has
+-- no room for a second and SCAYLE charges so much.
+local function charge_of_doubt(book, ledger, fee, same)
+    for _, charge in ipairs(book.charges) do
+        local is_full = charge.name == same.charge
+            and refund_fees.of_charge(ledger, charge) + fee.minor > charge.minor
+        if is_full and room_of(book, ledger, fee) >= fee.minor then
+            return charge_of(book, ledger, fee, 2) or same.charge
+        end
+    end
+    return same.charge
+end
+
 -- Of one message each is a refund of its own; beyond the most that one message says, those that
 -- another says are doubtful.
 local function tell_equal(book, ledger, news, fee, count)
@@ -289,8 +322,9 @@ local function tell_equal(book, ledger, news, fee, count)
             entry.charge = charge_of(book, ledger, fee, number)
             entry.at_ms = news.at_ms
         elseif number > known and not entry.doubt_ms then
-            local same = fee.place .. ":" .. ((number - 1) % known + 1)
-            entry.doubt_charge, entry.doubt_ms = ledger.fees[same].charge, news.at_ms
+            local same = ledger.fees[fee.place .. ":" .. ((number - 1) % known + 1)]
+            entry.doubt_charge = charge_of_doubt(book, ledger, fee, same)
+            entry.doubt_ms = news.at_ms
         end
     end
 end

@@ -172,6 +172,29 @@ local function parts_of_a_fee(t)
         t.equal(asked(w), {unexplained = 0, F1 = 200, F2 = 200})
         t.equal({w:open().refund_exceeds_invoice, w:open().refund_told_twice}, {})
     end)
+    -- Seen before: the second was looked for in the charge of the first, which has no room for it,
+    -- and nobody was told.
+    t.case("equal fees that two messages tell may be two charges: a person says, or a credit does",
+        function()
+            for _, fee in ipairs({GIFT, false}) do
+                local charges = {{name = "F1", minor = 200, fee = fee or nil},
+                    {name = "F2", minor = 200, fee = fee or nil}}
+                local w = world(charges, {GIFT, GIFT})
+                for _ = 1, 3 do
+                    refund(w, GIFT)
+                end
+                t.equal(asked(w), {unexplained = 0, F1 = 200})
+                t.matches(w:open().refund_told_twice, "0%.00 GBP of F2, or 2%.00 GBP")
+                w:play((w:note({}, 200)))
+                t.matches(w:open().refund_told_twice, "0%.00 GBP of F2, or 2%.00 GBP")
+                w:play((w:note({}, 200)))
+                t.equal({w:open(), w:book().goodwill}, {{}, {}})
+                w = world({charges[1]}, {GIFT})
+                refund(w, GIFT)
+                refund(w, GIFT)
+                t.equal({asked(w), w:open().refund_told_twice}, {{unexplained = 0, F1 = 200}})
+            end
+        end)
     t.case("the amount of a refund counts, whichever of its messages states it", function()
         for _, fee in ipairs({base(895), base(400)}) do
             for _, is_first in ipairs({true, false}) do
