@@ -12,7 +12,7 @@ local schema = require("lib.schema")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 
-local REFERENCE = "SC7"
+local KEY, REFERENCE = "order:main:7", "SC7"
 local HOUR_MS = 3600000
 local OLD = {OrderCode = "SO7", Status = "Cancelled"}
 local NEW = {OrderCode = "SO8", Status = "Received"}
@@ -25,11 +25,17 @@ local function world()
     assert(schema.check(flow.schema, given, "settings"))
     local order = schema.with_defaults(rehearsed_order.FIELD, {id = "7",
         lines = {{stock_code = "A", units = {"101", "102"}}}})
-    local shop = scayle.new(order, "fellside")
+    local shop, references = scayle.new(order, "fellside"), {}
     local w = fake_job.world({http = function(request)
+        if request.method == "PUT" then
+            references[#references + 1] = json.decode(request.body).referenceKey
+            return {status = references.status or 200, headers = {}, elapsed_ms = 1,
+                body = json.encode({id = 7, referenceKey = references[#references]})}
+        end
         return shop:answer(request)
     end})
-    w.shop, w.settings, w.jobs, w.seen = shop, schema.with_defaults(flow.schema, given), {}, 0
+    w.references, w.shop, w.jobs, w.seen = references, shop, {}, 0
+    w.settings = schema.with_defaults(flow.schema, given)
     w:with(function()
         rehearsed_order.keep(order, "fellside")
         queue.show("orders", REFERENCE, "SO7")
@@ -262,9 +268,62 @@ local function asked(t)
     end)
 end
 
+-- An order whose code SCAYLE shows, followed as another one.
+local function followed(status, acknowledged)
+    local w = world()
+    w.references.status = status
+    w:with(function()
+        local record = store.get(support.RECORDS, KEY)
+        record.acknowledged = acknowledged
+        store.put(support.RECORDS, KEY, record)
+    end)
+    push(w, NEW)
+    attempt(w)
+    say(w, "released", "duplicate_in_khaos", REFERENCE)
+    return w
+end
+
+-- Seen before: SCAYLE went on showing the code of an order that Khaos had cancelled.
+local function named(t)
+    t.case("SCAYLE shows the code of the order that is followed", function()
+        local w = followed(nil, true)
+        settle(w)
+        t.equal({w.references, open(w)}, {{"SO8"}, {}})
+        w:with(function()
+            t.equal(store.get(support.REFERENCES, "SO8"), {key = KEY})
+        end)
+    end)
+    t.case("but not where it shows none of ours", function()
+        local w = followed(nil, nil)
+        settle(w)
+        t.equal(w.references, {})
+    end)
+    t.case("an answer that is lost is asked for again", function()
+        local w = followed(503, true)
+        t.equal(w:attempt(flow, w.jobs[1].chain).error.retryable, true)
+        w.references.status = nil
+        t.equal({w:attempt(flow, w.jobs[1].chain).done, w.references}, {true, {"SO8", "SO8"}})
+    end)
+    t.case("one that is refused is for a person", function()
+        local w = followed(409, true)
+        attempt(w)
+        t.equal({open(w), #w.references}, {{"reference_refused 7"}, 1})
+    end)
+    t.case("followed back, it shows the first one again", function()
+        local w = followed(nil, true)
+        settle(w)
+        push(w, {OrderCode = "SO7", Status = "Received"})
+        attempt(w)
+        say(w, "released", "duplicate_in_khaos", "SC7 v2")
+        settle(w)
+        t.equal(w.references, {"SO8", "SO7"})
+    end)
+end
+
 return function(t)
     of_order(t)
     alone(t)
     late(t)
     asked(t)
+    named(t)
 end

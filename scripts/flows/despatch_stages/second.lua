@@ -11,6 +11,8 @@
 local json = require("neap.json")
 local news = require("flows.despatch_stages.news")
 local order_units = require("flows.order_units")
+local order_reference = require("flows.order_stages.reference")
+local scayle_client = require("connectors.scayle.client")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
@@ -188,6 +190,7 @@ local function follow(job, lines, reference, known)
     job:note("despatch", string.format("order %s is followed as %s in Khaos, no more as %s",
         lines.order_id, code, lines.order_code))
     lines.order_code, record.order_code = code, code
+    record.to_acknowledge = record.acknowledged and known.number or nil
     store.put(support.LINES, reference, lines)
     store.put(support.RECORDS, lines.key, record)
     store.put(second.TABLE, reference, {number = known.number, orders = {}})
@@ -195,6 +198,25 @@ local function follow(job, lines, reference, known)
     if event then
         job:emit(event)
     end
+end
+
+-- SCAYLE shows the code of the order that was followed before: it gets the new one. The run that
+-- followed may have ended before it could.
+local function acknowledge(job, lines)
+    local record = support.record(lines.key)
+    local number = record.to_acknowledge
+    if not number then
+        return
+    end
+    order_reference.write({job = job, scayle = scayle_client.new(job.settings.scayle),
+        where = {shop_key = record.shop_key, country = record.country},
+        order_id = record.order_id}, lines.key, record.order_code,
+        string.format("%s/second %d", lines.key, number))
+    store.atomic(function()
+        record = support.record(lines.key)
+        record.to_acknowledge = record.to_acknowledge ~= number and record.to_acknowledge or nil
+        store.put(support.RECORDS, lines.key, record)
+    end)
 end
 
 -- A person left it as it is: ours is the one, as he was told of it.
@@ -230,8 +252,11 @@ function second.run(job)
         end
         return true
     end)
+    local lines = store.get(support.LINES, reference)
+    if lines then
+        acknowledge(job, lines)
+    end
     if is_open then
-        local lines = store.get(support.LINES, reference)
         job:hold({exception_of(reference, lines and lines.order_code
             or "ours, which is not noted yet", load(reference))})
     end

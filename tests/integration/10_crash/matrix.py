@@ -45,7 +45,7 @@ EFFECTS = {**OF_ORDERS, **OF_FULFILMENT, **OF_AFTERSALES, **OF_AMENDMENTS, **OF_
 # Where the scripts declare them, and what brings each about in the cells ("who").
 SITES = {
     "order_stages/line_soap.lua": {"import_company": ["import_company"], "import_order": ["import_order", "approval"]},
-    "order_stages/acknowledge.lua": {"set_reference_key": ["set_reference_key"]},
+    "order_stages/reference.lua": {"set_reference_key": ["set_reference_key"]},
     "order_stages/stage.lua": {"cancel_units": ["staging"]},
     "despatch_stages/apply.lua": {"ship_parcel": ["ship_parcel"], "cancel_units": ["cancel_units"]},
     "cancellation_stages/unheard.lua": {"cancel_units": ["unheard"]},
