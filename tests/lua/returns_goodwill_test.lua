@@ -92,10 +92,61 @@ local function telling(t)
         end
         local event = w:note({}, 300)
         w:play(event)
-        t.equal({next(booked(w)), w:open().refused_by_scayle ~= nil}, {nil, true})
+        t.equal(booked(w), {})
         is_open = false
         w:play(event)
         t.equal({booked(w), w:open()}, {{["khaos:CN1"] = 300}, {}})
+    end)
+end
+
+-- SCAYLE refuses the billing status; how the job that waits for a person ends.
+local function refused()
+    local w = two()
+    local http, self = w.job.http, {}
+    w.job.http = function(request)
+        if request.method == "PATCH" and not self.is_open then
+            return {status = 422, headers = {}, body = json.encode({errors = {}}), elapsed_ms = 1}
+        end
+        return http(request)
+    end
+    self.note = w:note({}, 300)
+    w:play(self.note)
+    self.event = table.remove(w.job.events)
+    self.event.payload = json.encode(self.event.payload)
+    return w, self, w:play(self.event)
+end
+
+local SUBJECT = "7 goodwill CN1"
+
+local function dismissal(key)
+    return {name = "dismissed.refused_by_scayle", key = key, source = "act", id = "1",
+        payload = json.encode({by = "eve", reason = "noted", cause = "refused_by_scayle",
+            subject = SUBJECT})}
+end
+
+local function persons(t)
+    t.case("what SCAYLE refused waits for a person, and holds up nothing else", function()
+        local w, self, ended = refused()
+        t.equal({ended.held[1].cause, ended.held[1].subject, self.event.key},
+            {"refused_by_scayle", SUBJECT, "goodwill:order:fo:7/CN1"})
+        self.is_open = true
+        t.equal({w:play((w:note({}, 200))).done, booked(w)}, {true, {["khaos:CN2"] = 200}})
+    end)
+    -- Seen before: nobody heard of the dismissal, so what a person had noted in SCAYLE counted as
+    -- untold for ever, and was told once more when the note came again.
+    t.case("dismissed, it is told: a person noted it in SCAYLE", function()
+        local w, self = refused()
+        w.job.exceptions = {}
+        t.equal({w:play(dismissal(self.event.key)).done, booked(w)}, {true, {["khaos:CN1"] = 300}})
+        self.is_open = true
+        w:play(self.note)
+        t.equal({#w.patches, w:open()}, {0, {}})
+    end)
+    t.case("released, it is told again, or refused again", function()
+        local w, self = refused()
+        t.equal(w:play(self.event).held[1].subject, SUBJECT)
+        self.is_open = true
+        t.equal({w:play(self.event).done, booked(w), #w.patches}, {true, {["khaos:CN1"] = 300}, 1})
     end)
 end
 
@@ -125,5 +176,6 @@ end
 
 return function(t)
     telling(t)
+    persons(t)
     losses(t)
 end

@@ -2,14 +2,19 @@
 --- a billing status (contract 3.5): the shop shows it, no money moves. Only where a client asks for
 --- it.
 local billing = require("connectors.scayle.billing")
+local json = require("neap.json")
 local order_units = require("flows.order_units")
 local refund_book = require("flows.refund_book")
 local scayle_client = require("connectors.scayle.client")
+local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local time = require("neap.time")
 local unit_book = require("flows.unit_book")
 
 local goodwill = {}
+
+goodwill.EVENT = "khaos.goodwill_refused"
+goodwill.KEY = "goodwill:" -- and the order's key, and the credit note's code
 
 local REFUSED = "refused_by_scayle"
 
@@ -56,40 +61,90 @@ local function record_in_scayle(job, lines, code)
     })
 end
 
-local function ask_person(job, lines, code, err)
-    job:open_exception({cause = REFUSED, subject = lines.order_id .. " goodwill " .. code,
-        message = string.format("SCAYLE refused the billing status of order %s (credit note %s): "
-            .. "%s", lines.order_id, code, err.message), recheck = "manual",
-        remedy = "Note the refund in SCAYLE by hand, then dismiss this."})
+local function subject_of(lines, code)
+    return lines.order_id .. " goodwill " .. code
 end
 
---- Tells SCAYLE of what a credit note gave back without it, once for each note.
+-- Gives what SCAYLE refused for good; nil when it is told.
+local function try(job, lines, code, minor)
+    local result, err = record_in_scayle(job, lines, code)
+    if not result and (err.retryable or err.kind == "cancelled") then
+        error(err, 0)
+    elseif not result then
+        return err
+    end
+    local status = order_units.change(lines.key, function(book)
+        refund_book.told(book, "khaos:" .. code, minor, time.now_ms())
+        return book.credit_notes[code].status
+    end)
+    job:close_exception(REFUSED, subject_of(lines, code), "told to SCAYLE")
+    job:note("returns", "told to SCAYLE as " .. status)
+    return nil
+end
+
+-- What is left to be told of a note; nil when nothing is.
+local function untold(lines, note, code)
+    local minor = note.own_minor or 0
+    local is_told = refund_book.of(order_units.load(lines.key)).told["khaos:" .. code] ~= nil
+    return minor ~= 0 and not is_told and minor or nil
+end
+
+--- Tells SCAYLE of what a credit note gave back without it, once for each note. What it refuses
+--- waits for a person with a job of its own: later notes of the order go on.
 ---@async
 ---@param job neap.Job
 ---@param lines table
 ---@param code string of the credit note
 ---@param note table as planned
 function goodwill.tell(job, lines, code, note)
-    local minor, id = note.own_minor or 0, "khaos:" .. code
-    if minor == 0 or refund_book.of(order_units.load(lines.key)).told[id] then
+    local minor = untold(lines, note, code)
+    if not minor then
         return
     elseif not job.settings.tell_goodwill then
         job:note("returns", "SCAYLE is not told of money that Khaos alone gave back")
-        return
+    elseif try(job, lines, code, minor) then
+        job:emit({source = "khaos.goodwill", name = goodwill.EVENT, id = lines.key .. "/" .. code,
+            key = goodwill.KEY .. lines.key .. "/" .. code, about = lines.key, payload = {}})
     end
-    local result, err = record_in_scayle(job, lines, code)
-    if not result and (err.retryable or err.kind == "cancelled") then
-        error(err, 0)
-    elseif not result then
-        ask_person(job, lines, code, err)
-        return
+end
+
+-- What a person said of what was refused: noted in SCAYLE by hand.
+local function dismissed(job, subject)
+    local event = job.event.name == "dismissed." .. REFUSED and job.event
+        or job:overtaken("dismissed." .. REFUSED)
+    local said = event and json.decode(event.payload)
+    return said and said.subject == subject and said or nil
+end
+
+--- The job on a key of goodwill.KEY: tells what was refused again, or waits for a person.
+---@async
+---@param job neap.Job
+---@return string|nil order_key of an order whose book knows it as told now
+function goodwill.run(job)
+    local order_key, code = job.key:match("^" .. goodwill.KEY .. "([^/]*)/(.*)$")
+    local lines = store.get(support.LINES, support.record(order_key).reference)
+    local book = order_units.load(order_key)
+    local minor = untold(lines, book.credit_notes[code] or {}, code)
+    if not minor then
+        return nil
     end
-    local status = order_units.change(lines.key, function(book)
-        refund_book.told(book, id, minor, time.now_ms())
-        return book.credit_notes[code].status
-    end)
-    job:close_exception(REFUSED, lines.order_id .. " goodwill " .. code, "told to SCAYLE")
-    job:note("returns", "told to SCAYLE as " .. status)
+    local said = dismissed(job, subject_of(lines, code))
+    if said then
+        order_units.change(order_key, function(own)
+            refund_book.told(own, "khaos:" .. code, minor, time.now_ms())
+        end)
+        job:note("returns", string.format("noted in SCAYLE by %s: %s", said.by, said.reason))
+        return order_key
+    end
+    local err = try(job, lines, code, minor)
+    if err then
+        job:hold{{cause = REFUSED, subject = subject_of(lines, code), recheck = "manual",
+            message = string.format("SCAYLE refused the billing status of order %s (credit note "
+                .. "%s): %s", lines.order_id, code, err.message),
+            remedy = "Note the refund in SCAYLE by hand, then dismiss this: it counts as told. "
+                .. "Released, it is told again."}}
+    end
+    return order_key
 end
 
 return goodwill

@@ -186,6 +186,12 @@ function take.run(job)
     if job.event.name == "schedule.sweep" then
         require("flows.returns_stages.sweep")(job)
         return
+    elseif job.key:find(goodwill.KEY, 1, true) == 1 then
+        local order_key = goodwill.run(job)
+        if order_key then
+            worklist.settle(job, order_key, "SCAYLE knows of a goodwill")
+        end
+        return
     end
     local run, dismissal, taken = RUNS[job.event.name], job:overtaken(DISMISSED), nil
     if dismissal then -- jobs behind the dismissed one hear of it first
