@@ -111,6 +111,9 @@ local fields = {
         help = "and for longer than this red; without it, an hour, likewise"},
     order_lag_ms = {type = "integer", min = 0, default = 90 * SECOND_MS,
         help = "after its confirmation an order has reached us"},
+    not_for_web = {type = "list", items = {type = "string", min_length = 1}, default = {},
+        help = "codes of Khaos that the shop is not missed in by the drift comparison, as the "
+            .. "products flow has them: \"ROUNDING\", \"FEE-*\""},
     drift_every_ms = {type = "integer", min = SECOND_MS, default = 7 * 24 * 60 * MINUTE_MS,
         help = "between comparisons of every code with what SCAYLE shows"},
     drift_batch = {type = "integer", min = 1, max = 5000, default = 500,

@@ -269,6 +269,39 @@ local function terms(t)
             class({shown = {quantity = 7, stamp_ms = 9000}}), class({expected = 10})},
             {"stale", "in_flight", "missing", "by_hand", "agrees"})
     end)
+    -- Seen before: fees, parents of variants and codes that Khaos calls deleted were missing.
+    t.case("codes that are not for the web are not missing", function()
+        local world = fake_job.world({http = function() end})
+        world:with(function()
+            for _, code in ipairs({"TEE", "FEE-1", "PARENT", "OLD", "HERE"}) do
+                store.put(tables.ITEMS, code, {code = code, available = 2, read_ms = 1,
+                    sites = {["1"] = {available = 2, read_ms = 1}}})
+            end
+            require("flows.khaos_codes").put({OLD = {deleted = true}, TEE = {}, HERE = {}})
+            store.put(require("flows.product_stages.tables").PARENTS, "PARENT", {})
+            local all, told = http.all, {}
+            http.all = function(requests)
+                local results = {}
+                for i, request in ipairs(requests) do
+                    results[i] = {answer = request.path:find("HERE", 1, true) and {status = 200,
+                        headers = {}, body = '{"entities":[]}'} or {status = 404, headers = {},
+                        body = "{}"}}
+                end
+                return results
+            end
+            store.put(tables.STATE, "drift_wish", {wish = "check"})
+            local ok, err = pcall(drift.run, {settings = {warehouse = "W", drift_batch = 10,
+                at_once = 5, drift_every_ms = 10 ^ 9 // 1, scayle = {connection = "scayle"},
+                not_for_web = {"FEE-*"}, policy = {default = {}}}, note = function(_, _, text)
+                    told[#told + 1] = text
+                end, open_exception = function() end, close_exception = function() end})
+            http.all = all
+            t.equal(ok and told or err,
+                {"5 codes compared: 2 missing, 3 not for web"})
+            t.equal({store.get(tables.DRIFT, "TEE").class, store.get(tables.DRIFT, "FEE-1").class},
+                {"missing", "not_for_web"})
+        end)
+    end)
     -- Seen before: it raised.
     t.case("a buffer below zero in Khaos keeps nothing back", function()
         for _, percent in ipairs({-1, 0, 50}) do

@@ -8,8 +8,13 @@
 --- stale          SCAYLE shows our own figure, and it should be another by now
 --- by_hand        SCAYLE shows a figure that is not ours
 --- missing        SCAYLE has no such variant, or no figure of it in our warehouse
+--- not_for_web    the same of a code that nobody is to buy: `not_for_web` names it, it is a parent
+---                of variants, or Khaos calls it discontinued or deleted
+local codes = require("flows.khaos_codes")
+local details = require("flows.product_stages.details")
 local figure = require("flows.stock_stages.figure")
 local http = require("neap.http")
+local product_tables = require("flows.product_stages.tables")
 local stock_pending = require("flows.stock_pending")
 local stocks = require("connectors.scayle.stocks")
 local store = require("neap.store")
@@ -18,7 +23,9 @@ local time = require("neap.time")
 
 local drift = {}
 
-local CLASSES = {"in_flight", "stale", "by_hand", "missing"}
+local CLASSES = {"in_flight", "stale", "by_hand", "missing", "not_for_web"}
+-- Told, and nothing that anybody has to do.
+drift.HARMLESS = {in_flight = true, not_for_web = true}
 
 -- ---- one code --------------------------------------------------------------------------------
 
@@ -29,9 +36,16 @@ local function is_moving(code, sent, asked_ms)
             or sent.at_ms >= asked_ms or (sent.answered_ms or 0) >= asked_ms))
 end
 
+local function is_for_web(settings, code)
+    local known = codes.get(code) or {}
+    return not (details.is_named(settings.not_for_web or {}, code) or known.discontinued
+        or known.deleted or store.get(product_tables.PARENTS, code))
+end
+
 --- The class of a difference, nil when there is none. Pure.
 ---@param seen {expected: integer, is_hidden: boolean|nil, is_moving: boolean, sent: table|nil,
----   shown: {quantity: integer, stamp_ms: integer|nil}|nil, has_variant: boolean}
+---   shown: {quantity: integer, stamp_ms: integer|nil}|nil, has_variant: boolean,
+---   is_unsold: boolean|nil} is_unsold: it is not for the web
 ---@return string|nil
 function drift.class(seen)
     local shown, sent = seen.shown, seen.sent
@@ -39,6 +53,8 @@ function drift.class(seen)
         return nil
     elseif not shown and seen.is_hidden then
         return nil
+    elseif not shown and seen.is_unsold then
+        return "not_for_web"
     elseif not seen.has_variant then
         return "missing" -- nothing on its way changes that
     elseif seen.is_moving then
@@ -63,7 +79,8 @@ local function compare(settings, code, answer, asked_ms)
         figure.policy(settings.policy, item), asked_ms)
     local class = drift.class({expected = wanted.sellable, is_hidden = item.is_hidden,
         is_moving = is_moving(code, sent, asked_ms), sent = sent, shown = shown,
-        has_variant = answer.state ~= "unknown"})
+        has_variant = answer.state ~= "unknown",
+        is_unsold = not shown and not is_for_web(settings, code)})
     if not class then
         store.delete(tables.DRIFT, code)
         return nil
@@ -133,7 +150,7 @@ local function tell(job, state)
     for _, class in ipairs(CLASSES) do
         local count = state.counts[class] or 0
         words[#words + 1] = count > 0 and string.format("%d %s", count, class:gsub("_", " ")) or nil
-        wrong = wrong + (class ~= "in_flight" and count or 0)
+        wrong = wrong + (drift.HARMLESS[class] and 0 or count)
     end
     local text = string.format("%d codes compared: %s", state.looked,
         #words > 0 and table.concat(words, ", ") or "all agree")
