@@ -1,6 +1,7 @@
 -- What Khaos Control Cloud should do and does not: polls and pushes that stay away, returns that it
 -- does not fetch. A return was credited when it was offered, and nobody heard of one that Khaos
 -- never fetched.
+local cloud_taking = require("cloud_taking")
 local classify = require("reports.reconcile.classify")
 local downloads = require("flows.cloud_stages.downloads")
 local fake_job = require("fake_job")
@@ -11,6 +12,7 @@ local offered = require("flows.returns_stages.offered")
 local order_units = require("flows.order_units")
 local order_view = require("reports.reconcile.order_view")
 local presence = require("flows.cloud_stages.presence")
+local pushes = require("flows.cloud_stages.pushes")
 local queue = require("flows.cloud_stages.queue")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
@@ -410,7 +412,64 @@ local function return_tests(t)
     end)
 end
 
+-- Pushes are kept, and taken later, or not.
+local function keep(world, name)
+    return world:with(function()
+        return pushes.route(name)(CTX, {body = name == "stock" and '{"Items":[]}'
+            or '{"Statuses":[]}'}).events[1]
+    end)
+end
+
+local function take_push(world, event)
+    world:with(function()
+        pushes.take(cloud_taking.job(event, SETTINGS, world))
+    end)
+end
+
+local function queue_tests(t)
+    t.case("a push that is not taken is told of with those behind it, and no other queue waits",
+        function()
+            local world = new_world()
+            local stuck, behind = keep(world, "stock"), keep(world, "stock_status")
+            local order = keep(world, "order_status")
+            take_push(world, order)
+            t.equal(order.key ~= stuck.key, true)
+            pass(world, 29)
+            watch(world)
+            t.equal(subjects(world), {})
+            pass(world, 1)
+            watch(world)
+            t.equal(subjects(world), {"pushes_wait stock"})
+            t.matches(world.exceptions["pushes_wait stock"].message, "2 pushes .* one of stock "
+                .. "that came at 2026%-05%-04T10:03:00")
+            take_push(world, stuck)
+            take_push(world, behind)
+            watch(world)
+            t.equal(subjects(world), {})
+        end)
+    t.case("one whose job was dismissed is not waited for when a later one is taken", function()
+        local world = new_world()
+        keep(world, "order_status")
+        local later = keep(world, "order_status")
+        pass(world, 30)
+        watch(world)
+        t.equal(subjects(world), {"pushes_wait orders"})
+        take_push(world, later)
+        watch(world)
+        t.equal(subjects(world), {})
+    end)
+    t.case("what waits while we are away is not late", function()
+        local world = new_world()
+        keep(world, "stock")
+        world.now_ms = world.now_ms + 600 * MINUTE_MS
+        pass(world, 1)
+        watch(world)
+        t.equal(subjects(world), {})
+    end)
+end
+
 return function(t)
     silence_tests(t)
+    queue_tests(t)
     return_tests(t)
 end

@@ -7,6 +7,7 @@
 --- it again. A repeat changes nothing.
 local json = require("neap.json")
 local presence = require("flows.cloud_stages.presence")
+local push_queue = require("flows.cloud_stages.push_queue")
 local store = require("neap.store")
 local time = require("neap.time")
 local xml = require("neap.xml")
@@ -28,19 +29,20 @@ local PART = 100 -- entries between two memos
 local RUN = 20000 -- entries of one run of the job, which has a minute of script
 local SHOWN = 5 -- records that an exception names
 local NAME_MAX = 200 -- characters of each
-local ORDERS, STOCK = "khaos_cloud:pushed orders", "khaos_cloud:pushed stock"
+local KEY = "khaos_cloud:pushed " -- and the queue
+local ORDERS, STOCK = "orders", "stock"
 
 -- By the route's name: how it is read and taken, and the queue in which it waits.
 local KINDS = {
-    order_status = {how = require("flows.cloud_stages.push_orders"), key = ORDERS,
+    order_status = {how = require("flows.cloud_stages.push_orders"), queue = ORDERS,
         remedy = "See in Khaos how these orders stand, and have Khaos send their status again."},
-    stock_status = {how = require("flows.cloud_stages.push_levels"), key = STOCK,
+    stock_status = {how = require("flows.cloud_stages.push_levels"), queue = STOCK,
         remedy = "Correct what is wrong in Khaos and have it upload all stock levels again. Codes "
             .. "that are named here show none until it does; where none is named, orders are "
             .. "subtracted longer. Close this when the upload has come."},
-    stock = {how = require("flows.cloud_stages.push_items"), key = STOCK,
+    stock = {how = require("flows.cloud_stages.push_items"), queue = STOCK,
         remedy = "Correct these items in Khaos and have it upload them again."},
-    price_lists = {how = require("flows.cloud_stages.push_prices"), key = STOCK,
+    price_lists = {how = require("flows.cloud_stages.push_prices"), queue = STOCK,
         remedy = "Correct these prices in Khaos and have it upload them again."},
 }
 
@@ -64,9 +66,11 @@ function pushes.route(name)
         if #request.body > pushes.MAX_BYTES then
             return too_large(name, #request.body)
         end
+        local number, queue = store.increment(SEQUENCES, "pushes"), KINDS[name].queue
+        push_queue.keep(queue, number, name)
         return {status = 200, headers = {["Content-Type"] = "text/plain"}, body = "accepted\n",
-            events = {{source = "khaos_cloud.push", name = EVENT .. name, key = KINDS[name].key,
-                id = tostring(store.increment(SEQUENCES, "pushes")), payload = request.body}}}
+            events = {{source = "khaos_cloud.push", name = EVENT .. name, key = KEY .. queue,
+                id = tostring(number), payload = request.body}}}
     end
 end
 
@@ -181,11 +185,14 @@ function pushes.take(job)
     if kind.how.finish then
         kind.how.finish(job, found)
     end
+    push_queue.taken(kind.queue, assert(math.tointeger(tonumber(job.event.id))))
 end
 
---- A person closed what was told of a push of levels: all levels came anew since.
+--- A queue that stands still is told of. And a person closed what was told of a push of levels: all
+--- levels came anew since.
 ---@param job neap.Job
 function pushes.watch(job)
+    push_queue.watch(job)
     if presence.is_lost() and not job:exception(pushes.UNREADABLE, LEVELS)
         and not job:exception(TOO_LARGE, LEVELS) then
         presence.found()
