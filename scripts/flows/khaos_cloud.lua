@@ -102,6 +102,8 @@ local function run(job)
         watch(job)
     elseif name == "schedule.tidy" then
         tidy(job)
+    else
+        job:note("khaos_cloud", "nothing to do for event " .. name)
     end
 end
 

@@ -130,7 +130,6 @@ function queue.show(kind, reference, order_code)
     if not entry or entry.state == "shown" then
         return false
     end
-    entry.was_withdrawn = entry.state == "withdrawn" or nil
     entry.state, entry.order_code, entry.shown_ms = "shown", order_code, time.now_ms()
     queue.keep(kind, reference, entry)
     store.delete(OPEN[kind], place(entry.seq))
