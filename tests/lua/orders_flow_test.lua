@@ -252,6 +252,28 @@ local function meeting_the_delegation(t)
         is_done(t, s.world:attempt(flow, chain))
         t.equal(#s.world.requests, 0)
     end)
+    -- Seen before: it ended with an import of which nobody knew what came of it, and the order, its
+    -- delegation behind it, waited for a person.
+    for _, name in ipairs({"ImportCompany", "ImportOrders"}) do
+        t.case("a job whose " .. name .. " is in doubt does not leave that to the delegation", function()
+            local s = scene(t)
+            local chain = found_chain(s)
+            s.khaos.before = function(request)
+                if request.headers.SOAPAction:find(name, 1, true) then
+                    return nil, khaos_sandbox.lost()
+                end
+            end
+            s.world:attempt(flow, chain)
+            t.equal(s.world:attempt(flow, chain).error.kind, "timeout")
+            s.khaos.before = nil
+            delegate(s)
+            is_done(t, s.world:attempt(flow, chain))
+            local count = imports(s)
+            t.equal({count > 0, s.world.facts.state}, {true, "posted as SO204500"})
+            is_done(t, play(s))
+            t.equal(imports(s), count)
+        end)
+    end
     t.case("an order that a webhook told of is delegated with a notice", function()
         local s = scene(t)
         local hook = {key = "k1", type = "order-confirmed", payload = {id = 204417,

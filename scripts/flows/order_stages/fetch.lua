@@ -15,10 +15,11 @@ local function has_delegation(work)
 end
 
 -- An order without a delegation waits for it: SCAYLE delegates a minute after the confirmation,
--- and an order whose delegation nobody answers is cancelled.
+-- and an order whose delegation nobody answers is cancelled. Once something of it may have reached
+-- Khaos it goes on: nobody else would find out what became of that.
 local function await_delegation(work)
     local job = work.job
-    if work.is_delegated then
+    if work.is_delegated or work.record.is_begun then
         return nil
     elseif not has_delegation(work) then
         job:facts({state = "confirmed, waiting for its delegation"})

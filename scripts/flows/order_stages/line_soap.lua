@@ -72,6 +72,7 @@ local function refuse(work, what, err)
     local words = err.message
     staged.came_back(work.key)
     unwanted.came_back(work)
+    support.remember(work, {is_begun = false})
     if is_web_server(err) then
         support.check(work, "Khaos", nil, err)
     end
@@ -85,8 +86,10 @@ local function refuse(work, what, err)
     }})
 end
 
--- Runs an effect; nil when an overtaking cancellation stopped it.
+-- Runs an effect; nil when an overtaking cancellation stopped it. What was begun is brought to its
+-- end by this job, whoever tells of the order meanwhile (flows.order_stages.fetch).
 local function effect(work, what, spec)
+    support.remember(work, {is_begun = true})
     local result, err = work.job:effect(spec)
     if result then
         return result

@@ -66,7 +66,7 @@ function support.finish(work, state)
     work.job:facts({state = state})
     work.job:note("orders", state)
     work.job:close_exception("stuck_order", work.order_id, state)
-    support.remember(work, {ended = state})
+    support.remember(work, {ended = state, is_begun = false})
     history.add(work.key, "ended", {state = state})
     return state
 end
