@@ -557,6 +557,12 @@ local function ask(s)
     return {table.unpack(s.world.events, before + 1)}
 end
 
+local function take(t, s, event)
+    event.received_ms = s.world.now_ms
+    local open = fake_job.chain({event = event, settings = s.settings})
+    t.equal(s.world:attempt(flow, open).done, true)
+end
+
 local function asked_looks(t)
     -- Seen before: every tick of an outage queued another look at each order of the worklist.
     t.case("an order of the worklist has one look under way, however long that takes", function()
@@ -568,10 +574,19 @@ local function asked_looks(t)
         t.equal({#first, #ask(s), #ask(s)}, {1, 0, 0})
         look(s) -- another one: that which was asked for is still to come
         t.equal(#ask(s), 0)
-        local event = first[1]
-        event.received_ms = s.world.now_ms
-        local open = fake_job.chain({event = event, settings = s.settings})
-        t.equal(s.world:attempt(flow, open).done, true)
+        take(t, s, first[1])
+        t.equal(#ask(s), 1)
+    end)
+    -- Seen before: nobody looked at the order for a day, though a person had done it in Khaos.
+    t.case("a tick that is repeated when its look is over asks for none that never comes", function()
+        local s = scene(t)
+        cancel(s, SOCK_1)
+        look(s)
+        local tick = chain(s)
+        t.equal(s.world:attempt({run = wanted.look_again}, tick).done, true)
+        take(t, s, s.world.events[#s.world.events])
+        local repeated = fake_job.chain({event = tick.spec.event, settings = s.settings})
+        t.equal(s.world:attempt({run = wanted.look_again}, repeated).done, true)
         t.equal(#ask(s), 1)
     end)
     t.case("a look whose job was dismissed is asked for again the next day", function()

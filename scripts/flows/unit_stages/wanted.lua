@@ -273,9 +273,10 @@ local function ask(job, entry)
         return
     end
     local event = events.look("units.wanted", entry.key .. ":" .. job.event.id, entry.key)
-    entry.asked = {id = event.id, at_ms = now_ms}
-    store.put(wanted.TABLE, entry.key, entry)
-    job:emit(event)
+    if job:emit(event) then -- else the tick is repeated, and its look may be over
+        entry.asked = {id = event.id, at_ms = now_ms}
+        store.put(wanted.TABLE, entry.key, entry)
+    end
 end
 
 --- A look at the order came to its end.
