@@ -63,6 +63,12 @@ local function identity(t)
         t.equal({feed(w, status(invoice(box("TEE", "TRK1") .. box("SOCK", "TRK2")))), shipped(w)},
             {DONE, {"101@TRK1", "102@TRK1"}})
     end)
+    t.case("two boxes under one number hold two units of their code", function()
+        local w = world({"TEE", "TEE", "SOCK"})
+        feed(w, status(invoice(box("TEE", "T1") .. box("TEE", "T1") .. box("SOCK", "T1")),
+            {sold = 3}))
+        t.equal(shipped(w), {"101@T1", "102@T1", "103@T1"})
+    end)
     t.case("another invoice is another parcel, whatever it holds", function()
         local w = world({"TEE", "TEE"})
         feed(w, status(invoice(box("TEE", "TRK1"))))

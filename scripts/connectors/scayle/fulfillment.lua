@@ -185,6 +185,22 @@ function fulfillment.still_open(order, units)
     return found
 end
 
+--- Units that left as SCAYLE knows it: in a package, or back already. What it counted as sent by
+--- itself is in none.
+---@param order table as SCAYLE shows it
+---@param units string[]
+---@return string[] those of them
+function fulfillment.packed(order, units)
+    local list, keys = {}, shipment_keys(order)
+    for i, item in ipairs(items_of(order, units)) do
+        local state = tostring(item.status)
+        if RETURNED[state] or SENT[state] and keys[tostring(item.packageId)] then
+            list[#list + 1] = units[i]
+        end
+    end
+    return list
+end
+
 local function look_up(scayle, where, order_id, units, wanted)
     local order, err = orders.get(scayle, where, order_id)
     if not order then

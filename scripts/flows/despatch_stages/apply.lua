@@ -1,5 +1,6 @@
 --- One order's newest snapshot: its parcels and its cancellation, told to SCAYLE.
 local anew = require("flows.despatch_stages.anew")
+local by_hand = require("flows.despatch_stages.by_hand")
 local choose = require("flows.despatch_stages.choose")
 local fulfillment = require("connectors.scayle.fulfillment")
 local gone = require("flows.despatch_stages.gone")
@@ -311,9 +312,51 @@ local function cancel_less(job, scayle, lines, book)
     return true
 end
 
+-- SCAYLE takes a cancellation of what has left too, and pays it back (contract 3.3).
+local function leave_out_sent(job, scayle, lines)
+    if by_hand.learn(lines.key, shown_order(job, scayle, lines)) > 0 then
+        job:open_exception({cause = "despatch_changed", subject = lines.order_id,
+            message = string.format("Khaos cancelled units of order %s that SCAYLE shows as sent, "
+                .. "in a package that Khaos has no parcel for", lines.order_id),
+            remedy = "Find out whether it has left. What has not must be put right in SCAYLE, "
+                .. "which has invoiced it; then close this.",
+            recheck = "manual"})
+    end
+end
+
+local function tell_short(job, lines, what)
+    job:open_exception({cause = "despatch_short", subject = lines.order_id, message = what,
+        remedy = "If they were taken off the order in Khaos, cancel them in SCAYLE; if they "
+            .. "have left, enter their shipment there. Then close this.",
+        recheck = "manual"})
+end
+
+-- False: a unit may have left by the hands of a person, and SCAYLE does not show which.
+local function may_cancel(job, scayle, lines)
+    if order_units.load(lines.key).cancelling then
+        return true
+    elseif #open_units(order_units.load(lines.key)) > 0 then
+        leave_out_sent(job, scayle, lines)
+    end
+    local book = order_units.load(lines.key)
+    local count = #open_units(book)
+    if count == 0 then
+        job:close_exception("despatch_short", lines.order_id, "none of its units is open any more")
+    elseif by_hand.may_hold(book) then
+        tell_short(job, lines, string.format("Khaos cancelled what is left of order %s, but a "
+            .. "parcel of it was to be entered by hand, and SCAYLE shows %d of its units as not "
+            .. "sent", lines.order_id, count))
+        return false
+    end
+    return true
+end
+
 -- Tells SCAYLE once that the units are cancelled by the merchant, less those that it cancelled.
 local function cancel(job, scayle, lines, snapshot, words)
     local id = "khaos:cancelled:" .. snapshot.order_code
+    if not may_cancel(job, scayle, lines) then
+        return
+    end
     order_units.change(lines.key, function(own)
         own.cancelling = own.cancelling or open_units(own)
         own.cancelling_ms = own.cancelling_ms or time.now_ms()
@@ -350,8 +393,7 @@ local function cancel_missing(job, scayle, lines, snapshot)
     if quantity and quantity > 0 then
         is_counted = parcels.count(snapshot) >= quantity
     end
-    -- Which units a person entered as shipped is not known.
-    is_counted = is_counted and not parcels.by_hand(book)
+    is_counted = is_counted and not by_hand.may_hold(book)
     if is_counted then
         gone.never_left(job, lines.key)
     end
@@ -364,12 +406,8 @@ local function cancel_missing(job, scayle, lines, snapshot)
     elseif is_counted and quantity then
         return cancel(job, scayle, lines, snapshot, "taken off the order in Khaos")
     elseif missing > 0 then
-        job:open_exception({cause = "despatch_short", subject = lines.order_id,
-            message = string.format("Khaos calls order %s complete, but %d of its units are in no "
-                .. "parcel", lines.order_id, missing),
-            remedy = "If they were taken off the order in Khaos, cancel them in SCAYLE; if they "
-                .. "have left, enter their shipment there. Then close this.",
-            recheck = "manual"})
+        tell_short(job, lines, string.format("Khaos calls order %s complete, but %d of its units "
+            .. "are in no parcel", lines.order_id, missing))
     end
 end
 
@@ -426,6 +464,9 @@ local function run(job, reference)
         hold(job, "despatch_unmatched", reference, string.format(
             "Order %s has no book of units", lines.order_id),
             "Enter its shipments in SCAYLE by hand and dismiss this.")
+    end
+    if by_hand.may_hold(order_units.load(lines.key)) then
+        by_hand.learn(lines.key, shown_order(job, scayle, lines))
     end
     send_parcels(job, scayle, lines, snapshot)
     mark_issued(lines, snapshot)

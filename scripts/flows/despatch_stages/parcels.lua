@@ -16,7 +16,7 @@ local parcels = {}
 ---@field shipment_key string
 ---@field left_at string
 ---@field is_told boolean|nil
----@field by_hand boolean|nil a person entered it in SCAYLE: of which units is not known
+---@field by_hand boolean|nil a person entered it in SCAYLE (flows.despatch_stages.by_hand)
 ---@field is_unissued boolean|nil it left before its invoice was issued
 ---@field issued_ms integer|nil
 
@@ -134,18 +134,6 @@ function parcels.next_number(book)
         number = number + 1
     end
     return number
-end
-
---- Did a person enter a parcel in SCAYLE that could not be told?
----@param book units.Book
----@return boolean
-function parcels.by_hand(book)
-    for _, planned in pairs(book.parcels) do
-        if planned.by_hand then
-            return true
-        end
-    end
-    return false
 end
 
 --- What SCAYLE was told of and Khaos shows as left no more: it took a shipment back. Over all
