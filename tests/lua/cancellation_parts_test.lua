@@ -135,12 +135,13 @@ local function until_done(s, most)
 end
 
 -- What SCAYLE gets; nil: 503. It cancels what it is told to be cancelled.
-local function ask(s, ids, is_nameless)
+local function ask(s, ids, is_nameless, raw)
     local places = json.array({})
     for i, id in ipairs(ids) do
         places[i] = PLACES[id]
     end
-    local body = json.encode({orderReferenceKey = NAME, warehouseIds = places,
+    local body = json.encode({orderReferenceKey = NAME,
+        warehouseIds = raw and json.decode(raw) or places,
         fulfillingMerchantKey = not is_nameless and "fellside" or nil})
     local reply = s.world:call(cancellations, "cancellation", {body = body}, s.cancel_settings)
     local result
@@ -264,6 +265,22 @@ local function after_posting(t)
         local open = s.world.exceptions["cancel_part 204417 at 31"]
         t.equal(open.message:find("1 x " .. SOCK, 1, true) ~= nil, true)
         t.equal(ask(s, {SOCK_1}), "failed")
+    end)
+    -- Seen before: such a call was about the whole order, or "successful" for what was left out.
+    t.case("a warehouse that cannot be read is not all of them", function()
+        for _, raw in ipairs({'[{"id":31}]', "31", "[null]", "[31.5]", '{"id":31}', "[31,null]",
+            "[31,[32]]"}) do
+            local s = posted(t, ALL_ADD_ONS)
+            t.equal({raw, ask(s, {}, false, raw), causes(s), cancelled(s), quantities(s)},
+                {raw, "failed", {"cancel_part"}, {}, {[SOCK] = 2, [JACKET] = 1}})
+            t.equal({raw, ask(s, {}, false, raw)}, {raw, "failed"})
+        end
+    end)
+    t.case("one that names none, or null, means all", function()
+        for _, raw in ipairs({"[]", "null", "{}"}) do
+            local s = posted(t, ALL_ADD_ONS)
+            t.equal({raw, ask(s, {}, false, raw), cancelled(s)}, {raw, "successful", ALL})
+        end
     end)
     t.case("when SCAYLE does not say where a unit lies, nobody guesses", function()
         local s = posted(t, WITH)

@@ -45,7 +45,7 @@ local function entered(t, skus, ids, inner)
 end
 
 local function units_by_hand(t)
-    -- Seen before: they stayed open, so their clocks never closed and their credit notes fitted none.
+    -- Seen before: they stayed open, and the order was watched for ever.
     t.case("what a person entered has left, as SCAYLE shows it", function()
         local w = entered(t, {"TEE", "SOCK"}, {"101"})
         t.equal({states(w), shipped(w)}, {{"shipped", "open"}, {}})

@@ -3,7 +3,6 @@
 --- It counts as cancelled only when `cancellationResult` is "successful"; how a refusal is spelt is
 --- not documented, so the word is a setting. Any status but 201 is asked again: the honest answer
 --- to what is not decided yet.
-local client = require("connectors.scayle.client")
 local delegation = require("connectors.scayle.delegation")
 local errors = require("neap.errors")
 local json = require("neap.json")
@@ -15,14 +14,41 @@ local JSON_HEADERS = {["Content-Type"] = "application/json"}
 ---@class scayle.Cancellation
 ---@field order_reference_key string SCAYLE's name of the order, as its delegation had it
 ---@field merchant string|nil
----@field warehouse_ids string[] whose units are meant: it names warehouses, not items; empty: all
+---@field warehouse_ids string[] whose units are meant: it names warehouses, not items; empty: all;
+---   cancellation.UNREAD for one that cannot be read
+
+--- In place of a warehouse's id: its form is not documented, and no id is not "all of them".
+cancellation.UNREAD = "?"
+
+local function warehouse_ids(value)
+    if value == nil or value == json.null then
+        return {}
+    elseif type(value) ~= "table" or next(value) ~= nil and #value == 0 then
+        return {cancellation.UNREAD}
+    end
+    local ids = {}
+    for i, id in ipairs(value) do
+        ids[i] = delegation.text_of(id) or cancellation.UNREAD
+    end
+    return ids
+end
+
+-- The key of a merchant; false when it cannot be read.
+local function merchant_of(value)
+    if value == nil or value == json.null then
+        return nil
+    elseif type(value) == "string" then
+        return value
+    end
+    return delegation.text_of(value) or false
+end
 
 --- Reads the request. It cannot do without the order's reference key.
 ---@param body string
 ---@return scayle.Cancellation|nil
 ---@return neap.Error|nil kind invalid
 function cancellation.parse(body)
-    local document = client.decode(body)
+    local document = json.decode(body)
     if type(document) ~= "table" then
         return nil, errors.new({kind = "invalid", message = "the body is no JSON object"})
     end
@@ -31,12 +57,12 @@ function cancellation.parse(body)
         return nil, errors.new({kind = "invalid",
             message = "orderReferenceKey is missing or cannot be read"})
     end
-    local merchant, ids = document.fulfillingMerchantKey, {}
-    for _, id in ipairs(type(document.warehouseIds) == "table" and document.warehouseIds or {}) do
-        ids[#ids + 1] = delegation.text_of(id)
+    local merchant = merchant_of(document.fulfillingMerchantKey)
+    if merchant == false then
+        return nil, errors.new({kind = "invalid", message = "fulfillingMerchantKey cannot be read"})
     end
-    return {order_reference_key = key, merchant = type(merchant) == "string" and merchant or nil,
-        warehouse_ids = ids}
+    return {order_reference_key = key, merchant = merchant,
+        warehouse_ids = warehouse_ids(document.warehouseIds)}
 end
 
 --- The answer that decides.

@@ -6,6 +6,7 @@
 ---     never posted, or all of it cancelled    successful
 ---     none of our units lies there            refused
 ---     a unit of which SCAYLE does not say where it lies   refused, and "cancel_part"
+---     a warehouse that cannot be read         refused, and "cancel_part"
 ---     not on its way to Khaos yet             successful: it is posted without them, or held
 ---     on its way                              decided when it came to rest
 ---     waiting for Khaos Control Cloud         refused, and "cancel_part"
@@ -138,6 +139,12 @@ local function refuse_unknown(job, asked)
     answer(job, asked, "refused", "not posted by this integration")
 end
 
+local function refuse_unread(job, asked, record)
+    part_desk.ask(job, record, {place = table.concat(asked.warehouse_ids, ","),
+        text = "the units of warehouses that the call names in a way that cannot be read"})
+    answer(job, asked, "refused", "a warehouse cannot be read")
+end
+
 -- ---- deciding --------------------------------------------------------------------------------
 
 local function wish_of(asked, units)
@@ -215,6 +222,9 @@ function part.settle(job, asked, by)
         return refuse_unknown(job, asked)
     elseif record.ended and not record.order_code then
         return answer(job, asked, "successful", "never posted: " .. record.ended)
+    end
+    if set_of(asked.warehouse_ids)[cancellation.UNREAD] then
+        return refuse_unread(job, asked, record)
     end
     local found = look(job, asked, key, record, by.look)
     if from_units(job, asked, record, found, by.whole) == nil then
