@@ -168,6 +168,15 @@ return function(t)
         end)
         t.equal(ask(w, "fogb-8"), "successful")
     end)
+    -- Seen before: "successful, never posted", and the one entered in Khaos by hand was sent.
+    t.case("one that a person dismissed somebody deals with by hand", function()
+        local w = world({"fogb-7"})
+        w:with(function()
+            store.put(support.RECORDS, KEY, {order_id = "7", shop_key = "fo", country = "GB",
+                ended = "dismissed by eve: entered as SO991"})
+        end)
+        t.equal({ask(w, "fogb-7"), causes(w)}, {"failed", {"cancellation_unknown"}})
+    end)
     -- Seen before: a stranger's key that is a number counted as ours.
     t.case("nor what a number names that is not ours, or nothing readable", function()
         local w = world({"fogb-7"})

@@ -289,15 +289,19 @@ local function has_unnamed()
     return false
 end
 
---- Just after go-live an order that we do not know, or do not post, may be the predecessor's; and
---- one that we do not know by its name may be one that we posted without a delegation.
+--- Just after go-live an order that we do not know, or do not post, may be the predecessor's;
+--- one that we do not know by its name may be one that we posted without a delegation; and one that
+--- a person dismissed somebody deals with by hand, in Khaos perhaps.
 ---@param job neap.Job
 ---@param record table|nil of the order
 ---@return boolean
 function decide.is_strange(job, record)
     local young = time.now_ms() < job.live_from_ms + job.settings.cautious_days * DAY_MS
-    return not record and (young or has_unnamed())
-        or record ~= nil and (record.ended or ""):find("live_from", 1, true) ~= nil
+    if not record then
+        return young or has_unnamed()
+    end
+    return record.ended ~= nil and (record.ended:find("live_from", 1, true) ~= nil
+        or record.ended:find(support.DISMISSED, 1, true) == 1)
 end
 
 --- Such an order is a person's.

@@ -3,7 +3,7 @@
 --- tombstone.
 ---
 ---     nothing else of the order is left       the whole order's cancellation
----     never posted, or all of it cancelled    successful
+---     never posted, or all of it cancelled    successful; dismissed by a person: refused
 ---     none of our units lies there            refused
 ---     a unit of which SCAYLE does not say where it lies   refused, and "cancel_part"
 ---     a warehouse that cannot be read         refused, and "cancel_part"
@@ -179,6 +179,8 @@ local function try(job, asked, key, wish)
     elseif record.order_code then
         ask_khaos(job, key, wish)
         return false
+    elseif record.ended and decide.is_strange(job, record) then
+        refuse_unknown(job, asked)
     elseif record.ended then
         answer(job, asked, "successful", "never posted: " .. record.ended)
     elseif record.offered then

@@ -30,6 +30,6 @@ return function(job)
     end
     local work = open.of_record(job, record)
     if not stage.after_dismissal(work, said) then
-        support.finish(work, string.format("dismissed by %s: %s", said.by, said.reason))
+        support.finish(work, string.format("%s%s: %s", support.DISMISSED, said.by, said.reason))
     end
 end

@@ -14,6 +14,7 @@ support.OPEN = stock_pending.OPEN -- key -> accepted and not posted: {order_id, 
 support.REFERENCES = "order_references"
 support.UNNAMED = "orders_unnamed" -- key -> {}: posted, and no delegation told SCAYLE's name of it
 support.CUSTOMERS = "khaos_customers" -- our reference -> {company_code, other_ref, class, currency}
+support.DISMISSED = "dismissed by " -- how the state of what a person ended begins
 support.LINES = "order_lines" -- reference -> lines of the posting with their unit ids
 
 --- The order's record; an empty one when there is none.
