@@ -38,8 +38,18 @@ local function put(code, state)
     store.put(tables.CREATION, code, state)
 end
 
+-- The next state of a code. What was shown and how often something was sent is never forgotten: a
+-- release stays an approval of what it was said about, and a creation is none of another time.
+local function change(work, fields)
+    local kept = work.kept
+    fields.version, fields.sendings = kept.version, kept.sendings
+    fields.subject, fields.digest = kept.subject, kept.digest
+    work.kept = fields
+    put(work.code, fields)
+end
+
 local function finish(work, state, note)
-    put(work.code, {state = state, number = work.kept.number})
+    change(work, {state = state})
     store.delete(tables.FOUND, tables.found_key({kind = "missing_in_scayle", code = work.code}))
     work.job:facts({title = "Variant " .. work.code, state = note})
     work.job:note("products", note)
@@ -114,8 +124,7 @@ local function judge(work, item)
 end
 
 local function hold_incomplete(work, problems)
-    work.kept = {state = "incomplete", number = work.kept.number, problems = problems}
-    put(work.code, work.kept)
+    change(work, {state = "incomplete", problems = problems})
     local text = table.concat(problems, "; ")
     work.job:facts({title = "Variant " .. work.code, state = "incomplete"})
     work.job:hold{{cause = INCOMPLETE, subject = work.code, recheck = "proof",
@@ -149,11 +158,11 @@ local function act(work, verb)
 end
 
 local function show(work, variant, digest)
-    local version = (work.kept.version or 0) + 1
-    work.kept = {state = "proposed", number = work.kept.number, version = version,
-        digest = digest, variant = variant,
-        subject = version == 1 and work.code or work.code .. " v" .. version}
-    put(work.code, work.kept)
+    local kept = work.kept
+    kept.version = (kept.version or 0) + 1
+    kept.digest = digest
+    kept.subject = kept.version == 1 and work.code or work.code .. " v" .. kept.version
+    change(work, {state = "proposed"})
     work.job:note("products", "proposed: " .. plan.words(variant))
 end
 
@@ -164,8 +173,10 @@ local function approve(work, variant)
         return
     end
     local digest = crypto.sha256(assert(json.encode(variant)))
-    if work.kept.state ~= "proposed" or work.kept.digest ~= digest then
+    if work.kept.digest ~= digest then
         show(work, variant, digest)
+    elseif work.kept.state ~= "proposed" then
+        change(work, {state = "proposed"})
     end
     local yes = act(work, "released")
     if yes then
@@ -184,12 +195,13 @@ end
 
 local function send(work, variant)
     if work.kept.state ~= "sending" then
-        work.kept = {state = "sending", number = work.kept.number, variant = variant}
-        put(work.code, work.kept)
+        work.kept.sendings = (work.kept.sendings or 0) + 1
+        change(work, {state = "sending", variant = variant})
     end
+    local count = work.kept.sendings or 1
     local result, err = work.job:effect({
         connection = work.scayle.connection, name = "create_variant", class = "lookup",
-        key = work.code,
+        key = count == 1 and work.code or work.code .. "/" .. count,
         request = function()
             return products.create_request(variant)
         end,
@@ -203,8 +215,7 @@ local function send(work, variant)
     elseif err.retryable or err.kind == "cancelled" then
         error(err, 0)
     end
-    work.kept = {state = "incomplete", number = work.kept.number, problems = {err.message}}
-    put(work.code, work.kept)
+    change(work, {state = "incomplete", problems = {err.message}})
     work.job:hold{{cause = "refused_by_scayle", subject = "variant " .. work.code,
         message = string.format("SCAYLE refused to create variant %s: %s", work.code, err.message),
         remedy = "Correct what it says, in Khaos or in mappings/products.lua, and close this to "
@@ -267,7 +278,8 @@ local function is_found(code)
 end
 
 local function offer(job, code)
-    put(code, {state = "asked", number = (get(code) or {}).number})
+    local kept = get(code) or {} -- what was shown another time was approved for that time
+    put(code, {state = "asked", version = kept.version, sendings = kept.sendings})
     local number = store.increment("product_sequences", "creation")
     job:emit({source = "products.creation", id = code .. ":" .. number, key = "variant:" .. code,
         name = "variant.wanted", payload = {code = code}})

@@ -329,6 +329,43 @@ def by_hand():
     assert "NP-4" not in created()[0]
 
 
+def release(subject):
+    code, text = shop.host.verb("exceptions", "release", "variant_proposal", subject, "--who", "eve", "--reason", "fine")
+    assert code == 0, text
+
+
+def unseen():
+    """A release approves what was shown, whatever came in between: the old number was given again, at another price."""
+    item("NP-7", "NEWP", other_ref="5000000000012")
+    mirrored()
+    neap.until(lambda: "NP-7" in causes("variant_proposal"), "it is proposed")
+    item("NP-7", "NEWP", other_ref="5000000000018")  # spoilt
+    mirrored()
+    release("NP-7")
+    incomplete("NP-7")
+    item("NP-7", "NEWP", other_ref="5000000000012", sell_price="99.00")
+    mirrored()
+    compare()
+    neap.until(lambda: "NP-7 v2" in causes("variant_proposal"), "the new price is proposed")
+    assert "NP-7" not in created()[0], created()[0]["NP-7"]
+    release("NP-7 v2")
+    neap.until(lambda: "NP-7" in created()[0], "it is created")
+    assert created()[0]["NP-7"]["prices"][0]["price"] == 9900, created()[0]["NP-7"]
+
+
+def gone_again():
+    """Taken out in SCAYLE it is proposed anew, and the release sends it: nothing was sent, and the flow said "created"."""
+    compare()
+    in_scayle(remove=["NP-7"])
+    compare()
+    neap.until(lambda: "NP-7 v3" in causes("variant_proposal"), "it is proposed again")
+    before = len(shop.calls("scayle", "create_variant"))
+    release("NP-7 v3")
+    neap.until(lambda: len(shop.calls("scayle", "create_variant")) == before + 1, "it is sent again")
+    kinds = compare()
+    assert "NP-7" not in kinds["missing_in_scayle"], kinds
+
+
 def once():
     """Killed while variants are created, answers lost, SCAYLE's own protection off: one variant per code."""
     shop.control("scayle", "POST", "settings", {"variant_keys_unique": False})
@@ -372,6 +409,8 @@ try:
     neap.case("a person or a rule approves exactly what is created, in a draft", approved)
     neap.case("one code typed twice is no second variant", twins)
     neap.case("a variant that somebody created is not created again", by_hand)
+    neap.case("a release approves what was shown and nothing that came after it", unseen)
+    neap.case("a variant that SCAYLE lost is proposed and sent once more", gone_again)
     neap.case("kill -9 and lost answers: one variant per code", once)
 finally:
     shop.stop()
