@@ -1,6 +1,7 @@
 -- What the mapper decides beyond single parts: market, states, promotions, lines, names, deadlines.
 local map = require("flows.orders.map")
 local mapping_schema = require("flows.orders.mapping_schema")
+local schema = require("lib.schema")
 local support = require("order_support")
 
 local function one(more)
@@ -224,6 +225,27 @@ local function schema_tests(t)
     end
 end
 
+-- Seen: "WEB-{merchant}" was accepted, so that two shared orders had one reference and the second
+-- was taken for the first; "WEB-{currency}" made one customer of all shoppers.
+local function template_tests(t)
+    for _, row in ipairs({
+        {"reference", "WEB-{public_key}", "needs {order_id}"},
+        {"reference", "SC{order_id}{shop}", "unknown placeholder {shop}"},
+        {"shared_reference", "WEB-{merchant}", "needs {order_id}"},
+        {"shared_reference", "SC{order_id}", "needs {merchant}"},
+        {"customer_ref", "WEB-{currency}", "needs {customer_id} or {public_key}"},
+        {"customer_ref", "S{customer_id}", "needs {currency}"},
+        {"shared_reference", "W{order_id}{merchant}"}, {"customer_ref", "S{public_key}.{currency}"},
+    }) do
+        t.case(row[1] .. " " .. row[2] .. (row[3] and " is refused" or " is accepted"), function()
+            local _, messages = schema.check({type = "record",
+                fields = {[row[1]] = mapping_schema.settings_fields[row[1]]}}, {[row[1]] = row[2]},
+                "settings")
+            t.equal(messages or {}, row[3] and {"settings." .. row[1] .. ": " .. row[3]} or {})
+        end)
+    end
+end
+
 return function(t)
     market_tests(t)
     state_tests(t)
@@ -233,4 +255,5 @@ return function(t)
     name_tests(t)
     fact_tests(t)
     schema_tests(t)
+    template_tests(t)
 end

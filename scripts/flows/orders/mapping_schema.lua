@@ -178,20 +178,47 @@ mapping_schema.schema = {type = "record", required = true, fields = {
         help = "id or code of a promotion -> its effect in SCAYLE"},
 }}
 
+-- A template has all the placeholders that make what it names unique, and none that is unknown.
+local function template(known, needed, node)
+    node.type = "string"
+    node.check = function(value)
+        for name in value:gmatch("{([^{}]*)}") do
+            if not known[name] then
+                return string.format("unknown placeholder {%s}", name)
+            end
+        end
+        for _, names in ipairs(needed) do
+            local has_one = false
+            for name in names:gmatch("[%w_]+") do
+                has_one = has_one or value:find("{" .. name .. "}", 1, true) ~= nil
+            end
+            if not has_one then
+                return string.format("needs {%s}", (names:gsub(" ", "} or {")))
+            end
+        end
+        return nil
+    end
+    return node
+end
+
+local IN_REFERENCE = {order_id = true, public_key = true, merchant = true}
+local IN_CUSTOMER_REF = {customer_id = true, public_key = true, currency = true}
+
 mapping_schema.settings_fields = {
     merchant_key = {type = "string", required = true, min_length = 1,
         help = "reference key of our merchant in SCAYLE"},
     merchant_code = {type = "string", pattern = "^%w+$",
         help = "short form of it in references of shared orders"},
-    reference = {type = "string", default = "SC{order_id}", pattern = "{order_id}",
-        hint = "a template with {order_id}"},
-    shared_reference = {type = "string", pattern = "{merchant}",
-        hint = "a template with {merchant}",
-        help = "reference of orders on which other merchants sell too"},
+    reference = template(IN_REFERENCE, {"order_id"}, {default = "SC{order_id}",
+        help = "what an order is called in Khaos"}),
+    shared_reference = template(IN_REFERENCE, {"order_id", "merchant"}, {
+        help = "the same of orders on which other merchants sell too: "
+            .. "\"SC{order_id}{merchant}\""}),
     shared_payments = {type = "string", enum = {"share"},
         help = "on shared orders our part of each payment is its proportional share"},
-    customer_ref = {type = "string", default = "S{customer_id}-{currency}", pattern = "{currency}",
-        hint = "a template with {currency}: a Khaos customer has one currency"},
+    customer_ref = template(IN_CUSTOMER_REF, {"customer_id public_key", "currency"}, {
+        default = "S{customer_id}-{currency}",
+        help = "reference of a customer in Khaos, where a customer has one currency"}),
     despatch_promise_hours = {type = "integer", min = 1},
     staging = STAGING,
     mappings = mapping_schema.schema,
