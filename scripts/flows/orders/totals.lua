@@ -58,20 +58,30 @@ local function order_reduction(reduction)
     }
 end
 
--- Absolute reductions of the whole order, each with its rule; relative ones are the items' summary.
-local function order_level(work, cost)
+-- Absolute reductions of the whole order, negative ones aside; relative ones are the items' summary.
+local function absolute_reductions(cost, see)
     local list, sum = {}, 0
     for _, entry in ipairs(read.table(cost, "appliedReductions")) do
         local reduction = order_reduction(entry)
-        reduction.rule = promotions.rule(work, reduction, "order")
-        if reduction.amount < 0 then
-            untied(work, "%s is negative", promotions.describe(reduction))
-        elseif reduction.type == "absolute" then
+        if see then
+            see(reduction)
+        end
+        if reduction.type == "absolute" and reduction.amount >= 0 then
             list[#list + 1] = reduction
             sum = sum + reduction.amount
         end
     end
     return list, sum
+end
+
+-- The same, each with its rule.
+local function order_level(work, cost)
+    return absolute_reductions(cost, function(reduction)
+        reduction.rule = promotions.rule(work, reduction, "order")
+        if reduction.amount < 0 then
+            untied(work, "%s is negative", promotions.describe(reduction))
+        end
+    end)
 end
 
 local function membership(work)
@@ -303,6 +313,41 @@ local function sum_order_shares(work)
     end
 end
 
+-- What items show as taken off by absolute vouchers: ours, and those of other merchants.
+local function shown_off(work)
+    local ours, others = 0, 0
+    for _, unit in ipairs(work.units) do
+        ours = ours + (unit.voucher_price and unit.paid - unit.voucher_price or 0)
+    end
+    for _, item in ipairs(read.table(work.order, "items")) do
+        local price = read.table(item, "price")
+        local after = read.integer(read.table(price, "absoluteVoucherReducedPrice"), "withTax")
+        if after and not read.is_ours(item, work.settings.merchant_key) then
+            others = others + (read.integer(price, "withTax") or after) - after
+        end
+    end
+    return ours, others
+end
+
+-- An amount off an order on which other merchants sell too is theirs where their items show it, and
+-- ours where our delegation's cost shows it. What neither shows is off the whole order in a share
+-- that nobody tells: it is held rather than left out.
+local function check_shared(work, level)
+    local ours, others = shown_off(work)
+    local _, whole = absolute_reductions(read.table(work.order, "cost"))
+    local is_ours_untold = ours ~= 0 and (level == 0 or work.total_form == "A+F")
+    if is_ours_untold or whole ~= level + others then
+        untied(work, "Other merchants sell on order %s, which has %s off as a whole; our "
+            .. "delegation's cost shows %s of it, our items %s and theirs %s", work.order_id,
+            text(whole), text(level), text(ours), text(others))
+    end
+    local member = read.integer(read.table(work.order, "membershipDiscount"), "reductionValue")
+    if (member or 0) ~= 0 then
+        untied(work, "Other merchants sell on order %s, which has a membership discount of %s; "
+            .. "our part of it is not known", work.order_id, text(member))
+    end
+end
+
 --- Sets work.cost, work.total, work.total_form, work.value_discount and each unit's share of
 --- order-level reductions, or adds the causes.
 ---@param work table
@@ -321,6 +366,9 @@ function totals.check(work)
         return
     end
     take_member_off(work, sums)
+    if work.is_shared then
+        check_shared(work, level)
+    end
     record(work, sums)
     if work.total_form ~= "A+F" and #list > 0 then
         place(work, list, level)
