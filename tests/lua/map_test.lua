@@ -15,6 +15,15 @@ local function reduced(paid, reduction)
 end
 
 local function market_tests(t)
+    t.case("the country that is posted to must be the profile's, whoever names it", function()
+        local given = {mappings = support.mappings({delivery_countries = {"GB"}})}
+        local order = one()
+        order.address = {billing = support.address({countryCode = "FRA"})}
+        t.equal(support.causes(support.map(order, given)), {"unmapped_market:1 to FR"})
+        order.address = {}
+        given.delegation = {addresses = {shipping = support.address({countryCode = "FR"})}}
+        t.equal(support.causes(support.map(order, given)), {"unmapped_market:1 to FR"})
+    end)
     t.case("another currency than the profile's is held", function()
         local order = one()
         order.currencyCode = "EUR"

@@ -47,6 +47,44 @@ local function shape(result)
     return list
 end
 
+-- ---- what staging rules see ------------------------------------------------------------------
+
+local function is_staged(result, rule)
+    return staging.rule({rules = {rule}}, {mechanics = result.trail.data.mechanics,
+        posting = result.posting, market = "1"}) ~= nil
+end
+
+local function mechanic_tests(t)
+    t.case("two campaigns are two mechanics, each with its rule", function()
+        local result = map(support.order({
+            unit(1, "A", 3000, {reduction("campaign", "relative", 300)}, {campaignKey = "SPRING"}),
+            unit(2, "B", 1000, {reduction("campaign", "relative", 100)}, {campaignKey = "STAFF"}),
+        }), {{match = {campaign = "SPRING"}, becomes = "percent"},
+            {match = {campaign = "STAFF"}, becomes = "price"}})
+        local mechanics = result.trail.data.mechanics
+        t.equal({#mechanics, mechanics[1].amount_minor, mechanics[2].amount_minor}, {2, 300, 100})
+        t.equal({is_staged(result, {mechanic = {campaign = "STAFF"}}),
+            is_staged(result, {becomes = "price"})}, {true, true})
+    end)
+    t.case("what order and units both say is one mechanic, counted once", function()
+        local order = support.order({
+            unit(1, "A", 3000, {reduction("voucher", "relative", 300)}, {campaignKey = "SPRING"})})
+        order.cost.appliedReductions = {reduction("voucher", "relative", 300)}
+        local mechanics = map(order, {{match = {category = "voucher"}, becomes = "price"}})
+            .trail.data.mechanics
+        t.equal({#mechanics, mechanics[1].amount_minor, mechanics[1].campaign},
+            {1, 300, "SPRING"})
+    end)
+    t.case("a configurable product that becomes a pack is a mechanic", function()
+        local result = map(support.order({
+            unit(1, "A", 3000, nil, {itemGroup = {id = "g", isMainItem = true}}),
+            unit(2, "B", 1000, nil, {itemGroup = {id = "g", isMainItem = false}})}),
+            {{match = {category = "configurable"}, becomes = "pack"}})
+        t.equal({is_staged(result, {mechanic = {category = "configurable"}}),
+            is_staged(result, {becomes = "pack"})}, {true, true})
+    end)
+end
+
 -- ---- packs -----------------------------------------------------------------------------------
 
 local DEAL = {{match = {id = "deal"}, becomes = "pack", pack_code = "SET"}}
@@ -498,6 +536,7 @@ local function counting_tests(t)
 end
 
 return function(t)
+    mechanic_tests(t)
     pack_tests(t)
     counting_tests(t)
     set_tests(t)

@@ -277,6 +277,33 @@ local function effect_tests(t)
     end)
 end
 
+-- Seen: the mapper went by the delegation's shop, the rules by the order's alone, so that an order
+-- without one was posted without the approval its market asks for, to a customer of another class.
+local function market_tests(t)
+    for _, without in ipairs({"no shop country", "a shop country without id"}) do
+        t.case("a rule by market fits an order with " .. without, function()
+            local s = scene(t, {{name = "uk", markets = {"1412"}, approval = "person"}})
+            s.scayle.order.shopCountry = without ~= "no shop country" and {} or nil
+            held_on(t, play(s), "204417")
+        end)
+        t.case("the customer's class is compared on an order with " .. without, function()
+            local s = scene(t)
+            play(s)
+            act(s, "released")
+            is_done(t, play(s))
+            s.settings.mappings.companies["1412"].company_class = "Web Retail EU"
+            s.scayle.order.id, s.scayle.order.referenceKey = 204418, nil
+            s.scayle.order.shopCountry = without ~= "no shop country" and {} or nil
+            local payload = DELEGATION:gsub("204417", "204418")
+            s.world:call(flow, "delegation", {body = payload}, s.settings)
+            local ended = s.world:play(flow, {event = {name = "order.delegated", source = "test",
+                key = "order:fo:204418", id = "2", payload = payload}, settings = s.settings,
+                live_from_ms = 0})
+            t.equal(ended.held and ended.held[1].cause, "customer_conflict")
+        end)
+    end
+end
+
 local function rule_tests(t)
     for i, row in ipairs(FITS) do
         t.case(string.format("rule %d %s", i, row[2] and "fits" or "does not fit"), function()
@@ -294,6 +321,7 @@ return function(t)
     approving(t)
     changing(t)
     refusing(t)
+    market_tests(t)
     rule_tests(t)
     effect_tests(t)
 end

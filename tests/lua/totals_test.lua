@@ -142,15 +142,15 @@ end
 
 -- Seen: a voucher that only the order's cost showed was left out, and the order posted and paid in
 -- full. Whether a delegation's cost is after such amounts is not documented (contract 2.2, 2.3).
-local VOUCHER = {category = "voucher", type = "absolute", code = "V",
+local OFF_WHOLE = {category = "voucher", type = "absolute", code = "V",
     amount = {absoluteWithTax = 1000}}
-local VOUCHER_RULES = {{match = {category = "voucher"}, becomes = "price"},
+local OFF_RULES = {{match = {category = "voucher"}, becomes = "price"},
     {match = {category = "membership"}, becomes = "price", split = "all"}}
 
 local function voucher_on(order, i)
     local price = order.items[i].price
     price.absoluteVoucherReducedPrice = {withTax = price.withTax - 1000}
-    order.cost.appliedReductions = {VOUCHER}
+    order.cost.appliedReductions = {OFF_WHOLE}
     order.cost.withTax = 3000
     order.payment = {{key = "card", amount = 3000, transactionKey = "t1"}}
     return order
@@ -158,7 +158,7 @@ end
 
 local function map_shared(order, cost)
     return support.map(order, {settings = SHARED, delegation = {cost = cost},
-        mappings = support.mappings(nil, VOUCHER_RULES)})
+        mappings = support.mappings(nil, OFF_RULES)})
 end
 
 local UNTIED = {"totals_do_not_tie:5001"}
@@ -180,7 +180,7 @@ local function shared_reduction_tests(t)
     end)
     t.case("one that our delegation shows is taken off", function()
         local result = map_shared(voucher_on(shared_order(), 1),
-            {withTax = 2000, appliedReductions = {VOUCHER}})
+            {withTax = 2000, appliedReductions = {OFF_WHOLE}})
         t.equal(support.causes(result), {})
         t.equal({result.posting.total, result.posting.payments[1].amount}, {"20.00", "20.00"})
     end)

@@ -10,6 +10,7 @@
 local crypto = require("neap.crypto")
 local fulfillment = require("connectors.scayle.fulfillment")
 local json = require("neap.json")
+local market = require("flows.orders.market")
 local staged = require("flows.order_stages.staged")
 local staging = require("flows.orders.staging")
 local support = require("flows.order_stages.support")
@@ -34,7 +35,7 @@ end
 local function rule_of(work)
     return staging.rule(work.settings.staging, {
         mechanics = work.mechanics or {}, posting = work.posting,
-        market = work.order.shopCountry and tostring(work.order.shopCountry.id),
+        market = market.id(work.order, work.delegation),
     })
 end
 

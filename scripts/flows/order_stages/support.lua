@@ -1,6 +1,7 @@
 --- What the stages of the orders flow share: the record of an order, holds, ends.
 local errors = require("neap.errors")
 local history = require("flows.order_history")
+local market = require("flows.orders.market")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local time = require("neap.time")
@@ -43,8 +44,7 @@ end
 ---@return string|nil id
 ---@return string|nil market
 function support.company(work)
-    local shop = type(work.order.shopCountry) == "table" and work.order.shopCountry or {}
-    local id = shop.id ~= nil and tostring(shop.id) or nil
+    local id = market.id(work.order, work.delegation)
     local profile = id and work.settings.mappings.companies[id]
     return id, profile and profile.market or nil
 end

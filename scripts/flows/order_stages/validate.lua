@@ -1,6 +1,7 @@
 --- Stage "validate": what ends an order's way before any mapping, and who its customer is in Khaos.
 local causes = require("flows.orders.causes")
 local identity = require("flows.orders.identity")
+local market = require("flows.orders.market")
 local orders = require("connectors.scayle.orders")
 local remaining = require("flows.orders.remaining")
 local support = require("flows.order_stages.support")
@@ -73,7 +74,8 @@ end
 
 -- The mapper says what is wrong with a customer reference that cannot be made; here it is skipped.
 local function find_customer(work)
-    local profile = work.settings.mappings.companies[tostring((work.order.shopCountry or {}).id)]
+    local id = market.id(work.order, work.delegation)
+    local profile = id and work.settings.mappings.companies[id]
     local currency = work.order.currencyCode
     local collected = causes.new()
     local other_ref = identity.other_ref({order = work.order, settings = work.settings,

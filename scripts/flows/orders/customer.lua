@@ -1,6 +1,7 @@
 --- The customer and the two addresses.
 local address = require("flows.orders.address")
 local identity = require("flows.orders.identity")
+local market = require("flows.orders.market")
 local read = require("flows.orders.read")
 
 local customer = {}
@@ -61,6 +62,7 @@ function customer.plan(work)
     local billing, shipping = sources(work)
     local invoice = address.map(work, "invoice", billing, contact)
     local delivery = address.map(work, "delivery", shipping, contact)
+    market.check_delivery_country(work, delivery.country_code)
     local profile = work.profile or {}
     work.customer = {
         other_ref = identity.other_ref(work),

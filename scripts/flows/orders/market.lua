@@ -5,11 +5,18 @@ local read = require("flows.orders.read")
 
 local market = {}
 
-local function shop_of(input)
-    local shop = read.table(input.order, "shopCountry")
-    local id = read.text(shop, "id") or read.text(input.delegation, "shopId")
-    local country = read.text(shop, "countryCode") or read.text(input.delegation, "countryCode")
-    return id, country or "?"
+--- The shop country id of an order, by which it has its market; as its delegation says it when the
+--- order does not.
+---@param order table
+---@param delegation table|nil
+---@return string|nil
+function market.id(order, delegation)
+    return read.text(read.table(order, "shopCountry"), "id") or read.text(delegation, "shopId")
+end
+
+local function country_of(input)
+    return read.text(read.table(input.order, "shopCountry"), "countryCode")
+        or read.text(input.delegation, "countryCode") or "?"
 end
 
 local function check_currency(work, id)
@@ -30,15 +37,17 @@ local function check_currency(work, id)
     end
 end
 
-local function check_delivery_country(work, id)
-    local allowed = work.profile.delivery_countries
-    local code = countries.alpha2(read.text(read.table(work.order, "address", "shipping"),
-        "countryCode"))
+--- The country that the order is posted to must be one of its profile's.
+---@param work table
+---@param country string|nil
+function market.check_delivery_country(work, country)
+    local allowed, id = (work.profile or {}).delivery_countries, work.shop_id
+    local code = countries.alpha2(country)
     if not allowed or not code then
         return
     end
-    for _, country in ipairs(allowed) do
-        if country == code then
+    for _, one in ipairs(allowed) do
+        if one == code then
             return
         end
     end
@@ -68,22 +77,21 @@ end
 --- Sets work.profile, work.tax, work.currency and work.sales_source, or adds the causes.
 ---@param work table
 function market.resolve(work)
-    local id, country = shop_of(work.input)
+    local id = market.id(work.order, work.input.delegation)
     work.currency = read.text(work.order, "currencyCode")
     work.shop_id = id or "?"
     local profile = id and read.table(work.mappings, "companies")[id]
     if type(profile) ~= "table" then
         work.causes:add("unmapped_market", work.shop_id, string.format(
-            "Shop country %s (%s) has no posting profile", work.shop_id, country))
+            "Shop country %s (%s) has no posting profile", work.shop_id, country_of(work.input)))
         return
     end
     work.profile = profile
     work.tax = read.table(work.mappings, "tax", profile.tax)
     work.tax_by_rate = {}
-    work.trail:say("Market: shop country %s (%s), class %s, %s calculation, %s", id, country,
-        profile.company_class, profile.calc, profile.currency)
+    work.trail:say("Market: shop country %s (%s), class %s, %s calculation, %s", id,
+        country_of(work.input), profile.company_class, profile.calc, profile.currency)
     check_currency(work, id)
-    check_delivery_country(work, id)
     apply_channel(work, id)
 end
 

@@ -96,6 +96,7 @@ local function of_groups(work)
     if not rule or promotions.form(rule) ~= "pack" then
         return
     end
+    promotions.rule(work, {category = "configurable"}) -- a mechanic of the order, like others
     for _, unit in ipairs(work.units) do
         if unit.group and with_main[unit.group] then
             join(work, unit, rule, "item group " .. unit.group)

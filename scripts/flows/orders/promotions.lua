@@ -127,26 +127,40 @@ local function remember_discount_code(work, rule, reduction)
     end
 end
 
--- What the order was reduced by, one entry per mechanic, for reports and for the staging rules.
-local function mechanic_of(work, rule, reduction)
+-- What the order was reduced by, one entry per mechanic, for reports and for the staging rules. The
+-- order as a whole names no campaign: what it says is the entry of the first unit that says it too.
+local function mechanic_of(work, rule, reduction, of)
     local name = reduction.category .. "\0" .. (reduction.type or "") .. "\0"
         .. (reduction.id or "") .. "\0" .. (reduction.code or "")
-    local known = work.mechanics[name]
-    if not known then
-        known = {units = 0, order = 0, entry = {category = reduction.category,
-            type = reduction.type, id = reduction.id, code = reduction.code,
-            effect = effect_of(work, reduction) or nil, campaign = reduction.campaign,
-            becomes = rule.becomes, amount_minor = 0}}
-        work.mechanics[name] = known
-        table.insert(work.trail.data.mechanics, known.entry)
+    local group = work.mechanics[name] or {units = 0, order = 0, list = {}}
+    work.mechanics[name] = group
+    for _, known in ipairs(group.list) do
+        local entry = known.entry
+        local is_same = entry.becomes == rule.becomes and (of == "order" or known.is_open
+            or entry.campaign == reduction.campaign)
+        if is_same then
+            entry.campaign = entry.campaign or reduction.campaign
+            known.is_open = known.is_open and of == "order"
+            return known, group
+        end
     end
-    return known
+    local known = {units = 0, is_open = of == "order", entry = {category = reduction.category,
+        type = reduction.type, id = reduction.id, code = reduction.code,
+        effect = effect_of(work, reduction) or nil, campaign = reduction.campaign,
+        becomes = rule.becomes, amount_minor = 0}}
+    table.insert(group.list, known)
+    table.insert(work.trail.data.mechanics, known.entry)
+    return known, group
 end
 
 -- The order as a whole may say again what its units say, or say it alone.
-local function count(known, of, amount)
-    known[of] = known[of] + amount
-    known.entry.amount_minor = math.max(known.units, known.order)
+local function count(work, rule, reduction, of, amount)
+    local known, group = mechanic_of(work, rule, reduction, of)
+    group[of] = group[of] + amount
+    known.units = known.units + (of == "units" and amount or 0)
+    known.entry.amount_minor = known.units
+    local first = group.list[1]
+    first.entry.amount_minor = first.units + math.max(0, group.order - group.units)
 end
 
 --- A unit's share of what was taken off the order as a whole.
@@ -154,7 +168,7 @@ end
 ---@param reduction table with its rule
 ---@param amount integer
 function promotions.count_share(work, reduction, amount)
-    count(mechanic_of(work, reduction.rule, reduction), "units", amount)
+    count(work, reduction.rule, reduction, "units", amount)
 end
 
 --- The first rule that matches, nil when there is none or it cannot be told; nothing is remembered.
@@ -192,7 +206,7 @@ function promotions.rule(work, reduction, of)
     elseif reference == "discount_code" then
         remember_discount_code(work, rule, reduction)
     end
-    count(mechanic_of(work, rule, reduction), of or "units", reduction.amount or 0)
+    count(work, rule, reduction, of or "units", reduction.amount or 0)
     return rule
 end
 

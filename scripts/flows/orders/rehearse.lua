@@ -8,6 +8,7 @@
 --- posted is the name of the staging rule that would show it first.
 local khaos_line = require("flows.khaos_line")
 local mapper = require("flows.orders.map")
+local market = require("flows.orders.market")
 local staging = require("flows.orders.staging")
 
 local HELD = {}
@@ -85,9 +86,8 @@ local function map(settings, case)
 end
 
 local function staging_rule(work)
-    local market = work.order.shopCountry and tostring(work.order.shopCountry.id)
     local rule = staging.rule(work.settings.staging, {mechanics = work.mechanics or {},
-        posting = work.posting, market = market})
+        posting = work.posting, market = market.id(work.order, work.delegation)})
     return rule and rule.name
 end
 

@@ -58,7 +58,7 @@ local function order_reduction(reduction)
     }
 end
 
--- Absolute reductions of the whole order, negative ones aside; relative ones are the items' summary.
+-- Absolute reductions of the whole order, no negative ones; relative ones are the items' summary.
 local function absolute_reductions(cost, see)
     local list, sum = {}, 0
     for _, entry in ipairs(read.table(cost, "appliedReductions")) do
