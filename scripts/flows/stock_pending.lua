@@ -458,15 +458,25 @@ function stock_pending.posted_before(read_ms)
     return codes
 end
 
+local function has_any(units, codes)
+    for sku in pairs(units) do
+        if codes[sku] then
+            return true
+        end
+    end
+    return false
+end
+
 --- Forgets posted orders that every reading since holds.
 ---@param read_ms integer a reading of all that moved began at this instant
-function stock_pending.settle(read_ms)
+---@param unread table<string, true>|nil but for these codes
+function stock_pending.settle(read_ms, unread)
     local after
     repeat
         local page = store.range(POSTED, {after = after, limit = PAGE})
         for _, pair in ipairs(page) do
             after = pair.key
-            if pair.value.posted_ms < read_ms then
+            if pair.value.posted_ms < read_ms and not has_any(pair.value.units, unread or {}) then
                 remove(pair.key, pair.value.units)
                 store.delete(POSTED, pair.key)
             end

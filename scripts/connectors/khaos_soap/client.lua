@@ -255,8 +255,17 @@ end
 -- Something that should have been SOAP and is not.
 local function broken(answer, is_write, why)
     return errors.new({kind = "remote", status = answer.status, retryable = true,
-        maybe_sent = is_write or nil, message = string.format(
+        details = {is_unreadable = true}, maybe_sent = is_write or nil, message = string.format(
             "Khaos's reply cannot be read: %s", why)})
+end
+
+--- Did Khaos itself answer, and not what it was asked for (a fault, or what cannot be read)? Asked
+--- for something else it may do better.
+---@param err neap.Error
+---@return boolean
+function client.is_answer(err)
+    local details = err.details or {}
+    return details.fault ~= nil or details.is_unreadable == true
 end
 
 local function status_error(answer, is_write)
@@ -325,8 +334,8 @@ function client.document(text, root_name)
     if root and root.name == root_name then
         return root
     end
-    return nil, errors.new({kind = "remote", retryable = true, message = string.format(
-        "Khaos's document cannot be read: %s", err and err.message
+    return nil, errors.new({kind = "remote", retryable = true, details = {is_unreadable = true},
+        message = string.format("Khaos's document cannot be read: %s", err and err.message
             or string.format("%s expected, got %s", root_name, root.name))})
 end
 

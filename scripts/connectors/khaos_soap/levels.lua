@@ -49,9 +49,10 @@ end
 ---@param codes string[]
 ---@param site_id integer
 ---@param each fun(found: table<string, khaos.Level>, codes: string[], began_ms: integer)
+---@param refused nil|fun(code: string, err: neap.Error): any, neap.Error|nil as chunks.each has it
 ---@return true|nil
 ---@return neap.Error|nil
-function levels.read(khaos, codes, site_id, each)
+function levels.read(khaos, codes, site_id, each, refused)
     return chunks.each(codes, LEVEL_CHUNK, function(chunk)
         local began_ms = time.now_ms()
         local text, err = khaos:call("ExportStockStatus", {
@@ -69,14 +70,15 @@ function levels.read(khaos, codes, site_id, each)
         for _, node in ipairs(root and xml.children(root, "STOCK_ITEM") or {}) do
             local code = node.attrs.CODE
             if found[code or ""] then
-                return nil, errors.new({kind = "remote", retryable = true, message =
-                    string.format("Khaos lists the level of %s twice for one site", code)})
+                return nil, errors.new({kind = "remote", retryable = true,
+                    details = {is_unreadable = true}, message = string.format(
+                        "Khaos lists the level of %s twice for one site", code)})
             end
             found[code or ""] = level_of(node)
         end
         each(found, chunk, began_ms)
         return true
-    end)
+    end, refused)
 end
 
 local function truth(text)
@@ -135,26 +137,42 @@ local function detail_of(node, parent, fields)
 end
 
 -- Adds what Khaos exports when it is asked for these codes.
-local function export(khaos, codes, fields, found)
+local function export(khaos, codes, fields, found, refused)
     return stock_export.each(khaos, codes, function(node, parent)
         local code = value(node, "STOCK_CODE")
         if code and not (parent and found[code]) then
             found[code] = detail_of(node, parent, fields)
         end
-    end)
+    end, refused)
 end
 
--- Parents of codes that Khaos does not export by themselves.
+-- Parents of codes that Khaos does not export by themselves -> these codes.
 local function parents_of(codes, found, parent_of)
-    local seen, list = {}, {}
+    local variants, list = {}, {}
     for _, code in ipairs(codes) do
         local parent = not found[code] and parent_of(code)
-        if parent and not seen[parent] then
-            seen[parent] = true
+        if parent and not variants[parent] then
+            variants[parent] = {}
             list[#list + 1] = parent
         end
+        if parent then
+            table.insert(variants[parent], code)
+        end
     end
-    return list
+    return list, variants
+end
+
+-- A parent that Khaos does not answer for is one for each of its variants.
+local function refused_variants(variants, refused)
+    return refused and function(parent, err)
+        local ok, problem = true, nil
+        for _, code in ipairs(variants[parent]) do
+            if ok then
+                ok, problem = refused(code, err)
+            end
+        end
+        return ok, problem
+    end
 end
 
 --- How items may be sold, by exact code, of others too. `fields` names what the client keeps where:
@@ -165,13 +183,15 @@ end
 ---@param codes string[]
 ---@param fields {buffer_field: string|nil, category_field: string|nil}
 ---@param parent_of fun(code: string): string|nil
+---@param refused nil|fun(code: string, err: neap.Error): any, neap.Error|nil as chunks.each has it
 ---@return table<string, table>|nil
 ---@return neap.Error|nil
-function levels.details(khaos, codes, fields, parent_of)
+function levels.details(khaos, codes, fields, parent_of, refused)
     local found = {}
-    local ok, err = export(khaos, codes, fields, found)
+    local ok, err = export(khaos, codes, fields, found, refused)
     if ok then
-        ok, err = export(khaos, parents_of(codes, found, parent_of), fields, found)
+        local list, variants = parents_of(codes, found, parent_of)
+        ok, err = export(khaos, list, fields, found, refused_variants(variants, refused))
     end
     return ok and found, err
 end

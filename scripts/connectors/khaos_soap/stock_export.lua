@@ -28,9 +28,10 @@ end
 ---@param khaos khaos.Client
 ---@param codes string[]
 ---@param fn fun(node: table, parent: table|nil)
+---@param refused nil|fun(code: string, err: neap.Error): any, neap.Error|nil as chunks.each has it
 ---@return true|nil
 ---@return neap.Error|nil
-function stock_export.each(khaos, codes, fn)
+function stock_export.each(khaos, codes, fn, refused)
     return chunks.each(codes, CHUNK, function(chunk)
         local text, err = khaos:call("ExportStock", {{"StockCode", "string",
             table.concat(chunk, ",")}, {"MappingType", "int", BY_CODE}})
@@ -43,7 +44,7 @@ function stock_export.each(khaos, codes, fn)
         end
         each_item(root or {}, fn)
         return true
-    end)
+    end, refused)
 end
 
 return stock_export

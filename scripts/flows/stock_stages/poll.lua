@@ -8,6 +8,7 @@ local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local tables = require("flows.stock_stages.tables")
 local time = require("neap.time")
+local unread = require("flows.stock_stages.unread")
 
 local MANY = 1000
 local REREAD_MAX = 10000
@@ -44,6 +45,9 @@ end
 -- Kits of what moved do not move in Khaos. True when all that is to be read again is in it.
 local function add_related(wanted)
     local is_all = add_wishes(wanted)
+    for _, code in ipairs(unread.codes()) do
+        wanted[code] = true
+    end
     for code in pairs(stock_pending.related(wanted)) do
         wanted[code] = wanted[code] or false
     end
@@ -57,6 +61,15 @@ local function sorted(wanted)
     end
     table.sort(list)
     return list
+end
+
+-- What was posted of these is in no reading yet.
+local function still_unread()
+    local set = {}
+    for _, code in ipairs(unread.codes()) do
+        set[code] = true
+    end
+    return stock_pending.related(set)
 end
 
 --- One poll.
@@ -81,7 +94,7 @@ return function(job)
     store.put(tables.STATE, "poll", {since_ms = started_ms - settings.overlap_ms,
         ran_ms = started_ms})
     if is_all then
-        stock_pending.settle(started_ms - settings.overlap_ms)
+        stock_pending.settle(started_ms - settings.overlap_ms, still_unread())
     end
     if #codes > 0 then
         job:note("stock", string.format("%d codes read", #codes))

@@ -1,10 +1,12 @@
---- Reads codes in Khaos, details and levels per site, and keeps what it read chunk by chunk.
+--- Reads codes in Khaos, details and levels per site, and keeps what it read chunk by chunk. Codes
+--- that Khaos does not answer for are left as they are (unread.lua).
 local levels = require("connectors.khaos_soap.levels")
 local stock_pending = require("flows.stock_pending")
 local store = require("neap.store")
 local support = require("flows.order_stages.support")
 local tables = require("flows.stock_stages.tables")
 local time = require("neap.time")
+local unread = require("flows.stock_stages.unread")
 
 local reading = {}
 
@@ -39,15 +41,24 @@ local function keep_details(code, new, parent, began_ms)
     store.put(tables.ITEMS, code, new)
 end
 
+-- Gives why some were refused, by code.
 local function add_details(job, khaos, codes, parent_of)
     local began_ms = time.now_ms()
-    local found, err = levels.details(khaos, codes, job.settings, parent_of)
+    local function ask(wanted, refused)
+        return levels.details(khaos, wanted, job.settings, parent_of, refused)
+    end
+    local refusals = unread.refusals(ask)
+    local found, err = ask(codes, refusals:taker())
     found = reading.check(job, found, err)
     for _, code in ipairs(codes) do
-        store.atomic(function()
-            keep_details(code, found[code] or {is_hidden = true}, parent_of(code), began_ms)
-        end)
+        refusals.words[code] = not found[code] and refusals.words[code] or nil
+        if not refusals.words[code] then
+            store.atomic(function()
+                keep_details(code, found[code] or {is_hidden = true}, parent_of(code), began_ms)
+            end)
+        end
     end
+    return refusals.words
 end
 
 -- Sites that the settings name no more do not count; true when all that they name are there.
@@ -94,6 +105,19 @@ local function keep_levels(found, codes, began_ms, site_id, sites)
     end
 end
 
+-- Gives why some were refused, by code.
+local function add_levels(job, khaos, codes, site_id)
+    local function ask(wanted, refused)
+        return levels.read(khaos, wanted, site_id, function(found, read, began_ms)
+            keep_levels(found, read, began_ms, site_id, job.settings.sites)
+        end, refused)
+    end
+    local refusals = unread.refusals(ask)
+    local ok, err = ask(codes, refusals:taker())
+    reading.check(job, ok, err)
+    return refusals.words
+end
+
 local function part(list, first, last)
     return table.move(list, first, math.min(last, #list), 1, {})
 end
@@ -108,6 +132,29 @@ local function without_details(codes, has_changed)
     return list
 end
 
+-- Without those of which nothing but their level would be known.
+local function with_details(codes, refused)
+    local list = {}
+    for _, code in ipairs(codes) do
+        if not refused[code] or store.get(tables.ITEMS, code) then
+            list[#list + 1] = code
+        end
+    end
+    return list
+end
+
+local function read_chunk(job, khaos, chunk, wanted)
+    local parent_of = parents(wanted.parents)
+    local words = add_details(job, khaos, without_details(chunk, wanted.has_changed), parent_of)
+    local codes = with_details(chunk, words)
+    for _, site_id in ipairs(job.settings.sites) do
+        for code, why in pairs(add_levels(job, khaos, codes, site_id)) do
+            words[code] = why
+        end
+    end
+    unread.keep(chunk, words)
+end
+
 ---@class stock.Wanted
 ---@field codes string[]
 ---@field has_changed fun(code: string): boolean its details are asked for, as are unknown codes'
@@ -120,17 +167,10 @@ end
 ---@param wanted stock.Wanted
 function reading.run(job, khaos, wanted)
     local size = job.settings.chunk
-    local parent_of = parents(wanted.parents)
     for first = 1, #wanted.codes, size do
-        local chunk = part(wanted.codes, first, first + size - 1)
-        add_details(job, khaos, without_details(chunk, wanted.has_changed), parent_of)
-        for _, site_id in ipairs(job.settings.sites) do
-            local ok, err = levels.read(khaos, chunk, site_id, function(found, read, began_ms)
-                keep_levels(found, read, began_ms, site_id, job.settings.sites)
-            end)
-            reading.check(job, ok, err)
-        end
+        read_chunk(job, khaos, part(wanted.codes, first, first + size - 1), wanted)
     end
+    unread.tell(job)
 end
 
 return reading
