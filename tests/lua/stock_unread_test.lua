@@ -14,7 +14,7 @@ local HOUR_MS = 3600000
 
 local FAULT = [[<?xml version="1.0"?><SOAP-ENV:Envelope
   xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/"><SOAP-ENV:Body><SOAP-ENV:Fault>
-  <faultcode>SOAP-ENV:Client</faultcode><faultstring>Access violation in module Web.dll</faultstring>
+  <faultcode>SOAP-ENV:Client</faultcode><faultstring>Access violation in Web.dll</faultstring>
   </SOAP-ENV:Fault></SOAP-ENV:Body></SOAP-ENV:Envelope>]]
 
 -- Runs `body` with a Khaos that faults on every `operation` that names one of `bad`.
@@ -102,7 +102,7 @@ local function outage(t)
             s.bad, s.asked = {"C"}, 0
             local ok, err = s.run(poll)
             t.equal({ok, err.message, s.exceptions.stock_unread, #store.range(tables.UNREAD, {})},
-                {false, "Access violation in module Web.dll", nil, 0})
+                {false, "Access violation in Web.dll", nil, 0})
             assert(s.asked < 20, s.asked .. " requests")
         end)
     end)

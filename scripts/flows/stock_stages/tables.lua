@@ -4,7 +4,8 @@ local store = require("neap.store")
 local tables = {
     -- "poll" -> {since_ms, ran_ms, after}; "full" -> stock.Full; "cursors" -> {table -> code};
     -- "bulk" -> the bulk request under way (stock.Bulk); "policy" -> {digest, is_marking, after};
-    -- "unknown", "unread" -> {count, first}; "unchecked" -> {after}; "lag", "drift", "drift_wish" -> {...}
+    -- "unknown", "unread" -> {count, first}; "unchecked" -> {after}; "lag", "drift", "drift_wish"
+    -- -> {...}
     STATE = "stock_state",
     LISTED = "stock_listed", -- code -> its parent or true: what the full reading reads
     UNREAD = "stock_unread", -- code -> {words}: Khaos does not answer for it
