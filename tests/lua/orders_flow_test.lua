@@ -255,7 +255,7 @@ local function meeting_the_delegation(t)
     -- Seen before: it ended with an import of which nobody knew what came of it, and the order, its
     -- delegation behind it, waited for a person.
     for _, name in ipairs({"ImportCompany", "ImportOrders"}) do
-        t.case("a job whose " .. name .. " is in doubt does not leave that to the delegation", function()
+        t.case("a job whose " .. name .. " in doubt is not left to the delegation", function()
             local s = scene(t)
             local chain = found_chain(s)
             s.khaos.before = function(request)

@@ -578,7 +578,7 @@ local function asked_looks(t)
         t.equal(#ask(s), 1)
     end)
     -- Seen before: nobody looked at the order for a day, though a person had done it in Khaos.
-    t.case("a tick that is repeated when its look is over asks for none that never comes", function()
+    t.case("a tick that is repeated after its look asks for none that never comes", function()
         local s = scene(t)
         cancel(s, SOCK_1)
         look(s)
