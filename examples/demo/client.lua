@@ -143,6 +143,8 @@ return {
             khaos = KHAOS,
             returns_flow = "returns",
             carriers = {DPD48 = "DPD_UK", DPDND = "DPD_UK", DHLINT = "DHL_DE"},
+            -- For a demo: the default, an hour, is what a deletion and its new import take.
+            cancel_wait_ms = tonumber(var("CANCEL_SETTLE_MS", "2000")),
         }},
         stock = {use = "flows.stock", schedules = {
             poll = {every_ms = tonumber(var("STOCK_POLL_MS", "2000"))},

@@ -128,6 +128,7 @@ class Campaign:
             "SCAYLE_URL": self.sandbox.url("/scayle/api/admin/v1"),
             "KHAOS_URL": self.sandbox.url("/khaos"), "KHAOS_SETTLE_MS": str(SETTLE_MS),
             "SWEEP_EVERY_MS": "3000", "MIRROR_EVERY_MS": "1000", "RETRY_MS": "100", "FAULT_WAIT_MS": "50",
+            "CANCEL_SETTLE_MS": "50",
             **(variables or {}),
         })
         self.sandbox.variables = {
